@@ -1,0 +1,1 @@
+"""WHAT TO RUN: frozen specifications, read and checked once; no torch, no clock."""

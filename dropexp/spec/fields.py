@@ -1,0 +1,49 @@
+"""How a configuration field says of itself what it is: its role in a pack, its limits and its meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A frozen part of a configuration: no unknown keys, no coercion but int to float, no nan, no inf."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+    )
+
+
+def shape(default: Any, means: str, **limits: Any) -> Any:
+    """Return a field that must agree among the runs of a pack, since it decides the shape of tensors."""
+    return Field(default, description=means, json_schema_extra={"role": "shape"}, **limits)
+
+
+def value(default: Any, means: str, **limits: Any) -> Any:
+    """Return a field that may differ among the runs of a pack: one entry of a vector along R."""
+    return Field(default, description=means, json_schema_extra={"role": "value"}, **limits)
+
+
+def role(section: type[BaseModel], name: str) -> str:
+    """Return 'shape' or 'value' for a leaf of a section, or 'section' where the field holds further fields."""
+    extra = section.model_fields[name].json_schema_extra
+    return str(extra["role"]) if isinstance(extra, dict) else "section"
+
+
+def _listed(given: Any) -> Any:
+    """Turn a YAML list, or a single word or number, into the tuple that a frozen section holds."""
+    if isinstance(given, list):
+        return tuple(given)
+    return (given,) if isinstance(given, str | int | float) and not isinstance(given, bool) else given
+
+
+def _paired(given: Any) -> Any:
+    """Turn a YAML mapping of place to rate into sorted pairs, which can be hashed."""
+    return tuple(sorted(given.items(), key=lambda pair: str(pair[0]))) if isinstance(given, dict) else given
+
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], BeforeValidator(_listed)]
+Places = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+RateAt = Annotated[tuple[tuple[str, Rate], ...], BeforeValidator(_paired)]
