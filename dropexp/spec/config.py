@@ -33,6 +33,7 @@ def _spelt_out(given: Any) -> Any:
 
 class Data(Section):
     source: str = shape("digits", "digits, mnist, fashion-mnist, cifar10, cifar100 or a path to your own", min_length=1)
+    sha256: str | None = shape(None, "the content of your own data; filled in, and checked where given", pattern="^[0-9a-f]{64}$")
     label: str | None = shape(None, "the column of a .csv that holds the label", min_length=1)
     test_size: Annotated[int | float | None, Field(gt=0)] = shape(
         None, "a count, a fraction below 1, or null for the official test set, else 30%"

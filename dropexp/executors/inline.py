@@ -1,0 +1,29 @@
+"""Train packs one after another in this process."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from dropexp.records import Outcome
+
+Train = Callable[..., Outcome]  # (work, shared[source], report) -> Outcome
+Listen = Callable[[int, int, int, dict[str, float]], None]  # pack, epoch, runs left, test accuracy by run
+
+
+def run_inline(
+    train: Train, packs: Sequence[Any], shared: Mapping[str, Any], jobs: int, listen: Listen
+) -> Iterator[tuple[int, Outcome]]:
+    """Yield (index of the pack, its outcome) as packs finish; a pack that raises yields an outcome with an error."""
+    for index, work in enumerate(packs):
+        yield index, attempt(train, work, shared, lambda *heard, i=index: listen(i, *heard))
+
+
+def attempt(train: Train, work: Any, shared: Mapping[str, Any], report: Callable[..., None]) -> Outcome:
+    """Train one pack; turn an exception into an outcome that carries it."""
+    try:
+        return train(work, shared[work.source], report)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return Outcome(error=f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})")

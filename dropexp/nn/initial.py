@@ -1,0 +1,55 @@
+"""Initial weights: each run's own, drawn layer by layer from its `init` stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from dropexp.spec.config import Model
+from dropexp.spec.layout import Block, Layout
+from dropexp.streams import generator
+
+BY_ACTIVATION = {"relu": "he", "leaky_relu": "he", "gelu": "he", "selu": "lecun"}  # the others: glorot
+
+
+def _he(rng: np.random.Generator, shape: Sequence[int], fan_in: int, fan_out: int) -> np.ndarray:
+    return rng.standard_normal(shape) * math.sqrt(2.0 / fan_in)
+
+
+def _lecun(rng: np.random.Generator, shape: Sequence[int], fan_in: int, fan_out: int) -> np.ndarray:
+    return rng.standard_normal(shape) * math.sqrt(1.0 / fan_in)
+
+
+def _glorot(rng: np.random.Generator, shape: Sequence[int], fan_in: int, fan_out: int) -> np.ndarray:
+    limit = math.sqrt(6.0 / (fan_in + fan_out))
+    return rng.uniform(-limit, limit, shape)
+
+
+# He et al. 2015 (normal, 2/fan_in), LeCun et al. 1998 (normal, 1/fan_in), Glorot & Bengio 2010 (uniform).
+SCHEMES = {"he": _he, "lecun": _lecun, "glorot": _glorot}
+
+
+def initial_weight(block: Block, model: Model, seed: int) -> np.ndarray:
+    """Return a layer's initial weights, (I, O) for a dense map and (O, C, k, k) for a convolution, float64.
+
+    The scheme is `model.init`; `auto` takes He for relu, leaky_relu and gelu, LeCun for selu, Glorot else and for
+    the output layer. Biases start at 0.
+    """
+    chosen = model.init
+    if chosen == "auto":
+        chosen = "glorot" if block.name == "output" else BY_ACTIVATION.get(model.activation, "glorot")
+    area = block.kernel**2
+    shape = (
+        (block.units, block.fan_in, block.kernel, block.kernel)
+        if block.kind == "conv"
+        else (block.fan_in, block.units)
+    )
+    rng = generator(seed, "init", block.name)
+    return SCHEMES[chosen](rng, shape, block.fan_in * area, block.units * area)
+
+
+def block_names(layout: Layout) -> list[str]:
+    """Return the names of the layers, from the input up."""
+    return [block.name for block in layout.blocks]

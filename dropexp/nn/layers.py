@@ -1,0 +1,165 @@
+"""The affine maps, norms, poolings and activations of a network, each over a leading axis of runs.
+
+Axes: R runs, B batch, F or I/O features (in, out), C channels, H W height and width, P positions (H·W), K classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+
+from dropexp.nn.reduce import sum_columns, sum_rows
+
+EPSILON = 1e-5  # added to a variance, as torch.nn does
+MOMENTUM = 0.1  # weight of the newest batch in the running statistics, as torch.nn
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply batches of matrices by one kernel whatever the sizes: an axis of length 1 is padded to 2."""
+    rows, inner, columns = a.shape[1], a.shape[2], b.shape[2]
+    if min(rows, inner, columns) > 1:
+        return torch.bmm(a, b)
+    grow_rows, grow_inner, grow_columns = int(rows == 1), int(inner == 1), int(columns == 1)
+    a = F.pad(a, (0, grow_inner, 0, grow_rows))
+    b = F.pad(b, (0, grow_columns, 0, grow_inner))
+    return torch.bmm(a, b)[:, :rows, :columns]
+
+
+class Affine(Function):
+    """x W + b for every run: (R, B, I), (R, I, O), (R, O) -> (R, B, O); dense maps of a network."""
+
+    @staticmethod
+    def forward(ctx: Any, x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor) -> Tensor:
+        ctx.save_for_backward(x_RBI, w_RIO)
+        return _product(x_RBI, w_RIO).add_(b_RO[:, None])
+
+    @staticmethod
+    def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        x_RBI, w_RIO = ctx.saved_tensors
+        g_RBO = g_RBO.contiguous()
+        g_x = _product(g_RBO, w_RIO.mT) if ctx.needs_input_grad[0] else None
+        return g_x, _product(x_RBI.mT, g_RBO), sum_rows(g_RBO)
+
+
+class Convolution(Function):
+    """Same-size convolution, run by run: (R, B, C, H, W), (R, O, C, k, k), (R, O) -> (R, B, O, H, W).
+
+    A loop over runs: on a CPU grouped convolution is slower, and one call a run gives each its bits.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor) -> Tensor:
+        ctx.save_for_backward(x_RBCHW, w_ROCkk)
+        runs, batch, _, height, width = x_RBCHW.shape
+        out = x_RBCHW.new_empty(runs, batch, w_ROCkk.shape[1], height, width)
+        for r in range(runs):
+            out[r] = F.conv2d(x_RBCHW[r], w_ROCkk[r], b_RO[r], padding=w_ROCkk.shape[-1] // 2)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, g_RBOHW: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        x_RBCHW, w_ROCkk = ctx.saved_tensors
+        half, g_RBOHW = w_ROCkk.shape[-1] // 2, g_RBOHW.contiguous()
+        g_x = torch.empty_like(x_RBCHW) if ctx.needs_input_grad[0] else None
+        g_w, g_b = torch.empty_like(w_ROCkk), w_ROCkk.new_empty(w_ROCkk.shape[:2])
+        for r in range(len(x_RBCHW)):
+            parts = torch.ops.aten.convolution_backward(
+                g_RBOHW[r], x_RBCHW[r], w_ROCkk[r], [w_ROCkk.shape[1]], [1, 1], [half, half], [1, 1], False, [0, 0], 1,
+                [g_x is not None, True, True],
+            )  # fmt: skip
+            if g_x is not None:
+                g_x[r] = parts[0]
+            g_w[r], g_b[r] = parts[1], parts[2]
+        return g_x, g_w, g_b
+
+
+def _channel_sums(x_RBCP: Tensor) -> Tensor:
+    """Sum over batch and positions, (R, B, C, P) -> (R, C)."""
+    runs, batch, channels, positions = x_RBCP.shape
+    sums = sum_rows(x_RBCP.reshape(runs, batch, channels * positions)).view(runs, channels, positions)
+    return sums[:, :, 0] if positions == 1 else sum_columns(sums)
+
+
+class BatchNorm(Function):
+    """Normalise over batch and positions (Ioffe & Szegedy 2015, algorithm 1; gradient as in its section 3).
+
+    (R, B, C, P), scale (R, C), shift (R, C) -> the same shape, with the batch's mean and variance (R, C), by 1/n.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x_RBCP: Tensor, scale_RC: Tensor, shift_RC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        count = x_RBCP.shape[1] * x_RBCP.shape[3]
+        mean_RC = _channel_sums(x_RBCP) / count
+        centred = x_RBCP - mean_RC[:, None, :, None]
+        var_RC = _channel_sums(centred * centred) / count
+        inverse_RC = 1.0 / torch.sqrt(var_RC + EPSILON)
+        normal = centred * inverse_RC[:, None, :, None]
+        ctx.save_for_backward(normal, inverse_RC, scale_RC)
+        ctx.mark_non_differentiable(mean_RC, var_RC)
+        return normal * scale_RC[:, None, :, None] + shift_RC[:, None, :, None], mean_RC, var_RC
+
+    @staticmethod
+    def backward(ctx: Any, g_RBCP: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+        normal, inverse_RC, scale_RC = ctx.saved_tensors
+        g_RBCP = g_RBCP.contiguous()
+        count = g_RBCP.shape[1] * g_RBCP.shape[3]
+        g_shift, g_scale = _channel_sums(g_RBCP), _channel_sums(g_RBCP * normal)
+        inner = g_RBCP - (g_shift / count)[:, None, :, None] - normal * (g_scale / count)[:, None, :, None]
+        return inner * (scale_RC * inverse_RC)[:, None, :, None], g_scale, g_shift
+
+
+class LayerNorm(Function):
+    """Normalise each example over its features (Ba et al. 2016): (R, B, F), scale (R, F), shift (R, F)."""
+
+    @staticmethod
+    def forward(ctx: Any, x_RBF: Tensor, scale_RF: Tensor, shift_RF: Tensor) -> Tensor:
+        count = x_RBF.shape[2]
+        centred = x_RBF - (sum_columns(x_RBF) / count)[:, :, None]
+        inverse_RB = 1.0 / torch.sqrt(sum_columns(centred * centred) / count + EPSILON)
+        normal = centred * inverse_RB[:, :, None]
+        ctx.save_for_backward(normal, inverse_RB, scale_RF)
+        return normal * scale_RF[:, None] + shift_RF[:, None]
+
+    @staticmethod
+    def backward(ctx: Any, g_RBF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        normal, inverse_RB, scale_RF = ctx.saved_tensors
+        g_RBF = g_RBF.contiguous()
+        count, g_normal = g_RBF.shape[2], g_RBF * scale_RF[:, None]
+        inner = g_normal - (sum_columns(g_normal) / count)[:, :, None]
+        inner = inner - normal * (sum_columns(g_normal * normal) / count)[:, :, None]
+        return inner * inverse_RB[:, :, None], sum_rows(g_RBF * normal), sum_rows(g_RBF)
+
+
+def running_norm(x_RBCP: Tensor, scale_RC: Tensor, shift_RC: Tensor, mean_RC: Tensor, var_RC: Tensor) -> Tensor:
+    """Normalise by running statistics, as at test time: (R, B, C, P) -> the same."""
+    factor_RC = scale_RC / torch.sqrt(var_RC + EPSILON)
+    return (x_RBCP - mean_RC[:, None, :, None]) * factor_RC[:, None, :, None] + shift_RC[:, None, :, None]
+
+
+def _max_pool(x_RBCHW: Tensor) -> Tensor:
+    return F.max_pool2d(x_RBCHW.flatten(0, 1), 2).unflatten(0, x_RBCHW.shape[:2])
+
+
+def _avg_pool(x_RBCHW: Tensor) -> Tensor:
+    return F.avg_pool2d(x_RBCHW.flatten(0, 1), 2).unflatten(0, x_RBCHW.shape[:2])
+
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+# Stock sigmoid, selu and gelu round a value differently in the body and at the end of a tensor; these do not.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.01),
+    "tanh": torch.tanh,
+    "sigmoid": lambda x: torch.tanh(x * 0.5) * 0.5 + 0.5,
+    "selu": lambda x: (torch.relu(x) + torch.expm1(torch.clamp(x, max=0.0)) * SELU_ALPHA) * SELU_SCALE,
+    "gelu": lambda x: x * ((torch.erf(x * math.sqrt(0.5)) + 1.0) * 0.5),
+    "linear": lambda x: x,
+}
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {"none": lambda x: x, "max": _max_pool, "avg": _avg_pool}

@@ -1,0 +1,122 @@
+"""What happened: the rows of runs.csv, epochs.csv, probes.csv and provenance.csv; field order is column order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Number = float | int | None
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One run after one epoch. Accuracies and rates in [0, 1], losses in nats per example, dropout off.
+
+    `dropout_on_*` is the running mean during the epoch with dropout on; `train_*` is scored on the labels trained on. With
+    label noise `clean_train_accuracy` counts only examples whose label was left alone, `memorised` is the fraction of
+    wrong labels predicted as such, `recovered` that of true labels predicted in spite of a wrong one.
+    """
+
+    run_id: str
+    arm_id: str
+    seed: int
+    epoch: int
+    train_loss: Number = None
+    train_accuracy: Number = None
+    dropout_on_train_loss: Number = None
+    dropout_on_train_accuracy: Number = None
+    val_loss: Number = None
+    val_accuracy: Number = None
+    test_loss: Number = None
+    test_accuracy: Number = None
+    gap: Number = None
+    rate: Number = None
+    clean_train_accuracy: Number = None
+    memorised: Number = None
+    recovered: Number = None
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One trained run: how it ended, and its metrics at the selected and at the last epoch.
+
+    `stop_reason` is max_epochs, patience or diverged; `gap` is training minus test accuracy. The configuration's leaves
+    follow these columns in runs.csv.
+    """
+
+    run_id: str
+    arm_id: str
+    seed: int
+    epochs_run: int
+    stop_reason: str
+    selected_epoch: int | None
+    train_loss: Number = None
+    train_accuracy: Number = None
+    val_loss: Number = None
+    val_accuracy: Number = None
+    test_loss: Number = None
+    test_accuracy: Number = None
+    gap: Number = None
+    clean_train_accuracy: Number = None
+    clean_gap: Number = None
+    final_train_accuracy: Number = None
+    final_test_accuracy: Number = None
+    final_gap: Number = None
+    parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class ProbeRow:
+    """One number of a diagnostic: of a run, after an epoch, at a layer."""
+
+    run_id: str
+    epoch: int
+    probe: str
+    layer: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where and how a run was executed; nothing here is deterministic. `seconds` is its share of its pack's time."""
+
+    run_id: str
+    seconds: float
+    host: str
+    device: str
+    threads: int
+    pack_runs: int
+    dropexp: str
+    python: str
+    torch: str
+    numpy: str
+    git_commit: str
+    data_sha256: str
+    started: str
+    ended: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that raised, with the last line of its error."""
+
+    run_id: str
+    arm_id: str
+    seed: int
+    error: str
+    ended: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a pack leaves: the rows of its runs, or the error that ended it."""
+
+    runs: tuple[RunRow, ...] = ()
+    epochs: tuple[EpochRow, ...] = ()
+    probes: tuple[ProbeRow, ...] = ()
+    provenance: tuple[Provenance, ...] = ()
+    weights: tuple[tuple[str, dict[str, object]], ...] = field(default=(), repr=False)
+    error: str | None = None
+
+
+METRICS = ("train_accuracy", "test_accuracy", "gap", "train_loss", "test_loss")
+NOISY_METRICS = ("clean_train_accuracy", "clean_gap")

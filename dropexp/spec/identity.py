@@ -1,0 +1,146 @@
+"""Which arms are one function, and the names that a configuration has for ever: arm_id and run_id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cache, lru_cache
+from typing import Any
+
+from dropexp.spec.cells import leaves, spell
+from dropexp.spec.config import MODEL_DEFAULTS, Config, Dropout, EarlyStopping, LrSchedule, Model
+from dropexp.spec.kinds import KINDS
+from dropexp.spec.layout import site_names, site_rates, sites_of
+
+SIGN_KEEPING = ("relu", "leaky_relu", "linear")  # they commute with a factor that is never negative
+
+
+def applies(path: str, config: Config) -> bool:
+    """Return whether a leaf means anything in a configuration; what does not apply is an empty cell."""
+    rule = _APPLIES.get(path) or _APPLIES.get(path.rpartition(".")[0] + ".*")
+    return rule is None or bool(rule(config))
+
+
+_APPLIES: dict[str, Any] = {
+    "data.label": lambda c: c.data.label is not None,
+    "data.noisy_validation": lambda c: c.data.label_noise > 0,
+    "model.channels": lambda c: c.model.kind == "cnn",
+    "model.kernel": lambda c: c.model.kind == "cnn",
+    "model.pool": lambda c: c.model.kind == "cnn",
+    "model.norm_group": lambda c: c.model.norm == "batch",
+    "early_stopping.monitor": lambda c: c.early_stopping.patience is not None,
+    "early_stopping.min_delta": lambda c: c.early_stopping.patience is not None,
+    "early_stopping.start_from_epoch": lambda c: c.early_stopping.patience is not None,
+    "training.momentum": lambda c: c.training.optimizer == "sgd",
+    "training.nesterov": lambda c: c.training.optimizer == "sgd",
+    "training.schedule.every": lambda c: c.training.schedule.shape == "step",
+    "training.schedule.factor": lambda c: c.training.schedule.shape == "step",
+}
+
+
+@lru_cache(maxsize=65536)
+def _canonical_model(model: Model, dropout: Dropout, masked: bool) -> Model:
+    order = model.order.split("-")
+    if model.norm == "none":
+        order = ["norm", *(s for s in order if s != "norm")]
+    if not masked:
+        order = [*(s for s in order if s != "dropout"), "dropout"]
+    elif model.activation in SIGN_KEEPING and KINDS[dropout.kind].law == "bernoulli":
+        for first in (0, 1):  # a mask right before a sign-keeping activation is one right after it
+            if order[first : first + 2] == ["dropout", "activation"]:
+                order[first : first + 2] = ["activation", "dropout"]
+    changes: dict[str, Any] = {"order": "-".join(order)}
+    if model.norm != "batch":
+        changes["norm_group"] = None
+    return model.model_copy(update=changes)
+
+
+@lru_cache(maxsize=65536)
+def _canonical_dropout(dropout: Dropout, model: Model) -> Dropout:
+    rates = site_rates(dropout, model)
+    if not rates:
+        return Dropout(rate=0.0, placement=("hidden",))
+    if dropout.rate_at or dropout.rate == 0:
+        return dropout.model_copy(update={"placement": tuple(sorted(set(dropout.placement)))})
+    placement: list[str] = []
+    for place in ("input", "conv", "hidden"):
+        sites = sites_of(place, model)
+        masked = [s for s in sites if s in rates]
+        placement += [place] if sites and len(masked) == len(sites) else masked
+    return dropout.model_copy(update={"placement": tuple(placement)})
+
+
+def canonical(config: Config) -> Config:
+    """Return the one configuration that stands for all that are the same function, which is the one trained.
+
+    At rate 0 everywhere the dropout section and its place in the order say nothing; with relu, leaky_relu or no
+    activation a mask that is never negative commutes with it; places that cover the same sites are the same; what does
+    not apply is set back to its default.
+    """
+    masked = bool(site_rates(config.dropout, config.model))
+    changes: dict[str, Any] = {
+        "model": _canonical_model(config.model, config.dropout, masked),
+        "dropout": _canonical_dropout(config.dropout, config.model),
+    }
+    if config.early_stopping.patience is None:
+        changes["early_stopping"] = EarlyStopping.model_construct()
+    if config.data.label_noise == 0 and config.data.noisy_validation:
+        changes["data"] = config.data.model_copy(update={"noisy_validation": False})
+    training: dict[str, Any] = {}
+    if config.training.optimizer != "sgd":
+        training = {"momentum": 0.9, "nesterov": False}
+    if config.training.schedule.shape != "step":
+        training["schedule"] = LrSchedule(shape=config.training.schedule.shape)
+    changes["training"] = config.training.model_copy(update=training)
+    return config.model_copy(update=changes)
+
+
+@cache
+def _defaults(kind: str) -> dict[str, str]:
+    base = Config()
+    model = base.model.model_copy(update=MODEL_DEFAULTS[kind])
+    return {path: spell(value) for path, value in leaves(base.model_copy(update={"model": model})).items()}
+
+
+def identity(config: Config) -> dict[str, str]:
+    """Return the leaves of a canonical configuration that differ from their defaults, spelt as in a cell.
+
+    A new field whose default changes nothing therefore keeps every old name. A user's file is its content: where
+    `data.sha256` is known it stands in for the path.
+    """
+    defaults = _defaults(config.model.kind)
+    found = {path: cell for path, value in leaves(config).items() if (cell := spell(value)) != defaults[path]}
+    if config.data.sha256:
+        found.pop("data.source", None)
+    return found
+
+
+def _digest(parts: dict[str, str]) -> str:
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _slug(config: Config) -> str:
+    model, rates = config.model, site_rates(config.dropout, config.model)
+    source = config.data.source.replace("\\", "/").rstrip("/").rpartition("/")[2].partition(".")[0]
+    words = [source, model.kind, "x".join(map(str, (*(model.channels or ()), *model.hidden)))]
+    if model.norm != "none":
+        words.append(model.norm)
+    words.append(f"{config.dropout.kind}-{spell(max(rates.values()))}" if rates else "none")
+    return re.sub(r"[^a-z0-9.]+", "-", "-".join(w for w in words if w).lower()).strip("-.")[:48].strip("-.")
+
+
+def arm_id(config: Config) -> str:
+    """Return the name of a canonical configuration: a readable slug and 10 hex digits of its hash."""
+    return f"{_slug(config)}-{_digest(identity(config))}"
+
+
+def run_id(config: Config, seed: int) -> str:
+    """Return the name of a run, an arm and a seed: a-z, 0-9, full stop and hyphen only."""
+    return f"{_slug(config)}-s{seed}-{_digest({**identity(config), 'seed': str(seed)})}"
+
+
+def masks_every(config: Config) -> tuple[str, ...]:
+    """Return the sites that a configuration masks at a rate above 0."""
+    return tuple(s for s in site_names(config.model) if s in site_rates(config.dropout, config.model))

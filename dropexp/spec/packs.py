@@ -1,0 +1,82 @@
+"""Packs: which runs train together, how many at once, and a rough count of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dropexp.spec.cells import leaves, roles, spell
+from dropexp.spec.config import Config
+from dropexp.spec.layout import Layout
+from dropexp.spec.study import Run
+
+PACK_BYTES = 512 * 2**20  # what the tensors of a pack may take
+CACHE_BYTES = 24 * 2**20  # beyond it, a larger pack saves no overhead that matters
+LARGEST = 64
+STEP_SECONDS, FLOPS = 4e-4, 2e10  # a step's fixed cost, and multiply-adds a second of one thread: rough, for estimates
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the examples of a data set come to for one run: training, validation, test."""
+
+    train: int
+    val: int
+    test: int
+
+
+def pack_key(config: Config) -> tuple[str, ...]:
+    """Return what runs of one pack agree in: their shape fields, and which penalties they use at all."""
+    used = (config.training.weight_decay > 0, config.training.l1 > 0, config.training.max_norm is not None)
+    values = leaves(config)
+    return (*(spell(values[path]) for path, role in roles().items() if role == "shape"), *map(str, used))
+
+
+def bytes_per_run(config: Config, layout: Layout) -> int:
+    """Return about how much memory one run of a pack takes: weights, gradients, optimiser, activations, in bytes."""
+    states = 4 if config.training.optimizer == "sgd" else 5
+    activations = layout.activations * max(3 * config.training.batch_size, 512)
+    return 4 * (states * layout.parameters + activations)
+
+
+def pack_size(config: Config, layout: Layout, runs: int, jobs: int) -> int:
+    """Return how many runs to train at once: few enough for memory, and for every worker to have a pack."""
+    each = bytes_per_run(config, layout)
+    weights = 12 * layout.parameters
+    roomy = max(1, min(PACK_BYTES // each, LARGEST, max(4, CACHE_BYTES // max(weights, 1))))
+    return max(1, min(roomy, -(-runs // jobs)))
+
+
+def plan(
+    runs: Sequence[Run], layouts: dict[tuple[str, ...], Layout], jobs: int, size: int | None = None
+) -> list[list[Run]]:
+    """Return the packs: runs of one key, seeds together so that they share their data, largest packs first.
+
+    `layouts` holds a layout by pack key; `size` overrides the automatic one. How runs are packed leaves no trace in
+    their results.
+    """
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(pack_key(run.config), []).append(run)
+    packs: list[list[Run]] = []
+    for key, members in groups.items():
+        members.sort(key=lambda run: run.seed)
+        share = max(1, round(jobs * len(members) / len(runs)))
+        each = size or pack_size(members[0].config, layouts[key], len(members), share)
+        count = -(-len(members) // each)
+        even = -(-len(members) // count) if size is None else each
+        packs += [members[i : i + even] for i in range(0, len(members), even)]
+    return packs
+
+
+def seconds(runs: Iterable[Run], layouts: dict[tuple[str, ...], Layout], sizes: dict[tuple[str, ...], Size]) -> float:
+    """Return a rough estimate of one thread's seconds of work, all epochs taken."""
+    total = 0.0
+    for run in runs:
+        key = pack_key(run.config)
+        layout, size, training = layouts[key], sizes[key], run.config.training
+        steps = training.steps_per_epoch or -(-size.train // training.batch_size)
+        trained = steps * min(training.batch_size, size.train)
+        work = layout.operations * (3 * trained + size.train + size.val + size.test)
+        total += training.epochs * (steps * STEP_SECONDS / 8 + work / FLOPS)
+    return total

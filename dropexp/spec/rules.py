@@ -1,0 +1,121 @@
+"""Rules across fields: what every field allows by itself and a configuration does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from dropexp.spec.cells import leaf
+from dropexp.spec.config import Config
+from dropexp.spec.identity import applies
+from dropexp.spec.kinds import KINDS
+from dropexp.spec.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
+from dropexp.spec.mistakes import near
+
+Broken = Iterator[tuple[str, str]]  # (YAML path, sentence)
+
+
+def broken(config: Config) -> list[tuple[str, str]]:
+    """Return every rule that a configuration breaks, as (path to blame, sentence)."""
+    return [mistake for rule in RULES for mistake in rule(config)]
+
+
+def _data(c: Config) -> Broken:
+    csv = c.data.source.lower().endswith(".csv")
+    if csv and c.data.label is None:
+        yield "data.source", "a .csv needs data.label, the column that holds the label; add 'label: COLUMN' under data"
+    if c.data.label is not None and not csv:
+        yield "data.label", f"{c.data.label!r} names a column, and {c.data.source} is not a .csv; leave data.label out"
+    for path in ("data.test_size", "data.val_size"):
+        size = leaf(c, path)
+        if isinstance(size, float) and size >= 1:
+            yield path, f"{size:g} is neither a whole number of examples nor a fraction below 1"
+
+
+def _kind(c: Config) -> Broken:
+    if c.dropout.kind not in KINDS:
+        guess = near(c.dropout.kind, KINDS)
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        yield "dropout.kind", f"{c.dropout.kind!r} is not one of {', '.join(KINDS)}{hint}"
+
+
+def _places(c: Config) -> Broken:
+    known = [*PLACES, *(s for s in site_names(c.model) if "." in s)]
+    named = [("dropout.placement", p) for p in c.dropout.placement]
+    named += [("dropout.rate_at", p) for p, _ in c.dropout.rate_at]
+    for path, place in named:
+        if sites_of(place, c.model):
+            continue
+        if not c.dropout.rate and path == "dropout.placement" and place in PLACES:
+            continue  # a place without a mask may be missing: rate 0 drops nothing anywhere
+        guess = near(place, known)
+        has = [p for p in known if sites_of(p, c.model)]
+        hint = f"; did you mean {guess!r}?" if guess and sites_of(guess, c.model) else ""
+        yield path, f"this {c.model.kind} has no place {place!r}; its places are {', '.join(has)}{hint}"
+
+
+def _resolution(c: Config) -> Broken:
+    rates = [("dropout.rate", c.dropout.rate), *(("dropout.rate_at", rate) for _, rate in c.dropout.rate_at)]
+    for path, rate in rates:
+        if rate > 0 and threshold(rate) in (0, LEVELS):
+            yield path, f"{rate:g} rounds to {threshold(rate) // LEVELS}: masks are drawn from 16 bits, use {1 / LEVELS:.2g} to {1 - 1 / LEVELS:.5f}"
+
+
+def _model(c: Config) -> Broken:
+    m = c.model
+    if m.kernel is not None and m.kernel % 2 == 0:
+        yield "model.kernel", f"{m.kernel} is even; an odd kernel keeps height and width"
+    if m.kind == "cnn" and not m.channels:
+        yield "model.channels", "a cnn needs at least one convolution block; write channels: [32, 64], or use model.kind mlp"
+    for name in ("channels", "kernel", "pool"):
+        if m.kind != "cnn" and getattr(m, name) is not None:
+            yield f"model.{name}", f"{name} belongs to a cnn, and model.kind is {m.kind}; leave it out or set model.kind cnn"
+    if m.norm_group is not None and m.norm == "batch" and m.norm_group > c.training.batch_size:
+        yield "model.norm_group", f"{m.norm_group} is more than training.batch_size {c.training.batch_size}"
+    if m.norm == "batch" and c.training.batch_size == 1 and m.hidden:
+        yield "training.batch_size", "1 with batch norm on a dense layer normalises every activation to 0; use 2 or more, or norm layer"
+
+
+def _stopping(c: Config) -> Broken:
+    stop = c.early_stopping
+    if stop.patience is not None and stop.monitor.startswith("val_") and c.data.val_size == 0:
+        yield "early_stopping.monitor", f"{stop.monitor} needs validation examples, and data.val_size is 0"
+    if stop.patience is not None and stop.start_from_epoch > c.training.epochs:
+        yield "early_stopping.start_from_epoch", f"{stop.start_from_epoch} is after the last epoch, {c.training.epochs}"
+    if stop.patience is not None and stop.monitor.endswith("accuracy") and stop.min_delta >= 0.5:
+        yield "early_stopping.min_delta", (
+            f"{stop.min_delta:g} is {stop.min_delta:.0%} of an accuracy; accuracies are fractions: half a point is 0.005"
+        )
+
+
+def _training(c: Config) -> Broken:
+    t = c.training
+    if t.optimizer == "sgd" and t.nesterov and t.momentum == 0:
+        yield "training.nesterov", "true needs momentum above 0"
+
+
+RULES: tuple[Callable[[Config], Broken], ...] = (_data, _kind, _places, _resolution, _model, _stopping, _training)
+
+
+def unused(path: str, configs: list[Config]) -> str | None:
+    """Return the sentence for a field that was written and means nothing in any arm, else None."""
+    if path in NEEDS and not any(applies(path, c) for c in configs):
+        return f"has no effect in this study: it needs {NEEDS[path]}; leave it out"
+    return None
+
+
+NEEDS: dict[str, str] = {
+    "data.noisy_validation": "data.label_noise above 0",
+    "model.norm_group": "model.norm batch",
+    "early_stopping.monitor": "early_stopping.patience",
+    "early_stopping.min_delta": "early_stopping.patience",
+    "early_stopping.start_from_epoch": "early_stopping.patience",
+    "training.momentum": "training.optimizer sgd",
+    "training.nesterov": "training.optimizer sgd",
+    "training.schedule.every": "training.schedule.shape step",
+    "training.schedule.factor": "training.schedule.shape step",
+}
+
+
+def no_sites(config: Config) -> bool:
+    """Whether a rate above 0 was asked for and no place of the model takes it."""
+    return config.dropout.rate > 0 and not site_rates(config.dropout, config.model)

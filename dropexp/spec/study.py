@@ -1,0 +1,154 @@
+"""A study as resolved: base configuration, axes, seeds, claims, and the arms and runs they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from dropexp.spec.cells import leaf, shown
+from dropexp.spec.config import Config
+from dropexp.spec.fields import Section
+from dropexp.spec.identity import arm_id, canonical, run_id
+from dropexp.spec.layout import site_rates
+from dropexp.spec.sources import SOURCES
+
+PROBES = ("gradient_norms", "variance_shift")
+Grid = tuple[tuple[str, tuple[Any, ...]], ...]  # (YAML path, values as written), ...
+
+
+class Claim(Section):
+    """A sentence with a metric and an expected direction, judged on the rows of a finished study."""
+
+    says: str = Field("", description="the claim in words")
+    metric: str = Field("gap", description="a metric column of runs.csv", min_length=1)
+    compare: dict[str, Any] = Field(default_factory=dict, description="the arms in question, by axis")
+    against: dict[str, Any] = Field(default_factory=dict, description="the arms they are held against")
+    expect: Literal["lower", "higher", "equal", "interaction", "increasing", "decreasing", "interior_best"] = Field(
+        "lower", description="the direction"
+    )
+    margin: Annotated[float, Field(gt=0)] = Field(0.005, description="the smallest difference that counts, a fraction")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One cell of the grid: the configuration as written, and the canonical one that is trained for it."""
+
+    config: Config
+    trained: Config
+    arm_id: str
+
+    def value(self, path: str) -> Any:
+        return leaf(self.config, path)
+
+    def label(self, axes: tuple[str, ...]) -> str:
+        """Return the arm named by what varies: `rate 0.5, order NDA`."""
+        return ", ".join(f"{short(path)} {shown(path, self.value(path))}" for path in axes) or "the one arm"
+
+    @property
+    def masked(self) -> bool:
+        """Whether any site drops anything."""
+        return bool(site_rates(self.config.dropout, self.config.model))
+
+
+@dataclass(frozen=True)
+class Run:
+    """An arm and a seed: one network to train."""
+
+    config: Config
+    seed: int
+    arm_id: str
+    run_id: str
+
+    def stream_seed(self, purpose: str) -> int:
+        """Return the seed of a named stream: the run's own, or the one that `streams` pins."""
+        pinned = getattr(self.config.streams, purpose)
+        return self.seed if pinned is None else int(pinned)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that one YAML file and the options beside it ask for."""
+
+    name: str
+    folder: Path
+    base: Config
+    grids: tuple[Grid, ...]
+    seeds: tuple[int, ...]
+    configs: tuple[Config, ...]
+    claims: tuple[Claim, ...] = ()
+    probes: tuple[str, ...] = ()
+    save_weights: str = "none"
+    data_sha256: tuple[tuple[str, str], ...] = ()
+    arms: tuple[Arm, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        contents = dict(self.data_sha256)
+        arms = []
+        for config in self.configs:
+            if (digest := contents.get(config.data.source)) and not config.data.sha256:
+                config = config.model_copy(update={"data": config.data.model_copy(update={"sha256": digest})})
+            trained = canonical(config)
+            arms.append(Arm(config, trained, arm_id(trained)))
+        object.__setattr__(self, "arms", tuple(arms))
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The swept paths that take more than one value, in the order in which they were written."""
+        paths = dict.fromkeys(path for grid in self.grids for path, _ in grid)
+        return tuple(p for p in paths if len({arm.value(p) for arm in self.arms}) > 1)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(c.data.source for c in self.configs))
+
+    @property
+    def own_sources(self) -> tuple[str, ...]:
+        """The data sources that are a user's own files."""
+        return tuple(s for s in self.sources if s not in SOURCES)
+
+    def with_contents(self, contents: dict[str, str]) -> Study:
+        """Return the study with the sha256 of the user's own data as part of every name."""
+        return replace(self, data_sha256=tuple(sorted(contents.items())))
+
+    def runs(self) -> list[Run]:
+        """Return every network to train, each once, seeds innermost."""
+        trained = {arm.arm_id: arm.trained for arm in self.arms}
+        return [Run(config, seed, name, run_id(config, seed)) for name, config in trained.items() for seed in self.seeds]
+
+    def twins(self) -> list[tuple[Arm, Arm]]:
+        """Return the arms that are the same function as an earlier one, with that one."""
+        first: dict[str, Arm] = {}
+        return [(arm, kept) for arm in self.arms if (kept := first.setdefault(arm.arm_id, arm)) is not arm]
+
+
+def short(path: str) -> str:
+    """Return the word by which tables and figures call a path: its last part, `dropout.kind` apart."""
+    return {"dropout.kind": "dropout", "model.kind": "model"}.get(path, path.rpartition(".")[2])
+
+
+def baseline(arm: Arm, study: Study) -> Arm | None:
+    """Return the arm that `arm` is compared with, or None for a baseline itself.
+
+    It is the arm with rate 0 at every site that agrees in every axis outside dropout, and in as many of dropout's axes
+    as possible; in a grid without one, the arm with the first value of the first axis.
+    """
+    axes = study.axes
+    unmasked = [a for a in study.arms if not a.masked]
+    if unmasked:
+        others = [p for p in axes if not p.startswith("dropout.")]
+        within = [p for p in axes if p.startswith("dropout.")]
+        found = [a for a in unmasked if all(a.value(p) == arm.value(p) for p in others)]
+        found.sort(key=lambda a: -sum(a.value(p) == arm.value(p) for p in within))
+    elif axes:
+        first = study.arms[0].value(axes[0])
+        found = [
+            a for a in study.arms if a.value(axes[0]) == first and all(a.value(p) == arm.value(p) for p in axes[1:])
+        ]
+    else:
+        found = []
+    if not found or found[0].arm_id == arm.arm_id:
+        return None
+    return found[0]

@@ -1,0 +1,257 @@
+"""A study's folder: append results, read them back, say which runs are done; one writer, nothing ever deleted."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from dropexp.errors import StoreError
+from dropexp.records import EpochRow, Failure, Outcome, ProbeRow, Provenance, RunRow
+from dropexp.spec.cells import leaves, roles, spell
+from dropexp.spec.config import Config
+from dropexp.spec.identity import applies
+from dropexp.spec.study import Run
+
+
+def _names(row: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(row))
+
+
+CONFIG_COLUMNS = tuple(roles())
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "epochs.csv": _names(EpochRow),
+    "probes.csv": _names(ProbeRow),
+    "provenance.csv": _names(Provenance),
+    "failures.csv": _names(Failure),
+    "runs.csv": _names(RunRow) + CONFIG_COLUMNS,  # last: a row here says that the run is done
+}
+DEPENDENT = ("epochs.csv", "probes.csv", "provenance.csv")  # their rows count only beside one in runs.csv
+
+
+def config_cells(config: Config) -> list[str]:
+    """Return a configuration as cells in the order of the schema; what does not apply is empty."""
+    return [spell(value) if applies(path, config) else "" for path, value in leaves(config).items()]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value)
+    return " ".join(str(value).split()) if isinstance(value, str) else str(value)
+
+
+def _line(cells: Iterable[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+def _rows(records: Iterable[Any]) -> str:
+    return "".join(_line(_cell(getattr(r, f.name)) for f in dataclasses.fields(r)) for r in records)
+
+
+class Store:
+    """The folder `results/<study>/`. Reading needs no lock; writing goes through `writing()`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def writing(self) -> Writer:
+        """Return the one writer of this folder, after repairing what a kill left.
+
+        Raises StoreError where another process holds the folder or it cannot be written.
+        """
+        return Writer(self)
+
+    def done(self) -> set[str]:
+        """Return the run_ids that have a row in runs.csv."""
+        return {line.partition(",")[0] for line in self._body("runs.csv")}
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return one of the CSV files as a data frame, with no rows where the file is missing."""
+        words = {"run_id", "arm_id", "stop_reason", "probe", "layer"} | set(CONFIG_COLUMNS)
+        lines = "".join(self._body(name))
+        columns = list(COLUMNS[name])
+        types = {c: "str" for c in columns if c in words}
+        frame = pd.read_csv(
+            io.StringIO(lines), names=columns, dtype=types, keep_default_na=False,
+            na_values={c: ["", "nan"] for c in columns if c not in words},
+            float_precision="round_trip",
+        )  # fmt: skip
+        return frame
+
+    def _body(self, name: str) -> list[str]:
+        """Return the whole lines of a file, in today's columns, without its header."""
+        path = self.folder / name
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); move the folder aside and run again") from None
+        lines = text.splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            lines.pop()  # a kill or a full disk tore it
+        if not lines:
+            return []
+        header, body = next(csv.reader(lines[:1])), lines[1:]
+        if tuple(header) != COLUMNS[name]:
+            body = self._moved(path, header, body)
+        commas = len(COLUMNS[name]) - 1
+        return [line for line in body if line.count(",") == commas or len(next(csv.reader([line]))) == commas + 1]
+
+    def _moved(self, path: Path, header: Sequence[str], body: Sequence[str]) -> list[str]:
+        """Bring rows under an older header into today's columns, new ones filled with their default."""
+        name, known = path.name, COLUMNS[path.name]
+        if unknown := [c for c in header if c not in known]:
+            raise StoreError(
+                f"{path}:1: unknown column {unknown[0]!r}; the file was written by a newer dropexp or edited; "
+                "install that version, or choose another folder with --results"
+            )
+        if "run_id" not in header:
+            raise StoreError(f"{path}:1: no column 'run_id', so this is no file of dropexp's; choose another --results")
+        defaults = dict(zip(CONFIG_COLUMNS, config_cells(Config()), strict=True))
+        moved = []
+        for row in csv.DictReader([_line(header), *body]):
+            if len(row) == len(header) and None not in row.values():
+                moved.append(_line([row.get(c) if c in row else defaults.get(c, "") for c in known]))  # type: ignore[misc]
+        return moved
+
+
+class Writer:
+    """Appends the rows of finished packs, one fsync a pack; a context manager that holds the folder."""
+
+    def __init__(self, store: Store):
+        self.store, self.folder = store, store.folder
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(str(self.folder / ".lock"))
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise StoreError(f"{self.folder}: in use by {_owner(self.folder)}; wait for it, or use another --study") from None
+        except OSError as error:
+            raise StoreError(f"{self.folder}: cannot be written ({error.strerror}); choose another --results") from None
+        try:
+            note = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+            (self.folder / ".owner").write_text(json.dumps(note), encoding="utf-8")
+            self.tidy()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.tidy()
+        finally:
+            (self.folder / ".owner").unlink(missing_ok=True)
+            self._lock.release()
+
+    def append(self, runs: Sequence[Run], outcome: Outcome) -> None:
+        """Write a finished pack's rows: epochs and probes first, the runs' own rows last."""
+        configs = {run.run_id: run.config for run in runs}
+        self._append("epochs.csv", _rows(outcome.epochs))
+        self._append("probes.csv", _rows(outcome.probes))
+        self._append("provenance.csv", _rows(outcome.provenance))
+        lines = [_rows([row]).rstrip("\n") + "," + _line(config_cells(configs[row.run_id])) for row in outcome.runs]
+        self._append("runs.csv", "".join(lines), sync=True)
+
+    def append_failures(self, failures: Sequence[Failure]) -> None:
+        self._append("failures.csv", _rows(failures), sync=True)
+
+    def _append(self, name: str, text: str, sync: bool = False) -> None:
+        if not text:
+            return
+        path = self.folder / name
+        try:
+            with path.open("ab") as file:
+                if file.tell() == 0:
+                    file.write(_line(COLUMNS[name]).encode())
+                file.write(text.encode())
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise StoreError(
+                f"{path}: cannot be written ({error.strerror}); what was reported before is kept; "
+                "make room and run the same command again"
+            ) from None
+
+    def write(self, name: str, text: str) -> None:
+        """Write a small file as a whole: aside, then renamed."""
+        path = self.folder / name
+        if path.exists() and path.read_bytes() == text.encode():
+            return
+        aside = path.with_name(f".{name}.new")
+        try:
+            with aside.open("wb") as file:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
+
+    def tidy(self) -> None:
+        """Rewrite the files in an order that depends on the rows alone, without torn lines or rows of unfinished runs."""
+        runs = sorted({line.partition(",")[0]: line for line in self.store._body("runs.csv")}.values(), key=_run_key)
+        place = {line.partition(",")[0]: i for i, line in enumerate(runs)}
+        self._rewrite("runs.csv", runs)
+        for name in DEPENDENT:
+            body = self.store._body(name)
+            epoch = COLUMNS[name].index("epoch") if "epoch" in COLUMNS[name] else None
+            kept: dict[tuple[str, str], str] = {}  # a pack trained twice, as after a kill between two files, counts once
+            for line in body:
+                run_id, _, rest = line.partition(",")
+                if run_id in place:
+                    key = "" if epoch is None else rest if name == "probes.csv" else rest.split(",", epoch)[epoch - 1]
+                    kept[run_id, key] = line
+            ordered = sorted(kept.items(), key=lambda item: (place[item[0][0]], _epoch_of(item[1], epoch)))
+            self._rewrite(name, [line for _, line in ordered])
+
+    def _rewrite(self, name: str, body: Sequence[str]) -> None:
+        if body or (self.folder / name).exists():
+            self.write(name, _line(COLUMNS[name]) + "".join(body))
+
+
+def _epoch_of(line: str, column: int | None) -> int:
+    return 0 if column is None else int(line.split(",", column + 1)[column])
+
+
+def _run_key(line: str) -> tuple[object, ...]:
+    """Order of rows: configuration columns left to right, empty first, numbers by value, then words; then seed."""
+    cells = next(csv.reader([line]))
+    first = len(COLUMNS["runs.csv"]) - len(CONFIG_COLUMNS)
+    return (*(_cell_key(c) for c in cells[first:]), int(cells[2]), cells[0])
+
+
+def _cell_key(cell: str) -> tuple[int, float, str]:
+    if not cell:
+        return (0, 0.0, "")
+    try:
+        return (1, float(cell), "")
+    except ValueError:
+        return (2, 0.0, cell)
+
+
+def _owner(folder: Path) -> str:
+    try:
+        note = json.loads((folder / ".owner").read_text(encoding="utf-8"))
+        return f"process {note['pid']} on {note['host']} since {note['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another dropexp"
