@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
@@ -91,6 +92,11 @@ class Store:
             float_precision="round_trip",
         )  # fmt: skip
         return frame
+
+    def trained_on_other_content(self, source: str, digest: str) -> int:
+        """Return how many stored runs were trained on a file of this name with another content."""
+        rows = self.frame("runs.csv")
+        return int(((rows["data.source"] == source) & (rows["data.sha256"] != digest)).sum())
 
     def _body(self, name: str) -> list[str]:
         """Return the whole lines of a file, in today's columns, without its header."""
@@ -207,6 +213,19 @@ class Writer:
             aside.unlink(missing_ok=True)
             raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
 
+    def save_weights(self, outcome: Outcome) -> None:
+        """Write the weights that a pack kept, weights/<run_id>.npz or weights/<run_id>/epoch-<n>.npz."""
+        for name, arrays in outcome.weights:
+            path = self.folder / "weights" / f"{name}.npz"
+            aside = path.with_name(f".{path.name}")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with aside.open("wb") as file:
+                    np.savez(file, **arrays)  # type: ignore[arg-type]
+                aside.replace(path)
+            except OSError as error:
+                raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
+
     def tidy(self) -> None:
         """Rewrite the files in an order that depends on the rows alone, without torn lines or rows of unfinished runs."""
         runs = sorted({line.partition(",")[0]: line for line in self.store._body("runs.csv")}.values(), key=_run_key)
@@ -227,6 +246,16 @@ class Writer:
     def _rewrite(self, name: str, body: Sequence[str]) -> None:
         if body or (self.folder / name).exists():
             self.write(name, _line(COLUMNS[name]) + "".join(body))
+
+
+def set_aside(folder: Path) -> None:
+    """Move a study's folder aside under the next free number; raises StoreError where another process writes it."""
+    Store(folder).writing().__exit__()
+    number = next(n for n in range(1, 1_000_000) if not folder.with_name(f"{folder.name}.old-{n}").exists())
+    try:
+        folder.rename(folder.with_name(f"{folder.name}.old-{number}"))
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be moved aside ({error.strerror}); choose another --study") from None
 
 
 def _epoch_of(line: str, column: int | None) -> int:

@@ -26,11 +26,15 @@ LARGEST_GRID = 100_000  # runs, without --yes
 
 @dataclass(frozen=True)
 class Override:
-    """Values for one path from the command line: one value sets it, several make an axis. `option` is as typed."""
+    """Values for one path from the command line; `option` is as typed.
+
+    Several values make an axis, and so does one where `axis` says so; else one value sets the field.
+    """
 
     path: str
     values: tuple[Any, ...]
     option: str
+    axis: bool = False
 
 
 def parse(
@@ -113,11 +117,11 @@ class _Parser:
                 continue
             self.options[over.path] = over.option
             for grid in grids:
-                if len(over.values) > 1:
+                if over.axis or len(over.values) > 1:
                     grid[over.path] = over.values
                 else:
                     grid.pop(over.path, None)
-            if len(over.values) == 1:
+            if not over.axis and len(over.values) == 1:
                 self._set(over.path, over.values[0])
         return tuple(tuple(grid.items()) for grid in grids)
 
@@ -148,7 +152,7 @@ class _Parser:
                 built = SECTIONS[name].model_validate(raw)
             except ValidationError as error:
                 built = None
-                for loc, text in sentences(error, SECTIONS[name], (name,)):
+                for loc, text in sentences(error, SECTIONS[name], (name,), raw):
                     path = ".".join(str(part) for part in loc)
                     option = next((o for p, o in self.options.items() if path == p or path.startswith(p)), None)
                     if option is not None and (changes or not self._written(loc)):
@@ -271,7 +275,7 @@ class _Parser:
             try:
                 claim = Claim.model_validate(item)
             except ValidationError as error:
-                for loc, text in sentences(error, Claim, ("claims", i)):
+                for loc, text in sentences(error, Claim, ("claims", i), item):
                     self.blame(loc, text, key="unknown key" in text)
                 continue
             for side in ("compare", "against"):

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import platform
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
 import torch
 
-import dropexp
 from dropexp.data import Dataset
-from dropexp.records import EpochRow, Outcome, ProbeRow, Provenance, RunRow
+from dropexp.records import EpochRow, Outcome, ProbeRow, RunRow
 from dropexp.spec.config import Config
 from dropexp.spec.layout import layout_of
 from dropexp.spec.study import Run
@@ -25,6 +20,7 @@ from dropexp.stopping import Stopper
 from dropexp.train.evaluate import Scores
 from dropexp.train.feed import Feed
 from dropexp.train.loop import Epoch, train
+from dropexp.train.provenance import provenance
 
 Report = Callable[[int, int, dict[str, float]], None]  # epoch, runs still training, test accuracy by run_id
 
@@ -129,7 +125,7 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
         runs=tuple(r.result() for r in recorders.values()),
         epochs=tuple(row for r in recorders.values() for row in r.rows),
         probes=tuple(probes),
-        provenance=tuple(_provenance(run, work, dataset, seconds, began) for run in work.runs),
+        provenance=tuple(provenance(run.run_id, work.device, work.threads, len(work.runs), dataset.sha256, seconds, began) for run in work.runs),
         weights=tuple(pair for r in recorders.values() for pair in r.weights),
     )
 
@@ -151,14 +147,6 @@ def _keep_weights(recorder: _Recorder, epoch: Epoch, i: int, which: str) -> None
     if which == "selected":
         recorder.weights.clear()
     recorder.weights.append((name, arrays))
-
-
-def _provenance(run: Run, work: Work, dataset: Dataset, seconds: float, began: datetime) -> Provenance:
-    return Provenance(
-        run.run_id, round(seconds, 4), socket.gethostname(), work.device, work.threads, len(work.runs), dropexp.__version__,
-        platform.python_version(), torch.__version__, np.__version__, os.environ.get("DROPEXP_GIT_COMMIT", ""),
-        dataset.sha256 or "", began.isoformat(timespec="seconds"), datetime.now(UTC).isoformat(timespec="seconds"),
-    )  # fmt: skip
 
 
 def measure(runs: Sequence[Run], dataset: Dataset, steps: int = 4) -> float:

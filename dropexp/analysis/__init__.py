@@ -1,0 +1,1 @@
+"""TABLES -> NUMBERS: statistics and verdicts from stored rows alone; nothing here can see a model."""

@@ -1,0 +1,115 @@
+"""Means, paired differences and their intervals over seeds, by Student's t."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan, nan, sqrt
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+LEVEL = 0.95
+FLAT = 1e-12  # accuracies are counts over n: a smaller sd is the rounding of float64, not variance
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over `n` seeds with its sd (ddof 1) and 95% t-interval, NaN where there is none.
+
+    `why` says why there is no interval: `no runs`, `one seed` or `variance 0`, else ''.
+    """
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+    why: str = ""
+
+    @property
+    def half(self) -> float:
+        """Half the width of the interval."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True)
+class Difference(Estimate):
+    """A mean difference a - b with its interval, two-sided p against 0 and how many seeds share its sign.
+
+    Where `paired`, `n` counts the seeds that both have, and `sd` is that of the differences; else it is
+    Welch's, `n` the smaller of the two samples, `sd` the root of the two variances' sum, and `agree` 0.
+    """
+
+    p: float = nan
+    agree: int = 0
+    paired: bool = True
+
+
+def _why(n: int, spread: float) -> str:
+    if n < 2:
+        return "one seed" if n else "no runs"
+    return "variance 0" if spread <= FLAT else ""
+
+
+def _spread(x: np.ndarray) -> float:
+    return float(x.std(ddof=1)) if len(x) > 1 else nan
+
+
+def _half(degrees: float, error: float, level: float) -> float:
+    return float(stats.t.ppf(0.5 + level / 2, degrees)) * error
+
+
+def estimate(values: Sequence[float] | pd.Series[float] | np.ndarray, level: float = LEVEL) -> Estimate:
+    """Return mean, sd and t-interval: mean ± t(n - 1) sd / sqrt(n). NaN values are left out."""
+    x = np.asarray(values, dtype=float)
+    x = x[~np.isnan(x)]
+    n = len(x)
+    mean, sd = (float(x.mean()) if n else nan), _spread(x)
+    if why := _why(n, sd):
+        return Estimate(n, mean, sd, nan, nan, why)
+    half = _half(n - 1, sd / sqrt(n), level)
+    return Estimate(n, mean, sd, mean - half, mean + half)
+
+
+def paired(a: pd.Series[float], b: pd.Series[float], level: float = LEVEL) -> Difference:
+    """Return the mean of a - b over the seeds (the index) that both have, with Student's paired t-test."""
+    both = a.dropna().index.intersection(b.dropna().index)
+    d = (a.loc[both] - b.loc[both]).to_numpy(dtype=float)
+    e = estimate(d, level)
+    agree = int((np.sign(d) == np.sign(e.mean)).sum()) if e.n and abs(e.mean) > FLAT else 0
+    p = nan if e.why else 2 * float(stats.t.sf(abs(e.mean) / (e.sd / sqrt(e.n)), e.n - 1))
+    return Difference(e.n, e.mean, e.sd, e.low, e.high, e.why, p, agree)
+
+
+def welch(a: pd.Series[float], b: pd.Series[float], level: float = LEVEL) -> Difference:
+    """Return mean(a) - mean(b) for unpaired samples, with the degrees of freedom of Welch (1947)."""
+    x, y = (s.dropna().to_numpy(dtype=float) for s in (a, b))
+    n = min(len(x), len(y))
+    mean = float(x.mean() - y.mean()) if n else nan
+    sd = sqrt(_spread(x) ** 2 + _spread(y) ** 2) if n > 1 else nan
+    if why := _why(n, sd):
+        return Difference(n, mean, sd, nan, nan, why, paired=False)
+    u, v = _spread(x) ** 2 / len(x), _spread(y) ** 2 / len(y)
+    degrees = (u + v) ** 2 / (u**2 / (len(x) - 1) + v**2 / (len(y) - 1))
+    half = _half(degrees, sqrt(u + v), level)
+    p = 2 * float(stats.t.sf(abs(mean) / sqrt(u + v), degrees))
+    return Difference(n, mean, sd, mean - half, mean + half, "", p, 0, paired=False)
+
+
+def difference(a: pd.Series[float], b: pd.Series[float], level: float = LEVEL) -> Difference:
+    """Return a - b paired by seed; by Welch where fewer than two seeds are shared, both having two."""
+    shared = len(a.dropna().index.intersection(b.dropna().index))
+    apart = shared < 2 and min(a.notna().sum(), b.notna().sum()) > 1
+    return welch(a, b, level) if apart else paired(a, b, level)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return Holm's (1979) step-down adjusted p-values in the order given; NaN stays NaN and is no member."""
+    order = sorted((i for i, value in enumerate(p) if not isnan(value)), key=lambda i: p[i])
+    adjusted, largest = [nan] * len(p), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p[i]))
+        adjusted[i] = largest
+    return adjusted

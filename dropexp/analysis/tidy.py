@@ -1,0 +1,125 @@
+"""The stored rows of one study beside its arms, filtered, numeric and ready to be counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import pandas as pd
+
+from dropexp.records import EpochRow, RunRow
+from dropexp.spec.study import Arm, Study, baseline
+
+WORDS = ("run_id", "arm_id", "stop_reason")  # columns that are no numbers
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The metric columns that everything leads with: with label noise those of the clean labels."""
+
+    train: str
+    test: str
+    gap: str
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """A study's arms and the rows that belong to them.
+
+    `runs` has the columns of RunRow, the configuration's where stored, and `memorised` at the selected epoch;
+    `epochs` those of EpochRow. Accuracies are fractions, losses nats per example, absent numbers NaN. `noisy`
+    is whether any arm has label noise; arms without it then carry their plain numbers as clean ones. Arms
+    that are the same function share an arm_id, and so their rows.
+    """
+
+    study: Study
+    arms: tuple[Arm, ...]
+    axes: tuple[str, ...]
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    noisy: bool
+
+    @property
+    def lead(self) -> Lead:
+        if self.noisy:
+            return Lead("clean_train_accuracy", "test_accuracy", "clean_gap")
+        return Lead("train_accuracy", "test_accuracy", "gap")
+
+    @cached_property
+    def baselines(self) -> tuple[Arm | None, ...]:
+        """The baseline of each arm, in the order of the arms; None for a baseline itself."""
+        return tuple(baseline(arm, self.study) for arm in self.arms)
+
+    @cached_property
+    def _by_arm(self) -> dict[str, pd.DataFrame]:
+        return {str(name): rows.set_index("seed").sort_index() for name, rows in self.runs.groupby("arm_id")}
+
+    def rows(self, arm: Arm) -> pd.DataFrame:
+        """Return all runs of an arm, the diverged too, indexed by seed."""
+        found = self._by_arm.get(arm.arm_id)
+        return self.runs.iloc[:0].set_index("seed") if found is None else found
+
+    def finished(self, arm: Arm) -> pd.DataFrame:
+        """Return the runs of an arm that did not diverge, indexed by seed: means are over these."""
+        rows = self.rows(arm)
+        return rows[rows["stop_reason"] != "diverged"]
+
+    def diverged(self, arm: Arm) -> int:
+        return int((self.rows(arm)["stop_reason"] == "diverged").sum())
+
+    def values(self, arm: Arm, metric: str) -> pd.Series[float]:
+        """Return a metric of an arm's finished runs by seed, absent numbers left out."""
+        return self.finished(arm)[metric].astype(float).dropna()
+
+    def curves(self, arm: Arm) -> pd.DataFrame:
+        """Return the epochs of an arm's finished runs."""
+        kept = self.finished(arm)["run_id"]
+        return self._epochs_by_arm.get(arm.arm_id, self.epochs.iloc[:0]).loc[
+            lambda rows: rows["run_id"].isin(kept)
+        ]
+
+    @cached_property
+    def _epochs_by_arm(self) -> dict[str, pd.DataFrame]:
+        return {str(name): rows for name, rows in self.epochs.groupby("arm_id")}
+
+
+def tidy(study: Study, runs: pd.DataFrame, epochs: pd.DataFrame) -> Tidy:
+    """Return the rows whose arm and seed belong to a study; missing columns become empty ones."""
+    noise = {arm.arm_id: arm.config.data.label_noise for arm in study.arms}
+    noisy = any(q > 0 for q in noise.values())
+    runs = _kept(study, _numeric(runs, RunRow)).drop_duplicates("run_id", keep="last")
+    epochs = _kept(study, _numeric(epochs, EpochRow)).drop_duplicates(["run_id", "epoch"], keep="last")
+    if noisy:
+        runs = _clean(runs, noise, {"clean_train_accuracy": "train_accuracy", "clean_gap": "gap"})
+        epochs = _clean(epochs, noise, {"clean_train_accuracy": "train_accuracy"})
+    at = epochs[["run_id", "epoch", "memorised"]].rename(columns={"epoch": "selected_epoch"})
+    runs = runs.drop(columns="memorised", errors="ignore").merge(
+        at, how="left", on=["run_id", "selected_epoch"]
+    )
+    return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy)
+
+
+def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:
+    names = [f.name for f in fields(record)]
+    rows = rows.reindex(columns=[*names, *(c for c in rows.columns if c not in names)])
+    for name in names:
+        if name not in WORDS:
+            rows[name] = pd.to_numeric(rows[name], errors="coerce").astype(float)
+        else:
+            rows[name] = rows[name].astype(object)
+    return rows
+
+
+def _kept(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    names = {arm.arm_id for arm in study.arms}
+    rows = rows[rows["arm_id"].isin(names) & rows["seed"].isin(study.seeds)].copy()
+    rows["seed"] = rows["seed"].astype("int64")
+    return rows
+
+
+def _clean(rows: pd.DataFrame, noise: dict[str, float], plain: dict[str, str]) -> pd.DataFrame:
+    """Where no label is wrong, every training example is a clean one."""
+    untouched = rows["arm_id"].map(noise) == 0
+    for name, source in plain.items():
+        rows[name] = rows[name].where(~untouched | rows[name].notna(), rows[source])
+    return rows

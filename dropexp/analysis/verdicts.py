@@ -1,0 +1,113 @@
+"""What may be said of each arm against its baseline: one word for test accuracy and one for the gap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+
+from dropexp.analysis.stats import Difference, difference, holm
+from dropexp.analysis.tidy import Tidy
+from dropexp.spec.study import Arm
+
+ALPHA = 0.05
+SAME = "the same function"
+UNDECIDED = "undecided"
+UNDERFITTING = "underfitting"
+ONE_SEED = "no interval with one seed"
+RISE_AND_FALL = {"train": ("higher", "lower"), "test": ("better", "worse"), "gap": ("larger", "smaller")}
+BITS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A difference to the baseline, its Holm-corrected p among `family` differences, and the word."""
+
+    difference: Difference
+    p_holm: float
+    family: int
+    word: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An arm against its baseline; `train`, `test` and `gap` are None for a baseline itself.
+
+    `twin` is the earlier arm that is the same function, if there is one.
+    """
+
+    arm: Arm
+    baseline: Arm | None
+    twin: Arm | None
+    train: Judged | None = None
+    test: Judged | None = None
+    gap: Judged | None = None
+
+
+def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
+    """Return a verdict an arm, in the order of the arms.
+
+    A word other than `undecided` needs a Holm-corrected p below 0.05 in the family of all arm-minus-baseline
+    differences of that metric, arms that are one function counted once. With one seed, or with variance 0,
+    there is no interval and no p. A gap is called `underfitting` where it is smaller, test accuracy is not
+    better, training accuracy is lower, and its fall makes at least half of the change.
+    """
+    first: dict[str, Arm] = {}
+    pairs = list(zip(tidy.arms, tidy.baselines, strict=True))
+    keys = {(a.arm_id, b.arm_id): (a, b) for a, b in pairs if b is not None}
+    same = {key for key, (a, b) in keys.items() if _identical(tidy, a, b)}
+    lead = tidy.lead
+    judged = {
+        what: _judge(tidy, metric, what, keys, same)
+        for what, metric in (("train", lead.train), ("test", lead.test), ("gap", lead.gap))
+    }
+    found = []
+    for arm, base in pairs:
+        twin = first.setdefault(arm.arm_id, arm)
+        earlier = None if twin is arm else twin
+        if base is None:
+            found.append(Verdict(arm, None, earlier))
+            continue
+        train, test, gap = (judged[what][arm.arm_id, base.arm_id] for what in ("train", "test", "gap"))
+        if _underfits(train, test, gap):
+            gap = Judged(gap.difference, gap.p_holm, gap.family, UNDERFITTING)
+        found.append(Verdict(arm, base, earlier, train, test, gap))
+    return tuple(found)
+
+
+Keys = dict[tuple[str, str], tuple[Arm, Arm]]
+
+
+def _judge(
+    tidy: Tidy, metric: str, what: str, keys: Keys, same: set[tuple[str, str]]
+) -> dict[tuple[str, str], Judged]:
+    differences = {
+        k: difference(tidy.values(a, metric), tidy.values(b, metric)) for k, (a, b) in keys.items()
+    }
+    corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+    family = sum(not isnan(d.p) for d in differences.values())
+    return {
+        key: Judged(d, corrected[key], family, SAME if key in same else _word(what, d, corrected[key]))
+        for key, d in differences.items()
+    }
+
+
+def _word(what: str, d: Difference, p: float) -> str:
+    if d.why == "one seed":
+        return ONE_SEED
+    if d.why == "no runs":
+        return "no runs"
+    if isnan(p) or p >= ALPHA:
+        return UNDECIDED
+    rise, fall = RISE_AND_FALL[what]
+    return rise if d.mean > 0 else fall
+
+
+def _underfits(train: Judged, test: Judged, gap: Judged) -> bool:
+    fell, shrank = -train.difference.mean, -gap.difference.mean
+    return gap.word == "smaller" and test.word != "better" and train.word == "lower" and fell >= shrank / 2
+
+
+def _identical(tidy: Tidy, a: Arm, b: Arm) -> bool:
+    """Whether two arms have the same seeds and, in each, the same bits in every loss and accuracy."""
+    x, y = (tidy.finished(arm)[list(BITS)].dropna(how="all") for arm in (a, b))
+    return len(x) > 0 and x.equals(y)

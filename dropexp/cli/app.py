@@ -1,0 +1,45 @@
+"""The verbs and their panels; each command's words stand in the file of its group."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dropexp import __version__
+from dropexp.cli import everyday, learn, training
+
+app = typer.Typer(
+    name="dropexp",
+    help="Does dropout help this network on this data? At which rate, in which place? Answers with error bars.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EVERYDAY, LEARN = "Everyday", "Learn"
+VERBS = (
+    ("init", everyday.init, EVERYDAY),
+    ("check", everyday.check, EVERYDAY),
+    ("run", training.run, EVERYDAY),
+    ("sweep", training.sweep, EVERYDAY),
+    ("plot", everyday.plot, EVERYDAY),
+    ("data", learn.data, LEARN),
+)
+for _name, _command, _panel in VERBS:
+    app.command(_name, rich_help_panel=_panel)(_command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dropexp {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    pass

@@ -1,0 +1,121 @@
+"""What check prints: the data, the network layer by layer with every norm and mask, the arms, runs and packs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from typing import Any
+
+from dropexp.cli.progress import duration
+from dropexp.cli.screen import say
+from dropexp.planning import Options, Plan, estimate, prepare
+from dropexp.spec.identity import applies
+from dropexp.spec.kinds import KINDS
+from dropexp.spec.layout import Layout, norm_parameters, site_rates
+from dropexp.spec.packs import pack_key
+from dropexp.spec.sources import SOURCES
+from dropexp.spec.study import Arm, Study
+from dropexp.spec.writing import to_yaml
+
+SHOWN = 20
+
+
+def describe(study: Study, options: Options, *, show_config: bool = True, timed: bool = False) -> Plan:
+    """Print a study: what would be trained, on what, and in which packs. Reads no built-in data unless timed."""
+    plan = prepare(study, options, data=timed)
+    study = plan.study
+    if show_config:
+        say(to_yaml(study))
+    for source in study.sources:
+        say(_data(source, plan))
+    drawn = max(study.arms, key=lambda a: sum(site_rates(a.config.dropout, a.config.model).values()))
+    say("\n".join(network(drawn, plan.layouts[pack_key(drawn.trained)])))
+    drawings = {tuple(network(a, plan.layouts[pack_key(a.trained)])) for a in study.arms}
+    if len(drawings) > 1:
+        say(f"  (drawn: {drawn.label(study.axes)}; {len(drawings)} networks differ)")
+    say("")
+    for line in arms(study):
+        say(line)
+    runs = len(study.runs())
+    say(f"\n{len(study.arms)} arms x {len(study.seeds)} seeds = {runs} runs; {plan.done} there already, {len(plan.todo)} to train")
+    if plan.packs:
+        counts = Counter(len(pack) for pack in plan.packs)
+        parts = ", ".join(f"{n} of {size} run{'s' * (size != 1)}" for size, n in sorted(counts.items(), reverse=True))
+        say(f"packs: {parts}; {plan.jobs} worker{'s' * (plan.jobs != 1)}")
+    if study.claims:
+        say(f"claims: {len(study.claims)}, kept in study.yaml; this version does not judge them yet")
+    if timed and plan.packs:
+        say(f"training should take about {duration(estimate(plan))}, by a short calibration on this machine")
+    return plan
+
+
+def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
+    """Return what `check --json` prints."""
+    plan = prepare(study, options, data=timed)
+    study = plan.study
+    return {
+        "study": study.name,
+        "axes": list(study.axes),
+        "seeds": list(study.seeds),
+        "arms": [
+            {"arm_id": a.arm_id, "label": a.label(study.axes), "parameters": plan.layouts[pack_key(a.trained)].parameters}
+            for a in study.arms
+        ],
+        "runs": len(study.runs()),
+        "done": plan.done,
+        "packs": [len(pack) for pack in plan.packs],
+        "jobs": plan.jobs,
+        "seconds": estimate(plan) if timed and plan.packs else None,
+    }
+
+
+def _data(source: str, plan: Plan) -> str:
+    key = next(pack_key(a.trained) for a in plan.study.arms if a.config.data.source == source)
+    size = plan.sizes[key]
+    lines = [f"data: {SOURCES[source].title if source in SOURCES else source}: {size.train} training, {size.val} validation, {size.test} test examples"]
+    if source in plan.datasets:
+        lines += [f"  {note}" for note in plan.datasets[source].notes]
+    return "\n".join(lines)
+
+
+def network(arm: Arm, layout: Layout) -> list[str]:
+    """Return the network layer by layer: what each block does in its order, and where masks of which rate act."""
+    rates = site_rates(arm.config.dropout, arm.config.model)
+    model = arm.config.model
+    kind = arm.config.dropout.kind
+
+    def mask(site: str) -> str:
+        return f"{kind} {rates[site]:g}" if site in rates else ""
+
+    shape = " x ".join(map(str, layout.example))
+    lines = [f"network: {model.kind}, {layout.parameters:,} parameters", f"  input     {shape}" + (f"  > {mask('input')}" if "input" in rates else "")]
+    for block in layout.blocks:
+        words = {"norm": f"{model.norm} norm", "activation": model.activation, "dropout": mask(block.name)}
+        steps = [words[step] for step in block.steps if words[step]]
+        pool = [f"{block.pool} pool 2 x 2"] if block.pool != "none" else []
+        what = (
+            f"conv {block.kernel} x {block.kernel}, {block.fan_in} -> {block.units} on {block.map[0]} x {block.map[1]}"
+            if block.kind == "conv"
+            else f"affine {block.fan_in} -> {block.units}"
+        )
+        own = block.parameters + norm_parameters(block, model.norm)
+        lines.append(f"  {block.name:<9} {' > '.join([what, *steps, *pool])}  [{own:,}]")
+    if rates:
+        drawn = sum(prod(s) for name, s in layout.site_shapes if name in rates)
+        lines.append(f"  masks: {KINDS[kind].means}; {drawn:,} units an example can drop")
+    return lines
+
+
+def arms(study: Study) -> list[str]:
+    """Return a line an arm, and who is the same function as whom."""
+    twins = {id(arm): kept for arm, kept in study.twins()}
+    lines = []
+    for arm in study.arms[:SHOWN]:
+        same = f"  (the same function as {twins[id(arm)].label(study.axes)}: trained once)" if id(arm) in twins else ""
+        lines.append(f"  arm: {arm.label(study.axes)}{same}")
+    if len(study.arms) > SHOWN:
+        lines.append(f"  and {len(study.arms) - SHOWN} more arms")
+    stop = study.base.early_stopping
+    if applies("early_stopping.monitor", study.base) and stop.monitor.startswith("test_"):
+        lines.append(f"  early stopping watches {stop.monitor}: an oracle, named so wherever it shows")
+    return lines

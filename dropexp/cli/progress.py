@@ -1,0 +1,144 @@
+"""Progress while a study trains: a bar over all epochs and each arm's test accuracy, or plain lines without a terminal."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import IO, Any
+
+from dropexp.cli.screen import fits
+from dropexp.planning import Plan
+from dropexp.spec.study import Run
+from dropexp.workflow import Listener
+
+SHOWN_ARMS = 8
+FIRST_SECONDS, QUIET_SECONDS = 4.0, 15.0  # before the first plain line, and between two
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+class Progress:
+    """Hears of every epoch and shows it; `listener()` is what a workflow tells."""
+
+    def __init__(self, stream: IO[str]):
+        self.stream, self.live, self.bar = stream, None, None
+        self.accuracy: dict[str, dict[str, float]] = {}
+        self.done_epochs: dict[str, int] = {}
+        self.total, self.began, self.spoke, self.told = 0, 0.0, 0.0, False
+        self.first: tuple[float, int] | None = None
+
+    def listener(self) -> Listener:
+        return Listener(self.started, self.heard, self.finished, self.warned, self.downloading)
+
+    def _print(self, text: str) -> None:
+        if self.live is not None:
+            self.live.console.print(text, markup=False, highlight=False)
+        else:
+            print(fits(text, self.stream), file=self.stream, flush=True)
+
+    def warned(self, text: str) -> None:
+        self._print(text)
+
+    def downloading(self, name: str, so_far: int, total: int) -> None:
+        if so_far == 0 or time.monotonic() - self.spoke > 2 or so_far == total:
+            self.spoke = time.monotonic()
+            self._print(f"{name}: {so_far / 1e6:.1f}" + (f" of {total / 1e6:.1f}" if total else "") + " MB")
+
+    def started(self, plan: Plan) -> None:
+        study, self.plan = plan.study, plan
+        arms = len({a.arm_id for a in study.arms})
+        text = f"{study.name}: {arms} arm{'s' * (arms != 1)} x {len(study.seeds)} seed{'s' * (len(study.seeds) != 1)}"
+        if plan.done:
+            text += f", {plan.done} runs there already"
+        if plan.todo:
+            text += f": {len(plan.todo)} runs in {len(plan.packs)} packs, {plan.jobs} worker{'s' * (plan.jobs != 1)}"
+        self._print(text)
+        for arm, kept in study.twins()[:5]:
+            self._print(f"{arm.label(study.axes)} is the same function as {kept.label(study.axes)}: trained once")
+        for line in hints(plan):
+            self._print(line)
+        self.total = sum(run.config.training.epochs for run in plan.todo)
+        self.began = self.spoke = time.monotonic()
+        if plan.todo and self.stream.isatty():
+            self._open()
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        console = Console(file=self.stream)
+        self.bar = Bar(TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+        self.task = self.bar.add_task("", total=self.total)
+        self.live = Live(self._view(), console=console, transient=True, refresh_per_second=4)
+        self.live.start()
+
+    def _view(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        axes = self.plan.study.axes
+        lines = []
+        for arm in self.plan.study.arms[:SHOWN_ARMS]:
+            seen = [a for a in self.accuracy.get(arm.arm_id, {}).values() if not math.isnan(a)]
+            if seen:
+                lines.append(f"  {arm.label(axes)}: test {100 * sum(seen) / len(seen):.1f} (n = {len(seen)})")
+        return Group(self.bar, Text("\n".join(lines)))
+
+    def heard(self, pack: list[Run], epoch: int, left: int, accuracy: dict[str, float]) -> None:
+        by_id = {run.run_id: run for run in pack}
+        for run_id, number in accuracy.items():
+            self.accuracy.setdefault(by_id[run_id].arm_id, {})[run_id] = number
+            self.done_epochs[run_id] = epoch
+        self._advance()
+
+    def finished(self, pack: list[Run]) -> None:
+        for run in pack:
+            self.done_epochs[run.run_id] = run.config.training.epochs  # one that stopped early is done too
+        self._advance()
+
+    def _advance(self) -> None:
+        done, now = sum(self.done_epochs.values()), time.monotonic()
+        if self.first is None and done:
+            self.first = (now, done)  # what came before is the workers' start
+        if self.live is not None:
+            self.bar.update(self.task, completed=done)
+            self.live.update(self._view())
+        elif self.first is not None and self.first[1] < done < self.total:
+            elapsed = now - self.first[0]
+            if now - self.spoke > (QUIET_SECONDS if self.told else FIRST_SECONDS) and elapsed > 1:
+                self.spoke, self.told = now, True
+                left = elapsed * (self.total - done) / (done - self.first[1])
+                self._print(f"{done} of {self.total} epochs, about {duration(left)} left")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+
+def hints(plan: Plan) -> list[str]:
+    """Return lines on what this machine could do better: idle cores for one large network, an idle GPU."""
+    from dropexp.executors.cores import usable_cores
+
+    found = []
+    if plan.todo and plan.seconds > 60 and len(plan.packs) < usable_cores() and len(plan.todo) < usable_cores():
+        found.append(
+            f"{len(plan.todo)} runs leave cores idle; --threads {usable_cores() // len(plan.todo)} uses them "
+            "(results then agree statistically, not by byte)"
+        )
+    if plan.seconds / max(1, plan.jobs) > 300:
+        import torch
+
+        if torch.cuda.is_available() or torch.backends.mps.is_available():
+            found.append("a GPU lies idle and more than five minutes are left; --device auto uses it")
+    return found

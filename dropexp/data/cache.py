@@ -1,0 +1,151 @@
+"""The folder of downloads: where it is, what is there, and whether that is what was published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from dropexp.data.published import PUBLISHED
+from dropexp.errors import DataError
+from dropexp.spec.sources import SOURCES
+
+SIDECAR = ".checked.json"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a source: `state` is good, missing or damaged; `size` in bytes; checksums are MD5, `found`
+    may be ''.
+    """
+
+    name: str
+    path: Path
+    state: str
+    size: int
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One source as `dropexp data` shows it; `folder` is None and `files` empty for what needs no
+    download.
+    """
+
+    source: str
+    title: str
+    origin: str
+    folder: Path | None
+    files: tuple[File, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def state(self) -> str:
+        """One of: embedded, checked, damaged, incomplete, not cached."""
+        states = {file.state for file in self.files}
+        if not states:
+            return "embedded"
+        if "damaged" in states:
+            return "damaged"
+        return {("good",): "checked", ("missing",): "not cached"}.get(tuple(states), "incomplete")
+
+
+def cache_dir(data_dir: Path | None = None) -> Path:
+    """Return the folder of downloads: `data_dir`, else the variable DROPEXP_DATA, else the user's cache
+    folder.
+    """
+    if data_dir is None and os.environ.get("DROPEXP_DATA"):
+        data_dir = Path(os.environ["DROPEXP_DATA"])
+    if data_dir is not None:
+        return Path(data_dir).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("dropexp", appauthor=False)
+
+
+def listing(data_dir: Path | None = None) -> list[Listed]:
+    """Return what is known of every source, each cached file's checksum compared with the published one."""
+    return [listed(source, data_dir) for source in SOURCES]
+
+
+def listed(source: str, data_dir: Path | None = None) -> Listed:
+    """Return what is known of one source, its cached files' checksums compared with the published ones."""
+    row = SOURCES[source]
+    if source not in PUBLISHED:
+        return Listed(source, row.title, row.origin, None, ())
+    folder = cache_dir(data_dir) / source
+    return Listed(source, row.title, row.origin, folder, tuple(examine(source, folder)))
+
+
+def available(source: str, data_dir: Path | None = None) -> bool:
+    """Return whether a source of SOURCES can be loaded without a network."""
+    return listed(source, data_dir).state in ("embedded", "checked")
+
+
+def examine(source: str, folder: Path) -> list[File]:
+    """Return each file of a source with its state, the unpacked form where only that is good.
+
+    A file is hashed once and known again by its size and time of change, which a sidecar in `folder` keeps.
+    Raises DataError where a file is there and cannot be read.
+    """
+    known = _remembered(folder)
+    published, found = PUBLISHED[source], []
+    for name, md5 in published.files.items():
+        forms = [(folder / name, md5)]
+        if name in published.unpacked:
+            forms.append((folder / name.removesuffix(".gz"), published.unpacked[name]))
+        files = [_state(name, path, expected, folder, known) for path, expected in forms]
+        files.sort(key=lambda file: ("good", "damaged", "missing").index(file.state))
+        found.append(files[0])
+    _remember(folder, known)
+    return found
+
+
+def _state(name: str, path: Path, expected: str, folder: Path, known: dict[str, list]) -> File:
+    try:
+        if not path.is_file():
+            return File(name, path, "missing", 0, expected, "")
+        stat = path.stat()
+        key, stamp = path.relative_to(folder).as_posix(), [stat.st_size, stat.st_mtime_ns]
+        entry = known.get(key)
+        if not (isinstance(entry, list) and len(entry) == 3 and entry[:2] == stamp):
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
+            entry = known[key] = [*stamp, digest.hexdigest()]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}; check its permissions") from None
+    return File(
+        name, path, "good" if entry[2] == expected else "damaged", stat.st_size, expected, str(entry[2])
+    )
+
+
+def _remembered(folder: Path) -> dict[str, list]:
+    try:
+        known = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _remember(folder: Path, known: dict[str, list]) -> None:
+    if not known or known == _remembered(folder):
+        return
+    # a folder that cannot be written is no obstacle: its files are hashed again next time
+    with suppress(OSError):
+        handle, name = tempfile.mkstemp(dir=folder, prefix=SIDECAR)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(known, file, indent=1)
+            Path(name).replace(folder / SIDECAR)
+        finally:
+            Path(name).unlink(missing_ok=True)

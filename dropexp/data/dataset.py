@@ -1,0 +1,237 @@
+"""A data set in memory: its rows, its labels as 0..K-1, and what was recognised while reading it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dropexp.errors import DataError
+
+Progress = Callable[[str, int, int], None]  # (file name, bytes so far, bytes in all or 0)
+_SHOWN = 12
+_CHUNK = 4096  # rows
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Everything that is known of a data set, the official test rows last.
+
+    `x` is (N, F) float32 for vectors or (N, C, H, W) uint8 or float32 for images; `y` is (N,) int64 in
+    0..K-1; `n_test` counts the official test rows at the end, None where there are none; `classes` are the
+    original labels in their sorted order; `sha256` is that of a user's content, None for a built-in source;
+    `notes` are sentences.
+    """
+
+    source: str
+    x: np.ndarray
+    y: np.ndarray
+    n_test: int | None
+    classes: tuple[str, ...]
+    sha256: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def example(self) -> tuple[int, ...]:
+        """The shape of one example: (F,) or (C, H, W)."""
+        return tuple(self.x.shape[1:])
+
+    @property
+    def kind(self) -> str:
+        """Either 'vector' or 'image'."""
+        return "vector" if self.x.ndim == 2 else "image"
+
+    @cached_property
+    def pixel_sums(self) -> np.ndarray:
+        """Sum and sum of squares of each row's pixels, (2, N, C) int64: exact; only where x is uint8
+        images.
+        """
+        found = np.empty((2, *self.x.shape[:2]), np.int64)
+        for start in range(0, len(self.x), _CHUNK):
+            rows = self.x[start : start + _CHUNK].reshape(-1, self.x.shape[1], int(np.prod(self.x.shape[2:])))
+            found[0, start : start + _CHUNK] = rows.sum(2, dtype=np.int64)
+            wide = rows.astype(np.uint32)
+            wide *= wide
+            found[1, start : start + _CHUNK] = wide.sum(2, dtype=np.int64)
+        return found
+
+
+def assemble(
+    source: str,
+    place: str,
+    parts: list[tuple[str, np.ndarray, str, np.ndarray]],
+    *,
+    sha256: str | None = None,
+    notes: Iterable[str] = (),
+    row: Callable[[int], str] = "row {} (counted from 0)".format,
+) -> Dataset:
+    """Make a Dataset of one part (name of x, x, name of y, labels), or of two, the second the official test
+    set.
+
+    x is (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C), finite numbers; labels are (N,) whole numbers or
+    words. `place` is the path that messages begin with and `row` names a row in them. Raises DataError where
+    the numbers, shapes or labels do not fit together.
+    """
+    told = list(notes)
+    numbers, labels = [], []
+    for x_name, x, y_name, y in parts:
+        if len(x) != len(y):
+            raise DataError(
+                f"{place}: {x_name} has {len(x)} rows and {y_name} has {len(y)}; each example needs exactly"
+                " one label"
+            )
+        if len(x) == 0:
+            raise DataError(
+                f"{place}: {x_name} has no rows; give at least one example of each of two classes"
+            )
+        if x.shape[1:] != parts[0][1].shape[1:]:
+            raise DataError(
+                f"{place}: {x_name} has examples of shape {x.shape[1:]} and {parts[0][0]} of"
+                f" {parts[0][1].shape[1:]};"
+                " they must be equal"
+            )
+        numbers.append(_numbers(x, place, x_name, row))
+        labels.append(_labels(y, place, y_name, row))
+    if len({values.dtype.kind for values in labels}) > 1:
+        raise DataError(
+            f"{place}: {parts[0][2]} and {parts[1][2]} mix numbers and words; use one of them in both"
+        )
+    y, classes = relabel(np.concatenate(labels), place)
+    told += describe_classes(classes, labels[0])
+    kinds = {values.dtype for values in numbers}
+    joined = np.concatenate([v if len(kinds) == 1 else v.astype(np.float32) for v in numbers])
+    x, layout = _layout(joined, place, parts[0][0])
+    n_test = len(numbers[1]) if len(numbers) > 1 else None
+    return Dataset(source, x, y, n_test, classes, sha256, (*layout, *told))
+
+
+def relabel(labels: np.ndarray, place: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return labels as 0..K-1, (N,) int64, and the K original labels sorted: numbers by value, words
+    alphabetically.
+
+    Raises DataError where there is only one class.
+    """
+    values, y = np.unique(labels, return_inverse=True)
+    if len(values) < 2:
+        raise DataError(
+            f"{place}: all {len(labels)} labels are {values[0]!s}; a network is trained to tell apart two or"
+            " more classes"
+        )
+    return y.astype(np.int64).reshape(-1), tuple(str(value) for value in values)
+
+
+def describe_classes(classes: tuple[str, ...], trained: np.ndarray | None = None) -> list[str]:
+    """Return the sentences that say which label became which class, and which classes the pool lacks."""
+    if classes == tuple(str(k) for k in range(len(classes))):
+        told = [f"labels 0 to {len(classes) - 1} as given"]
+    else:
+        pairs = [f"{name} -> {k}" for k, name in enumerate(classes)]
+        if len(pairs) > _SHOWN:
+            pairs = [*pairs[: _SHOWN - 2], "...", pairs[-1]]
+        told = [f"{len(classes)} classes: {', '.join(pairs)}"]
+    if trained is not None and (absent := sorted(set(classes) - {str(v) for v in np.unique(trained)})):
+        told.append(f"no training example has label {shorten(absent)}; the official test set has")
+    return told
+
+
+def shorten(words: Iterable[str], limit: int = _SHOWN) -> str:
+    """Return words joined by commas, the middle left out where there are more than `limit`."""
+    listed = [str(word) for word in words]
+    return ", ".join(listed if len(listed) <= limit else [*listed[: limit - 2], "...", listed[-1]])
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the known word closest to `word`, or nothing."""
+    plain = {name.lower().replace("-", "").replace("_", ""): name for name in known}
+    found = difflib.get_close_matches(word.lower().replace("-", "").replace("_", ""), plain, n=1, cutoff=0.6)
+    return f"; did you mean {plain[found[0]]!r}?" if found else ""
+
+
+def _numbers(x: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> np.ndarray:
+    """Return x as uint8 where it is whole numbers of 8 bits, else float32."""
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{place}: {name} holds {_called(x.dtype)}; it must hold numbers")
+    if x.ndim not in (2, 3, 4):
+        raise DataError(
+            f"{place}: {name} has shape {x.shape}; it must be (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C)"
+        )
+    if 0 in x.shape:
+        raise DataError(f"{place}: {name} has shape {x.shape}, so its examples are empty")
+    if x.dtype in (np.uint8, np.bool_):
+        return x.astype(np.uint8, copy=False)
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32, copy=False)
+    bad = ~np.isfinite(single).reshape(len(x), -1).all(1)
+    if bad.any():
+        first = int(bad.argmax())
+        value = x[first].reshape(-1)[(~np.isfinite(single[first])).reshape(-1).argmax()]
+        why = "is too large for a 32-bit float" if np.isfinite(value) else "is not a finite number"
+        raise DataError(
+            f"{place}: {name}, {row(first)}: {value!s} {why}; {int(bad.sum())} of {len(x)} rows are like it:"
+            " remove them or fill in a number"
+        )
+    return single
+
+
+def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> np.ndarray:
+    """Return labels as whole numbers or words, (N,)."""
+    y = y.reshape(len(y)) if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.ndim != 1:
+        hint = "; turn one-hot labels into numbers with argmax(axis=1)" if y.ndim == 2 else ""
+        raise DataError(f"{place}: {name} has shape {y.shape}; it must be (N,), one label an example{hint}")
+    if y.dtype.kind == "f":
+        whole = np.isfinite(y) & (y == np.trunc(y)) & (abs(y) < 2.0**53)
+        if not whole.all():
+            first = int((~whole).argmax())
+            raise DataError(
+                f"{place}: {name}, {row(first)}: label {y[first]!s} is not a whole number; labels are whole"
+                " numbers"
+                " or words, one a class"
+            )
+        return y.astype(np.int64)
+    if y.dtype.kind in "bui":
+        if y.dtype == np.uint64 and y.max() > np.iinfo(np.int64).max:
+            raise DataError(f"{place}: {name} holds {y.max()!s}; labels as numbers must be below 2**63")
+        return y.astype(np.int64)
+    if y.dtype.kind == "S":
+        try:
+            return np.char.decode(y, "utf-8")
+        except UnicodeDecodeError:
+            raise DataError(
+                f"{place}: {name} holds bytes that are not UTF-8; store the labels as text"
+            ) from None
+    if y.dtype.kind != "U":
+        raise DataError(f"{place}: {name} holds {_called(y.dtype)}; labels must be whole numbers or words")
+    return y
+
+
+def _layout(x: np.ndarray, place: str, name: str) -> tuple[np.ndarray, list[str]]:
+    """Return x as (N, F) float32 or (N, C, H, W), contiguous, and how it was read."""
+    if x.ndim == 2:
+        return np.ascontiguousarray(x, np.float32), [f"read as vectors (N, F) of {x.shape[1]} features"]
+    if x.ndim == 3:
+        return np.ascontiguousarray(x[:, None]), ["read as images of one channel (N, H, W)"]
+    if x.shape[3] in (1, 3, 4):
+        told = f"read as channels last (N, H, W, C), because the last axis of {name} has {x.shape[3]}"
+        if x.shape[1] in (1, 3, 4):
+            told += (
+                f"; its second axis has {x.shape[1]}: if the channels come first, transpose to (N, H, W, C)"
+            )
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2)), [told]
+    return np.ascontiguousarray(x), ["read as channels first (N, C, H, W)"]
+
+
+def _called(dtype: Any) -> str:
+    names = {
+        "O": "Python objects",
+        "U": "words",
+        "S": "bytes",
+        "c": "complex numbers",
+        "M": "dates",
+        "m": "durations",
+    }
+    return names.get(dtype.kind, f"values of type {dtype}")

@@ -1,0 +1,154 @@
+"""What would be done: a study with its data in sight, its networks laid out, its packs and workers planned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dropexp.data import Dataset, load, sizes
+from dropexp.errors import ConfigError, DataError, UsageError
+from dropexp.executors.cores import default_jobs, usable_cores
+from dropexp.spec.layout import Layout, layout
+from dropexp.spec.packs import Size, pack_key, plan, seconds
+from dropexp.spec.sources import SOURCES
+from dropexp.spec.study import Run, Study
+from dropexp.store import Store
+
+INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, none of which can change a result on a CPU with one thread."""
+
+    results: Path = Path("results")
+    jobs: int | None = None
+    threads: int = 1
+    pack: int | None = None
+    device: str = "cpu"
+    data_dir: Path | None = None
+    fresh: bool = False
+
+
+@dataclass
+class Plan:
+    """A study with its data in sight: what is to be trained, in which packs, by how many workers."""
+
+    study: Study
+    datasets: dict[str, Dataset]
+    layouts: dict[tuple[str, ...], Layout]
+    sizes: dict[tuple[str, ...], Size]
+    todo: list[Run]
+    done: int
+    jobs: int = 1
+    packs: list[list[Run]] = field(default_factory=list)
+
+    @cached_property
+    def seconds(self) -> float:
+        """A rough estimate of the work in one thread's seconds."""
+        return seconds(self.todo, self.layouts, self.sizes)
+
+
+def prepare(
+    study: Study,
+    options: Options,
+    *,
+    data: bool = True,
+    downloading: Callable[[str, int, int], None] | None = None,
+) -> Plan:
+    """Look at the data, lay out every network and plan the packs; with `data` false built-in sets are not read.
+
+    Raises ConfigError and DataError where study and data do not fit.
+    """
+    device_check(options)
+    datasets: dict[str, Dataset] = {}
+    first = {c.data.source: c.data for c in study.configs[::-1]}
+    for source in study.sources:
+        if data or source not in SOURCES:
+            datasets[source] = load(
+                first[source], folder=study.folder, data_dir=options.data_dir, progress=downloading
+            )
+    contents = {s: d.sha256 for s, d in datasets.items() if s not in SOURCES and d.sha256}
+    for source, wanted in ((c.data.source, c.data.sha256) for c in study.configs):
+        if wanted and contents.get(source, wanted) != wanted:
+            raise DataError(
+                f"{source}: its content has sha256 {contents[source][:12]}..., and data.sha256 asks for {wanted[:12]}...; "
+                "restore the file, or leave data.sha256 out to train on what is there now"
+            )
+    study = study.with_contents(contents)
+    layouts: dict[tuple[str, ...], Layout] = {}
+    counts: dict[tuple[str, ...], Size] = {}
+    for arm in study.arms:
+        key = pack_key(arm.trained)
+        if key not in layouts:
+            example, classes, total, test = _facts(arm.trained.data.source, datasets)
+            layouts[key] = layout(arm.trained.model, example, classes)
+            counts[key] = Size(*sizes(arm.trained.data, total, test))
+            _fits(arm.trained, counts[key])
+    store = Store(options.results / study.name)
+    finished = set() if options.fresh else store.done()
+    runs = study.runs()
+    todo = [run for run in runs if run.run_id not in finished]
+    made = Plan(study, datasets, layouts, counts, todo, len(runs) - len(todo))
+    if todo:
+        threads_room = max(1, usable_cores() // options.threads)
+        jobs = options.jobs or (1 if made.seconds < INLINE_SECONDS else min(threads_room, default_jobs(len(todo))))
+        made.packs = plan(todo, layouts, jobs, options.pack)
+        made.jobs = min(jobs, len(made.packs))
+    return made
+
+
+def device_check(options: Options) -> None:
+    """Raise UsageError where a device was asked for that this machine has not."""
+    if options.device == "cpu":
+        return
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True}
+    if options.device not in there:
+        raise UsageError(f"--device: {options.device!r} is not one of cpu, cuda, mps, auto")
+    if not there[options.device]:
+        raise UsageError(f"--device: torch sees no {options.device} device here; use --device cpu")
+
+
+def device_name(name: str) -> str:
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _facts(source: str, datasets: dict[str, Dataset]) -> tuple[tuple[int, ...], int, int, int | None]:
+    """Return example shape, classes, examples in all and official test examples of a source."""
+    if source in datasets:
+        made = datasets[source]
+        return made.example, len(made.classes), len(made.y), made.n_test
+    row = SOURCES[source]
+    return row.example, row.classes, row.pool + (row.test or 0), row.test
+
+
+def _fits(config: Any, size: Size) -> None:
+    if config.model.norm == "batch" and config.model.hidden and size.train == 1:
+        raise ConfigError("data.train_size: 1 example leaves batch norm nothing to normalise; use 2 or more, or norm layer")
+
+
+def estimate(made: Plan) -> float:
+    """Return the seconds that training should take, from a short calibration of each kind of pack."""
+    from dropexp.train.pack import measure
+
+    total, known = 0.0, {}
+    clock = time.perf_counter()
+    for pack in made.packs:
+        key = (pack_key(pack[0].config), len(pack))
+        if key not in known:
+            if known and time.perf_counter() - clock > 20:
+                known[key] = next(iter(known.values()))
+            else:
+                known[key] = measure(pack, made.datasets[pack[0].config.data.source])
+        total += known[key] * max(run.config.training.epochs for run in pack)
+    return total / max(1, made.jobs)

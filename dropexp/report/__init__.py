@@ -1,0 +1,1 @@
+"""NUMBERS -> PICTURES: the table, the figures and the words they share."""

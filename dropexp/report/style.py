@@ -1,0 +1,103 @@
+"""How every figure looks and how it is written: one palette, fixed bytes, no display."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe & Ito (2008), told apart in all common colour-blindness; train and test differ in marker and line besides
+TRAIN, TEST, GOOD, BAD, GREY, INK = "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#8C8C8C", "#262626"
+SHADE = "#F0E9DC"
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C8C8C")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
+
+RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 7,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "dropexp",
+    "svg.fonttype": "path",
+    "path.simplify": True,
+    "text.parse_math": False,  # a path or a word of the user's may hold a dollar sign
+    "axes.unicode_minus": True,
+}
+METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Set the style for the figures made and saved within, and leave the caller's settings as they were."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a matplotlibrc of the user's would change the bytes
+        matplotlib.rcParams.update(RC)
+        yield
+
+
+def canvas(
+    rows: int = 1, columns: int = 1, size: tuple[float, float] = (8.0, 5.2), **share: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `size` inches and its axes in a flat list, row by row."""
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **share)
+    return figure, list(axes.flat)
+
+
+def grid(axes: Axes, axis: str = "y") -> None:
+    axes.grid(axis=axis, color="#E3E3E3", linewidth=0.8)  # type: ignore[arg-type]
+
+
+def frame(figure: Figure, title: str, note: str) -> None:
+    """Set the finding above a figure and what its marks are beneath it, wrapped to the figure's width."""
+    columns = int(figure.get_figwidth() * 9.6)
+    title = "\n".join(textwrap.wrap(title, columns))
+    note = "\n".join(textwrap.wrap(note, int(columns * 1.42)))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color="#595959")
+
+
+def cut(
+    axes: Axes, lows: list[float], highs: list[float], pad: float = 0.08, cap: float | None = 100.0
+) -> None:
+    """Cut the y axis to finite data; where the data reach `cap`, a little above it."""
+    finite = [y for y in (*lows, *highs) if isfinite(y)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    space = max(pad * (high - low), 0.25)
+    axes.set_ylim(low - space, min(high + space, cap + space) if cap is not None else high + space)
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write NAME.png and NAME.svg, whose bytes depend on the figure alone; return their paths."""
+    paths = []
+    for suffix, metadata in METADATA.items():
+        content = BytesIO()  # a file opened by name would get the line ends of the system
+        figure.savefig(content, format=suffix, metadata=metadata)
+        paths.append(folder / f"{name}.{suffix}")
+        paths[-1].write_bytes(content.getvalue())
+    return paths

@@ -1,0 +1,137 @@
+"""The words and numbers that tables and figures share: arms by what varies, percent, points, intervals."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from dropexp.analysis.tidy import Tidy
+from dropexp.spec.cells import shown, spell
+from dropexp.spec.identity import arm_id, canonical
+from dropexp.spec.layout import site_rates
+from dropexp.spec.study import Arm, short
+
+OVER = "95% interval over seeds, for this pool of examples and this test set"
+PLAIN = str.maketrans({"±": "+/-", "−": "-", "–": "-", "×": "x", "→": "->", "≥": ">=", "≤": "<="})
+
+
+def plain(text: str) -> str:
+    """Return the text for a console that has ASCII only."""
+    return text.translate(PLAIN).encode("ascii", "replace").decode("ascii")
+
+
+def headings(axes: tuple[str, ...]) -> dict[str, str]:
+    """Return the word for each axis: its last part, with the part before it where two would read alike."""
+    words = [short(path) for path in axes]
+    return {
+        path: word if words.count(word) == 1 else ".".join(path.split(".")[-2:])
+        for path, word in zip(axes, words, strict=True)
+    }
+
+
+def value(arm: Arm, path: str) -> str:
+    """Return an arm's value on an axis as a person reads it; an order as its chain of functions."""
+    if path == "model.order":
+        return arm.config.model.order.replace("activation", arm.config.model.activation).replace("-", " > ")
+    if path == "data.source":
+        return arm.config.data.source.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return shown(path, arm.value(path))
+
+
+def label(arm: Arm, axes: tuple[str, ...]) -> str:
+    """Return an arm named by what varies: `rate 0.5, placement input`."""
+    words = headings(axes)
+    return ", ".join(f"{words[path]} {value(arm, path)}" for path in axes) or "the one arm"
+
+
+def against(tidy: Tidy) -> str:
+    """Return how the baseline is called in a heading: `0` on the only axis, `rate 0` beside others."""
+    bases = [base for base in tidy.baselines if base is not None]
+    if not bases:
+        return ""
+    words = headings(tidy.axes)
+    if any(not base.masked for base in bases):
+        rates = {base.value("dropout.rate") for base in bases}
+        if "dropout.rate" not in tidy.axes or rates != {0.0}:
+            return "no dropout"
+        return "0" if len(tidy.axes) == 1 else "rate 0"
+    shared = [p for p in tidy.axes[:1] if len({base.value(p) for base in bases}) == 1]
+    if not shared:
+        return "baseline"
+    shown_value = value(bases[0], shared[0])
+    return shown_value if len(tidy.axes) == 1 else f"{words[shared[0]]} {shown_value}"
+
+
+def named(tidy: Tidy) -> str:
+    """Return how the baseline is called in a sentence: `rate 0`."""
+    name = against(tidy)
+    return f"{headings(tidy.axes)[tidy.axes[0]]} {name}" if len(tidy.axes) == 1 and name[:2] != "no" else name
+
+
+def hint(tidy: Tidy) -> str | None:
+    """Return the sentence for a grid without an arm at rate 0, with the runs that adding one takes."""
+    if any(not arm.masked for arm in tidy.arms):
+        return None
+    bare = []
+    for arm in tidy.arms:
+        dropout = arm.config.dropout.model_copy(update={"rate": 0.0})
+        bare.append(canonical(arm.config.model_copy(update={"dropout": dropout})))
+    if any(site_rates(config.dropout, config.model) for config in bare):
+        return "no arm without dropout; a rate 0 leaves the places of dropout.rate_at masked"
+    new = {arm_id(config) for config in bare} - {arm.arm_id for arm in tidy.arms}
+    rates = dict.fromkeys(spell(arm.value("dropout.rate")) for arm in tidy.arms)
+    count = len(new) * len(tidy.study.seeds)
+    return f"no arm without dropout; --rates {' '.join(['0', *rates])} adds {count} run{'s' * (count != 1)}"
+
+
+def oracle(tidy: Tidy) -> str | None:
+    """Return the sentence for arms whose test set selects the epoch."""
+    stops = [arm.config.early_stopping for arm in tidy.arms if arm.config.early_stopping.patience is not None]
+    found = dict.fromkeys(stop.monitor for stop in stops if stop.monitor.startswith("test_"))
+    return f"oracle: {' and '.join(found)} selects the epoch on the test set itself" if found else None
+
+
+def epoch_rule(tidy: Tidy) -> str:
+    """Return which epoch the numbers are from."""
+    stopping = {arm.config.early_stopping.patience is not None for arm in tidy.arms}
+    if len(stopping) > 1:
+        return "at the selected epoch, or the last without early stopping"
+    return "at the selected epoch" if True in stopping else "at the last epoch"
+
+
+def seeds(tidy: Tidy, arms: tuple[Arm, ...] | None = None) -> str:
+    """Return `n = 10`, or `n = 8 to 10` where arms differ."""
+    counts = {len(tidy.finished(arm)) for arm in (tidy.arms if arms is None else arms)} or {0}
+    return f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction in percent, or a difference in points, with one decimal and never a negative zero."""
+    return "-" if isnan(fraction) else f"{100 * fraction + 0.0:.1f}".replace("-0.0", "0.0")
+
+
+def signed(fraction: float) -> str:
+    """Return a difference of fractions in points, with its sign."""
+    if isnan(fraction):
+        return "-"
+    text = f"{100 * fraction:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def half(fraction: float) -> str:
+    """Return half an interval as `± 0.5`, '' where there is none; what would round to zero is `± <0.1`."""
+    if isnan(fraction):
+        return ""
+    return "± <0.1" if fraction < 0.0005 else f"± {100 * fraction:.1f}"
+
+
+def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms") -> str:
+    """Return what a figure's marks are, over what, and what it does not show."""
+    parts = [f"{seeds(tidy)} seeds; {marks}: {OVER}" if marks else f"{seeds(tidy)} seeds"]
+    parts.append(f"dropout off, {epoch_rule(tidy)}")
+    if diverged := sum(tidy.diverged(arm) for arm in {a.arm_id: a for a in tidy.arms}.values()):
+        parts.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
+    if left_out:
+        parts.append(f"{left_out} more {what} not shown")
+    if sentence := oracle(tidy):
+        parts.append(sentence)
+    return "; ".join(parts)
