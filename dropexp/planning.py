@@ -69,9 +69,7 @@ def prepare(
     first = {c.data.source: c.data for c in study.configs[::-1]}
     for source in study.sources:
         if data or source not in SOURCES:
-            datasets[source] = load(
-                first[source], folder=study.folder, data_dir=options.data_dir, progress=downloading
-            )
+            datasets[source] = load(first[source], folder=study.folder, data_dir=options.data_dir, progress=downloading)
     contents = {s: d.sha256 for s, d in datasets.items() if s not in SOURCES and d.sha256}
     for source, wanted in ((c.data.source, c.data.sha256) for c in study.configs):
         if wanted and contents.get(source, wanted) != wanted:
@@ -134,7 +132,9 @@ def _facts(source: str, datasets: dict[str, Dataset]) -> tuple[tuple[int, ...], 
 
 def _fits(config: Any, size: Size) -> None:
     if config.model.norm == "batch" and config.model.hidden and size.train == 1:
-        raise ConfigError("data.train_size: 1 example leaves batch norm nothing to normalise; use 2 or more, or norm layer")
+        raise ConfigError(
+            "data.train_size: 1 example leaves batch norm nothing to normalise; use 2 or more, or norm layer"
+        )
 
 
 def estimate(made: Plan) -> float:

@@ -37,6 +37,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "failures.csv": _names(Failure),
     "runs.csv": _names(RunRow) + CONFIG_COLUMNS,  # last: a row here says that the run is done
 }
+NUMERIC = ("epochs.csv", "probes.csv", "runs.csv")  # all their columns but words and configuration are numbers
 DEPENDENT = ("epochs.csv", "probes.csv", "provenance.csv")  # their rows count only beside one in runs.csv
 
 
@@ -82,16 +83,18 @@ class Store:
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return one of the CSV files as a data frame, with no rows where the file is missing."""
-        words = {"run_id", "arm_id", "stop_reason", "probe", "layer"} | set(CONFIG_COLUMNS)
-        lines = "".join(self._body(name))
-        columns = list(COLUMNS[name])
-        types = {c: "str" for c in columns if c in words}
-        frame = pd.read_csv(
-            io.StringIO(lines), names=columns, dtype=types, keep_default_na=False,
-            na_values={c: ["", "nan"] for c in columns if c not in words},
-            float_precision="round_trip",
-        )  # fmt: skip
+        words = {"run_id", "arm_id", "stop_reason", "probe", "layer", "host", "device", *CONFIG_COLUMNS}
+        columns = COLUMNS[name]
+        body = "".join(self._body(name))
+        frame = pd.read_csv(io.StringIO(body), names=list(columns), dtype="str", keep_default_na=False)
+        for column in columns:
+            if column not in words and name in NUMERIC:  # as Python reads them: exact, whatever the reader's default
+                frame[column] = np.array(frame[column].replace("", "nan").to_numpy(dtype=object), dtype=np.float64)
         return frame
+
+    def cells(self) -> list[dict[str, str]]:
+        """Return the rows of runs.csv as they are spelt."""
+        return list(csv.DictReader([_line(COLUMNS["runs.csv"]), *self._body("runs.csv")]))
 
     def trained_on_other_content(self, source: str, digest: str) -> int:
         """Return how many stored runs were trained on a file of this name with another content."""
@@ -106,7 +109,7 @@ class Store:
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
-            raise StoreError(f"{path}: cannot be read ({error}); move the folder aside and run again") from None
+            raise StoreError(f"{path}: cannot be read ({error}); choose another folder with --results") from None
         lines = text.splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
             lines.pop()  # a kill or a full disk tore it
@@ -120,7 +123,7 @@ class Store:
 
     def _moved(self, path: Path, header: Sequence[str], body: Sequence[str]) -> list[str]:
         """Bring rows under an older header into today's columns, new ones filled with their default."""
-        name, known = path.name, COLUMNS[path.name]
+        known = COLUMNS[path.name]
         if unknown := [c for c in header if c not in known]:
             raise StoreError(
                 f"{path}:1: unknown column {unknown[0]!r}; the file was written by a newer dropexp or edited; "
@@ -146,11 +149,17 @@ class Writer:
             self._lock = FileLock(str(self.folder / ".lock"))
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise StoreError(f"{self.folder}: in use by {_owner(self.folder)}; wait for it, or use another --study") from None
+            raise StoreError(
+                f"{self.folder}: in use by {_owner(self.folder)}; wait for it, or use another --study"
+            ) from None
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot be written ({error.strerror}); choose another --results") from None
         try:
-            note = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+            note = {
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
             (self.folder / ".owner").write_text(json.dumps(note), encoding="utf-8")
             self.tidy()
         except BaseException:
@@ -227,14 +236,16 @@ class Writer:
                 raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
 
     def tidy(self) -> None:
-        """Rewrite the files in an order that depends on the rows alone, without torn lines or rows of unfinished runs."""
+        """Rewrite the files in an order that depends on the rows alone, without what a kill left half done."""
         runs = sorted({line.partition(",")[0]: line for line in self.store._body("runs.csv")}.values(), key=_run_key)
         place = {line.partition(",")[0]: i for i, line in enumerate(runs)}
         self._rewrite("runs.csv", runs)
         for name in DEPENDENT:
             body = self.store._body(name)
             epoch = COLUMNS[name].index("epoch") if "epoch" in COLUMNS[name] else None
-            kept: dict[tuple[str, str], str] = {}  # a pack trained twice, as after a kill between two files, counts once
+            kept: dict[
+                tuple[str, str], str
+            ] = {}  # a pack trained twice, as after a kill between two files, counts once
             for line in body:
                 run_id, _, rest = line.partition(",")
                 if run_id in place:

@@ -62,7 +62,9 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
     with Store(folder).writing() as writer:
         for source, digest in study.data_sha256:
             if count := writer.store.trained_on_other_content(source, digest):
-                listener.warned(f"{source} has changed since {count} stored runs were trained on it; new runs are trained")
+                listener.warned(
+                    f"{source} has changed since {count} stored runs were trained on it; new runs are trained"
+                )
         writer.write("study.yaml", to_yaml(study, _relative(study, folder)))
         listener.started(made)
         try:
@@ -73,7 +75,13 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
                     trained += len(pack)
                 else:
                     failures += [
-                        Failure(r.run_id, r.arm_id, r.seed, outcome.error, datetime.now(UTC).isoformat(timespec="seconds"))
+                        Failure(
+                            r.run_id,
+                            r.arm_id,
+                            r.seed,
+                            outcome.error,
+                            datetime.now(UTC).isoformat(timespec="seconds"),
+                        )
                         for r in pack
                     ]
                     writer.append_failures(failures[-len(pack) :])
@@ -141,11 +149,13 @@ def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
     from dropexp.analysis.tidy import tidy
 
     if not (folder / "study.yaml").is_file():
-        raise StoreError(f"{folder}: no study.yaml here, so this is no study's folder; name results/ or results/<study>")
+        raise StoreError(
+            f"{folder}: no study.yaml here, so this is no study's folder; name results/ or results/<study>"
+        )
     store = Store(folder)
     study = parse(read(folder / "study.yaml"), folder=folder, name=folder.name, large=True)
     runs = store.frame("runs.csv")
-    study, note = joined(study, runs.fillna("").astype(str).to_dict("records"), everything)
+    study, note = joined(study, store.cells(), everything)
     return tidy(study, runs, store.frame("epochs.csv")), note
 
 

@@ -37,7 +37,9 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
     for line in arms(study):
         say(line)
     runs = len(study.runs())
-    say(f"\n{len(study.arms)} arms x {len(study.seeds)} seeds = {runs} runs; {plan.done} there already, {len(plan.todo)} to train")
+    say(
+        f"\n{len(study.arms)} arms x {len(study.seeds)} seeds = {runs} runs; {plan.done} there already, {len(plan.todo)} to train"
+    )
     if plan.packs:
         counts = Counter(len(pack) for pack in plan.packs)
         parts = ", ".join(f"{n} of {size} run{'s' * (size != 1)}" for size, n in sorted(counts.items(), reverse=True))
@@ -58,7 +60,11 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
         "axes": list(study.axes),
         "seeds": list(study.seeds),
         "arms": [
-            {"arm_id": a.arm_id, "label": a.label(study.axes), "parameters": plan.layouts[pack_key(a.trained)].parameters}
+            {
+                "arm_id": a.arm_id,
+                "label": a.label(study.axes),
+                "parameters": plan.layouts[pack_key(a.trained)].parameters,
+            }
             for a in study.arms
         ],
         "runs": len(study.runs()),
@@ -72,7 +78,9 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
 def _data(source: str, plan: Plan) -> str:
     key = next(pack_key(a.trained) for a in plan.study.arms if a.config.data.source == source)
     size = plan.sizes[key]
-    lines = [f"data: {SOURCES[source].title if source in SOURCES else source}: {size.train} training, {size.val} validation, {size.test} test examples"]
+    lines = [
+        f"data: {SOURCES[source].title if source in SOURCES else source}: {size.train} training, {size.val} validation, {size.test} test examples"
+    ]
     if source in plan.datasets:
         lines += [f"  {note}" for note in plan.datasets[source].notes]
     return "\n".join(lines)
@@ -88,7 +96,10 @@ def network(arm: Arm, layout: Layout) -> list[str]:
         return f"{kind} {rates[site]:g}" if site in rates else ""
 
     shape = " x ".join(map(str, layout.example))
-    lines = [f"network: {model.kind}, {layout.parameters:,} parameters", f"  input     {shape}" + (f"  > {mask('input')}" if "input" in rates else "")]
+    lines = [
+        f"network: {model.kind}, {layout.parameters:,} parameters",
+        f"  input     {shape}" + (f"  > {mask('input')}" if "input" in rates else ""),
+    ]
     for block in layout.blocks:
         words = {"norm": f"{model.norm} norm", "activation": model.activation, "dropout": mask(block.name)}
         steps = [words[step] for step in block.steps if words[step]]

@@ -16,7 +16,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def init(
-    name: Annotated[str | None, typer.Argument(help="A shipped study to copy, or the file to write.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A shipped study to copy, or the file to write.", show_default=False)
+    ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Name the shipped studies.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a study, for editors.")] = False,
 ) -> int:
@@ -49,7 +51,9 @@ def init(
         with target.open("x", encoding="utf-8", newline="\n") as file:
             file.write(source.read_text(encoding="utf-8"))
     except FileExistsError:
-        raise UsageError(f"{target}: exists already, and init never writes over a file; name another or move it") from None
+        raise UsageError(
+            f"{target}: exists already, and init never writes over a file; name another or move it"
+        ) from None
     except OSError as error:
         raise UsageError(f"{target}: cannot be written ({error.strerror})") from None
     say(f"wrote {target}; look at it with\n  dropexp check {target}\nand train it with\n  dropexp run {target}")
@@ -86,7 +90,9 @@ def check(
 
 
 def plot(
-    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path("results"),
+    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path(
+        "results"
+    ),
     everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Draw again what is up to date.")] = False,
     as_json: Json = False,
@@ -108,7 +114,12 @@ def plot(
             failed += 1
             warn(str(error))
     if as_json:
-        say(json.dumps([{"study": str(d.folder), "figures": [str(p) for p in d.paths], "drawn": not d.current} for d in drawn], indent=2))
+        say(
+            json.dumps(
+                [{"study": str(d.folder), "figures": [str(p) for p in d.paths], "drawn": not d.current} for d in drawn],
+                indent=2,
+            )
+        )
         return 0
     for d in drawn:
         if d.current:

@@ -7,7 +7,7 @@ import time
 from typing import IO, Any
 
 from dropexp.cli.screen import fits
-from dropexp.planning import Plan
+from dropexp.planning import Plan, device_name
 from dropexp.spec.study import Run
 from dropexp.workflow import Listener
 
@@ -136,9 +136,6 @@ def hints(plan: Plan) -> list[str]:
             f"{len(plan.todo)} runs leave cores idle; --threads {usable_cores() // len(plan.todo)} uses them "
             "(results then agree statistically, not by byte)"
         )
-    if plan.seconds / max(1, plan.jobs) > 300:
-        import torch
-
-        if torch.cuda.is_available() or torch.backends.mps.is_available():
-            found.append("a GPU lies idle and more than five minutes are left; --device auto uses it")
+    if plan.seconds / max(1, plan.jobs) > 300 and device_name("auto") != "cpu":
+        found.append("a GPU lies idle and more than five minutes are left; --device auto uses it")
     return found

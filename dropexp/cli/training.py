@@ -16,23 +16,70 @@ def _list(help: str, panel: str = LIST) -> Any:
 
 
 Configs = Annotated[list[Path] | None, typer.Argument(help="YAML files, a study each.", show_default=False)]
-OneConfig = Annotated[Path | None, typer.Argument(help="A YAML file; without one, the built-in quickstart.", show_default=False)]
+OneConfig = Annotated[
+    Path | None, typer.Argument(help="A YAML file; without one, the built-in quickstart.", show_default=False)
+]
 Rates = Annotated[list[str] | None, _list("Dropout rates, as in 0 0.2 0.5, 0,0.2 or 0:0.8:0.2.")]
 Kinds = Annotated[list[str] | None, _list("Kinds of dropout, as in bernoulli vanilla.")]
 Placements = Annotated[list[str] | None, _list("Places, as in hidden input+hidden.")]
 Orders = Annotated[list[str] | None, _list("Orders of a block, as in NAD DNA.")]
 Patiences = Annotated[list[str] | None, _list("Early-stopping patiences, as in none 5 20.")]
 Seeds = Annotated[list[str] | None, _list("5 for seeds 0 to 4; 3 4 or [7] names seeds.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="Any field, as in training.lr=0.01,0.1.", rich_help_panel=LIST, show_default=False)]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any field, as in training.lr=0.01,0.1.", rich_help_panel=LIST, show_default=False),
+]
 Results = Annotated[Path, typer.Option(help="The folder of all results.", rich_help_panel=RUNNING)]
-Name = Annotated[str | None, typer.Option("--study", help="The study's folder below it.", rich_help_panel=RUNNING, show_default=False)]
-Jobs = Annotated[int | None, typer.Option(min=1, max=1024, help="Worker processes; without it, one a core.", rich_help_panel=RUNNING, show_default=False)]
-Threads = Annotated[int, typer.Option(min=1, max=1024, help="Threads a worker; above 1 results agree statistically, not by byte.", rich_help_panel=RUNNING)]
-PackSize = Annotated[int | None, typer.Option("--pack", min=1, max=4096, help="Runs trained together; no effect on results.", rich_help_panel=RUNNING, show_default=False)]
+Name = Annotated[
+    str | None,
+    typer.Option("--study", help="The study's folder below it.", rich_help_panel=RUNNING, show_default=False),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Worker processes; without it, one a core.",
+        rich_help_panel=RUNNING,
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Threads a worker; above 1 results agree statistically, not by byte.",
+        rich_help_panel=RUNNING,
+    ),
+]
+PackSize = Annotated[
+    int | None,
+    typer.Option(
+        "--pack",
+        min=1,
+        max=4096,
+        help="Runs trained together; no effect on results.",
+        rich_help_panel=RUNNING,
+        show_default=False,
+    ),
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.", rich_help_panel=RUNNING)]
-DataDir = Annotated[Path | None, typer.Option(help="Where data sets lie; else $DROPEXP_DATA or a cache folder.", rich_help_panel=RUNNING, show_default=False)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what check prints, and train nothing.", rich_help_panel=RUNNING)]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Move the study's old folder aside first.", rich_help_panel=RUNNING)]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where data sets lie; else $DROPEXP_DATA or a cache folder.",
+        rich_help_panel=RUNNING,
+        show_default=False,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Print what check prints, and train nothing.", rich_help_panel=RUNNING),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Move the study's old folder aside first.", rich_help_panel=RUNNING)
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Allow more than 100,000 runs.", rich_help_panel=RUNNING)]
 NoPlot = Annotated[bool, typer.Option("--no-plot", help="Draw no figures at the end.", rich_help_panel=RUNNING)]
 
@@ -127,7 +174,9 @@ def _conclude(finished: Any, folder: Path, no_plot: bool) -> int:
     figures = sorted((folder / "figures").glob("*.png"))
     files = [p.name for p in (folder / "runs.csv", folder / "epochs.csv", folder / "summary.csv") if p.exists()]
     if files:
-        say(f"\n{folder}{'/' if '/' in str(folder) or len(folder.parts) < 2 else folder.anchor or '/'}  {'  '.join(files)}")
+        say(
+            f"\n{folder}{'/' if '/' in str(folder) or len(folder.parts) < 2 else folder.anchor or '/'}  {'  '.join(files)}"
+        )
     if figures:
         say(f"figures: {'  '.join(str(p) for p in figures[:6])}")
     for failure in finished.failures[:5]:

@@ -53,11 +53,9 @@ class Listed:
     def state(self) -> str:
         """One of: embedded, checked, damaged, incomplete, not cached."""
         states = {file.state for file in self.files}
-        if not states:
-            return "embedded"
         if "damaged" in states:
             return "damaged"
-        return {("good",): "checked", ("missing",): "not cached"}.get(tuple(states), "incomplete")
+        return {0: "embedded", 1: "checked" if "good" in states else "not cached"}.get(len(states), "incomplete")
 
 
 def cache_dir(data_dir: Path | None = None) -> Path:
@@ -124,9 +122,7 @@ def _state(name: str, path: Path, expected: str, folder: Path, known: dict[str, 
             entry = known[key] = [*stamp, digest.hexdigest()]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}; check its permissions") from None
-    return File(
-        name, path, "good" if entry[2] == expected else "damaged", stat.st_size, expected, str(entry[2])
-    )
+    return File(name, path, "good" if entry[2] == expected else "damaged", stat.st_size, expected, str(entry[2]))
 
 
 def _remembered(folder: Path) -> dict[str, list]:

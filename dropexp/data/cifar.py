@@ -11,10 +11,7 @@ import numpy as np
 
 from dropexp.errors import DataError
 
-try:
-    from numpy._core.multiarray import _reconstruct
-except ImportError:  # before numpy 2
-    from numpy.core.multiarray import _reconstruct
+_reconstruct = np.empty(0).__reduce__()[0]  # its module is named differently before numpy 2
 
 
 def read_batch(path: Path, label: str = "labels") -> tuple[np.ndarray, np.ndarray]:
@@ -23,17 +20,11 @@ def read_batch(path: Path, label: str = "labels") -> tuple[np.ndarray, np.ndarra
     Raises DataError where the file is damaged, holds more than plain data, or is not a batch.
     """
     batch = plain_pickle(path)
-    data, labels = (
-        (batch.get(b"data"), batch.get(label.encode())) if isinstance(batch, dict) else (None, None)
-    )
+    data, labels = (batch.get(b"data"), batch.get(label.encode())) if isinstance(batch, dict) else (None, None)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
-        raise DataError(
-            f"{path}: has no entry 'data' of shape (N, 3072) and 8 bits; it is not a CIFAR python batch"
-        )
+        raise DataError(f"{path}: has no entry 'data' of shape (N, 3072) and 8 bits; it is not a CIFAR python batch")
     if not isinstance(labels, list) or len(labels) != len(data) or not all(type(v) is int for v in labels):
-        raise DataError(
-            f"{path}: has no entry {label!r} of {len(data)} whole numbers; it is not a CIFAR python batch"
-        )
+        raise DataError(f"{path}: has no entry {label!r} of {len(data)} whole numbers; it is not a CIFAR python batch")
     return data.reshape(-1, 3, 32, 32), np.array(labels, np.int64)
 
 
@@ -55,14 +46,11 @@ def plain_pickle(path: Path) -> Any:
         return _Plain(io.BytesIO(path.read_bytes()), encoding="bytes").load()
     except _Refused as refused:
         raise DataError(
-            f"{path}: asks for {refused}, and a data file may hold arrays and plain values only; fetch it"
-            " again"
+            f"{path}: asks for {refused}, and a data file may hold arrays and plain values only; fetch it again"
         ) from None
     # a damaged pickle can make the virtual machine of pickle fail in almost any way
     except Exception as error:
-        raise DataError(
-            f"{path}: cannot be read as a python batch: {type(error).__name__}: {_line(error)}"
-        ) from None
+        raise DataError(f"{path}: cannot be read as a python batch: {type(error).__name__}: {_line(error)}") from None
 
 
 class _Refused(Exception):
@@ -95,10 +83,7 @@ def _line(error: Exception) -> str:
 
 
 ALLOWED: dict[tuple[str, str], Any] = {
-    **{
-        (module, "_reconstruct"): _reconstruct
-        for module in ("numpy.core.multiarray", "numpy._core.multiarray")
-    },
+    **{(module, "_reconstruct"): _reconstruct for module in ("numpy.core.multiarray", "numpy._core.multiarray")},
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): _dtype,
     ("_codecs", "encode"): _encode,

@@ -81,13 +81,10 @@ def assemble(
     for x_name, x, y_name, y in parts:
         if len(x) != len(y):
             raise DataError(
-                f"{place}: {x_name} has {len(x)} rows and {y_name} has {len(y)}; each example needs exactly"
-                " one label"
+                f"{place}: {x_name} has {len(x)} rows and {y_name} has {len(y)}; each example needs exactly one label"
             )
         if len(x) == 0:
-            raise DataError(
-                f"{place}: {x_name} has no rows; give at least one example of each of two classes"
-            )
+            raise DataError(f"{place}: {x_name} has no rows; give at least one example of each of two classes")
         if x.shape[1:] != parts[0][1].shape[1:]:
             raise DataError(
                 f"{place}: {x_name} has examples of shape {x.shape[1:]} and {parts[0][0]} of"
@@ -97,9 +94,7 @@ def assemble(
         numbers.append(_numbers(x, place, x_name, row))
         labels.append(_labels(y, place, y_name, row))
     if len({values.dtype.kind for values in labels}) > 1:
-        raise DataError(
-            f"{place}: {parts[0][2]} and {parts[1][2]} mix numbers and words; use one of them in both"
-        )
+        raise DataError(f"{place}: {parts[0][2]} and {parts[1][2]} mix numbers and words; use one of them in both")
     y, classes = relabel(np.concatenate(labels), place)
     told += describe_classes(classes, labels[0])
     kinds = {values.dtype for values in numbers}
@@ -118,8 +113,8 @@ def relabel(labels: np.ndarray, place: str) -> tuple[np.ndarray, tuple[str, ...]
     values, y = np.unique(labels, return_inverse=True)
     if len(values) < 2:
         raise DataError(
-            f"{place}: all {len(labels)} labels are {values[0]!s}; a network is trained to tell apart two or"
-            " more classes"
+            f"{place}: has one class only, label {shorten(values)} in all of its rows ({len(labels)}); a network is"
+            " trained to tell apart two or more classes"
         )
     return y.astype(np.int64).reshape(-1), tuple(str(value) for value in values)
 
@@ -129,7 +124,7 @@ def describe_classes(classes: tuple[str, ...], trained: np.ndarray | None = None
     if classes == tuple(str(k) for k in range(len(classes))):
         told = [f"labels 0 to {len(classes) - 1} as given"]
     else:
-        pairs = [f"{name} -> {k}" for k, name in enumerate(classes)]
+        pairs = [f"{_one_line(name)} -> {k}" for k, name in enumerate(classes)]
         if len(pairs) > _SHOWN:
             pairs = [*pairs[: _SHOWN - 2], "...", pairs[-1]]
         told = [f"{len(classes)} classes: {', '.join(pairs)}"]
@@ -140,8 +135,12 @@ def describe_classes(classes: tuple[str, ...], trained: np.ndarray | None = None
 
 def shorten(words: Iterable[str], limit: int = _SHOWN) -> str:
     """Return words joined by commas, the middle left out where there are more than `limit`."""
-    listed = [str(word) for word in words]
+    listed = [_one_line(word) for word in words]
     return ", ".join(listed if len(listed) <= limit else [*listed[: limit - 2], "...", listed[-1]])
+
+
+def _one_line(word: object) -> str:
+    return " ".join(str(word).split())[:60]
 
 
 def near(word: str, known: Iterable[str]) -> str:
@@ -201,9 +200,7 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
         try:
             return np.char.decode(y, "utf-8")
         except UnicodeDecodeError:
-            raise DataError(
-                f"{place}: {name} holds bytes that are not UTF-8; store the labels as text"
-            ) from None
+            raise DataError(f"{place}: {name} holds bytes that are not UTF-8; store the labels as text") from None
     if y.dtype.kind != "U":
         raise DataError(f"{place}: {name} holds {_called(y.dtype)}; labels must be whole numbers or words")
     return y
@@ -218,9 +215,7 @@ def _layout(x: np.ndarray, place: str, name: str) -> tuple[np.ndarray, list[str]
     if x.shape[3] in (1, 3, 4):
         told = f"read as channels last (N, H, W, C), because the last axis of {name} has {x.shape[3]}"
         if x.shape[1] in (1, 3, 4):
-            told += (
-                f"; its second axis has {x.shape[1]}: if the channels come first, transpose to (N, H, W, C)"
-            )
+            told += f"; its second axis has {x.shape[1]}: if the channels come first, transpose to (N, H, W, C)"
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2)), [told]
     return np.ascontiguousarray(x), ["read as channels first (N, C, H, W)"]
 

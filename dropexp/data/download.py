@@ -19,9 +19,7 @@ from dropexp.spec.sources import SOURCES
 TIMEOUT = 20  # seconds without a byte
 
 
-def fetch(
-    names: Iterable[str], data_dir: Path | None = None, progress: Progress | None = None
-) -> list[Listed]:
+def fetch(names: Iterable[str], data_dir: Path | None = None, progress: Progress | None = None) -> list[Listed]:
     """Make every named source complete and checked, downloading what is missing or damaged.
 
     `progress(file, done, total)` is called with bytes as they arrive. Raises DataError for a name that is not
@@ -97,9 +95,7 @@ def _fetch(source: str, folder: Path, lacking: list[File], progress: Progress | 
         raise DataError(f"{source}: writing to {folder} failed: {error.strerror or error}") from None
 
 
-def _retrieve(
-    source: str, folder: Path, name: str, md5: str, lacking: File, progress: Progress | None
-) -> None:
+def _retrieve(source: str, folder: Path, name: str, md5: str, lacking: File, progress: Progress | None) -> None:
     """Download one file from the first mirror that has it, or leave it where it is already there and good."""
     import pooch
     import requests

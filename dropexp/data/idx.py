@@ -23,9 +23,7 @@ def read_idx(path: Path) -> np.ndarray:
         raw = path.read_bytes()
         content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except EOFError:
-        raise DataError(
-            f"{path}: the compressed file ends early, after {len(raw)} bytes; fetch it again"
-        ) from None
+        raise DataError(f"{path}: the compressed file ends early, after {len(raw)} bytes; fetch it again") from None
     except (OSError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}; fetch it again") from None
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES or content[3] == 0:
@@ -35,9 +33,7 @@ def read_idx(path: Path) -> np.ndarray:
         )
     dtype, start = np.dtype(TYPES[content[2]]), 4 + 4 * content[3]
     if len(content) < start:
-        raise DataError(
-            f"{path}: ends within its header, after {len(content)} of {start} bytes; fetch it again"
-        )
+        raise DataError(f"{path}: ends within its header, after {len(content)} of {start} bytes; fetch it again")
     dims = [int(d) for d in np.frombuffer(content, ">u4", content[3], 4)]
     expected = start + math.prod(dims) * dtype.itemsize
     if len(content) != expected:

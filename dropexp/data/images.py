@@ -74,9 +74,7 @@ def _found(path: Path) -> tuple[list[tuple[str, Path]], list[str]]:
             files = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
             images = [p for p in files if p.suffix.lower() in SUFFIXES and p.is_file()]
             if not images:
-                hint = (
-                    "; a folder of a class holds its images itself" if any(p.is_dir() for p in files) else ""
-                )
+                hint = "; a folder of a class holds its images itself" if any(p.is_dir() for p in files) else ""
                 raise DataError(
                     f"{folder}: holds no image; give each class's folder at least one"
                     f" ({', '.join(SUFFIXES)}), or remove"
@@ -105,9 +103,7 @@ def _inspect(file: Path, mode: str | None, content: bytes | None = None) -> Any:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file if content is None else io.BytesIO(content)) as image:
                 if image.mode in DEEP:
-                    raise DataError(
-                        f"{file}: has more than 8 bits a channel (mode {image.mode}); save it with 8 bits"
-                    )
+                    raise DataError(f"{file}: has more than 8 bits a channel (mode {image.mode}); save it with 8 bits")
                 if mode is None:
                     return image.size, image.mode
                 return np.asarray(image.convert(mode))

@@ -56,9 +56,7 @@ def load(
     elif path.suffix.lower() in READERS:
         made = READERS[path.suffix.lower()](path, data, _sha256(path))
     else:
-        raise DataError(
-            f"{path}: cannot tell how to read a file ending in {path.suffix or 'nothing'!r}; {allowed}"
-        )
+        raise DataError(f"{path}: cannot tell how to read a file ending in {path.suffix or 'nothing'!r}; {allowed}")
     if data.sha256 and data.sha256 != made.sha256:
         raise DataError(
             f"{path}: its content has the sha256 {made.sha256}, and data.sha256 is {data.sha256}: restore the"
@@ -106,9 +104,7 @@ def _clothes(source: str, files: Files) -> Dataset:
 def _cifar10(source: str, files: Files) -> Dataset:
     names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
     at = {Path(name).name: path for name, path in files.items()}
-    return _cifar(
-        source, [read_batch(at[name]) for name in names], read_names(at["batches.meta"], "label_names")
-    )
+    return _cifar(source, [read_batch(at[name]) for name in names], read_names(at["batches.meta"], "label_names"))
 
 
 def _cifar100(source: str, files: Files) -> Dataset:

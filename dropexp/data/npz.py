@@ -35,20 +35,14 @@ def read_npz(path: Path, data: Data, sha256: str) -> Dataset:
             if isinstance(archive, np.lib.npyio.NpzFile):
                 return _read(archive, path, data, sha256)
     except _DAMAGED as error:
-        raise DataError(
-            f"{path}: is not a readable .npz: {_line(error)}; write it with numpy.savez"
-        ) from None
-    raise DataError(
-        f"{path}: holds a single array; write numpy.savez(FILE, x=..., y=...) so that it holds x and y"
-    )
+        raise DataError(f"{path}: is not a readable .npz: {_line(error)}; write it with numpy.savez") from None
+    raise DataError(f"{path}: holds a single array; write numpy.savez(FILE, x=..., y=...) so that it holds x and y")
 
 
 def _read(archive: np.lib.npyio.NpzFile, path: Path, data: Data, sha256: str) -> Dataset:
     names = set(archive.files)
     if names & {*WHOLE} and names & {*PARTS, *TEST}:
-        raise DataError(
-            f"{path}: holds {shorten(sorted(names))}; give either x and y, or x_train and y_train"
-        )
+        raise DataError(f"{path}: holds {shorten(sorted(names))}; give either x and y, or x_train and y_train")
     wanted = [WHOLE] if names & {*WHOLE} else [PARTS, TEST] if names & {*TEST} else [PARTS]
     for name in (name for pair in wanted for name in pair):
         if name not in names:

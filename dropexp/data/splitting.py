@@ -80,16 +80,12 @@ def _test_size(data: Data, n_total: int, n_official: int | None) -> int:
     if data.test_size is None:
         n_test = n_total * 3 // 10 if n_official is None else n_official
         if n_test < 1:
-            raise DataError(
-                f"{data.source} has {n_total} examples, and 30% of them is less than one test example"
-            )
+            raise DataError(f"{data.source} has {n_total} examples, and 30% of them is less than one test example")
         return n_test
     whole, of = (n_total, "all examples") if n_official is None else (n_official, "the official test set")
     n_test = _part("data.test_size", data.test_size, whole, of)
     if n_test < 1:
-        raise DataError(
-            f"data.test_size: {data.test_size} of {whole} examples is less than one; use a larger size"
-        )
+        raise DataError(f"data.test_size: {data.test_size} of {whole} examples is less than one; use a larger size")
     if n_official is not None and n_test > n_official:
         raise DataError(
             f"data.test_size: {data.test_size} is more than the {n_official} examples of the official test"
@@ -144,9 +140,7 @@ def _shuffled(rows: np.ndarray, draws: np.ndarray) -> np.ndarray:
     return rows[np.argsort(draws[rows], kind="stable")]
 
 
-def _noise(
-    dataset: Dataset, noise: float, seed: int, subsets: tuple[np.ndarray, ...]
-) -> tuple[np.ndarray, np.ndarray]:
+def _noise(dataset: Dataset, noise: float, seed: int, subsets: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return labels (N,) and a mask (N,) of the wrong ones: in each subset the round(noise · n) of smallest
     draw.
     """
@@ -169,9 +163,7 @@ def _scale(dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         count = len(rows) * int(np.prod(dataset.x.shape[2:]))
         mean = np.array([int(s) / count for s in total])
         # Python's whole numbers: the difference of two large squares is exact
-        var = np.array(
-            [(int(q) * count - int(s) ** 2) / count**2 for s, q in zip(total, squares, strict=True)]
-        )
+        var = np.array([(int(q) * count - int(s) ** 2) / count**2 for s, q in zip(total, squares, strict=True)])
         return _single(mean, np.sqrt(var), var == 0)
     axes = (0, 2, 3) if dataset.kind == "image" else (0,)
     keep = (slice(None), None, None) if dataset.kind == "image" else (slice(None),)

@@ -28,8 +28,7 @@ def read_csv(path: Path, data: Data, sha256: str) -> Dataset:
     label = data.label
     if label is None:
         raise DataError(
-            f"{path}: data.label is not set; set it to the column that holds the label, one of"
-            f" {shorten(columns)}"
+            f"{path}: data.label is not set; set it to the column that holds the label, one of {shorten(columns)}"
         )
     if columns.count(label) != 1:
         why = "has no column" if label not in columns else "has more than one column"
@@ -115,9 +114,7 @@ def _cell_by_cell(path: Path, columns: list[str], label: int) -> tuple[np.ndarra
             if not cell:
                 raise DataError(f"{where}: the cell is empty; fill it in or remove the line")
             if column != label and (why := _wrong(cell)):
-                raise DataError(
-                    f"{where}: {cell!r} {why}; give numbers only, or remove the line or the column"
-                )
+                raise DataError(f"{where}: {cell!r} {why}; give numbers only, or remove the line or the column")
         words.append(cells.pop(label))
         x.append([float(cell) for cell in cells])
     return np.array(x), words

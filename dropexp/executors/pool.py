@@ -31,7 +31,9 @@ def run_pool(
         while todo or workers:
             while todo and len(workers) < jobs:
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs, train, dict(shared), os.getpid()), daemon=True)
+                process: BaseProcess = context.Process(
+                    target=_serve, args=(theirs, train, dict(shared), os.getpid()), daemon=True
+                )
                 process.start()
                 theirs.close()
                 workers[ours] = (process, todo.pop())

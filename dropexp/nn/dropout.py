@@ -64,9 +64,7 @@ class Noise:
 
     def __init__(self, sites: dict[str, Site], seeds: Sequence[int], seed_of_R: Tensor, epoch: int):
         self.sites, self.seed_of_R = sites, seed_of_R
-        self._streams = {
-            name: [generator(seed, "mask", name, epoch) for seed in seeds] for name in sites
-        }
+        self._streams = {name: [generator(seed, "mask", name, epoch) for seed in seeds] for name in sites}
 
     def factor(self, name: str, batch: int) -> Tensor | None:
         """Return the next step's factor at a site for a batch of `batch` examples, None where nothing is masked."""

@@ -42,9 +42,7 @@ def initial_weight(block: Block, model: Model, seed: int) -> np.ndarray:
         chosen = "glorot" if block.name == "output" else BY_ACTIVATION.get(model.activation, "glorot")
     area = block.kernel**2
     shape = (
-        (block.units, block.fan_in, block.kernel, block.kernel)
-        if block.kind == "conv"
-        else (block.fan_in, block.units)
+        (block.units, block.fan_in, block.kernel, block.kernel) if block.kind == "conv" else (block.fan_in, block.units)
     )
     rng = generator(seed, "init", block.name)
     return SCHEMES[chosen](rng, shape, block.fan_in * area, block.units * area)

@@ -12,7 +12,16 @@ from torch import Tensor
 
 from dropexp.nn.dropout import Noise, Site, make_sites
 from dropexp.nn.initial import initial_weight
-from dropexp.nn.layers import ACTIVATIONS, MOMENTUM, POOLS, Affine, BatchNorm, Convolution, LayerNorm, running_norm
+from dropexp.nn.layers import (
+    ACTIVATIONS,
+    MOMENTUM,
+    POOLS,
+    Affine,
+    BatchNorm,
+    Convolution,
+    LayerNorm,
+    running_norm,
+)
 from dropexp.spec.config import Config
 from dropexp.spec.layout import Block, Layout, norm_parameters, site_rates
 
@@ -74,7 +83,9 @@ class Network:
     def keep(self, kept: Sequence[int]) -> None:
         """Let all runs but those at positions `kept` leave; what stays keeps its bits."""
         index = torch.tensor(kept)
-        self.parameters = {name: t.detach()[index].requires_grad_(t.requires_grad) for name, t in self.parameters.items()}
+        self.parameters = {
+            name: t.detach()[index].requires_grad_(t.requires_grad) for name, t in self.parameters.items()
+        }
         self.statistics = {name: t[index] for name, t in self.statistics.items()}
         self.configs = [self.configs[i] for i in kept]
         self.sites = self._sites()
@@ -120,10 +131,16 @@ class Network:
         return factor.flatten(2) if factor.dim() > x.dim() else factor
 
     def _norm(self, x: Tensor, block: Block, norm: str) -> Tensor:
-        scale, shift = self.parameters[f"{block.name}.norm.scale"], self.parameters[f"{block.name}.norm.shift"]
+        scale, shift = (
+            self.parameters[f"{block.name}.norm.scale"],
+            self.parameters[f"{block.name}.norm.shift"],
+        )
         if self.model.norm == "layer":
             return LayerNorm.apply(x.flatten(2), scale, shift).view(x.shape)
-        mean, variance = self.statistics[f"{block.name}.norm.mean"], self.statistics[f"{block.name}.norm.variance"]
+        mean, variance = (
+            self.statistics[f"{block.name}.norm.mean"],
+            self.statistics[f"{block.name}.norm.variance"],
+        )
         flat = x.reshape(*x.shape[:2], block.units, prod(block.map))
         if self.watch is not None:
             self.watch(block.name, flat)

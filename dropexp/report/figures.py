@@ -8,7 +8,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from dropexp.analysis.tidy import Tidy
+from dropexp.report.curves import curves_figure
+from dropexp.report.differences import differences_figure
 from dropexp.report.gap import gap_figure
+from dropexp.report.heat import heat_figures
+from dropexp.report.sides import side_figures
 from dropexp.report.style import save, styled
 
 Drawn = Iterator[tuple[str, Figure]]
@@ -24,8 +28,18 @@ def draw(tidy: Tidy, folder: Path) -> list[Path]:
     return paths
 
 
-def _gap(tidy: Tidy) -> Drawn:
-    yield "gap", gap_figure(tidy)
+def _one(name: str, figure: Callable[[Tidy], Figure | None]) -> Callable[[Tidy], Drawn]:
+    def drawn(tidy: Tidy) -> Drawn:
+        if (made := figure(tidy)) is not None:
+            yield name, made
+
+    return drawn
 
 
-FIGURES: dict[str, Callable[[Tidy], Drawn]] = {"gap": _gap}
+FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
+    "gap": _one("gap", gap_figure),
+    "curves": _one("curves", curves_figure),
+    "differences": _one("differences", differences_figure),
+    "heat-AXIS-AXIS": heat_figures,
+    "by-AXIS": side_figures,
+}

@@ -13,7 +13,7 @@ FIRST = ("smaller", UNDERFITTING, "larger", UNDECIDED, ONE_SEED, SAME)  # what a
 
 
 def finding(tidy: Tidy) -> str:
-    """Return the title of the picture of the gap: of the one axis its strongest arm, of several how many arms."""
+    """Return the title of the gap's picture: on one axis its strongest arm, on several how many arms."""
     judged = {v.arm.arm_id: v for v in verdicts(tidy) if v.gap and v.gap.word in FIRST}
     gap = "clean gap" if tidy.noisy else "gap"
     if not judged:

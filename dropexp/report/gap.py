@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -10,13 +11,14 @@ from matplotlib.patches import Patch
 
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.report.axis import Across, across, main_axis, panels
+from dropexp.report.axis import Across, across, apart, main_axis, panels
 from dropexp.report.finding import finding
-from dropexp.report.style import INK, SHADE, TEST, TRAIN, canvas, cut, frame, grid
+from dropexp.report.style import SHADE, TEST, TRAIN, aside, canvas, cut, frame, grid
 from dropexp.report.words import footnote, percent
 from dropexp.spec.study import Arm
 
-LABELS = 10  # gaps written out in a panel; of more every second, third, ...
+WORDY = 5  # up to so many gaps in one panel bear the word points
+SEED = {"alpha": 0.4, "markersize": 6, "zorder": 2.5, "markeredgewidth": 0}
 
 
 def gap_figure(tidy: Tidy) -> Figure:
@@ -40,12 +42,11 @@ def gap_figure(tidy: Tidy) -> Figure:
         if i % columns == 0:
             ax.set_ylabel("accuracy, percent")
         if i + columns >= len(parts):
-            ax.set_xlabel(place.label)
+            ax.set_xlabel(place.label if columns == 1 else place.name)
             ax.tick_params(labelbottom=True)
     for ax, (_, arms) in zip(axes, parts, strict=False):
-        _gaps(ax, tidy, place, arms)
-    figure.legend(handles=_key(tidy), loc="outside upper left", ncols=4, fontsize=10)
-    frame(figure, finding(tidy), footnote(tidy, "bars", left_out, "panels"))
+        _gaps(ax, tidy, place, arms, rows, len(parts) == 1 and len(arms) <= WORDY)
+    frame(figure, finding(tidy), footnote(tidy, "bars", left_out, "panels"), _key(tidy))
     return figure
 
 
@@ -63,10 +64,8 @@ def _means(tidy: Tidy, arms: list[Arm], metric: str) -> list[Estimate]:
     return [estimate(100 * tidy.values(arm, metric)) for arm in arms]
 
 
-def _panel(
-    ax: Axes, tidy: Tidy, place: Across, arms: list[Arm], lows: list[float], highs: list[float]
-) -> None:
-    arms = sorted(arms, key=place.at)
+def _panel(ax: Axes, tidy: Tidy, place: Across, arms: list[Arm], lows: list[float], highs: list[float]) -> None:
+    arms = sorted((arm for arm in arms if len(tidy.values(arm, tidy.lead.gap))), key=place.at)
     x = np.array([place.at(arm) for arm in arms])
     lead = tidy.lead
     means = {metric: _means(tidy, arms, metric) for metric in (lead.train, lead.test)}
@@ -82,7 +81,7 @@ def _panel(
         high = np.array([e.mean if np.isnan(e.high) else e.high for e in means[metric]])
         for spot, arm in zip(x, arms, strict=True):
             dots = 100 * tidy.values(arm, metric).to_numpy()
-            ax.plot(np.full(len(dots), spot), dots, ".", color=color, alpha=0.35, markersize=6, zorder=2.5)
+            ax.plot(np.full(len(dots), spot), dots, ".", transform=aside(ax), **SEED, color=color)
             lows += [float(v) for v in dots]
         ax.vlines(x, low, high, color=color, linewidth=2.4, zorder=3)
         ax.plot(
@@ -99,29 +98,32 @@ def _panel(
     grid(ax)
 
 
-def _gaps(ax: Axes, tidy: Tidy, place: Across, arms: list[Arm]) -> None:
-    """Write each gap into the shaded area, or beneath it where it is too narrow for a word."""
-    arms = sorted(arms, key=place.at)
+def _gaps(ax: Axes, tidy: Tidy, place: Across, arms: list[Arm], rows: int, wordy: bool) -> None:
+    """Write each gap into the shaded area, or beneath it where it is too narrow for a number."""
+    arms = sorted((arm for arm in arms if len(tidy.values(arm, tidy.lead.gap))), key=place.at)
+    joined = place.numeric and len(arms) > 1
     low, high = ax.get_ylim()
-    room = 0.09 * (high - low) * (1 if ax.get_subplotspec().rowspan.stop == 1 else 1.6)  # type: ignore[union-attr]
-    for arm in arms[:: -(-len(arms) // LABELS)]:
+    room = (0.08 if rows == 1 else 0.14) * (high - low)
+    for i in apart(ax, [place.at(arm) for arm in arms], 0.95 if wordy else 0.45):
+        arm = arms[i]
         train, test = (100 * tidy.values(arm, m) for m in (tidy.lead.train, tidy.lead.test))
-        if train.empty or test.empty:
-            continue
-        gap = tidy.values(arm, tidy.lead.gap).mean()
         narrow = abs(train.mean() - test.mean()) < room
-        y = min(test.min(), train.min()) - 0.01 * (high - low) if narrow else (train.mean() + test.mean()) / 2
+        beneath = max(min(test.min(), train.min(), *_lows(train, test)) - 0.012 * (high - low), low + room)
+        side = "left" if joined and i == 0 else "right" if joined and i == len(arms) - 1 else "center"
+        text = percent(tidy.values(arm, tidy.lead.gap).mean())
         ax.text(
             place.at(arm),
-            y,
-            percent(gap),
-            ha="center",
+            beneath if narrow else (train.mean() + test.mean()) / 2,
+            f"{text} points" if wordy else text,
+            ha=side,
+            transform=aside(ax, {"left": 6.0, "right": -6.0, "center": 0.0}[side]),
             va="top" if narrow else "center",
             fontsize=11,
             fontweight="bold",
-            color=INK,
             zorder=5,
-            clip_on=True,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white" if narrow else SHADE, "linewidth": 0}
-            | {"alpha": 0.85},
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white" if narrow else SHADE, "linewidth": 0},
         )
+
+
+def _lows(*samples: pd.Series[float]) -> list[float]:
+    return [e.low for e in map(estimate, samples) if not np.isnan(e.low)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from math import isfinite
@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation, Transform
 
-# Okabe & Ito (2008), told apart in all common colour-blindness; train and test differ in marker and line besides
-TRAIN, TEST, GOOD, BAD, GREY, INK = "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#8C8C8C", "#262626"
-SHADE = "#F0E9DC"
+# Okabe & Ito (2008), told apart in colour-blindness; training and test differ in marker and line besides
+TRAIN, TEST, INK = "#D55E00", "#0072B2", "#262626"
+BETTER, WORSE, UNSURE = "#0072B2", "#D55E00", "#7A7A7A"
+SHADE = "#EFE5D0"
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
@@ -73,23 +76,47 @@ def grid(axes: Axes, axis: str = "y") -> None:
     axes.grid(axis=axis, color="#E3E3E3", linewidth=0.8)  # type: ignore[arg-type]
 
 
-def frame(figure: Figure, title: str, note: str) -> None:
-    """Set the finding above a figure and what its marks are beneath it, wrapped to the figure's width."""
-    columns = int(figure.get_figwidth() * 9.6)
-    title = "\n".join(textwrap.wrap(title, columns))
-    note = "\n".join(textwrap.wrap(note, int(columns * 1.42)))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
-    figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color="#595959")
+def frame(figure: Figure, title: str, note: str, handles: Sequence[Artist] = (), columns: int = 4) -> None:
+    """Set the finding and the key above the axes and the note beneath, each in room of its own."""
+    width, height = figure.get_size_inches()
+    titles = textwrap.wrap(title, int(width * 8.0))
+    notes = textwrap.wrap(note, int(width * 15.3))
+    keys = -(-len(handles) // columns)
+    key_top = 0.12 + 0.25 * len(titles)
+    top, bottom = key_top + 0.24 * keys + 0.06, 0.1 + 0.16 * len(notes)
+    figure.text(0.1 / width, 1 - 0.1 / height, "\n".join(titles), fontsize=14, fontweight="bold", va="top", ha="left")
+    if handles:
+        figure.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(0.05 / width, 1 - key_top / height),
+            ncols=columns,
+            fontsize=10,
+            borderaxespad=0.0,
+            columnspacing=1.4,
+            handlelength=2.6,
+        ).set_in_layout(False)
+    figure.text(0.1 / width, 0.07 / height, "\n".join(notes), fontsize=9, color="#595959", va="bottom", ha="left")
+    figure.get_layout_engine().set(  # type: ignore[union-attr]
+        rect=(0, bottom / height, 1, 1 - (top + bottom) / height), w_pad=0.06, h_pad=0.06
+    )
 
 
-def cut(
-    axes: Axes, lows: list[float], highs: list[float], pad: float = 0.08, cap: float | None = 100.0
-) -> None:
+def cut(axes: Axes, lows: list[float], highs: list[float], pad: float = 0.08, cap: float | None = 100.0) -> None:
     """Cut the y axis to finite data; where the data reach `cap`, a little above it."""
     finite = [y for y in (*lows, *highs) if isfinite(y)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     space = max(pad * (high - low), 0.25)
     axes.set_ylim(low - space, min(high + space, cap + space) if cap is not None else high + space)
+    if cap is not None:
+        axes.set_yticks([tick for tick in axes.get_yticks() if low - space <= tick <= cap])
+
+
+def aside(axes: Axes, points: float = 7.0) -> Transform:
+    """Return data coordinates moved right by some points, so that seeds stand beside their interval."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return axes.transData + ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

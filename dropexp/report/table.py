@@ -73,8 +73,7 @@ def _axes(tidy: Tidy) -> list[Column]:
     if not tidy.axes:
         return [Column("arm", [("", tidy.study.name)])]
     return [
-        Column(heading, [("", value(arm, path)) for arm in tidy.arms])
-        for path, heading in headings(tidy.axes).items()
+        Column(heading, [("", value(arm, path)) for arm in tidy.arms]) for path, heading in headings(tidy.axes).items()
     ]
 
 
@@ -119,10 +118,7 @@ def _set(columns: list[Column]) -> list[str]:
     rows = list(zip(*(column.lines() for column in columns), strict=True))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     between = "   " if sum(widths) + 3 * len(widths) < WIDTH else "  "
-    return [
-        (" " + between.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    ]
+    return [(" " + between.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip() for row in rows]
 
 
 def _stacked(tidy: Tidy, columns: list[Column]) -> list[str]:
@@ -191,9 +187,7 @@ def _missing(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
         names = [f"{count} at {label(arm, tidy.axes)}" for arm, count in diverged[:TWINS]]
         more = f", and {len(diverged) - TWINS} arms more" if len(diverged) > TWINS else ""
         total = sum(count for _, count in diverged)
-        lines.append(
-            f"{total} run{'s' * (total != 1)} diverged, left out of n and means: {'; '.join(names)}{more}"
-        )
+        lines.append(f"{total} run{'s' * (total != 1)} diverged, left out of n and means: {'; '.join(names)}{more}")
     here, wanted = len(tidy.runs), len(arms) * len(tidy.study.seeds)
     if here < wanted:
         lines.append(f"{here} of {wanted} runs are there; the same command again trains the rest")

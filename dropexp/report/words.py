@@ -28,6 +28,11 @@ def headings(axes: tuple[str, ...]) -> dict[str, str]:
     }
 
 
+def file_word(tidy: Tidy, path: str) -> str:
+    """Return an axis as part of a file's name."""
+    return headings(tidy.axes)[path].replace(".", "-")
+
+
 def value(arm: Arm, path: str) -> str:
     """Return an arm's value on an axis as a person reads it; an order as its chain of functions."""
     if path == "model.order":
@@ -64,7 +69,7 @@ def against(tidy: Tidy) -> str:
 def named(tidy: Tidy) -> str:
     """Return how the baseline is called in a sentence: `rate 0`."""
     name = against(tidy)
-    return f"{headings(tidy.axes)[tidy.axes[0]]} {name}" if len(tidy.axes) == 1 and name[:2] != "no" else name
+    return f"{headings(tidy.axes)[tidy.axes[0]]} {name}" if len(tidy.axes) == 1 and name != "no dropout" else name
 
 
 def hint(tidy: Tidy) -> str | None:
@@ -99,8 +104,8 @@ def epoch_rule(tidy: Tidy) -> str:
 
 
 def seeds(tidy: Tidy, arms: tuple[Arm, ...] | None = None) -> str:
-    """Return `n = 10`, or `n = 8 to 10` where arms differ."""
-    counts = {len(tidy.finished(arm)) for arm in (tidy.arms if arms is None else arms)} or {0}
+    """Return `n = 10`, or `n = 8 to 10` where arms differ; arms without a finished run are no part of it."""
+    counts = {len(tidy.finished(arm)) for arm in (tidy.arms if arms is None else arms)} - {0} or {0}
     return f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
 
 
@@ -126,10 +131,13 @@ def half(fraction: float) -> str:
 
 def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms") -> str:
     """Return what a figure's marks are, over what, and what it does not show."""
-    parts = [f"{seeds(tidy)} seeds; {marks}: {OVER}" if marks else f"{seeds(tidy)} seeds"]
+    count = f"{seeds(tidy)} seed{'s' * (seeds(tidy) != 'n = 1')}"
+    parts = [f"{count}; {marks}: {OVER}" if marks else count]
     parts.append(f"dropout off, {epoch_rule(tidy)}")
     if diverged := sum(tidy.diverged(arm) for arm in {a.arm_id: a for a in tidy.arms}.values()):
         parts.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
+    if absent := sum(tidy.finished(arm).empty for arm in tidy.arms):
+        parts.append(f"{absent} arm{'s' * (absent != 1)} without a finished run")
     if left_out:
         parts.append(f"{left_out} more {what} not shown")
     if sentence := oracle(tidy):

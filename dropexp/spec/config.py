@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from dropexp.spec.fields import Places, Rate, RateAt, Section, Widths, shape, value
 
 Activation = Literal["relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu", "linear"]
+KindName = Literal["bernoulli", "vanilla", "unscaled", "batch_shared"]  # the rows of KINDS; a test compares
 STEPS = {"N": "norm", "A": "activation", "D": "dropout"}
 Order = Literal[
     "norm-activation-dropout",
@@ -33,12 +34,16 @@ def _spelt_out(given: Any) -> Any:
 
 class Data(Section):
     source: str = shape("digits", "digits, mnist, fashion-mnist, cifar10, cifar100 or a path to your own", min_length=1)
-    sha256: str | None = shape(None, "the content of your own data; filled in, and checked where given", pattern="^[0-9a-f]{64}$")
+    sha256: str | None = shape(
+        None, "the content of your own data; filled in, and checked where given", pattern="^[0-9a-f]{64}$"
+    )
     label: str | None = shape(None, "the column of a .csv that holds the label", min_length=1)
     test_size: Annotated[int | float | None, Field(gt=0)] = shape(
         None, "a count, a fraction below 1, or null for the official test set, else 30%"
     )
-    val_size: Annotated[int | float, Field(ge=0)] = shape(0.1, "a count, or a fraction below 1 of what the test set leaves")
+    val_size: Annotated[int | float, Field(ge=0)] = shape(
+        0.1, "a count, or a fraction below 1 of what the test set leaves"
+    )
     train_size: Annotated[int | None, Field(ge=1)] = shape(None, "examples to train on, or null for all that is left")
     label_noise: Rate = value(0.0, "the fraction of training labels that is made wrong")
     noisy_validation: bool = value(False, "whether the validation labels are made wrong too")
@@ -68,15 +73,19 @@ class Model(Section):
 
 
 class Dropout(Section):
-    kind: str = shape("bernoulli", "a row of the table of kinds")
+    kind: KindName = shape("bernoulli", "a row of the table of kinds")
     rate: Rate = value(0.5, "the probability that a unit is dropped")
     placement: Places = value(("hidden",), "the places where masks act", min_length=1)
     rate_at: RateAt = value((), "rates that differ at single places")
 
 
 class EarlyStopping(Section):
-    patience: Annotated[int | None, Field(ge=1)] = value(None, "epochs without improvement before training stops; null is off")
-    monitor: Literal["val_loss", "val_accuracy", "test_loss", "test_accuracy"] = value("val_loss", "the number that must improve")
+    patience: Annotated[int | None, Field(ge=1)] = value(
+        None, "epochs without improvement before training stops; null is off"
+    )
+    monitor: Literal["val_loss", "val_accuracy", "test_loss", "test_accuracy"] = value(
+        "val_loss", "the number that must improve"
+    )
     min_delta: float = value(0.0, "the smallest change that counts as an improvement", ge=0)
     start_from_epoch: int = value(1, "epochs before it are no candidates", ge=1)
 

@@ -28,7 +28,12 @@ KINDS: dict[str, Kind] = {
     ),
     "vanilla": Kind("bernoulli", (), "1", "keep", "Hinton 2012", "each unit of each example, scaled at test time"),
     "unscaled": Kind(
-        "bernoulli", (), "1", "1", "Wang & Manning 2013, table 3", "never scaled: the mistake, kept to measure it"
+        "bernoulli",
+        (),
+        "1",
+        "1",
+        "Wang & Manning 2013, table 3",
+        "never scaled: the mistake, kept to measure it",
     ),
     "batch_shared": Kind(
         "bernoulli", ("batch",), "1/keep", "1", "Graham 2015", "one thinned network for the whole mini-batch"

@@ -1,19 +1,17 @@
-"""From what the schema refuses to sentences: which value, why not, what it means and what to write instead."""
+"""What the schema refuses, in sentences: which value, why not, what it means and what to write instead."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from dropexp.spec.cells import LISTS, roles
-from dropexp.spec.config import Config
+from dropexp.spec.cells import roles
+from dropexp.spec.keys import TOP_LEVEL, stranger
 from dropexp.spec.words import (
     BOOLEAN_WORDS,
-    KEY_VALUES,
-    KEY_WORDS,
     SHORTHANDS,
     any_of,
     clean,
@@ -29,7 +27,6 @@ from dropexp.spec.words import (
 __all__ = ["TOP_LEVEL", "Mistake", "near", "sentences", "unknown_top_level"]
 
 Loc = tuple[str | int, ...]
-TOP_LEVEL = ("study", *Config.model_fields, "seeds", "sweep", "claims", "probes", "save_weights")
 
 
 class Mistake(NamedTuple):
@@ -53,13 +50,11 @@ class _Fault(NamedTuple):
     known: tuple[str, ...]  # the keys of the section that the field stands in
 
 
-def sentences(
-    error: ValidationError, section: type[BaseModel], where: Loc = (), given: Any = None
-) -> list[Mistake]:
+def sentences(error: ValidationError, section: type[BaseModel], where: Loc = (), given: Any = None) -> list[Mistake]:
     """Return each mistake that a section's validation found, once.
 
-    `where` is the section's own path; `given` what was validated, by which the path of a mapping such as rate_at can
-    name its key. The text of an unknown key holds the words `unknown key`: there the key is to be pointed at.
+    `where` is the section's own path; `given` what was validated, by which the path of a mapping
+    such as rate_at can name its key. A text with the words `unknown key` is about the key, not its value.
     """
     groups: dict[Loc, list[_Fault]] = {}
     for found in error.errors(include_url=False):
@@ -78,14 +73,11 @@ def sentences(
 def unknown_top_level(content: Mapping[Any, Any]) -> list[Mistake]:
     """Return a mistake for every key that a study file does not know, to be pointed at as a key."""
     strangers = [key for key in content if key not in TOP_LEVEL]
-    return [
-        Mistake((key,), f"{dotted([str(key)])}: {_stranger((key,), content[key], TOP_LEVEL)}")
-        for key in strangers
-    ]
+    return [Mistake((key,), f"{dotted([str(key)])}: {stranger((key,), content[key], TOP_LEVEL)}") for key in strangers]
 
 
 def _placed(found: Any, section: type[BaseModel], where: Loc, given: Any) -> _Fault:
-    """Follow a refusal's path through the schema: leave out the branches of unions, name the keys of mappings."""
+    """Follow a refusal through the schema: leave out the branches of unions, name the keys of mappings."""
     loc: list[str | int] = []
     wants: Any = section
     means, name, known = "", str(where[-1]) if where else "", tuple(section.model_fields)
@@ -96,9 +88,7 @@ def _placed(found: Any, section: type[BaseModel], where: Loc, given: Any) -> _Fa
             field = model.model_fields.get(part)
             known, name = tuple(model.model_fields), str(part)
             wants, means = (field.annotation, field.description or "") if field else (Any, "")
-        elif isinstance(part, int) and isinstance(
-            at, dict
-        ):  # the pairs of a mapping, sorted as in fields._paired
+        elif isinstance(part, int) and isinstance(at, dict):  # the pairs of a mapping, sorted as in fields._paired
             part = sorted(at, key=str)[part]
             wants = Any
         elif isinstance(part, int) and isinstance(at, tuple | list | None):
@@ -119,7 +109,7 @@ def _below(at: Any, part: str | int) -> Any:
 
 
 def _sentence(faults: list[_Fault], path: Loc) -> str:
-    """Return what is wrong at one place: a broken limit, or else that the value is none of the types wanted."""
+    """Return what is wrong at one place: a broken limit, or else that the value has no type wanted there."""
     fault = next((fault for fault in faults if fault.kind not in TYPES), faults[0])
     if fault.kind in KEYED:
         return KEYED[fault.kind](fault, path)
@@ -138,7 +128,7 @@ def _wrong_type(fault: _Fault, wanted: list[str]) -> str:
         return f"{given}: {clean(fault.message, 200)}"
     if wanted == ["a number"] and sort_of(fault.given) == "number":
         return f"{given} is too large a number"
-    words = [MAPPINGS_AS_WRITTEN.get(fault.name, word) for word in wanted]
+    words = [MAPPINGS_AS_WRITTEN.get(fault.name, word) if word == "a list" else word for word in wanted]
     if type(None) in get_args(fault.wants):
         words.append("null")
     return f"{given} is not {words[0]}" if len(words) == 1 else f"{given} is neither {any_of(words, 'nor')}"
@@ -203,68 +193,7 @@ def _as_section(fault: _Fault, path: Loc, wanted: list[str]) -> str:
 
 
 def _as_default(fault: _Fault, path: Loc, wanted: list[str]) -> str:
-    return (
-        "; write a value, or leave the key out for its default"
-        if fault.given is None and len(path) > 1
-        else ""
-    )
-
-
-# ---- keys
-
-
-def _stranger(path: Loc, value: Any, known: Iterable[str]) -> str:
-    """Return what to say about a key that is not known where it stands."""
-    key, here = str(path[-1]), dotted(path[:-1])
-    names, sections = list(known), ("", *(p for p in _homes() if p in Config.model_fields or "." in p))
-    word, _, rest = key.partition(":")
-    if rest and near(word, names):
-        return f"unknown key; did you mean '{clean(near(word, names) or '')}: {clean(rest)}', with a space after ':'?"
-    targets = _elsewhere(key) if here in sections else []
-    if not targets and (guess := near(key, names)):
-        targets = [f"{here}.{guess}" if here else guess]
-    if not targets and here in sections and (guess := near(key, [*KEY_WORDS, *map(_last, _homes())])):
-        targets = _elsewhere(guess)
-    if not targets:
-        return f"unknown key; known here: {', '.join(names)}"
-    if len(targets) > 1:
-        return f"unknown key; '{clean(key)}' belongs under {any_of(target.rpartition('.')[0] for target in targets)}"
-    parent, _, name = targets[0].rpartition(".")
-    meant = KEY_VALUES[key](value) if key in KEY_VALUES else value
-    if parent == here:
-        return f"unknown key; did you mean '{name}{f': {inside(meant)}' if key in KEY_VALUES and meant is not None else ''}'?"
-    place = f"under {parent}" if parent else "at the top of the file"
-    example = clean(_nested(targets[0], meant))
-    said = f"'{name}' belongs {place}" if name == key else f"did you mean '{name}' {place}"
-    return f"unknown key; {said}: '{example}'{'' if name == key else '?'}"
-
-
-def _homes() -> list[str]:
-    """Return every path that something can be written at."""
-    above = {path.rpartition(".")[0] for path in roles()}
-    return [*TOP_LEVEL, *(path for path in sorted(above) if "." in path), *roles()]
-
-
-def _last(path: str) -> str:
-    return path.rpartition(".")[2]
-
-
-def _elsewhere(key: str) -> list[str]:
-    """Return the paths that a key names: by the field's words, as a whole path, or as the last part of paths."""
-    plain = key.casefold().replace("-", "_")
-    if plain in KEY_WORDS:
-        return [KEY_WORDS[plain]]
-    return [key] if key in roles() else [path for path in _homes() if _last(path) == key]
-
-
-def _nested(path: str, value: Any) -> str:
-    """Return YAML that sets a path; a list for a field that holds one value sweeps it."""
-    if isinstance(value, list) and path in roles() and path not in LISTS:
-        return f"sweep: {{{path}: {inside(value)}}}"
-    text = "..." if value is None else inside(value)
-    for name in reversed(path.split(".")[1:]):
-        text = f"{{{name}: {text}}}"
-    return f"{path.split('.')[0]}: {text}"
+    return "; write a value, or leave the key out for its default" if fault.given is None and len(path) > 1 else ""
 
 
 # ---- what is known of pydantic's kinds of refusal
@@ -289,15 +218,13 @@ LIMITS: dict[str, Callable[[_Fault], str]] = {
     "less_than_equal": lambda f: f"{spelt(f.given)} is above {f.limits['le']:,}",
     "finite_number": lambda f: f"{spelt(f.given)} is not finite: no infinity, no nan",
     "literal_error": lambda f: f"{spelt(f.given)} is not one of {', '.join(_allowed(f))}",
-    "string_too_short": lambda f: (
-        f"{spelt(f.given)} is too short; write {f.limits['min_length']} character or more"
-    ),
+    "string_too_short": lambda f: f"{spelt(f.given)} is too short; write {f.limits['min_length']} character or more",
     "string_pattern_mismatch": lambda f: f"{spelt(f.given)} is not of the form {f.limits['pattern']}",
     "too_short": lambda f: f"{spelt(f.given)} is too short; list {f.limits['min_length']} or more",
     "value_error": lambda f: f"{spelt(f.given)}: {f.message.removeprefix('Value error, ')}",
 }
 KEYED: dict[str, Callable[[_Fault, Loc], str]] = {
-    "extra_forbidden": lambda f, path: _stranger(path, f.given, f.known),
+    "extra_forbidden": lambda f, path: stranger(path, f.given, f.known),
     "missing": lambda f, path: (
         f"missing ({f.means}); add '{f.name}: ...'" if f.means else f"missing; add '{f.name}: ...'"
     ),

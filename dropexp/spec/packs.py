@@ -13,7 +13,10 @@ from dropexp.spec.study import Run
 PACK_BYTES = 512 * 2**20  # what the tensors of a pack may take
 CACHE_BYTES = 24 * 2**20  # beyond it, a larger pack saves no overhead that matters
 LARGEST = 64
-STEP_SECONDS, FLOPS = 4e-4, 2e10  # a step's fixed cost, and multiply-adds a second of one thread: rough, for estimates
+STEP_SECONDS, FLOPS = (
+    4e-4,
+    2e10,
+)  # a step's fixed cost, and multiply-adds a second of one thread: rough, for estimates
 
 
 @dataclass(frozen=True)

@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from dropexp.spec.cells import leaf
+from dropexp.spec.cells import leaf, spell
 from dropexp.spec.config import Config
 from dropexp.spec.identity import applies
-from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
 from dropexp.spec.mistakes import near
 
 Broken = Iterator[tuple[str, str]]  # (YAML path, sentence)
 
 
-def broken(config: Config) -> list[tuple[str, str]]:
-    """Return every rule that a configuration breaks, as (path to blame, sentence)."""
-    return [mistake for rule in RULES for mistake in rule(config)]
+def broken(config: Config, parsed: Collection[str] | None = None) -> list[tuple[str, str]]:
+    """Return every rule that a configuration breaks, as (path to blame, sentence).
+
+    `parsed` names the sections that hold what was written, all by default; rules that read another are left out.
+    """
+    due = [rule for sections, rule in RULES if parsed is None or all(s in parsed for s in sections)]
+    found = [mistake for rule in due for mistake in rule(config)]
+    if not found and parsed is None and config.dropout.rate > 0 and not site_rates(config.dropout, config.model):
+        covered = spell(config.dropout.placement)
+        found = [
+            (
+                "dropout.placement",
+                f"{covered} covers nothing in this {config.model.kind}; name a place it has, or rate 0",
+            )
+        ]
+    return found
 
 
 def _data(c: Config) -> Broken:
     csv = c.data.source.lower().endswith(".csv")
     if csv and c.data.label is None:
-        yield "data.source", "a .csv needs data.label, the column that holds the label; add 'label: COLUMN' under data"
+        yield (
+            "data.source",
+            "a .csv needs data.label, the column that holds the label; add 'label: COLUMN' under data",
+        )
     if c.data.label is not None and not csv:
-        yield "data.label", f"{c.data.label!r} names a column, and {c.data.source} is not a .csv; leave data.label out"
+        yield (
+            "data.label",
+            f"{c.data.label!r} names a column, and {c.data.source} is not a .csv; leave data.label out",
+        )
     for path in ("data.test_size", "data.val_size"):
         size = leaf(c, path)
         if isinstance(size, float) and size >= 1:
             yield path, f"{size:g} is neither a whole number of examples nor a fraction below 1"
-
-
-def _kind(c: Config) -> Broken:
-    if c.dropout.kind not in KINDS:
-        guess = near(c.dropout.kind, KINDS)
-        hint = f"; did you mean {guess!r}?" if guess else ""
-        yield "dropout.kind", f"{c.dropout.kind!r} is not one of {', '.join(KINDS)}{hint}"
 
 
 def _places(c: Config) -> Broken:
@@ -57,7 +68,8 @@ def _resolution(c: Config) -> Broken:
     rates = [("dropout.rate", c.dropout.rate), *(("dropout.rate_at", rate) for _, rate in c.dropout.rate_at)]
     for path, rate in rates:
         if rate > 0 and threshold(rate) in (0, LEVELS):
-            yield path, f"{rate:g} rounds to {threshold(rate) // LEVELS}: masks are drawn from 16 bits, use {1 / LEVELS:.2g} to {1 - 1 / LEVELS:.5f}"
+            whole, least = threshold(rate) // LEVELS, 1 / LEVELS
+            yield path, f"{rate:g} rounds to {whole}: masks are drawn from 16 bits; use {least:.2g} to {1 - least:.5f}"
 
 
 def _model(c: Config) -> Broken:
@@ -65,14 +77,23 @@ def _model(c: Config) -> Broken:
     if m.kernel is not None and m.kernel % 2 == 0:
         yield "model.kernel", f"{m.kernel} is even; an odd kernel keeps height and width"
     if m.kind == "cnn" and not m.channels:
-        yield "model.channels", "a cnn needs at least one convolution block; write channels: [32, 64], or use model.kind mlp"
+        yield (
+            "model.channels",
+            "a cnn needs at least one convolution block; write channels: [32, 64], or use model.kind mlp",
+        )
     for name in ("channels", "kernel", "pool"):
         if m.kind != "cnn" and getattr(m, name) is not None:
-            yield f"model.{name}", f"{name} belongs to a cnn, and model.kind is {m.kind}; leave it out or set model.kind cnn"
+            yield (
+                f"model.{name}",
+                f"{name} belongs to a cnn, and model.kind is {m.kind}; leave it out or set model.kind cnn",
+            )
     if m.norm_group is not None and m.norm == "batch" and m.norm_group > c.training.batch_size:
         yield "model.norm_group", f"{m.norm_group} is more than training.batch_size {c.training.batch_size}"
     if m.norm == "batch" and c.training.batch_size == 1 and m.hidden:
-        yield "training.batch_size", "1 with batch norm on a dense layer normalises every activation to 0; use 2 or more, or norm layer"
+        yield (
+            "training.batch_size",
+            "1 with batch norm on a dense layer normalises every activation to 0; use 2 or more, or norm layer",
+        )
 
 
 def _stopping(c: Config) -> Broken:
@@ -80,10 +101,14 @@ def _stopping(c: Config) -> Broken:
     if stop.patience is not None and stop.monitor.startswith("val_") and c.data.val_size == 0:
         yield "early_stopping.monitor", f"{stop.monitor} needs validation examples, and data.val_size is 0"
     if stop.patience is not None and stop.start_from_epoch > c.training.epochs:
-        yield "early_stopping.start_from_epoch", f"{stop.start_from_epoch} is after the last epoch, {c.training.epochs}"
+        yield (
+            "early_stopping.start_from_epoch",
+            f"{stop.start_from_epoch} is after the last epoch, {c.training.epochs}",
+        )
     if stop.patience is not None and stop.monitor.endswith("accuracy") and stop.min_delta >= 0.5:
-        yield "early_stopping.min_delta", (
-            f"{stop.min_delta:g} is {stop.min_delta:.0%} of an accuracy; accuracies are fractions: half a point is 0.005"
+        yield (
+            "early_stopping.min_delta",
+            f"{stop.min_delta:g} is {stop.min_delta:.0%} of an accuracy, a fraction: half a point is 0.005",
         )
 
 
@@ -93,7 +118,14 @@ def _training(c: Config) -> Broken:
         yield "training.nesterov", "true needs momentum above 0"
 
 
-RULES: tuple[Callable[[Config], Broken], ...] = (_data, _kind, _places, _resolution, _model, _stopping, _training)
+RULES: tuple[tuple[tuple[str, ...], Callable[[Config], Broken]], ...] = (
+    (("data",), _data),
+    (("dropout", "model"), _places),
+    (("dropout",), _resolution),
+    (("model", "training"), _model),
+    (("early_stopping", "data", "training"), _stopping),
+    (("training",), _training),
+)
 
 
 def unused(path: str, configs: list[Config]) -> str | None:
@@ -114,8 +146,3 @@ NEEDS: dict[str, str] = {
     "training.schedule.every": "training.schedule.shape step",
     "training.schedule.factor": "training.schedule.shape step",
 }
-
-
-def no_sites(config: Config) -> bool:
-    """Whether a rate above 0 was asked for and no place of the model takes it."""
-    return config.dropout.rate > 0 and not site_rates(config.dropout, config.model)

@@ -13,7 +13,11 @@ def schema() -> dict[str, Any]:
     """Return the JSON schema, draft 2020-12, of a study's YAML file."""
     made = Config.model_json_schema()
     claim = Claim.model_json_schema()
-    axes = {"type": "object", "properties": {path: {"type": "array"} for path in roles()}, "additionalProperties": False}
+    axes = {
+        "type": "object",
+        "properties": {path: {"type": "array"} for path in roles()},
+        "additionalProperties": False,
+    }
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "dropexp study"
     whole = {"type": "integer", "minimum": 0}

@@ -48,7 +48,8 @@ def with_leaves(base: Config, changes: Mapping[str, Any]) -> Config:
 def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = False) -> tuple[Study, str | None]:
     """Return the study with every stored arm that differs from it in its axes and seeds alone, and a line on the rest.
 
-    `rows` are those of runs.csv, one a run. With `everything`, what else differs becomes an axis, and nothing is left out.
+    `rows` are those of runs.csv, one a run. With `everything`, what else differs becomes an axis, and nothing is left
+    out.
     """
     by_arm: dict[str, Mapping[str, str]] = {}
     seeds: dict[str, set[int]] = {}
@@ -72,7 +73,9 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
             extra.append(stored)
             paths += [p for p in roles() if leaf(stored, p) != leaf(canonical(close), p) and p not in paths]
         else:
-            left[_difference(canonical(close), stored)] = left.get(_difference(canonical(close), stored), 0) + len(seeds[name])
+            left[_difference(canonical(close), stored)] = left.get(_difference(canonical(close), stored), 0) + len(
+                seeds[name]
+            )
             continue
         shown_ids.add(name)
     union = sorted(set(study.seeds).union(*(seeds[name] for name in shown_ids if name in seeds)))

@@ -116,7 +116,9 @@ class Study:
     def runs(self) -> list[Run]:
         """Return every network to train, each once, seeds innermost."""
         trained = {arm.arm_id: arm.trained for arm in self.arms}
-        return [Run(config, seed, name, run_id(config, seed)) for name, config in trained.items() for seed in self.seeds]
+        return [
+            Run(config, seed, name, run_id(config, seed)) for name, config in trained.items() for seed in self.seeds
+        ]
 
     def twins(self) -> list[tuple[Arm, Arm]]:
         """Return the arms that are the same function as an earlier one, with that one."""

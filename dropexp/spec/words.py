@@ -14,7 +14,7 @@ PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 RESERVED = {"true", "false", "null"}
 CONSTANTS = {None: "null", True: "true", False: "false"}
 
-# what a value is called elsewhere -> what it may be called here, best first; a row counts where a target is allowed
+# what a value is called elsewhere -> its names here, best first; a row counts where one of them is allowed
 VALUE_WORDS: dict[str, tuple[str, ...]] = {
     "fc": ("hidden",),
     "dense": ("hidden", "mlp"),
@@ -190,9 +190,7 @@ def _plain_number(number: Decimal) -> int | float:
 
 def read_as_number(word: str) -> int | float | None:
     """Return the number that a word was meant to be (`1_000`, `50%`, `0,5`, `'0.5'`), or None."""
-    match = re.fullmatch(
-        r"\s*([-+]?[0-9][0-9_]{0,15}(?:[.,][0-9]{1,15})?(?:[eE][-+]?[0-9]{1,2})?)\s*(%?)\s*", word
-    )
+    match = re.fullmatch(r"\s*([-+]?[0-9][0-9_]{0,15}(?:[.,][0-9]{1,15})?(?:[eE][-+]?[0-9]{1,2})?)\s*(%?)\s*", word)
     if not match:
         return None
     number = Decimal(match[1].replace("_", "").replace(",", "."))
@@ -200,7 +198,7 @@ def read_as_number(word: str) -> int | float | None:
 
 
 def near(word: Any, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that a word was most likely meant to be: the field's words first, then spelling."""
+    """Return the candidate that a word was likely meant to be: by the field's words, then by spelling."""
     if word is None or word is False:
         word = "none"
     if not isinstance(word, str) or len(word) > LONGEST:
@@ -211,12 +209,12 @@ def near(word: Any, candidates: Iterable[str]) -> str | None:
         for target in (form, *VALUE_WORDS.get(form, ()), KEY_WORDS.get(form, "")):
             if target in allowed:
                 return allowed[target]
-    found = difflib.get_close_matches(plain, allowed, n=1, cutoff=0.65)
+    found = difflib.get_close_matches(plain, allowed, n=1, cutoff=0.65) if len(plain) > 2 else []
     return allowed[found[0]] if found else None
 
 
 def clean(text: str, longest: int = LONGEST) -> str:
-    """Return a text with control characters escaped and no longer than `longest`, its end replaced by dots."""
+    """Return a text with control characters escaped and no longer than `longest`, its end made dots."""
     text = text if len(text) <= longest else text[: longest - 3] + "..."
     if text.isprintable():
         return text

@@ -47,7 +47,14 @@ def evaluate(network: Network, feed: Feed) -> list[Scores]:
     losses_RN, guesses_RN = loss_RN.cpu().numpy(), guess_RN.cpu().numpy()
     labels_RN = feed.labels_RN.cpu().numpy()
     return [
-        _scores(losses_RN[r], guesses_RN[r], labels_RN[r], feed.wrong_RN[r].numpy(), feed.true_RN[r].numpy(), feed.set_sizes)
+        _scores(
+            losses_RN[r],
+            guesses_RN[r],
+            labels_RN[r],
+            feed.wrong_RN[r].numpy(),
+            feed.true_RN[r].numpy(),
+            feed.set_sizes,
+        )
         for r in range(network.runs)
     ]
 

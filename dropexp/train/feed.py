@@ -25,7 +25,12 @@ class Feed:
         self.dtype, self.device = dtype, device
         self.pool = torch.from_numpy(np.ascontiguousarray(dataset.x)).to(device)
         splits = [
-            split(dataset, run.config.data, split_seed=run.stream_seed("split"), label_seed=run.stream_seed("labels"))
+            split(
+                dataset,
+                run.config.data,
+                split_seed=run.stream_seed("split"),
+                label_seed=run.stream_seed("labels"),
+            )
             for run in runs
         ]
         self.set_sizes = (len(splits[0].train), len(splits[0].val), len(splits[0].test))
@@ -47,7 +52,9 @@ class Feed:
         self.wrong_RN = torch.from_numpy(np.stack([s.wrong[s.train] for s in self._splits]))
         self.true_RN = torch.stack([self._true[torch.from_numpy(s.train)] for s in self._splits])
         per_stream = (len(chosen), 1, -1, *(1 for _ in range(self.pool.dim() - 2)))
-        self._mean = torch.from_numpy(np.stack([s.mean for s in chosen])).to(self.dtype).view(per_stream).to(self.device)
+        self._mean = (
+            torch.from_numpy(np.stack([s.mean for s in chosen])).to(self.dtype).view(per_stream).to(self.device)
+        )
         self._sd = torch.from_numpy(np.stack([s.sd for s in chosen])).to(self.dtype).view(per_stream).to(self.device)
 
     def keep(self, kept: Sequence[int]) -> None:
@@ -84,7 +91,10 @@ class Feed:
     def _order(self, number: int) -> Tensor:
         """Return the order of one pass for each stream, (S, N)."""
         drawn = [
-            np.argsort(generator(seed, "order", "", number).bit_generator.random_raw(self.set_sizes[0]), kind="stable")
+            np.argsort(
+                generator(seed, "order", "", number).bit_generator.random_raw(self.set_sizes[0]),
+                kind="stable",
+            )
             for seed in self._orders
         ]
         return torch.from_numpy(np.stack(drawn))

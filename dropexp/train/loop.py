@@ -52,9 +52,7 @@ def train(
         scores = evaluate(network, feed)
         measured = take(probes, network, feed, _noise(runs, network, number)) if probes else []
         finite = _finite(network, [s.train_loss for s in scores], noisy[0])
-        kept = yield Epoch(
-            number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network
-        )
+        kept = yield Epoch(number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network)
         if len(kept) < len(runs):
             runs = [runs[i] for i in kept]
             if runs:

@@ -106,7 +106,9 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     while True:
         for i, run in enumerate(epoch.runs):
             recorder = recorders[run.run_id]
-            recorder.observe(epoch.number, epoch.scores[i], epoch.noisy_loss[i], epoch.noisy_accuracy[i], epoch.finite[i])
+            recorder.observe(
+                epoch.number, epoch.scores[i], epoch.noisy_loss[i], epoch.noisy_accuracy[i], epoch.finite[i]
+            )
             _keep_weights(recorder, epoch, i, work.save_weights)
         probes += [
             ProbeRow(run.run_id, epoch.number, probe, layer, values[i])
@@ -125,7 +127,10 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
         runs=tuple(r.result() for r in recorders.values()),
         epochs=tuple(row for r in recorders.values() for row in r.rows),
         probes=tuple(probes),
-        provenance=tuple(provenance(run.run_id, work.device, work.threads, len(work.runs), dataset.sha256, seconds, began) for run in work.runs),
+        provenance=tuple(
+            provenance(run.run_id, work.device, work.threads, len(work.runs), dataset.sha256, seconds, began)
+            for run in work.runs
+        ),
         weights=tuple(pair for r in recorders.values() for pair in r.weights),
     )
 
@@ -141,7 +146,8 @@ def _keep_weights(recorder: _Recorder, epoch: Epoch, i: int, which: str) -> None
         return
     network = epoch.network
     arrays: dict[str, object] = {
-        name: tensor[i].detach().cpu().numpy().copy() for name, tensor in (network.parameters | network.statistics).items()
+        name: tensor[i].detach().cpu().numpy().copy()
+        for name, tensor in (network.parameters | network.statistics).items()
     }
     name = recorder.run.run_id + (f"/epoch-{epoch.number:05d}" if which == "all" else "")
     if which == "selected":

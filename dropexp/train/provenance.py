@@ -16,7 +16,13 @@ from dropexp.records import Provenance
 
 
 def provenance(
-    run_id: str, device: str, threads: int, pack_runs: int, data_sha256: str | None, seconds: float, began: datetime
+    run_id: str,
+    device: str,
+    threads: int,
+    pack_runs: int,
+    data_sha256: str | None,
+    seconds: float,
+    began: datetime,
 ) -> Provenance:
     """Return a run's row of provenance.csv; `seconds` is its share of its pack's time."""
     return Provenance(

@@ -11,9 +11,9 @@ from dropexp.spec.config import Data
 
 def save(path, mode="L", size=(5, 4), value=0):
     path.parent.mkdir(parents=True, exist_ok=True)
-    channels = {"L": (), "RGB": (3,), "RGBA": (4,), "LA": (2,)}[mode]
+    channels = {"L": (), "RGB": (3,), "RGBA": (4,)}[mode]
     pixels = (np.arange(size[0] * size[1] * max(1, *channels, 1)) + value).astype(np.uint8)
-    Image.fromarray(pixels.reshape(size[1], size[0], *channels), mode=None).save(path)
+    Image.fromarray(pixels.reshape(size[1], size[0], *channels)).save(path)
     return pixels.reshape(size[1], size[0], *channels)
 
 
@@ -23,8 +23,7 @@ def given(tmp_path, source="own"):
 
 def test_grey_images_keep_one_channel(tmp_path):
     pixels = [
-        save(tmp_path / "own" / name, value=7 * i)
-        for i, name in enumerate(("ape/1.png", "ape/2.bmp", "cat/0.png"))
+        save(tmp_path / "own" / name, value=7 * i) for i, name in enumerate(("ape/1.png", "ape/2.bmp", "cat/0.png"))
     ]
     found = given(tmp_path)
     assert found.x.shape == (3, 1, 4, 5)
@@ -86,13 +85,20 @@ def test_names_and_bytes_are_the_identity(tmp_path):
     assert given(tmp_path, "moved").sha256 != first
 
 
-def deep(path):
-    Image.fromarray(np.zeros((4, 5), np.uint16)).save(path)
+def write(path, content="x"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content == "16 bits":
+        Image.fromarray(np.zeros((4, 5), np.uint16)).save(path)
+    elif content == "truncated":
+        save(path, size=(50, 40))
+        path.write_bytes(path.read_bytes()[:-300])
+    else:
+        path.write_text(content)
 
 
-def truncated(path):
-    save(path, size=(50, 40))
-    path.write_bytes(path.read_bytes()[:-300])
+def two_sizes(own):
+    save(own / "a" / "1.png")
+    save(own / "b" / "2.png", size=(4, 4))
 
 
 MISTAKES = [
@@ -100,12 +106,12 @@ MISTAKES = [
     (lambda own: save(own / "1.png"), "has no sub-folders"),
     (lambda own: (own / "cat").mkdir(parents=True), "holds no image; give each class's folder at least one"),
     (lambda own: save(own / "train" / "cat" / "1.png"), "a folder of a class holds its images itself"),
-    (lambda own: save(own / "cat" / "1.png"), "all 1 labels are cat"),
-    (lambda own: (save(own / "a" / "1.png"), save(own / "b" / "2.png", size=(4, 4))), "b/2.png is 4 x 4 and a/1.png 5 x 4"),
-    (lambda own: (save(own / "a" / "1.png"), deep(own / "a" / "2.png")), "more than 8 bits a channel (mode I;16)"),
-    (lambda own: (save(own / "a" / "1.png"), (own / "a" / "2.png").write_text("x")), "2.png: cannot be read as an image"),
-    (lambda own: (save(own / "a" / "1.png"), truncated(own / "a" / "1.png")), "1.png: cannot be read as an image"),
-]  # fmt: skip
+    (lambda own: save(own / "cat" / "1.png"), "has one class only, label cat in all of its rows (1)"),
+    (two_sizes, "b/2.png is 4 x 4 and a/1.png 5 x 4"),
+    (lambda own: write(own / "a" / "2.png", "16 bits"), "2.png: has more than 8 bits a channel (mode I;16)"),
+    (lambda own: write(own / "a" / "2.png"), "2.png: cannot be read as an image"),
+    (lambda own: write(own / "a" / "1.png", "truncated"), "1.png: cannot be read as an image"),
+]
 
 
 @pytest.mark.parametrize("make, message", MISTAKES)

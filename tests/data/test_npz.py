@@ -82,10 +82,7 @@ def test_labels_are_sorted_and_their_mapping_is_told(tmp_path, labels, classes, 
     assert found.y.dtype == np.int64
     words = labels.reshape(-1)
     words = np.char.decode(words) if words.dtype.kind == "S" else words
-    assert all(
-        classes[k] == str(v if words.dtype.kind == "U" else int(v))
-        for k, v in zip(found.y, words, strict=True)
-    )
+    assert all(classes[k] == str(v if words.dtype.kind == "U" else int(v)) for k, v in zip(found.y, words, strict=True))
     assert note in found.notes[-1]
 
 
@@ -123,8 +120,9 @@ MISTAKES = [
     ({"x": np.float64(3), "y": Y}, "x is not an array of examples"),
     ({"x": X, "y": Y + 0.5}, "label 0.5 is not a whole number"),
     ({"x": X, "y": np.full(20, np.nan)}, "label nan is not a whole number"),
-    ({"x": X, "y": Y * 0 + 4}, "all 20 labels are 4"),
+    ({"x": X, "y": Y * 0 + 4}, "has one class only, label 4 in all of its rows (20)"),
     ({"x": X, "y": np.eye(2)[Y]}, "argmax(axis=1)"),
+    ({"x": X, "y": np.array([0, 2**63] * 10, np.uint64)}, "labels as numbers must be below 2**63"),
     ({"x": X, "y": Y.astype("M8[D]")}, "y holds dates"),
     ({"x": X, "y": np.array([b"\xff", b"a"] * 10)}, "y holds bytes that are not UTF-8"),
     ({"x_train": X, "y_train": Y, "x_test": X[:, :2], "y_test": Y}, "x_test has examples of shape (2,)"),
@@ -194,6 +192,8 @@ def test_content_not_path_is_the_identity(tmp_path):
 UNKNOWN = [
     ("digit", "did you mean 'digits'?"),
     ("Fashion_MNIST", "did you mean 'fashion-mnist'?"),
+    ("~nobody-of-this-name/own.npz", "cannot be a path"),
+    ("n" * 5000, "cannot be a path"),
     ("cifar-10", "did you mean 'cifar10'?"),
     (
         "nowhere.npz",

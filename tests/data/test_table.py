@@ -49,6 +49,9 @@ MISTAKES = [
     ("a,b,y\n1,2,cat\n3,4\n", "line 3 has 2 cells, and the header names 3 columns"),
     ("a,b,y\n1,2,cat\n3,4,dog,7\n", "line 3 has 4 cells, and the header names 3 columns"),
     ("a,b,y\n1,2,3,cat\n4,5,6,dog\n", "line 2 has 4 cells, and the header names 3 columns"),
+    ("a,b,y\n1,2,3,0\n4,5,6,1\n", "line 2 has 4 cells, and the header names 3 columns"),
+    ('a,b,y\n1,2,"c\n3,4,c\n"\n', "has one class only, label c 3,4,c in all of its rows (1)"),
+    ('a,"b\nc",d\n1,2,3\n', "has no column 'y' (data.label); its columns are a, b c, d"),
     ("a,b,y\n1,2,\n3,4,dog\n", "line 2, column 'y': the cell is empty"),
     ("a,b,y\n1,nan,cat\n3,4,dog\n", "line 2, column 'b': 'nan' is not a finite number"),
     ("a,b,y\n1,2,cat\n3,-inf,dog\n", "line 3, column 'b': '-inf' is not a finite number"),
@@ -58,7 +61,7 @@ MISTAKES = [
     ("a,b,y\n1,1_000,cat\n3,4,dog\n", "line 2, column 'b': '1_000' is not a number"),
     ('a,y\n1,"x\ny"\n2,b\nz,b\n', "line 5, column 'a': 'z' is not a number"),
     ("a,y\n1,2\n\n2,1.5\n", "column 'y', line 4: label 1.5 is not a whole number"),
-    ("a,y\n1,7\n2,7\n", "all 2 labels are 7"),
+    ("a,y\n1,7\n2,7\n", "has one class only, label 7 in all of its rows (2)"),
     ("a,y\n1\0,2\n3,4\n", "line 2"),
     ('a,y\n"1,2\n3,4\n', "has 1 cells, and the header names 2 columns"),
 ]
@@ -82,8 +85,8 @@ def test_a_label_must_be_named_and_the_text_must_be_utf8(tmp_path):
 
 def test_the_fast_and_the_slow_reader_agree(tmp_path):
     rng = np.random.default_rng(0)
-    rows = [f"{a!r},{b:.3g},{k}" for a, b, k in zip(rng.normal(size=300), rng.normal(size=300), rng.integers(0, 3, 300), strict=True)]  # fmt: skip
-    rows = [row.replace("np.float64(", "").replace(")", "") for row in rows]
+    numbers, labels = rng.normal(size=(300, 2)).tolist(), rng.integers(0, 3, 300).tolist()
+    rows = [f"{a!r},{b:.3g},{k}" for (a, b), k in zip(numbers, labels, strict=True)]
     fast = given(tmp_path, "a,b,y\n" + "\n".join(rows))
     # a number that no machine integer holds sends the whole table to the slow reader
     slow = given(tmp_path, "a,b,y\n" + "\n".join([*rows, f"1,{10**30},0"]))

@@ -1,0 +1,121 @@
+"""The cache of downloads: good files are used, bad ones never read, and what is lacking says what to run."""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from dropexp.data import available, cache_dir, listing, loading
+from dropexp.data import cache as cache_module
+from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
+from dropexp.errors import DataError
+from dropexp.spec.sources import SOURCES
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+@pytest.mark.parametrize("download", [True, False])
+@pytest.mark.parametrize("packed", [{TRAIN_X, TRAIN_Y, TEST_X, TEST_Y}, set(), {TRAIN_X}])
+def test_files_that_are_there_are_used_packed_or_not(web, packed, download):
+    web.put("mnist", {n: web.packed[n] for n in packed})
+    web.put("mnist", {n.removesuffix(".gz"): web.plain[n] for n in web.plain if n not in packed})
+    found = web.load(download=download)
+    assert found.x.shape == (70, 1, 4, 5)
+    assert found.n_test == 10
+    assert found.x[:60].tobytes() == web.plain[TRAIN_X][16:]
+    assert found.x[60:].tobytes() == web.plain[TEST_X][16:]
+    assert found.sha256 is None
+    assert found.y.tolist() == [*range(10)] * 7
+    assert web.asked == []
+    assert available("mnist")
+
+
+def test_the_folder_is_the_argument_then_the_variable_then_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("DROPEXP_DATA", str(tmp_path))
+    assert cache_dir(tmp_path / "given") == tmp_path / "given"
+    assert cache_dir() == tmp_path
+    monkeypatch.setenv("DROPEXP_DATA", "")
+    assert cache_dir().name == "dropexp"
+    assert cache_dir(Path("~/data")) == Path.home() / "data"
+
+
+@pytest.mark.parametrize("download", [True, False])
+def test_without_network_and_file_the_message_says_what_to_run(web, download):
+    with pytest.raises(DataError) as caught:
+        web.load(download=download)
+    text = str(caught.value)
+    assert text.startswith(f"mnist: {TRAIN_X} is not in {cache_dir() / 'mnist'}")
+    assert "run `dropexp data mnist` on a machine with a network, then pass --data-dir DIR or set DROPEXP_DATA" in text
+    assert ("one: ConnectionError, two: ConnectionError" in text) == download
+    assert "\n" not in text
+    assert len(web.asked) == 2 * download
+
+
+@pytest.mark.parametrize("name", [TRAIN_X, TRAIN_X.removesuffix(".gz")])
+def test_a_damaged_file_is_never_read_and_both_checksums_are_named(web, monkeypatch, name):
+    web.put("mnist", {n: c for n, c in web.packed.items() if n != TRAIN_X})
+    web.put("mnist", {name: b"damaged"})
+    monkeypatch.setattr(loading, "read_idx", lambda path: pytest.fail("it was read"))
+    with pytest.raises(DataError) as caught:
+        web.load(download=False)
+    published = PUBLISHED["mnist"]
+    expected = (published.files if name == TRAIN_X else published.unpacked)[TRAIN_X]
+    text = str(caught.value)
+    assert f"{cache_dir() / 'mnist' / name} has the MD5 checksum {md5(b'damaged')}" in text
+    assert f"and the published file {expected}" in text
+    assert "run `dropexp data mnist`" in text
+    assert not available("mnist")
+
+
+def test_a_file_is_hashed_once_and_again_when_it_changes(web, monkeypatch):
+    web.put("mnist", web.packed)
+    hashed = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: (hashed.append(file.name), digest(file, kind))[1])
+    web.load()
+    assert len(hashed) == 4
+    web.load()
+    assert len(hashed) == 4
+    path = cache_dir() / "mnist" / TRAIN_Y
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(DataError, match="MD5 checksum"):
+        web.load(download=False)
+    assert len(hashed) == 5
+
+
+@pytest.mark.parametrize("content", ["", "[]", "nonsense", '{"train-labels-idx1-ubyte.gz": 3}'])
+def test_a_damaged_sidecar_is_no_obstacle(web, content):
+    web.put("mnist", {**web.packed, cache_module.SIDECAR: content.encode()})
+    assert len(web.load().x) == 70
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no write bit on Windows")
+def test_a_folder_that_cannot_be_written_serves_good_files(web, monkeypatch):
+    web.put("mnist", web.packed)
+    # as root, which writes anywhere, a folder without the write bit proves nothing
+    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "read-only")))
+    assert len(web.load().x) == 70
+    assert not (cache_dir() / "mnist" / cache_module.SIDECAR).exists()
+
+
+def test_the_listing_says_what_is_there(web):
+    web.put("mnist", {TRAIN_X: web.packed[TRAIN_X]})
+    web.put("cifar10", {**web.batches, "cifar-10-batches-py/test_batch": b"damaged"})
+    rows = {row.source: row for row in listing()}
+    assert list(rows) == list(SOURCES)
+    states = {name: row.state for name, row in rows.items()}
+    assert states == {
+        "digits": "embedded",
+        "mnist": "incomplete",
+        "fashion-mnist": "not cached",
+        "cifar10": "damaged",
+        "cifar100": "not cached",
+    }
+    assert rows["mnist"].size == len(web.packed[TRAIN_X])
+    assert [file.state for file in rows["mnist"].files] == ["good", "missing", "missing", "missing"]
+    assert web.asked == []

@@ -1,0 +1,160 @@
+"""The promise: how runs were executed leaves no trace in their rows, byte for byte."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from dropexp.data import load
+from dropexp.executors.inline import run_inline
+from dropexp.executors.pool import run_pool
+from dropexp.planning import Options, prepare
+from dropexp.spec.config import Config, Data
+from dropexp.spec.packs import plan
+from dropexp.spec.parse import Override, parse
+from dropexp.spec.reader import read_text
+from dropexp.spec.study import Run, Study
+from dropexp.train.pack import Work, train_pack
+from dropexp.workflow import run
+
+DIGITS = load(Data(), folder=Path())
+SMALL = {"train_size": 149, "val_size": 51, "test_size": 101}
+RATES = (0.0, 0.2, 0.5, 0.8)
+
+
+def runs_of(seeds=(0, 1, 2), rates=RATES, **sections) -> list[Run]:
+    configs = []
+    for rate in rates:
+        parts = {**sections, "dropout": {**sections.get("dropout", {}), "rate": rate}}
+        parts["data"] = {**SMALL, **sections.get("data", {})}
+        parts["training"] = {"epochs": 3, "batch_size": 37, **sections.get("training", {})}
+        configs.append(Config.model_validate(parts))
+    return Study("s", Path(), configs[0], (), tuple(seeds), tuple(configs)).runs()
+
+
+def trained(runs, size, execute=run_inline, jobs=1):
+    works = [Work(tuple(pack), "digits") for pack in plan(runs, {}, 1, size)]
+    rows = {}
+    for _, outcome in execute(train_pack, works, {"digits": DIGITS}, jobs, lambda *heard: None):
+        assert outcome.error is None, outcome.error
+        for row in outcome.runs:
+            rows[row.run_id] = (repr(row), [repr(e) for e in outcome.epochs if e.run_id == row.run_id])
+    return rows
+
+
+NETWORKS = [
+    {
+        "model": {"hidden": [50, 30], "activation": activation, "norm": norm, "order": order},
+        "training": training,
+    }
+    for activation, (norm, order, training) in itertools.product(
+        ("relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu"),
+        (
+            ("none", "NAD", {"optimizer": "sgd", "weight_decay": 1e-3, "max_norm": 1.0}),
+            ("batch", "DNA", {"optimizer": "adam", "lr": 0.01}),
+            ("layer", "AND", {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1, "l1": 1e-5}),
+        ),
+    )
+]
+OTHERS = [
+    {"model": {"hidden": [64, 32]}, "training": {"batch_size": 64}},
+    {"model": {"hidden": [1, 3]}},
+    {"model": {"hidden": [7]}, "training": {"batch_size": 1}},
+    {"model": {"hidden": [50], "norm": "batch", "norm_group": 10}},
+    {"model": {"hidden": [50]}, "data": {"label_noise": 0.3}, "training": {"nesterov": True}},
+    {"model": {"hidden": [50]}, "dropout": {"kind": "vanilla", "placement": ["input", "hidden"]}},
+    {"model": {"hidden": [50]}, "dropout": {"kind": "batch_shared"}},
+    {"model": {"hidden": [50]}, "training": {"steps_per_epoch": 3, "schedule": {"shape": "cosine"}}},
+    {
+        "model": {"hidden": [50]},
+        "early_stopping": {"patience": 1, "min_delta": 0.02},
+        "training": {"epochs": 8},
+    },
+]
+CONVOLUTIONS = [
+    {"model": {"kind": "cnn", "channels": [5, 8], "hidden": [11], "norm": norm, "pool": pool, "order": order},
+     "dropout": {"placement": ["all"]}, "training": {"epochs": 2, "optimizer": optimizer, "lr": 0.01}}
+    for norm, pool, order, optimizer in (
+        ("none", "max", "NAD", "sgd"), ("batch", "avg", "DNA", "adam"), ("layer", "none", "NDA", "adamw")
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sections", NETWORKS + OTHERS + CONVOLUTIONS, ids=str)
+def test_a_pack_of_any_size_gives_the_bytes_of_single_runs(sections):
+    runs = runs_of(**sections)
+    alone = trained(runs, 1)
+    assert len(alone) == len(runs)
+    for size in (2, 7, 30):
+        assert trained(runs, size) == alone
+
+
+def test_a_pool_gives_the_bytes_of_one_process():
+    runs = runs_of(model={"hidden": [50, 30]})
+    assert trained(runs, 5, run_pool, 2) == trained(runs, 12)
+
+
+def test_values_that_differ_inside_a_pack_leave_each_run_its_bytes():
+    """Learning rate, decay and patience are vectors along the pack, with a neighbour that stops early or diverges."""
+    configs = [
+        Config.model_validate({
+            "data": SMALL, "model": {"hidden": [50]}, "dropout": {"rate": 0.3},
+            "training": {"lr": lr, "epochs": epochs, "momentum": momentum},
+            "early_stopping": {"patience": patience},
+        })
+        for lr, epochs, momentum, patience in (
+            (0.05, 4, 0.9, None), (1e30, 4, 0.9, None), (0.01, 2, 0.0, 1), (0.1, 6, 0.5, 2)
+        )
+    ]  # fmt: skip
+    runs = Study("s", Path(), configs[0], (), (0, 1), tuple(configs)).runs()
+    assert len(plan(runs, {}, 1, 30)) == 1
+    alone, together = trained(runs, 1), trained(runs, 30)
+    assert together == alone
+    assert sum("diverged" in row for row, _ in alone.values()) == 2
+
+
+TEXT = """
+data: {source: digits, train_size: 149, val_size: 51, test_size: 101}
+model: {hidden: [50]}
+training: {epochs: 2}
+seeds: 3
+sweep:
+  dropout.rate: [0, 0.5]
+  model.activation: [relu, tanh]
+"""
+REORDERED = """
+sweep: {model.activation: [relu, tanh], dropout.rate: [0, 0.5]}
+seeds: [0, 1, 2]
+training: {epochs: 2}
+model: {hidden: [50]}
+data: {test_size: 101, val_size: 51, train_size: 149, source: digits}
+"""
+
+
+def folder_bytes(folder):
+    return {name: (folder / name).read_bytes() for name in ("runs.csv", "epochs.csv")}
+
+
+def test_order_of_keys_jobs_and_an_interruption_leave_no_trace(tmp_path):
+    whole = run(parse(read_text(TEXT, "a.yaml"), name="a"), Options(results=tmp_path)).folder
+    other = run(parse(read_text(REORDERED, "b.yaml"), name="b"), Options(results=tmp_path, jobs=2, pack=2)).folder
+    assert folder_bytes(other) == folder_bytes(whole)
+
+    study = parse(read_text(TEXT, "c.yaml"), name="c")
+    part = parse(read_text(TEXT, "c.yaml"), [Override("dropout.rate", (0.5,), "--rates 0.5", axis=True)], name="c")
+    half = run(part, Options(results=tmp_path)).folder
+    lines = (half / "epochs.csv").read_text()
+    (half / "epochs.csv").write_text(lines + lines.splitlines()[-1][:-5])  # as a kill leaves it
+    with (half / "runs.csv").open("a") as file:
+        file.write("digits-mlp-50-none-s0-0000000000,di")
+    assert run(study, Options(results=tmp_path, pack=1)).trained == 6
+    assert folder_bytes(half) == folder_bytes(whole)
+
+
+def test_the_same_command_again_trains_nothing(tmp_path):
+    study = parse(read_text(TEXT, "a.yaml"), name="a")
+    assert run(study, Options(results=tmp_path)).trained == 12
+    before = folder_bytes(tmp_path / "a")
+    again = run(study, Options(results=tmp_path))
+    assert (again.trained, folder_bytes(tmp_path / "a")) == (0, before)
+    assert prepare(study, Options(results=tmp_path)).done == 12

@@ -1,0 +1,201 @@
+"""Pins what users and old results rely on: ids, defaults, columns and options may grow and never move."""
+
+from dropexp.cli.app import VERBS, app
+from dropexp.cli.words import LISTS
+from dropexp.spec.cells import leaves, spell
+from dropexp.spec.config import Config
+from dropexp.spec.identity import arm_id, canonical, run_id
+from dropexp.store import COLUMNS
+
+IDS = [
+    ({}, 0, "digits-mlp-512-bernoulli-0.5-s0-690f72a92a"),
+    (
+        {"dropout": {"kind": "vanilla", "rate": 0.0}, "model": {"order": "DAN"}},
+        3,
+        "digits-mlp-512-none-s3-ef1774d389",
+    ),
+    (
+        {
+            "dropout": {"placement": ["hidden", "conv"], "rate_at": {"input": 0.2}},
+            "model": {"kind": "cnn", "norm": "batch", "order": "DNA"},
+        },
+        7,
+        "digits-cnn-32x64x128-batch-bernoulli-0.5-s7-05d7eae0d2",
+    ),
+    (
+        {"data": {"label_noise": 0.2, "source": "mnist"}, "early_stopping": {}},
+        12,
+        "mnist-mlp-512-bernoulli-0.5-s12-b650a8d0f0",
+    ),
+    (
+        {
+            "data": {
+                "sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                "source": "mine.npz",
+            }
+        },
+        1,
+        "mine-mlp-512-bernoulli-0.5-s1-c02a0a52d8",
+    ),
+]
+DEFAULTS = {
+    "data.source": "digits",
+    "data.sha256": "",
+    "data.label": "",
+    "data.test_size": "",
+    "data.val_size": "0.1",
+    "data.train_size": "",
+    "data.label_noise": "0",
+    "data.noisy_validation": "false",
+    "model.kind": "mlp",
+    "model.hidden": "512",
+    "model.channels": "",
+    "model.kernel": "",
+    "model.pool": "",
+    "model.activation": "relu",
+    "model.norm": "none",
+    "model.norm_group": "",
+    "model.order": "norm-activation-dropout",
+    "model.init": "auto",
+    "dropout.kind": "bernoulli",
+    "dropout.rate": "0.5",
+    "dropout.placement": "hidden",
+    "dropout.rate_at": "none",
+    "early_stopping.patience": "",
+    "early_stopping.monitor": "val_loss",
+    "early_stopping.min_delta": "0",
+    "early_stopping.start_from_epoch": "1",
+    "training.optimizer": "sgd",
+    "training.lr": "0.05",
+    "training.schedule.shape": "constant",
+    "training.schedule.every": "20",
+    "training.schedule.factor": "0.1",
+    "training.momentum": "0.9",
+    "training.nesterov": "false",
+    "training.weight_decay": "0",
+    "training.l1": "0",
+    "training.max_norm": "",
+    "training.batch_size": "64",
+    "training.epochs": "60",
+    "training.steps_per_epoch": "",
+    "streams.init": "",
+    "streams.order": "",
+    "streams.mask": "",
+    "streams.split": "",
+    "streams.labels": "",
+}
+OPTIONS = {
+    "check": [
+        "--data-dir",
+        "--device",
+        "--jobs",
+        "--json",
+        "--kinds",
+        "--orders",
+        "--pack",
+        "--patiences",
+        "--placements",
+        "--rates",
+        "--results",
+        "--seeds",
+        "--set",
+        "--study",
+        "--threads",
+        "--time",
+        "--yes",
+    ],
+    "data": ["--data-dir", "--json"],
+    "init": ["--list", "--schema"],
+    "plot": ["--all", "--fresh", "--json"],
+    "run": [
+        "--data-dir",
+        "--device",
+        "--dry-run",
+        "--fresh",
+        "--jobs",
+        "--kinds",
+        "--no-plot",
+        "--orders",
+        "--pack",
+        "--patiences",
+        "--placements",
+        "--rates",
+        "--results",
+        "--seeds",
+        "--set",
+        "--study",
+        "--threads",
+        "--yes",
+    ],
+    "sweep": [
+        "--data-dir",
+        "--device",
+        "--dry-run",
+        "--fresh",
+        "--jobs",
+        "--kinds",
+        "--no-plot",
+        "--orders",
+        "--pack",
+        "--patiences",
+        "--placements",
+        "--rates",
+        "--results",
+        "--seeds",
+        "--set",
+        "--study",
+        "--threads",
+        "--yes",
+    ],
+}
+
+
+def test_ids_do_not_move():
+    found = [run_id(canonical(Config.model_validate(sections)), seed) for sections, seed, _ in IDS]
+    assert found == [expected for _, _, expected in IDS]
+
+
+def test_a_default_written_out_changes_no_id():
+    plain, written = (
+        Config(),
+        Config.model_validate({"training": {"lr": 0.05}, "model": {"order": "NAD", "hidden": [512]}}),
+    )
+    assert arm_id(canonical(plain)) == arm_id(canonical(written))
+
+
+def test_defaults_are_what_they_were():
+    now = {path: spell(value) for path, value in leaves(Config()).items()}
+    assert {path: now[path] for path in DEFAULTS} == DEFAULTS
+
+
+def test_columns_only_grow():
+    begin = "run_id arm_id seed epochs_run stop_reason selected_epoch train_loss train_accuracy val_loss val_accuracy"
+    assert COLUMNS["runs.csv"][:10] == tuple(begin.split())
+    assert COLUMNS["epochs.csv"][:14] == tuple(
+        "run_id arm_id seed epoch train_loss train_accuracy dropout_on_train_loss dropout_on_train_accuracy "
+        "val_loss val_accuracy test_loss test_accuracy gap rate".split()
+    )
+    assert COLUMNS["probes.csv"] == ("run_id", "epoch", "probe", "layer", "value")
+
+
+def test_the_options_are_these():
+    import typer
+
+    command = typer.main.get_command(app)
+    found = {
+        name: sorted(o for p in sub.params for o in getattr(p, "opts", ()) if o.startswith("--"))
+        for name, sub in command.commands.items()
+    }
+    assert set(found) == {name for name, _, _ in VERBS}
+    assert found == OPTIONS
+    assert found["run"] == found["sweep"]
+    assert set(LISTS) <= set(found["run"])
+
+
+def test_the_schema_names_every_kind():
+    from typing import get_args
+
+    from dropexp.spec.config import KindName
+    from dropexp.spec.kinds import KINDS
+
+    assert get_args(KindName) == tuple(KINDS)
