@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dropexp.data import Dataset, load, sizes
-from dropexp.errors import ConfigError, DataError, UsageError
+from dropexp.errors import ConfigError, UsageError
 from dropexp.executors.cores import default_jobs, usable_cores
 from dropexp.spec.layout import Layout, layout
 from dropexp.spec.packs import Size, pack_key, plan, seconds
@@ -71,12 +71,6 @@ def prepare(
         if data or source not in SOURCES:
             datasets[source] = load(first[source], folder=study.folder, data_dir=options.data_dir, progress=downloading)
     contents = {s: d.sha256 for s, d in datasets.items() if s not in SOURCES and d.sha256}
-    for source, wanted in ((c.data.source, c.data.sha256) for c in study.configs):
-        if wanted and contents.get(source, wanted) != wanted:
-            raise DataError(
-                f"{source}: its content has sha256 {contents[source][:12]}..., and data.sha256 asks for {wanted[:12]}...; "
-                "restore the file, or leave data.sha256 out to train on what is there now"
-            )
     study = study.with_contents(contents)
     layouts: dict[tuple[str, ...], Layout] = {}
     counts: dict[tuple[str, ...], Size] = {}

@@ -54,6 +54,10 @@ class Tidy:
     def _by_arm(self) -> dict[str, pd.DataFrame]:
         return {str(name): rows.set_index("seed").sort_index() for name, rows in self.runs.groupby("arm_id")}
 
+    @cached_property
+    def _finished_by_arm(self) -> dict[str, pd.DataFrame]:
+        return {name: rows[rows["stop_reason"] != "diverged"] for name, rows in self._by_arm.items()}
+
     def rows(self, arm: Arm) -> pd.DataFrame:
         """Return all runs of an arm, the diverged too, indexed by seed."""
         found = self._by_arm.get(arm.arm_id)
@@ -61,8 +65,8 @@ class Tidy:
 
     def finished(self, arm: Arm) -> pd.DataFrame:
         """Return the runs of an arm that did not diverge, indexed by seed: means are over these."""
-        rows = self.rows(arm)
-        return rows[rows["stop_reason"] != "diverged"]
+        found = self._finished_by_arm.get(arm.arm_id)
+        return self.rows(arm).iloc[:0] if found is None else found
 
     def diverged(self, arm: Arm) -> int:
         return int((self.rows(arm)["stop_reason"] == "diverged").sum())

@@ -164,19 +164,17 @@ def _scale(dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean = np.array([int(s) / count for s in total])
         # Python's whole numbers: the difference of two large squares is exact
         var = np.array([(int(q) * count - int(s) ** 2) / count**2 for s, q in zip(total, squares, strict=True)])
-        return _single(mean, np.sqrt(var), var == 0)
+        return _single(mean, var)
     axes = (0, 2, 3) if dataset.kind == "image" else (0,)
     keep = (slice(None), None, None) if dataset.kind == "image" else (slice(None),)
     chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
     count = len(rows) * int(np.prod([dataset.x.shape[a] for a in axes[1:]]))
-    low = np.min([dataset.x[c].min(axes) for c in chunks], axis=0)
-    high = np.max([dataset.x[c].max(axes) for c in chunks], axis=0)
     mean = np.sum([dataset.x[c].sum(axes, dtype=np.float64) for c in chunks], axis=0) / count
     var = np.sum([((dataset.x[c] - mean[keep]) ** 2).sum(axes) for c in chunks], axis=0) / count
-    return _single(mean, np.sqrt(var), low == high)  # rounding gives a constant feature an sd just above 0
+    return _single(mean, var)
 
 
-def _single(mean: np.ndarray, sd: np.ndarray, constant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    sd = sd.astype(np.float32)
-    sd[constant | (sd == 0)] = 1
+def _single(mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    sd = np.sqrt(var).astype(np.float32)
+    sd[sd == 0] = 1
     return mean.astype(np.float32), sd

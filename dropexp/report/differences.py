@@ -53,13 +53,14 @@ def differences_figure(tidy: Tidy) -> Figure | None:
 
 def _key(shown: list[Verdict]) -> list[Line2D]:
     words = {judged.word for v in shown for judged in (v.test, v.gap) if judged}
-    rows = (("o", BETTER, "better, or a smaller gap"), ("X", WORSE, "worse, or a larger gap, or underfitting"))
-    kept = [row for row in rows if any(SHAPES.get(word) == row[0] for word in words)]
-    if any(word not in SHAPES for word in words):
-        kept.append(("D", UNSURE, "undecided"))
+    rows: dict[tuple[str, str], list[str]] = {("o", BETTER): [], ("X", WORSE): [], ("D", UNSURE): []}
+    for word in (*SHAPES, *sorted(words - set(SHAPES))):
+        if word in words:
+            rows[SHAPES.get(word, "D"), COLOURS.get(word, UNSURE)].append(word)
     return [
-        Line2D([], [], color=colour, marker=marker, linestyle="", markersize=8, label=name)
-        for marker, colour, name in kept
+        Line2D([], [], color=colour, marker=marker, linestyle="", markersize=8, label=", ".join(names))
+        for (marker, colour), names in rows.items()
+        if names
     ]
 
 

@@ -25,7 +25,7 @@ def gap_figure(tidy: Tidy) -> Figure:
     """Return the picture of the project; one panel a combination of the other axes."""
     place = across(tidy, main_axis(tidy))
     parts, left_out = panels(tidy, place.path)
-    columns = min(len(parts), 3)
+    columns = min(len(parts), 3 if len(parts) != 4 else 2)
     rows = -(-len(parts) // columns)
     size = (8.4, 5.4) if len(parts) == 1 else (max(3.7 * columns, 8.4), 3.1 * rows + 1.6)
     figure, axes = canvas(rows, columns, size, sharey=True, sharex=True)

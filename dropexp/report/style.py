@@ -104,7 +104,7 @@ def frame(figure: Figure, title: str, note: str, handles: Sequence[Artist] = (),
 
 def cut(axes: Axes, lows: list[float], highs: list[float], pad: float = 0.08, cap: float | None = 100.0) -> None:
     """Cut the y axis to finite data; where the data reach `cap`, a little above it."""
-    finite = [y for y in (*lows, *highs) if isfinite(y)] or [0.0, 1.0]
+    finite = [y for y in (*lows, *highs) if isfinite(y)] or [0.0, 100.0]
     low, high = min(finite), max(finite)
     space = max(pad * (high - low), 0.25)
     axes.set_ylim(low - space, min(high + space, cap + space) if cap is not None else high + space)
@@ -127,4 +127,5 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         figure.savefig(content, format=suffix, metadata=metadata)
         paths.append(folder / f"{name}.{suffix}")
         paths[-1].write_bytes(content.getvalue())
+        figure.set_layout_engine("none")  # it stands; to lay it out again would take as long as drawing it
     return paths

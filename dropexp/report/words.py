@@ -132,7 +132,11 @@ def half(fraction: float) -> str:
 def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms") -> str:
     """Return what a figure's marks are, over what, and what it does not show."""
     count = f"{seeds(tidy)} seed{'s' * (seeds(tidy) != 'n = 1')}"
-    parts = [f"{count}; {marks}: {OVER}" if marks else count]
+    if seeds(tidy) == "n = 1":
+        count = f"{count}, no interval"
+    elif marks:
+        count = f"{count}; {marks}: {OVER}"
+    parts = [count]
     parts.append(f"dropout off, {epoch_rule(tidy)}")
     if diverged := sum(tidy.diverged(arm) for arm in {a.arm_id: a for a in tidy.arms}.values()):
         parts.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")

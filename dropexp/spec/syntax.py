@@ -47,6 +47,18 @@ SYNTAX: tuple[tuple[str, str, str], ...] = (
     (r"could not find expected ':'", "context", "this key has no value; write 'key: value', with a space"),
     (r"expected ',' or '\]'", "context", "this '[' is never closed; add ']' where the list ends"),
     (r"expected ',' or '\}'", "context", "this '{{' is never closed; add '}}' where the mapping ends"),
+    (r"escape sequence of", "problem", "this escape is not complete; use single quotes around paths"),
+    (
+        r"expected (?:alphabetic or numeric|URI)",
+        "context",
+        "'&', '*' and '!' have a meaning of their own in YAML; put text that begins with one in quotes",
+    ),
+    (
+        r"expected (?:chomping|indentation indicator|a comment or a line)",
+        "context",
+        "after '|' or '>' the text begins on the next line; put text that begins with one in quotes",
+    ),
+    (r"found unexpected document separator", "context", "this quote is never closed; add the second one"),
     (r"found unexpected end of stream", "context", "this quote is never closed; add the second one"),
     (
         r"found unknown escape character '(.+)'",

@@ -49,7 +49,7 @@ MISTAKES = [
     ("a,b,y\n1,2,cat\n3,4\n", "line 3 has 2 cells, and the header names 3 columns"),
     ("a,b,y\n1,2,cat\n3,4,dog,7\n", "line 3 has 4 cells, and the header names 3 columns"),
     ("a,b,y\n1,2,3,cat\n4,5,6,dog\n", "line 2 has 4 cells, and the header names 3 columns"),
-    ("a,b,y\n1,2,3,0\n4,5,6,1\n", "line 2 has 4 cells, and the header names 3 columns"),
+    ("y,a,b\n1,2,3,0\n4,5,6,1\n", "line 2 has 4 cells, and the header names 3 columns"),
     ('a,b,y\n1,2,"c\n3,4,c\n"\n', "has one class only, label c 3,4,c in all of its rows (1)"),
     ('a,"b\nc",d\n1,2,3\n', "has no column 'y' (data.label); its columns are a, b c, d"),
     ("a,b,y\n1,2,\n3,4,dog\n", "line 2, column 'y': the cell is empty"),

@@ -63,21 +63,21 @@ def rows(made: Study, epochs: int = 40, effect: float = 0.012, spread: float = 0
             clean = 1 - 0.5 * noise * rate * np.ones(epochs)
             for e in range(last):
                 curves.append(
-                    dict(run_id=run, arm_id=arm.arm_id, seed=seed, epoch=e + 1, train_accuracy=train[e])
-                    | dict(test_accuracy=test[e], train_loss=1 - train[e], test_loss=1 - test[e])
+                    {"run_id": run, "arm_id": arm.arm_id, "seed": seed, "epoch": e + 1, "train_accuracy": train[e]}
+                    | {"test_accuracy": test[e], "train_loss": 1 - train[e], "test_loss": 1 - test[e]}
                     | (
-                        dict(clean_train_accuracy=clean[e], memorised=(1 - rate) * 0.8, recovered=rate * 0.8)
+                        {"clean_train_accuracy": clean[e], "memorised": (1 - rate) * 0.8, "recovered": rate * 0.8}
                         if noise
                         else {}
                     )
                 )
             s = selected - 1
             runs.append(
-                dict(run_id=run, arm_id=arm.arm_id, seed=seed, epochs_run=last, selected_epoch=selected)
-                | dict(stop_reason="max_epochs" if last == epochs else "patience", parameters=1000)
-                | dict(train_accuracy=train[s], test_accuracy=test[s], gap=train[s] - test[s])
-                | dict(train_loss=1 - train[s], test_loss=1 - test[s])
-                | (dict(clean_train_accuracy=clean[s], clean_gap=clean[s] - test[s]) if noise else {})
+                {"run_id": run, "arm_id": arm.arm_id, "seed": seed, "epochs_run": last, "selected_epoch": selected}
+                | {"stop_reason": "max_epochs" if last == epochs else "patience", "parameters": 1000}
+                | {"train_accuracy": train[s], "test_accuracy": test[s], "gap": train[s] - test[s]}
+                | {"train_loss": 1 - train[s], "test_loss": 1 - test[s]}
+                | ({"clean_train_accuracy": clean[s], "clean_gap": clean[s] - test[s]} if noise else {})
             )
     return pd.DataFrame(runs), pd.DataFrame(curves)
 

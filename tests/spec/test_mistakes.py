@@ -147,6 +147,12 @@ def test_one_sentence_a_mistake_for_unions_and_short_lists():
     assert len(said("model: {hidden: [0, x, 1.5, null, 64]}")) == 4
 
 
+def test_only_what_looks_like_a_percentage_is_taken_for_one():
+    assert not [line for rate in (1, 1.5, 100, 200) for line in said(f"dropout: {{rate: {rate}}}") if "did you" in line]
+    assert "did you mean 0.02?" in said("dropout: {rate: 2}")[0]
+    assert "did you mean 0.995?" in said("dropout: {rate: 99.5}")[0]
+
+
 def test_all_mistakes_of_all_sections_at_once():
     lines = said("dropot: {}\ndropout: {rate: 2, p: 1}\ntraining: {lr: x, epochs: 0}\nmodel: {kind: mpl}")
     assert [line.split(": ")[1] for line in lines] == [

@@ -185,6 +185,11 @@ REFUSED = [
     ("a: @b", "c.yaml:1:4: a word cannot begin with '@'; put it in quotes"),
     ("a: 50%\nb: %", "c.yaml:2:4: a word cannot begin with '%'"),
     ('a: "C:\\data"', "c.yaml:1:8: '\\d' is no escape; use single quotes"),
+    ('a: "C:\\users"', "c.yaml:1:9: this escape is not complete; use single quotes"),
+    ("a: *.csv", "c.yaml:1:4: '&', '*' and '!' have a meaning of their own"),
+    ("a: **", "c.yaml:1:4: '&', '*' and '!' have a meaning of their own"),
+    ("a: |b", "c.yaml:1:4: after '|' or '>' the text begins on the next line"),
+    ("a: 'x\n---\n", "c.yaml:1:4: this quote is never closed"),
     ('a: "\\UFFFFFFFF"', "c.yaml:1:7: this stands for no character"),
     ('a: "\\ud800"', "c.yaml:1:4: this word holds half a character"),
     ("a: 1\nb: \x07", "c.yaml:2:4: the control character U+0007 is not allowed"),
@@ -210,6 +215,11 @@ def test_every_mistake_is_reported_in_the_order_of_the_file():
     messages = refusal("a: 1\na: !x 2\n3: 4\nb: {c: 1, c: 2}\nd: *e\nf: [")
     places = [tuple(map(int, re.findall(r":(\d+):(\d+): ", message)[0])) for message in messages]
     assert places == [(2, 1), (2, 4), (3, 1), (4, 11), (5, 4), (6, 5)]
+
+
+def test_what_stands_before_a_stumble_is_not_judged():
+    assert len(refusal("a\nb: 1")) == 1
+    assert len(refusal("&a &b c")) == 1
 
 
 def bomb(levels, width):

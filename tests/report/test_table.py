@@ -1,0 +1,95 @@
+"""The table: what a stranger reads, line by line."""
+
+from __future__ import annotations
+
+import pytest
+
+from dropexp.report.table import WIDTH, plain, table
+from dropexp.report.words import half, percent, signed
+
+
+def test_fits_a_console(case):
+    assert max(map(len, table(case).split("\n"))) <= WIDTH
+
+
+def test_one_axis(cases):
+    lines = table(cases["rates"]()).split("\n")
+    assert lines[0].split("   ")[-1].strip() == "gap vs 0"
+    assert lines[0].split() == ["rate", "n", "train", "test", "gap", "test", "vs", "0", "gap", "vs", "0"]
+    assert [line.split()[0] for line in lines[1:4]] == ["0", "0.2", "0.5"]
+    assert len(lines[1].split()) == 9  # the baseline is compared with nothing
+    assert lines[3].endswith("smaller")
+    assert "better" in lines[3]
+
+
+def test_numbers_are_those_of_the_rows(cases):
+    tidy = cases["rates"]()
+    line = table(tidy).split("\n")[1].split()
+    mean = 100 * tidy.values(tidy.arms[0], "test_accuracy").mean()
+    assert (line[1], line[3]) == ("10", f"{mean:.1f}")
+
+
+@pytest.mark.parametrize(
+    "name,sentence",
+    [
+        ("placement", "no arm without dropout; --rates 0 0.5 adds 10 runs"),
+        ("one-arm-one-seed", "no arm without dropout; --rates 0 0.5 adds 1 run"),
+        ("orders", "no arm without dropout; --rates 0 0.5 adds 20 runs"),  # relu before or after norm: two functions
+        ("orders", "the same function, trained once: order norm > relu > dropout = order norm > dropout > relu"),
+        ("one-seed", "one seed gives no interval"),
+        ("broken", "5 runs diverged, left out of n and means: 5 at rate 0.5"),
+        ("broken", "20 of 30 runs are there"),
+        ("constant", "undecided without ±"),
+        ("oracle", "oracle: test_accuracy selects the epoch on the test set itself"),
+        ("high-rates", "underfitting: the gap shrank because training accuracy fell"),
+        ("high-rates", "the words allow for 9 comparisons (Holm)"),
+        ("rates", "over seeds, for this pool of examples and this test set"),
+        ("rates", "dropout off, at the last epoch"),
+        ("patience", "at the selected epoch, or the last"),
+        ("noise", "memorised: percent of the wrong labels"),
+        ("rate-placement", "test vs rate 0"),
+    ],
+)
+def test_says(cases, name, sentence):
+    assert sentence in table(cases[name]()).replace("\n   ", " ")
+
+
+def test_rates_have_no_hint(cases):
+    assert "no arm without" not in table(cases["rates"]())
+
+
+def test_label_noise_leads_with_clean_numbers(cases):
+    tidy = cases["noise"]()
+    lines = table(tidy).split("\n")
+    assert "clean train" in lines[0]
+    assert lines[0].split()[-1] == "memorised"
+    assert lines[4].split()[-1] == "80.0"
+
+
+def test_a_hundred_arms(cases):
+    assert sum(line.startswith(" 0.95") for line in table(cases["hundred"]()).split("\n")) == 5
+
+
+def test_plain_has_ascii_only(case):
+    assert plain(table(case)).isascii()
+    assert "+/- " in plain("95.0 ± 0.3")
+
+
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        (percent(-0.00004), "0.0"),
+        (percent(float("nan")), "-"),
+        (percent(0.9567), "95.7"),
+        (percent(-0.101), "-10.1"),
+        (signed(0.0004), "0.0"),
+        (signed(-0.0004), "0.0"),
+        (signed(0.009), "+0.9"),
+        (signed(-0.1004), "-10.0"),
+        (half(0.0001), "± <0.1"),
+        (half(0.0051), "± 0.5"),
+        (half(float("nan")), ""),
+    ],
+)
+def test_numbers_in_words(text, expected):
+    assert text == expected

@@ -1,0 +1,95 @@
+"""What the documents say is so: every command stands in the README and runs, every YAML file parses."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from dropexp.cli import main
+from dropexp.cli.app import VERBS
+from dropexp.planning import Options, prepare
+from dropexp.spec.parse import parse
+from dropexp.spec.reader import read, read_text
+from dropexp.spec.sources import SOURCES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+NEEDS_NETWORK = "dropexp data mnist cifar10"
+
+
+def commands() -> list[str]:
+    """Return every command of the README that begins with dropexp, in order."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [part.strip() for block in blocks for line in block.splitlines() for part in line.split("&&")]
+    quoted = re.findall(r"`(dropexp [^`]+)`", README)
+    found = [c for c in dict.fromkeys([*lines, *quoted]) if c.startswith("dropexp ")]
+    return [c for c in found if c != NEEDS_NETWORK]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_shipped_config_is_a_study(path):
+    study = parse(read(path), name="x")
+    prepare(study, Options(results=Path("nowhere")), data=False)
+    assert path.read_text(encoding="utf-8").startswith("# "), "its first line is its question"
+    assert study.sources[0] in SOURCES
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+def test_every_yaml_block_parses(block):
+    assert parse(read_text(block, "README.yaml"), name="x")
+
+
+def test_every_command_has_help_and_stands_in_the_readme(capsys):
+    for name, command, _ in VERBS:
+        assert f"dropexp {name}" in README
+        assert command.__doc__
+        assert main([name, "--help"]) == 0
+        assert len(capsys.readouterr().out) > 100
+
+
+def test_the_readme_table_is_what_the_quickstart_prints(readme_folder):
+    shown = readme_folder["dropexp sweep --rates 0 0.2 0.5"]
+    for line in re.search(r"```text\n(.*?)```", README, re.DOTALL).group(1).strip("\n").splitlines():
+        if re.match(r" (rate|n:|train|vs)", line):
+            assert line.rstrip() in [x.rstrip() for x in shown.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def readme_folder(tmp_path_factory):
+    """Run every command of the README in one folder; return what each printed. Long ones are only planned."""
+    import contextlib
+    import io
+
+    folder = tmp_path_factory.mktemp("readme")
+    before = Path.cwd()
+    os.chdir(folder)
+    printed = {}
+    try:
+        for command in commands():
+            words = shlex.split(command)[1:]
+            first = command == "dropexp sweep --rates 0 0.2 0.5"
+            if words[0] in ("run", "sweep") and not first:
+                words += ["--dry-run"] if "--dry-run" not in words else []
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                code = main(words)
+            assert code == 0, command
+            printed[command] = out.getvalue()
+    finally:
+        os.chdir(before)
+    return printed
+
+
+def test_every_command_of_the_readme_runs(readme_folder):
+    assert len(readme_folder) > 15
+    assert all(readme_folder.values())
+
+
+def test_the_two_commands_of_the_readme_are_what_ci_runs():
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "pip install . && dropexp sweep --rates 0 0.2 0.5" in README
+    assert "pip install '.[test]' && pytest" in README
+    assert "'.[test]' && pytest" in ci

@@ -1,0 +1,372 @@
+"""Every run of a pack against its own plain torch.nn network and torch.optim, with copied weights and the same masks."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy import stats
+from torch import nn
+
+from dropexp.data import load
+from dropexp.nn.dropout import Noise
+from dropexp.nn.network import Network
+from dropexp.spec.layout import keep_probability, layout_of, site_rates
+from dropexp.train.evaluate import losses
+from dropexp.train.feed import Feed
+from dropexp.train.loop import train
+from dropexp.train.pack import Work, train_pack
+
+AGREE = {"rtol": 1e-6, "atol": 1e-6}
+ACTIVATIONS = {
+    "relu": nn.ReLU(),
+    "tanh": nn.Tanh(),
+    "sigmoid": nn.Sigmoid(),
+    "selu": nn.SELU(),
+    "gelu": nn.GELU(),
+    "leaky_relu": nn.LeakyReLU(0.01),
+    "linear": nn.Identity(),
+}
+POOLS = {"max": nn.MaxPool2d(2), "avg": nn.AvgPool2d(2), "none": nn.Identity()}
+
+
+class Reference(nn.Module):
+    """One run as plain torch modules; `factors` multiply where its masks act, numbers or (B, ...) tensors."""
+
+    def __init__(self, config, example, classes):
+        super().__init__()
+        self.model, self.affine, self.norms = config.model, nn.ModuleDict(), nn.ModuleDict()
+        channels, height, width = example
+        for i, out in enumerate(self.model.channels or (), 1):
+            self.affine[f"conv_{i}"] = nn.Conv2d(channels, out, self.model.kernel, padding="same")
+            self._add_norm(f"conv_{i}", nn.BatchNorm2d(out), nn.LayerNorm((out, height, width)))
+            channels = out
+            if self.model.pool != "none":
+                height, width = height // 2, width // 2
+        features = channels * height * width
+        for i, out in enumerate(self.model.hidden, 1):
+            self.affine[f"hidden_{i}"] = nn.Linear(features, out)
+            self._add_norm(f"hidden_{i}", nn.BatchNorm1d(out), nn.LayerNorm(out))
+            features = out
+        self.affine["output"] = nn.Linear(features, classes)
+        self.double()
+
+    def _add_norm(self, name, batch, layer):
+        if self.model.norm != "none":
+            self.norms[name] = batch if self.model.norm == "batch" else layer
+
+    def paired(self):
+        """Yield (name of a pack's tensor, the tensor here that holds the same, whether it lies transposed)."""
+        for name, module in self.affine.items():
+            yield name.replace("_", ".") + ".weight", module.weight, isinstance(module, nn.Linear)
+            yield name.replace("_", ".") + ".bias", module.bias, False
+        for name, module in self.norms.items():
+            name = name.replace("_", ".") + ".norm."
+            yield name + "scale", module.weight, False
+            yield name + "shift", module.bias, False
+            if self.model.norm == "batch":
+                yield name + "mean", module.running_mean, False
+                yield name + "variance", module.running_var, False
+
+    @torch.no_grad()
+    def copy(self, network, r):
+        held = network.parameters | network.statistics
+        for name, tensor, transposed in self.paired():
+            tensor.copy_(laid_out(held[name][r], tensor, transposed))
+        return self
+
+    def forward(self, x, factors):
+        if self.model.kind == "mlp":
+            x = x.flatten(1)
+        x = masked(x, factors.get("input"))
+        for name, affine in self.affine.items():
+            x = affine(x if name.startswith("conv") else x.flatten(1))
+            if name == "output":
+                return x
+            for step in self.model.order.split("-"):
+                if step == "norm" and name in self.norms:
+                    x = grouped(self.norms[name], x, self.model.norm_group)
+                elif step == "activation":
+                    x = ACTIVATIONS[self.model.activation](x)
+                elif step == "dropout":
+                    x = masked(x, factors.get(name.replace("_", ".")))
+            if name.startswith("conv"):
+                x = POOLS[self.model.pool](x)
+
+
+def laid_out(ours, like, transposed):
+    return (ours.T if transposed else ours).reshape(like.shape)
+
+
+def masked(x, factor):
+    if factor is None:
+        return x
+    return x * (factor.reshape(len(factor), *x.shape[1:]) if isinstance(factor, torch.Tensor) else factor)
+
+
+def grouped(norm, x, size):
+    """Batch norm group by group, the running statistics moved once by the groups' mean; a last one of one joins."""
+    if size is None or not norm.training or isinstance(norm, nn.LayerNorm):
+        return norm(x)
+    groups = list(x.split(size))
+    if len(groups[-1]) == 1:
+        groups[-2:] = [torch.cat(groups[-2:])]
+    with torch.no_grad():
+        apart = [g.transpose(0, 1).flatten(1) for g in groups]
+        norm.running_mean.lerp_(torch.stack([g.mean(1) for g in apart]).mean(0), 0.1)
+        norm.running_var.lerp_(torch.stack([g.var(1) for g in apart]).mean(0), 0.1)
+    return torch.cat([F.batch_norm(g, None, None, norm.weight, norm.bias, training=True) for g in groups])
+
+
+class Stepper:
+    """torch.optim with weight decay on weights alone; l1 and max_norm by hand."""
+
+    def __init__(self, reference, training):
+        self.training = training
+        self.weights = [m.weight for m in reference.affine.values()]
+        others = [p for p in reference.parameters() if all(p is not w for w in self.weights)]
+        groups = [{"params": self.weights, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        if training.optimizer == "sgd":
+            self.optim = torch.optim.SGD(
+                groups, lr=training.lr, momentum=training.momentum, nesterov=training.nesterov
+            )
+        else:
+            self.optim = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer](groups, lr=training.lr)
+
+    def step(self):
+        for weight in self.weights:
+            weight.grad += self.training.l1 * weight.detach().sign()
+        self.optim.step()
+        self.optim.zero_grad()
+        if self.training.max_norm is not None:
+            with torch.no_grad():
+                for weight in self.weights:
+                    norm = weight.flatten(1).norm(dim=1)
+                    weight.mul_((self.training.max_norm / norm).clamp(max=1.0).view(-1, *(1,) * (weight.dim() - 1)))
+
+
+MLP = {"model": {"kind": "mlp", "hidden": [13, 9]}}
+CNN = {"model": {"kind": "cnn", "channels": [3, 5], "hidden": [7]}, "dropout": {"placement": ["conv", "hidden"]}}
+ORDERS = ("NAD", "NDA", "AND", "ADN", "DNA", "DAN")
+CASES = {
+    f"{kind}-{norm}-{order}-{activation}": {**base, "model.norm": norm, "model.order": order, "model.activation": activation}
+    for kind, base in (("mlp", MLP), ("cnn", CNN))
+    for norm in ("none", "batch", "layer")
+    for order, activation in zip(ORDERS, ("relu", "tanh", "relu", "gelu", "relu", "sigmoid"), strict=True)
+}
+for kind, base in (("mlp", MLP), ("cnn", CNN)):
+    CASES |= {f"{kind}-{name}": {**base, "model.activation": name} for name in ACTIVATIONS}
+    CASES |= {f"{kind}-{name}": {**base, "dropout.kind": name} for name in ("vanilla", "unscaled", "batch_shared")}
+    CASES |= {f"{kind}-{name}-pool": {**base, "model.pool": name} for name in POOLS if kind == "cnn"}
+    batch = {**base, "model.norm": "batch"}
+    CASES |= {
+        f"{kind}-ghost-5": {**batch, "model.norm_group": 5},
+        f"{kind}-ghost-8": {**batch, "model.norm_group": 8, "model.order": "DNA"},
+        f"{kind}-vanilla-everywhere": {**batch, "dropout.kind": "vanilla", "dropout.placement": ["all"], "model.order": "DNA"},
+        f"{kind}-input": {**base, "dropout.placement": ["input"]},
+        f"{kind}-input-apart": {**batch, "dropout.rate_at": {"input": 0.2}, "dropout.kind": "batch_shared"},
+        f"{kind}-last": {**base, "dropout.placement": ["last"]},
+        f"{kind}-hidden.1": {**batch, "dropout.placement": ["hidden.1"]},
+    }
+CASES |= {
+    "cnn-conv": {**CNN, "dropout.placement": ["conv"], "model.norm": "batch", "model.order": "ADN", "model.pool": "avg"},
+    "cnn-no-pool": {**CNN, "model.pool": "none", "model.norm": "layer", "model.kernel": 5, "model.order": "DNA"},
+    "cnn-kernel-1": {**CNN, "model.kernel": 1, "dropout.placement": ["conv.2"]},
+    "mlp-linear-model": {"model": {"hidden": []}, "dropout": {"placement": ["input"]}},
+    "mlp-one-unit": {"model": {"hidden": [1, 2]}, "model.norm": "batch"},
+    "cnn-one-channel": {**CNN, "model.channels": [1, 1], "model.norm": "batch"},
+}
+EACH_RUN = [  # what may differ inside a pack: the first two share a seed's masks, the last has its own
+    (0, {"dropout.rate": 0.0, "training.lr": 0.05, "training.momentum": 0.9}),
+    (1, {"dropout.rate": 0.3, "training.lr": 0.02, "training.momentum": 0.5, "data.label_noise": 0.3}),
+    (0, {"dropout.rate": 0.6, "training.lr": 0.01, "training.momentum": 0.2, "data.label_noise": 0.1}),
+]
+SIZES = {"data.test_size": 15, "data.val_size": 10, "training.batch_size": 17, "training.steps_per_epoch": 20}
+OPTIMISERS = {
+    "sgd": {},
+    "nesterov": {"training.nesterov": True},
+    "sgd-decay": {"training.weight_decay": (0.01, 0.1, 0.5)},
+    "sgd-l1": {"training.l1": (0.001, 0.01, 0.05)},
+    "sgd-max-norm": {"training.max_norm": (0.5, 1.0, 2.0)},
+    "adam": {"training.optimizer": "adam"},
+    "adam-decay": {"training.optimizer": "adam", "training.weight_decay": (0.01, 0.1, 0.5)},
+    "adamw": {"training.optimizer": "adamw", "training.weight_decay": (0.01, 0.1, 0.5)},
+    "adamw-all": {
+        "training.optimizer": "adamw",
+        "training.weight_decay": (0.01, 0.1, 0.5),
+        "training.l1": (0.001, 0.01, 0.05),
+        "training.max_norm": (0.5, 1.0, 2.0),
+    },
+    "nesterov-all": {
+        "training.nesterov": True,
+        "training.weight_decay": (0.01, 0.1, 0.5),
+        "training.l1": (0.001, 0.01, 0.05),
+        "training.max_norm": (0.5, 1.0, 2.0),
+    },
+}
+
+
+def make_runs(make_run, case, which, extra=()):
+    """Make the runs at positions `which` of EACH_RUN; a tuple in `extra` holds a value for each of them."""
+    runs = []
+    for i in which:
+        seed, own = EACH_RUN[i]
+        chosen = {path: value[i] if isinstance(value, tuple) else value for path, value in dict(extra).items()}
+        runs.append(make_run(seed, **{**case, **SIZES, **own, **chosen}))
+    return runs
+
+
+def make_network(runs, dataset):
+    layout = layout_of(runs[0].config, dataset.example, len(dataset.classes))
+    return Network(layout, [r.config for r in runs], [r.seed for r in runs], torch.float64)
+
+
+def make_noise(runs, network, epoch=1):
+    seeds = list(dict.fromkeys(r.seed for r in runs))
+    return Noise(network.sites, seeds, torch.tensor([seeds.index(r.seed) for r in runs]), epoch)
+
+
+def factors_of(noise, batch, runs):
+    """Draw one step's factors and hand them out: a dict by place for each run."""
+    drawn = {name: noise.factor(name, batch) for name in noise.sites}
+    return [{name: factor[r] for name, factor in drawn.items()} for r in range(len(runs))]
+
+
+def factors_at_test(config):
+    """What each place is multiplied by at test time."""
+    if config.dropout.kind != "vanilla":
+        return {}
+    return {name: keep_probability(rate) for name, rate in site_rates(config.dropout, config.model).items()}
+
+
+def references(runs, network, dataset):
+    return [
+        Reference(run.config, dataset.example, len(dataset.classes)).copy(network, r) for r, run in enumerate(runs)
+    ]
+
+
+@pytest.mark.parametrize("which", [(1,), (0, 1, 2)], ids=["one", "three"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_loss_outputs_and_every_gradient(make_run, images, case, which):
+    runs = make_runs(make_run, case, which)
+    network = make_network(runs, images)
+    generator = torch.Generator().manual_seed(1)
+    for tensor in [*network.parameters.values(), *network.statistics.values()]:  # no bias 0, no scale 1
+        tensor.add_(torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) * 0.5)
+    plain = references(runs, network, images)
+    network.require_grad()
+    x, labels = next(iter(Feed(images, runs, torch.float64, torch.device("cpu")).batches(1)))
+    drawn = factors_of(make_noise(runs, network), x.shape[1], runs)
+
+    for r, ours in enumerate(network(x, noise=None, norm="running")):
+        torch.testing.assert_close(ours, plain[r].eval()(x[r], factors_at_test(runs[r].config)), **AGREE)
+    for r, ours in enumerate(network(x, noise=make_noise(runs, network), norm="running")):
+        torch.testing.assert_close(ours, plain[r].eval()(x[r], drawn[r]), **AGREE)
+
+    logits = network(x, noise=make_noise(runs, network), norm="batch")
+    loss_RB = losses(logits, labels)
+    loss_RB.mean(1).sum().backward()
+    for r, reference in enumerate(plain):
+        loss = F.cross_entropy(reference.train()(x[r], drawn[r]), labels[r])
+        loss.backward()
+        torch.testing.assert_close(loss_RB[r].mean(), loss, **AGREE)
+        for name, tensor, transposed in reference.paired():
+            learnt = name in network.parameters
+            ours = network.parameters[name].grad[r] if learnt else network.statistics[name][r]
+            expected = tensor.grad if learnt else tensor
+            torch.testing.assert_close(laid_out(ours, tensor, transposed), expected, **AGREE, msg=name)
+    for r, ours in enumerate(network(x, noise=None, norm="batch")):
+        expected = plain[r].train()(x[r], factors_at_test(runs[r].config))
+        torch.testing.assert_close(ours, expected, **AGREE)
+
+
+def agree_after_twenty_steps(runs, dataset):
+    """Train a pack in the loop, and each run alone with torch.optim; compare all that the epoch leaves."""
+    feed = Feed(dataset, runs, torch.float64, torch.device("cpu"))
+    network = make_network(runs, dataset)
+    noise, plain = make_noise(runs, network), references(runs, network, dataset)
+    steppers = [Stepper(reference, run.config.training) for reference, run in zip(plain, runs, strict=True)]
+    seen = [[] for _ in runs]
+    batches = list(feed.batches(1))
+    assert len(batches) == 20
+    for x, labels in batches:
+        drawn = factors_of(noise, x.shape[1], runs)
+        for r, reference in enumerate(plain):
+            loss_B = F.cross_entropy(reference.train()(x[r], drawn[r]), labels[r], reduction="none")
+            loss_B.mean().backward()
+            steppers[r].step()
+            seen[r].append(loss_B.detach())
+
+    epoch = next(train(runs, Feed(dataset, runs, torch.float64, torch.device("cpu")), network.layout))
+    ours = epoch.network.parameters | epoch.network.statistics
+    ends = np.cumsum([0, *feed.set_sizes])
+    for r, reference in enumerate(plain):
+        for name, tensor, transposed in reference.paired():
+            found = laid_out(ours[name][r].detach(), tensor, transposed)
+            torch.testing.assert_close(found, tensor.detach(), **AGREE, msg=name)
+        assert epoch.noisy_loss[r] == pytest.approx(torch.cat(seen[r]).mean().item(), rel=1e-6)
+        x = torch.cat([x[r] for _, x, _ in feed.chunks()])
+        labels = torch.cat([labels[r] for _, _, labels in feed.chunks()])
+        with torch.no_grad():
+            logits = reference.eval()(x, factors_at_test(runs[r].config))
+        for i, part in enumerate(("train", "val", "test")):
+            chosen = slice(ends[i], ends[i + 1])
+            loss = F.cross_entropy(logits[chosen], labels[chosen]).item()
+            right = (logits[chosen].argmax(1) == labels[chosen]).double().mean().item()
+            assert getattr(epoch.scores[r], f"{part}_loss") == pytest.approx(loss, rel=1e-6)
+            assert getattr(epoch.scores[r], f"{part}_accuracy") == pytest.approx(right, rel=1e-12)
+
+
+@pytest.mark.parametrize("which", [(1,), (0, 1, 2)], ids=["one", "three"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_twenty_steps_of_every_network(make_run, images, case, which):
+    agree_after_twenty_steps(make_runs(make_run, case, which), images)
+
+
+@pytest.mark.parametrize("which", [(1,), (0, 1, 2)], ids=["one", "three"])
+@pytest.mark.parametrize("optimiser", OPTIMISERS.values(), ids=OPTIMISERS)
+@pytest.mark.parametrize("base", [MLP, CNN], ids=["mlp", "cnn"])
+def test_twenty_steps_of_every_optimiser(make_run, images, base, optimiser, which):
+    agree_after_twenty_steps(make_runs(make_run, {**base, "model.norm": "batch"}, which, optimiser), images)
+
+
+def plain_digits(seed, rate):
+    """Test accuracy of one hidden layer on digits as a plain script trains it, with seeds of its own."""
+    from sklearn.datasets import load_digits
+
+    rng = np.random.default_rng(1000 + seed)
+    torch.manual_seed(1000 + seed)
+    images, labels = load_digits(return_X_y=True)
+    order = rng.permutation(len(images))
+    test, rest = order[:539], order[539:1039]
+    x = torch.tensor((images - images[rest].mean()) / images[rest].std(), dtype=torch.float32)
+    y = torch.tensor(labels)
+    network = nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Dropout(rate), nn.Linear(512, 10))
+    nn.init.kaiming_normal_(network[0].weight, nonlinearity="relu")
+    nn.init.xavier_uniform_(network[3].weight)
+    nn.init.zeros_(network[0].bias)
+    nn.init.zeros_(network[3].bias)
+    optim = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(60):
+        shuffled = rng.permutation(rest)
+        for begin in range(0, 500, 64):
+            rows = shuffled[begin : begin + 64]
+            optim.zero_grad()
+            F.cross_entropy(network(x[rows]), y[rows]).backward()
+            optim.step()
+    with torch.no_grad():
+        return (network.eval()(x[test]).argmax(1) == y[test]).double().mean().item()
+
+
+@pytest.mark.slow
+def test_a_plain_script_on_digits_finds_the_same(make_run, tmp_path):
+    rates, seeds = (0.0, 0.5), range(10)
+    sizes = {"data.train_size": 500, "data.val_size": 200}
+    runs = [make_run(seed, **{**sizes, "dropout.rate": rate}) for rate in rates for seed in seeds]
+    rows = train_pack(Work(tuple(runs), "digits"), load(runs[0].config.data, folder=tmp_path)).runs
+    for i, rate in enumerate(rates):
+        ours = [row.test_accuracy for row in rows[i * len(seeds) : (i + 1) * len(seeds)]]
+        plain = [plain_digits(seed, rate) for seed in seeds]
+        interval = stats.ttest_ind(ours, plain, equal_var=False).confidence_interval(0.95)
+        print(f"rate {rate}: dropexp {np.mean(ours):.4f}, plain torch {np.mean(plain):.4f}, difference in", interval)
+        assert interval.low <= 0.0 <= interval.high
+        assert min(ours + plain) > 0.9
