@@ -19,7 +19,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def make_run():
-    """Make a run of a seed from sections as YAML has them, or as names with dots: make_run(1, **{"training.lr": 0.1})."""
+    """Make a run of a seed from sections as YAML has them, or from names with dots such as `training.lr`."""
 
     def make(seed=0, **settings):
         sections = {}

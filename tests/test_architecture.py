@@ -32,7 +32,7 @@ FENCES = {
     "rich": ("cli",),
     "yaml": ("spec",),
     "ray": ("executors/ray.py",),
-    "scipy": ("analysis",),
+    "scipy": ("analysis", "report"),
     "sklearn": ("data/loading.py",),
     "click": (),
 }

@@ -171,9 +171,9 @@ def test_defaults_are_what_they_were():
 def test_columns_only_grow():
     begin = "run_id arm_id seed epochs_run stop_reason selected_epoch train_loss train_accuracy val_loss val_accuracy"
     assert COLUMNS["runs.csv"][:10] == tuple(begin.split())
-    assert COLUMNS["epochs.csv"][:14] == tuple(
-        "run_id arm_id seed epoch train_loss train_accuracy dropout_on_train_loss dropout_on_train_accuracy "
-        "val_loss val_accuracy test_loss test_accuracy gap rate".split()
+    assert COLUMNS["epochs.csv"][:14] == (
+        *("run_id", "arm_id", "seed", "epoch", "train_loss", "train_accuracy", "dropout_on_train_loss"),
+        *("dropout_on_train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap", "rate"),
     )
     assert COLUMNS["probes.csv"] == ("run_id", "epoch", "probe", "layer", "value")
 

@@ -1,4 +1,4 @@
-"""Every run of a pack against its own plain torch.nn network and torch.optim, with copied weights and the same masks."""
+"""Every run of a pack against its own plain torch.nn network and torch.optim: copied weights, the same masks."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ class Reference(nn.Module):
         for name, affine in self.affine.items():
             x = affine(x if name.startswith("conv") else x.flatten(1))
             if name == "output":
-                return x
+                break
             for step in self.model.order.split("-"):
                 if step == "norm" and name in self.norms:
                     x = grouped(self.norms[name], x, self.model.norm_group)
@@ -91,6 +91,7 @@ class Reference(nn.Module):
                     x = masked(x, factors.get(name.replace("_", ".")))
             if name.startswith("conv"):
                 x = POOLS[self.model.pool](x)
+        return x
 
 
 def laid_out(ours, like, transposed):
@@ -124,13 +125,16 @@ class Stepper:
         self.training = training
         self.weights = [m.weight for m in reference.affine.values()]
         others = [p for p in reference.parameters() if all(p is not w for w in self.weights)]
-        groups = [{"params": self.weights, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        groups = [
+            {"params": self.weights, "weight_decay": training.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
         if training.optimizer == "sgd":
-            self.optim = torch.optim.SGD(
-                groups, lr=training.lr, momentum=training.momentum, nesterov=training.nesterov
-            )
+            self.optim = torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum, nesterov=training.nesterov)
         else:
-            self.optim = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer](groups, lr=training.lr)
+            self.optim = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer](
+                groups, lr=training.lr
+            )
 
     def step(self):
         for weight in self.weights:
@@ -148,7 +152,12 @@ MLP = {"model": {"kind": "mlp", "hidden": [13, 9]}}
 CNN = {"model": {"kind": "cnn", "channels": [3, 5], "hidden": [7]}, "dropout": {"placement": ["conv", "hidden"]}}
 ORDERS = ("NAD", "NDA", "AND", "ADN", "DNA", "DAN")
 CASES = {
-    f"{kind}-{norm}-{order}-{activation}": {**base, "model.norm": norm, "model.order": order, "model.activation": activation}
+    f"{kind}-{norm}-{order}-{activation}": {
+        **base,
+        "model.norm": norm,
+        "model.order": order,
+        "model.activation": activation,
+    }
     for kind, base in (("mlp", MLP), ("cnn", CNN))
     for norm in ("none", "batch", "layer")
     for order, activation in zip(ORDERS, ("relu", "tanh", "relu", "gelu", "relu", "sigmoid"), strict=True)
@@ -161,14 +170,25 @@ for kind, base in (("mlp", MLP), ("cnn", CNN)):
     CASES |= {
         f"{kind}-ghost-5": {**batch, "model.norm_group": 5},
         f"{kind}-ghost-8": {**batch, "model.norm_group": 8, "model.order": "DNA"},
-        f"{kind}-vanilla-everywhere": {**batch, "dropout.kind": "vanilla", "dropout.placement": ["all"], "model.order": "DNA"},
+        f"{kind}-vanilla-everywhere": {
+            **batch,
+            "dropout.kind": "vanilla",
+            "dropout.placement": ["all"],
+            "model.order": "DNA",
+        },
         f"{kind}-input": {**base, "dropout.placement": ["input"]},
         f"{kind}-input-apart": {**batch, "dropout.rate_at": {"input": 0.2}, "dropout.kind": "batch_shared"},
         f"{kind}-last": {**base, "dropout.placement": ["last"]},
         f"{kind}-hidden.1": {**batch, "dropout.placement": ["hidden.1"]},
     }
 CASES |= {
-    "cnn-conv": {**CNN, "dropout.placement": ["conv"], "model.norm": "batch", "model.order": "ADN", "model.pool": "avg"},
+    "cnn-conv": {
+        **CNN,
+        "dropout.placement": ["conv"],
+        "model.norm": "batch",
+        "model.order": "ADN",
+        "model.pool": "avg",
+    },
     "cnn-no-pool": {**CNN, "model.pool": "none", "model.norm": "layer", "model.kernel": 5, "model.order": "DNA"},
     "cnn-kernel-1": {**CNN, "model.kernel": 1, "dropout.placement": ["conv.2"]},
     "mlp-linear-model": {"model": {"hidden": []}, "dropout": {"placement": ["input"]}},
@@ -239,9 +259,7 @@ def factors_at_test(config):
 
 
 def references(runs, network, dataset):
-    return [
-        Reference(run.config, dataset.example, len(dataset.classes)).copy(network, r) for r, run in enumerate(runs)
-    ]
+    return [Reference(run.config, dataset.example, len(dataset.classes)).copy(network, r) for r, run in enumerate(runs)]
 
 
 @pytest.mark.parametrize("which", [(1,), (0, 1, 2)], ids=["one", "three"])

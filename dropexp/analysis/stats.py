@@ -113,3 +113,15 @@ def holm(p: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - rank) * p[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def by_epoch(values: pd.Series[float], epoch: pd.Series[float], level: float = LEVEL) -> pd.DataFrame:
+    """Return mean, low and high of the t-interval by epoch, while at least half of the runs are left.
+
+    `values` and `epoch` are rows of a run and an epoch each; low and high are NaN where one run is left.
+    """
+    found = values.groupby(epoch).agg(["mean", "std", "count"])
+    found = found[found["count"] >= found["count"].max() / 2]  # a mean over the few left would jump
+    degrees = found["count"].clip(lower=2).to_numpy(dtype=float) - 1
+    half = stats.t.ppf(0.5 + level / 2, degrees) * found["std"] / np.sqrt(degrees + 1)
+    return pd.DataFrame({"mean": found["mean"], "low": found["mean"] - half, "high": found["mean"] + half})

@@ -8,7 +8,7 @@ from functools import cached_property
 import pandas as pd
 
 from dropexp.records import EpochRow, RunRow
-from dropexp.spec.study import Arm, Study, baseline
+from dropexp.spec.study import Arm, Study
 
 WORDS = ("run_id", "arm_id", "stop_reason")  # columns that are no numbers
 
@@ -45,10 +45,10 @@ class Tidy:
             return Lead("clean_train_accuracy", "test_accuracy", "clean_gap")
         return Lead("train_accuracy", "test_accuracy", "gap")
 
-    @cached_property
+    @property
     def baselines(self) -> tuple[Arm | None, ...]:
         """The baseline of each arm, in the order of the arms; None for a baseline itself."""
-        return tuple(baseline(arm, self.study) for arm in self.arms)
+        return self.study.baselines
 
     @cached_property
     def _by_arm(self) -> dict[str, pd.DataFrame]:
@@ -73,14 +73,19 @@ class Tidy:
 
     def values(self, arm: Arm, metric: str) -> pd.Series[float]:
         """Return a metric of an arm's finished runs by seed, absent numbers left out."""
-        return self.finished(arm)[metric].astype(float).dropna()
+        key = arm.arm_id, metric
+        if key not in self._values:
+            self._values[key] = self.finished(arm)[metric].dropna()
+        return self._values[key]
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str], pd.Series[float]]:
+        return {}
 
     def curves(self, arm: Arm) -> pd.DataFrame:
         """Return the epochs of an arm's finished runs."""
         kept = self.finished(arm)["run_id"]
-        return self._epochs_by_arm.get(arm.arm_id, self.epochs.iloc[:0]).loc[
-            lambda rows: rows["run_id"].isin(kept)
-        ]
+        return self._epochs_by_arm.get(arm.arm_id, self.epochs.iloc[:0]).loc[lambda rows: rows["run_id"].isin(kept)]
 
     @cached_property
     def _epochs_by_arm(self) -> dict[str, pd.DataFrame]:
@@ -97,9 +102,7 @@ def tidy(study: Study, runs: pd.DataFrame, epochs: pd.DataFrame) -> Tidy:
         runs = _clean(runs, noise, {"clean_train_accuracy": "train_accuracy", "clean_gap": "gap"})
         epochs = _clean(epochs, noise, {"clean_train_accuracy": "train_accuracy"})
     at = epochs[["run_id", "epoch", "memorised"]].rename(columns={"epoch": "selected_epoch"})
-    runs = runs.drop(columns="memorised", errors="ignore").merge(
-        at, how="left", on=["run_id", "selected_epoch"]
-    )
+    runs = runs.drop(columns="memorised", errors="ignore").merge(at, how="left", on=["run_id", "selected_epoch"])
     return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy)
 
 

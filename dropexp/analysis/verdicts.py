@@ -77,12 +77,8 @@ def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
 Keys = dict[tuple[str, str], tuple[Arm, Arm]]
 
 
-def _judge(
-    tidy: Tidy, metric: str, what: str, keys: Keys, same: set[tuple[str, str]]
-) -> dict[tuple[str, str], Judged]:
-    differences = {
-        k: difference(tidy.values(a, metric), tidy.values(b, metric)) for k, (a, b) in keys.items()
-    }
+def _judge(tidy: Tidy, metric: str, what: str, keys: Keys, same: set[tuple[str, str]]) -> dict[tuple[str, str], Judged]:
+    differences = {k: difference(tidy.values(a, metric), tidy.values(b, metric)) for k, (a, b) in keys.items()}
     corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
     family = sum(not isnan(d.p) for d in differences.values())
     return {

@@ -12,6 +12,7 @@ from dropexp.planning import Options, Plan, estimate, prepare
 from dropexp.spec.identity import applies
 from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import Layout, norm_parameters, site_rates
+from dropexp.spec.naming import label
 from dropexp.spec.packs import pack_key
 from dropexp.spec.sources import SOURCES
 from dropexp.spec.study import Arm, Study
@@ -32,7 +33,7 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
     say("\n".join(network(drawn, plan.layouts[pack_key(drawn.trained)])))
     drawings = {tuple(network(a, plan.layouts[pack_key(a.trained)])) for a in study.arms}
     if len(drawings) > 1:
-        say(f"  (drawn: {drawn.label(study.axes)}; {len(drawings)} networks differ)")
+        say(f"  (drawn: {label(drawn, study.axes)}; {len(drawings)} networks differ)")
     say("")
     for line in arms(study):
         say(line)
@@ -62,7 +63,7 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
         "arms": [
             {
                 "arm_id": a.arm_id,
-                "label": a.label(study.axes),
+                "label": label(a, study.axes),
                 "parameters": plan.layouts[pack_key(a.trained)].parameters,
             }
             for a in study.arms
@@ -78,9 +79,8 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
 def _data(source: str, plan: Plan) -> str:
     key = next(pack_key(a.trained) for a in plan.study.arms if a.config.data.source == source)
     size = plan.sizes[key]
-    lines = [
-        f"data: {SOURCES[source].title if source in SOURCES else source}: {size.train} training, {size.val} validation, {size.test} test examples"
-    ]
+    name = SOURCES[source].title if source in SOURCES else source
+    lines = [f"data: {name}: {size.train} training, {size.val} validation, {size.test} test examples"]
     if source in plan.datasets:
         lines += [f"  {note}" for note in plan.datasets[source].notes]
     return "\n".join(lines)
@@ -122,8 +122,8 @@ def arms(study: Study) -> list[str]:
     twins = {id(arm): kept for arm, kept in study.twins()}
     lines = []
     for arm in study.arms[:SHOWN]:
-        same = f"  (the same function as {twins[id(arm)].label(study.axes)}: trained once)" if id(arm) in twins else ""
-        lines.append(f"  arm: {arm.label(study.axes)}{same}")
+        same = f"  (the same function as {label(twins[id(arm)], study.axes)}: trained once)" if id(arm) in twins else ""
+        lines.append(f"  arm: {label(arm, study.axes)}{same}")
     if len(study.arms) > SHOWN:
         lines.append(f"  and {len(study.arms) - SHOWN} more arms")
     stop = study.base.early_stopping

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from dropexp.cli.training import (
-    DataDir, Device, Jobs, Kinds, Name, Orders, PackSize, Patiences, Placements, Rates, Results, Seeds, Sets, Threads, Yes,
+    DataDir,
+    Device,
+    Jobs,
+    Kinds,
+    Name,
+    Orders,
+    PackSize,
+    Patiences,
+    Placements,
+    Rates,
+    Results,
+    Seeds,
+    Sets,
+    Threads,
+    Yes,
 )  # fmt: skip
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

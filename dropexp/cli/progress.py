@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from dropexp.cli.screen import fits
 from dropexp.planning import Plan, device_name
+from dropexp.spec.naming import label
 from dropexp.spec.study import Run
 from dropexp.workflow import Listener
 
@@ -61,7 +62,7 @@ class Progress:
             text += f": {len(plan.todo)} runs in {len(plan.packs)} packs, {plan.jobs} worker{'s' * (plan.jobs != 1)}"
         self._print(text)
         for arm, kept in study.twins()[:5]:
-            self._print(f"{arm.label(study.axes)} is the same function as {kept.label(study.axes)}: trained once")
+            self._print(f"{label(arm, study.axes)} is the same function as {label(kept, study.axes)}: trained once")
         for line in hints(plan):
             self._print(line)
         self.total = sum(run.config.training.epochs for run in plan.todo)
@@ -90,7 +91,7 @@ class Progress:
         for arm in self.plan.study.arms[:SHOWN_ARMS]:
             seen = [a for a in self.accuracy.get(arm.arm_id, {}).values() if not math.isnan(a)]
             if seen:
-                lines.append(f"  {arm.label(axes)}: test {100 * sum(seen) / len(seen):.1f} (n = {len(seen)})")
+                lines.append(f"  {label(arm, axes)}: test {100 * sum(seen) / len(seen):.1f} (n = {len(seen)})")
         return Group(self.bar, Text("\n".join(lines)))
 
     def heard(self, pack: list[Run], epoch: int, left: int, accuracy: dict[str, float]) -> None:

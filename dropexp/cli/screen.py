@@ -11,7 +11,7 @@ def fits(text: str, stream: IO[str]) -> str:
     try:
         text.encode(stream.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
-        from dropexp.report.words import plain
+        from dropexp.spec.naming import plain
 
         return plain(text)
     return text

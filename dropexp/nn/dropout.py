@@ -63,7 +63,7 @@ class Noise:
     """The masks of one epoch: each (seed, site) has its stream, read step by step in the order of the steps."""
 
     def __init__(self, sites: dict[str, Site], seeds: Sequence[int], seed_of_R: Tensor, epoch: int):
-        self.sites, self.seed_of_R = sites, seed_of_R
+        self.sites, self.seed_of_R, self.epoch = sites, seed_of_R, epoch
         self._streams = {name: [generator(seed, "mask", name, epoch) for seed in seeds] for name in sites}
 
     def factor(self, name: str, batch: int) -> Tensor | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from dropexp.analysis.tidy import Tidy
-from dropexp.report.words import headings, label, value
+from dropexp.spec.naming import headings, label, value
 from dropexp.spec.study import Arm
 
 PANELS = 12
@@ -143,5 +143,11 @@ def panels(tidy: Tidy, path: str, limit: int = PANELS) -> tuple[list[tuple[str, 
     same: dict[tuple[str, ...], list[str]] = {}
     for name, arms in found.items():
         same.setdefault(tuple(arm.arm_id for arm in arms), []).append(name)
-    kept = [(" =\n".join(names), found[names[0]]) for names in same.values()]
+    kept = [(_joined(names), found[names[0]]) for names in same.values()]
     return kept[:limit], max(len(kept) - limit, 0)
+
+
+def _joined(names: list[str]) -> str:
+    if len(names) < 3:
+        return " =\n".join(names)
+    return f"{names[0]}\n= {len(names) - 1} more, the same function"

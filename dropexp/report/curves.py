@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats
 
+from dropexp.analysis.stats import by_epoch
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.axis import PANELS
-from dropexp.report.style import SHADE, TEST, TRAIN, canvas, cut, frame, grid
-from dropexp.report.words import footnote, label, seeds
+from dropexp.report.style import SHADE, TEST, TRAIN, canvas, cut, entitle, frame, grid
+from dropexp.report.words import footnote, seeds
+from dropexp.spec.naming import label
 from dropexp.spec.study import Arm
 
 EARLY = 0.25  # the first epochs, whose climb would flatten everything after it, do not set the limits of y
@@ -39,10 +38,12 @@ def curves_figure(tidy: Tidy) -> Figure | None:
     for ax, arm in zip(axes, shown, strict=False):
         limits += _panel(ax, tidy, arm)
         if tidy.axes:
-            ax.set_title(label(arm, tidy.axes), loc="left", fontsize=11 if len(tidy.axes) < 3 else 9)
+            entitle(ax, label(arm, tidy.axes))
     cut(axes[0], limits, [])
     epochs = f"Accuracy over the epochs, {seeds(tidy, tuple(shown))}"
-    note = footnote(tidy, "bands", len(arms) - len(shown)) + "; means while half of the runs still train"
+    note = footnote(tidy, "bands", len(arms) - len(shown))
+    if any(tidy.finished(arm)["epochs_run"].nunique() > 1 for arm in shown):
+        note += "; means while half of the runs still train"
     frame(figure, epochs, note, _key(tidy))
     return figure
 
@@ -71,22 +72,13 @@ def _key(tidy: Tidy) -> list[Line2D]:
     ]
 
 
-def _band(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return mean, low and high by epoch in percent; where there is no interval, low and high are NaN."""
-    found = (100 * rows[metric]).groupby(rows["epoch"]).agg(["mean", "std", "count"])
-    found = found[found["count"] >= found["count"].max() / 2]  # a mean over the few left would jump
-    count = found["count"].clip(lower=2)
-    half = pd.Series(stats.t.ppf(0.975, count - 1), found.index) * found["std"] / np.sqrt(count)
-    return pd.DataFrame({"mean": found["mean"], "low": found["mean"] - half, "high": found["mean"] + half})
-
-
 def _panel(ax: Axes, tidy: Tidy, arm: Arm) -> list[float]:
     """Draw one arm and return the heights that the y axis must hold."""
     rows = tidy.curves(arm)
     seen: list[float] = []
     means = {}
     for metric, color, line in ((tidy.lead.train, TRAIN, "--"), (tidy.lead.test, TEST, "-")):
-        band = _band(rows, metric)
+        band = by_epoch(100 * rows[metric], rows["epoch"])
         means[metric] = band["mean"]
         x = band.index.to_numpy(dtype=float)
         ax.fill_between(x, band["low"], band["high"], color=color, alpha=0.25, linewidth=0, zorder=2)

@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Judged, Verdict, verdicts
 from dropexp.report.style import BETTER, INK, UNSURE, WORSE, canvas, frame, grid
-from dropexp.report.words import footnote, half, label, named, signed
+from dropexp.report.words import footnote, half, named, signed
+from dropexp.spec.naming import label
 
 ROWS = 40
 COLOURS = {"better": BETTER, "smaller": BETTER, "worse": WORSE, "larger": WORSE, "underfitting": WORSE}
@@ -24,7 +25,9 @@ def differences_figure(tidy: Tidy) -> Figure | None:
     if not found:
         return None
     shown = found[:ROWS]
-    figure, (left, right) = canvas(1, 2, (11.0, 0.42 * len(shown) + 2.4), sharey=True)
+    names = [label(v.arm, tidy.axes) for v in shown]
+    width = min(11.0 + 0.085 * max(0, max(map(len, names)) - 25), 15.0)
+    figure, (left, right) = canvas(1, 2, (width, 0.42 * len(shown) + 2.4), sharey=True)
     metrics = ((left, "test", tidy.lead.test), (right, "gap", tidy.lead.gap))
     for ax, what, metric in metrics:
         for y, verdict in enumerate(shown):
@@ -38,7 +41,7 @@ def differences_figure(tidy: Tidy) -> Figure | None:
         for y, verdict in enumerate(shown):
             words = _words(getattr(verdict, what))
             ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), va="center", fontsize=10)
-    left.set_yticks(range(len(shown)), [label(v.arm, tidy.axes) for v in shown])
+    left.set_yticks(range(len(shown)), names)
     left.set_xlabel("test accuracy, points (right is better)")
     right.set_xlabel(f"{'clean ' if tidy.noisy else ''}gap, points (left is smaller)")
     for ax in (left, right):

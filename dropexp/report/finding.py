@@ -7,7 +7,8 @@ from collections import Counter
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import ONE_SEED, SAME, UNDECIDED, UNDERFITTING, Verdict, verdicts
-from dropexp.report.words import half, label, named, percent, seeds
+from dropexp.report.words import half, named, percent, seeds
+from dropexp.spec.naming import label
 
 FIRST = ("smaller", UNDERFITTING, "larger", UNDECIDED, ONE_SEED, SAME)  # what a title would rather speak of
 

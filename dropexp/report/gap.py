@@ -13,8 +13,8 @@ from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.axis import Across, across, apart, main_axis, panels
 from dropexp.report.finding import finding
-from dropexp.report.style import SHADE, TEST, TRAIN, aside, canvas, cut, frame, grid
-from dropexp.report.words import footnote, percent
+from dropexp.report.style import SHADE, TEST, TRAIN, aside, canvas, cut, entitle, frame, grid
+from dropexp.report.words import against, footnote, percent
 from dropexp.spec.study import Arm
 
 WORDY = 5  # up to so many gaps in one panel bear the word points
@@ -34,7 +34,7 @@ def gap_figure(tidy: Tidy) -> Figure:
     for ax, (name, arms) in zip(axes, parts, strict=False):
         _panel(ax, tidy, place, arms, lows, highs)
         if name:
-            ax.set_title(name, loc="left")
+            entitle(ax, name)
     cut(axes[0], lows, highs)
     for i, ax in enumerate(axes):
         ax.set_visible(i < len(parts))
@@ -46,7 +46,10 @@ def gap_figure(tidy: Tidy) -> Figure:
             ax.tick_params(labelbottom=True)
     for ax, (_, arms) in zip(axes, parts, strict=False):
         _gaps(ax, tidy, place, arms, rows, len(parts) == 1 and len(arms) <= WORDY)
-    frame(figure, finding(tidy), footnote(tidy, "bars", left_out, "panels"), _key(tidy))
+    note = footnote(tidy, "bars", left_out, "panels")
+    if against(tidy):
+        note += "; the title compares seed by seed, which these bars do not"
+    frame(figure, finding(tidy), note, _key(tidy))
     return figure
 
 

@@ -14,7 +14,8 @@ from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.axis import across, broken
 from dropexp.report.style import canvas, frame
-from dropexp.report.words import file_word, footnote, half, headings, percent, seeds
+from dropexp.report.words import file_word, footnote, half, percent, seeds
+from dropexp.spec.naming import headings
 from dropexp.spec.study import Arm
 
 PAIRS = 3

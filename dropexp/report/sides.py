@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.axis import Across, across, is_number, main_axis
-from dropexp.report.style import LINES, MARKERS, SERIES, SHADE, TEST, TRAIN, canvas, cut, frame, grid
-from dropexp.report.words import file_word, footnote, half, headings, label, percent, seeds, value
+from dropexp.report.style import LINES, MARKERS, SERIES, SHADE, TEST, TRAIN, canvas, cut, entitle, frame, grid
+from dropexp.report.words import file_word, footnote, half, percent, seeds
+from dropexp.spec.naming import headings, label, value
 from dropexp.spec.study import Arm
 
 MOST = 8  # lines that can be told apart
@@ -46,7 +47,7 @@ def _rows(tidy: Tidy, path: str) -> Figure:
             continue
         ax.barh(y, train.mean - test.mean, left=test.mean, height=0.5, color=SHADE, linewidth=0)
         words = f"{percent(gap.mean)} {half(gap.half)} points".replace("  ", " ")
-        ax.text((train.mean + test.mean) / 2, y, words, ha="center", va="center", fontweight="bold")
+        ax.text(1.02, y, words, transform=ax.get_yaxis_transform(), va="center", fontweight="bold")
         for e, metric, color, marker in (
             (train, tidy.lead.train, TRAIN, "s"),
             (test, tidy.lead.test, TEST, "o"),
@@ -98,7 +99,7 @@ def _lines(tidy: Tidy, path: str, along: str) -> Figure:
         metric = (tidy.lead.test, tidy.lead.gap)[i % 2]
         heights[i % 2].extend(_panel(ax, tidy, place, path, metric, arms, series))
         ax.set_ylabel(("test accuracy, percent", f"{gap}, points")[i % 2])
-        ax.set_title(name, loc="left")
+        entitle(ax, name)
         place.dress(ax)
         if i >= len(axes) - 2:
             ax.set_xlabel(place.name)

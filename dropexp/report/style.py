@@ -102,6 +102,16 @@ def frame(figure: Figure, title: str, note: str, handles: Sequence[Artist] = (),
     )
 
 
+def entitle(axes: Axes, name: str) -> None:
+    """Set the name above a panel, on as many lines as its width needs."""
+    figure, place = axes.get_figure(root=True), axes.get_subplotspec()
+    assert figure is not None
+    assert place is not None
+    room = int((figure.get_size_inches()[0] / place.get_gridspec().ncols - 0.5) / 0.092)
+    lines = [line for part in name.split("\n") for line in textwrap.wrap(part, room)]
+    axes.set_title("\n".join(lines), loc="left")
+
+
 def cut(axes: Axes, lows: list[float], highs: list[float], pad: float = 0.08, cap: float | None = 100.0) -> None:
     """Cut the y axis to finite data; where the data reach `cap`, a little above it."""
     finite = [y for y in (*lows, *highs) if isfinite(y)] or [0.0, 100.0]

@@ -9,26 +9,15 @@ from dataclasses import dataclass
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import SAME, UNDERFITTING, Judged, Verdict, verdicts
-from dropexp.report.words import (
-    OVER,
-    against,
-    epoch_rule,
-    half,
-    headings,
-    hint,
-    label,
-    oracle,
-    percent,
-    plain,
-    signed,
-    value,
-)
+from dropexp.report.words import OVER, against, epoch_rule, half, hint, oracle, percent, signed
+from dropexp.spec.naming import headings, label, plain, value
 from dropexp.spec.study import Arm
 
 __all__ = ["plain", "table"]
 
 WIDTH = 100
 TWINS = 6  # lines on arms that are the same function
+PLACES = 3
 
 
 @dataclass(frozen=True)
@@ -208,7 +197,8 @@ def _twins(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
             same.setdefault(text, []).append(label(arms[0], rest) if rest else "")
     lines = []
     for text, places in list(same.items())[:TWINS]:
-        where = f" (at {'; '.join(places)})" if any(places) else ""
+        more = f"; and {len(places) - PLACES} more" if len(places) > PLACES else ""
+        where = f" (at {'; '.join(places[:PLACES])}{more})" if any(places) else ""
         lines.append(f"{SAME}, trained once: {text}{where}")
     return [*lines, f"and {len(same) - TWINS} more such groups"] if len(same) > TWINS else lines
 

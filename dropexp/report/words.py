@@ -5,47 +5,18 @@ from __future__ import annotations
 from math import isnan
 
 from dropexp.analysis.tidy import Tidy
-from dropexp.spec.cells import shown, spell
+from dropexp.spec.cells import spell
 from dropexp.spec.identity import arm_id, canonical
 from dropexp.spec.layout import site_rates
-from dropexp.spec.study import Arm, short
+from dropexp.spec.naming import headings, value
+from dropexp.spec.study import Arm
 
 OVER = "95% interval over seeds, for this pool of examples and this test set"
-PLAIN = str.maketrans({"±": "+/-", "−": "-", "–": "-", "×": "x", "→": "->", "≥": ">=", "≤": "<="})
-
-
-def plain(text: str) -> str:
-    """Return the text for a console that has ASCII only."""
-    return text.translate(PLAIN).encode("ascii", "replace").decode("ascii")
-
-
-def headings(axes: tuple[str, ...]) -> dict[str, str]:
-    """Return the word for each axis: its last part, with the part before it where two would read alike."""
-    words = [short(path) for path in axes]
-    return {
-        path: word if words.count(word) == 1 else ".".join(path.split(".")[-2:])
-        for path, word in zip(axes, words, strict=True)
-    }
 
 
 def file_word(tidy: Tidy, path: str) -> str:
     """Return an axis as part of a file's name."""
     return headings(tidy.axes)[path].replace(".", "-")
-
-
-def value(arm: Arm, path: str) -> str:
-    """Return an arm's value on an axis as a person reads it; an order as its chain of functions."""
-    if path == "model.order":
-        return arm.config.model.order.replace("activation", arm.config.model.activation).replace("-", " > ")
-    if path == "data.source":
-        return arm.config.data.source.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return shown(path, arm.value(path))
-
-
-def label(arm: Arm, axes: tuple[str, ...]) -> str:
-    """Return an arm named by what varies: `rate 0.5, placement input`."""
-    words = headings(axes)
-    return ", ".join(f"{words[path]} {value(arm, path)}" for path in axes) or "the one arm"
 
 
 def against(tidy: Tidy) -> str:

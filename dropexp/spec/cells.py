@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from dropexp.errors import UsageError
 from dropexp.spec.config import Config
 from dropexp.spec.fields import Section, role
+from dropexp.spec.syntax import core_value
 
 LISTS = ("model.hidden", "model.channels", "dropout.placement")
 MAPPINGS = ("dropout.rate_at",)
@@ -69,29 +70,16 @@ def shown(path: str, value: Any) -> str:
     return spell(value)
 
 
-def scalar(word: str) -> Any:
-    """Read one word as YAML 1.2 would: a number, true, false, null or the word itself."""
-    if word in ("true", "false"):
-        return word == "true"
-    if word in ("null", "~", ""):
-        return None
-    if re.fullmatch(r"[-+]?\d+", word):
-        return int(word)
-    if re.fullmatch(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", word):
-        return float(word)
-    return word
-
-
 def read_word(path: str, word: str) -> Any:
     """Read one word of the command line as a value for the field at `path`; `none` turns a thing off."""
     if path in LISTS:
-        return [] if word == "none" else [scalar(part) for part in word.split("+")]
+        return [] if word == "none" else [core_value(part) for part in word.split("+")]
     if path in MAPPINGS:
         pairs = [] if word == "none" else [part.partition("=") for part in word.split("+")]
-        return {place: scalar(rate) for place, _, rate in pairs}
+        return {place: core_value(rate) for place, _, rate in pairs}
     if word == "none" and _optional(path):
         return None
-    return scalar(word)
+    return core_value(word)
 
 
 def read_words(path: str, words: list[str], option: str) -> list[Any]:
@@ -117,7 +105,7 @@ def _span(word: str, option: str) -> list[Any]:
         raise UsageError(f"{option}: {word} is not a range; write START:STOP:STEP, as in 0:0.8:0.2") from None
     if not 1 <= count <= 10_000:
         raise UsageError(f"{option}: {word} has {count} values; write START:STOP:STEP with 1 to 10,000 values")
-    return [scalar(format((start + step * i).normalize(), "f")) for i in range(count)]
+    return [core_value(format((start + step * i).normalize(), "f")) for i in range(count)]
 
 
 @cache

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
@@ -82,11 +83,11 @@ class _Parser:
                 ("sweep",),
                 f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant",
             )
-            raise ConfigError(self.mistakes)
+            self.fail()
         configs = self._configs()
         self._unused(configs)
         if self.mistakes or base is None:
-            raise ConfigError(self.mistakes)
+            self.fail()
         where = folder or Path(self.document.path).parent
         return Study(
             called, where, base, self.grids, chosen, tuple(configs), claims, probes, weights,
@@ -167,10 +168,20 @@ class _Parser:
     def _written(self, loc: Iterable[str | int]) -> bool:
         at: Any = self.document.content
         for part in loc:
+            if isinstance(at, list):
+                at = dict(enumerate(at))
             if not isinstance(at, dict) or part not in at:
                 return False
             at = at[part]
         return True
+
+    def fail(self) -> NoReturn:
+        """Raise what was found, in the order of the file; what options are to blame for comes first."""
+        begin = re.compile(re.escape(self.document.mark(())).removesuffix("1:1") + r"(\d+):(\d+)")
+        places = {text: begin.match(text) for text in self.mistakes}
+        raise ConfigError(
+            sorted(places, key=lambda text: tuple(map(int, m.groups())) if (m := places[text]) else (0, 0))
+        )
 
     def _configs(self) -> list[Config]:
         """Return the distinct configurations of the grids, in the order in which they are written."""

@@ -134,14 +134,11 @@ def _events(text: str) -> Iterator[yaml.Event]:
     except yaml.reader.ReaderError as error:
         at = line_and_column(text[: error.position])
         code = error.character if isinstance(error.character, int) else ord(error.character)
-        raise Stop(at, f"the control character U+{code:04X} is not allowed in YAML; delete it") from None
+        raise Stop(at, f"the character U+{code:04X} is not allowed in YAML; delete it") from None
     except yaml.MarkedYAMLError as error:
         raise _stumble(error, text) from None
-    except (
-        yaml.YAMLError,
-        ValueError,
-        OverflowError,
-    ):  # an escape such as \UFFFFFFFF, which no character has
+    except (yaml.YAMLError, ValueError, OverflowError):
+        # an escape such as \UFFFFFFFF, which no character has
         at = (loader.line + 1, loader.column + 1) if loader else (1, 1)
         raise Stop(at, "this stands for no character or number; write it differently") from None
 

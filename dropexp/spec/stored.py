@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dropexp.spec.cells import LISTS, MAPPINGS, leaf, read_word, roles, scalar, shown
+from dropexp.spec.cells import LISTS, MAPPINGS, leaf, read_word, roles, shown
 from dropexp.spec.config import Config
 from dropexp.spec.identity import arm_id, canonical
 from dropexp.spec.study import Grid, Study
+from dropexp.spec.syntax import core_value
 
 WORDS = ("data.source", "data.sha256", "data.label")  # never numbers, whatever they look like
 
@@ -21,7 +22,9 @@ def from_cells(cells: Mapping[str, str]) -> Config:
         cell = cells.get(path, "")
         if cell == "":
             continue
-        value: Any = cell if path in WORDS else read_word(path, cell) if path in (*LISTS, *MAPPINGS) else scalar(cell)
+        value: Any = (
+            cell if path in WORDS else read_word(path, cell) if path in (*LISTS, *MAPPINGS) else core_value(cell)
+        )
         at = sections
         *parents, name = path.split(".")
         for parent in parents:

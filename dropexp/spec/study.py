@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dropexp.spec.cells import leaf, shown
+from dropexp.spec.cells import leaf
 from dropexp.spec.config import Config
 from dropexp.spec.fields import Section
 from dropexp.spec.identity import arm_id, canonical, run_id
@@ -42,10 +43,6 @@ class Arm:
 
     def value(self, path: str) -> Any:
         return leaf(self.config, path)
-
-    def label(self, axes: tuple[str, ...]) -> str:
-        """Return the arm named by what varies: `rate 0.5, order NDA`."""
-        return ", ".join(f"{short(path)} {shown(path, self.value(path))}" for path in axes) or "the one arm"
 
     @property
     def masked(self) -> bool:
@@ -94,7 +91,7 @@ class Study:
             arms.append(Arm(config, trained, arm_id(trained)))
         object.__setattr__(self, "arms", tuple(arms))
 
-    @property
+    @cached_property
     def axes(self) -> tuple[str, ...]:
         """The swept paths that take more than one value, in the order in which they were written."""
         paths = dict.fromkeys(path for grid in self.grids for path, _ in grid)
@@ -125,32 +122,24 @@ class Study:
         first: dict[str, Arm] = {}
         return [(arm, kept) for arm in self.arms if (kept := first.setdefault(arm.arm_id, arm)) is not arm]
 
+    @cached_property
+    def baselines(self) -> tuple[Arm | None, ...]:
+        """For each arm the one that it is compared with, None for a baseline itself.
 
-def short(path: str) -> str:
-    """Return the word by which tables and figures call a path: its last part, `dropout.kind` apart."""
-    return {"dropout.kind": "dropout", "model.kind": "model"}.get(path, path.rpartition(".")[2])
-
-
-def baseline(arm: Arm, study: Study) -> Arm | None:
-    """Return the arm that `arm` is compared with, or None for a baseline itself.
-
-    It is the arm with rate 0 at every site that agrees in every axis outside dropout, and in as many of dropout's axes
-    as possible; in a grid without one, the arm with the first value of the first axis.
-    """
-    axes = study.axes
-    unmasked = [a for a in study.arms if not a.masked]
-    if unmasked:
-        others = [p for p in axes if not p.startswith("dropout.")]
-        within = [p for p in axes if p.startswith("dropout.")]
-        found = [a for a in unmasked if all(a.value(p) == arm.value(p) for p in others)]
-        found.sort(key=lambda a: -sum(a.value(p) == arm.value(p) for p in within))
-    elif axes:
-        first = study.arms[0].value(axes[0])
-        found = [
-            a for a in study.arms if a.value(axes[0]) == first and all(a.value(p) == arm.value(p) for p in axes[1:])
-        ]
-    else:
-        found = []
-    if not found or found[0].arm_id == arm.arm_id:
-        return None
-    return found[0]
+        It is the arm with rate 0 at every site that agrees in every axis outside dropout, and in as many of dropout's
+        axes as possible; in a grid without one, the arm with the first value of the first axis.
+        """
+        axes = self.axes
+        unmasked = [arm for arm in self.arms if not arm.masked]
+        chosen = unmasked or [a for a in self.arms if axes and a.value(axes[0]) == self.arms[0].value(axes[0])]
+        outer = [p for p in axes if not p.startswith("dropout.")] if unmasked else list(axes[1:])
+        inner = [p for p in axes if p.startswith("dropout.")] if unmasked else []
+        by_place: dict[tuple[Any, ...], list[Arm]] = {}
+        for arm in chosen:
+            by_place.setdefault(tuple(arm.value(p) for p in outer), []).append(arm)
+        found: list[Arm | None] = []
+        for arm in self.arms:
+            near = by_place.get(tuple(arm.value(p) for p in outer), [])
+            best = max(near, key=lambda a: sum(a.value(p) == arm.value(p) for p in inner), default=None)
+            found.append(None if best is None or best.arm_id == arm.arm_id else best)
+        return tuple(found)

@@ -16,13 +16,13 @@ from dropexp.train.feed import Feed
 Measured = list[tuple[str, list[float]]]  # layer, a value a run
 
 
-def gradient_norms(network: Network, feed: Feed, noise: Noise | None) -> Measured:
+def gradient_norms(network: Network, feed: Feed, noise: Noise) -> Measured:
     """Return the L2 norm of each weight's gradient of the mean loss, over the epoch's first training batch.
 
     Dropout on, batch statistics: the gradient that training follows (Glorot & Bengio 2010, figures 7 to 9).
     """
     statistics = {name: tensor.clone() for name, tensor in network.statistics.items()}
-    x_RB, labels_RB = next(iter(feed.batches(1)))
+    x_RB, labels_RB = next(iter(feed.batches(noise.epoch)))
     (losses(network(x_RB, noise=noise, norm="batch"), labels_RB) / labels_RB.shape[1]).sum().backward()
     network.statistics.update(statistics)
     found = []
@@ -34,7 +34,7 @@ def gradient_norms(network: Network, feed: Feed, noise: Noise | None) -> Measure
     return found
 
 
-def variance_shift(network: Network, feed: Feed, noise: Noise | None) -> Measured:
+def variance_shift(network: Network, feed: Feed, noise: Noise) -> Measured:
     """Return, per batch-normalised layer, the variance at its norm without dropout over that with it.
 
     The mean over channels of test variance / running variance (Li et al. 2019, section 3); 1 without a shift.
@@ -70,12 +70,12 @@ def variance_shift(network: Network, feed: Feed, noise: Noise | None) -> Measure
     return found
 
 
-PROBES: dict[str, Callable[[Network, Feed, Noise | None], Measured]] = {
+PROBES: dict[str, Callable[[Network, Feed, Noise], Measured]] = {
     "gradient_norms": gradient_norms,
     "variance_shift": variance_shift,
 }
 
 
-def take(names: Sequence[str], network: Network, feed: Feed, noise: Noise | None) -> list[tuple[str, str, list[float]]]:
+def take(names: Sequence[str], network: Network, feed: Feed, noise: Noise) -> list[tuple[str, str, list[float]]]:
     """Return (probe, layer, a value a run) for each named probe."""
     return [(name, layer, values) for name in names for layer, values in PROBES[name](network, feed, noise)]

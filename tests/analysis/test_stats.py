@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dropexp.analysis.stats import difference, estimate, holm, paired, welch
+from dropexp.analysis.stats import by_epoch, difference, estimate, holm, paired, welch
 
 OWN = pd.Series([0.90, 0.92, 0.91, 0.93])
 BASE = pd.Series([0.88, 0.91, 0.90, 0.90])
@@ -113,3 +113,13 @@ def test_family_is_wrong_at_most_5_percent_of_the_time():
         base, *arms = (pd.Series(x) for x in rng.normal(0.9, 0.01, (5, 5)))
         wrong += min(holm([paired(arm, base).p for arm in arms])) < 0.05
     assert wrong / rounds < 0.05 + 3 * sqrt(0.05 * 0.95 / rounds)
+
+
+def test_by_epoch_is_the_estimate_of_each_epoch_until_half_the_runs_are_gone():
+    values, epoch = [0.5, 0.6, 0.8, 0.7, 0.9, 0.95], [1, 1, 1, 2, 2, 3]
+    band = by_epoch(pd.Series(values), pd.Series(epoch))
+    assert list(band.index) == [1, 2]
+    for at, own in ((1, values[:3]), (2, values[3:5])):
+        e = estimate(own)
+        assert tuple(band.loc[at]) == pytest.approx((e.mean, e.low, e.high))
+    assert by_epoch(pd.Series([0.5]), pd.Series([1])).isna().to_numpy().tolist() == [[False, True, True]]

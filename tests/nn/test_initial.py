@@ -65,7 +65,10 @@ def test_layers_and_seeds_have_streams_of_their_own():
 
 @pytest.mark.parametrize("sizes", [MLP, CNN], ids=["mlp", "cnn"])
 def test_a_pack_begins_with_each_runs_own_weights(make_run, sizes):
-    runs = [make_run(seed, model={**sizes, "norm": "batch"}, dropout={"rate": rate}) for seed, rate in ((2, 0), (0, 0.5), (2, 0.5))]
+    runs = [
+        make_run(seed, model={**sizes, "norm": "batch"}, dropout={"rate": rate})
+        for seed, rate in ((2, 0), (0, 0.5), (2, 0.5))
+    ]
     shapes = layout(runs[0].config.model, (3, 8, 8), 10)
     network = Network(shapes, [r.config for r in runs], [r.seed for r in runs], torch.float64)
     for r, run in enumerate(runs):

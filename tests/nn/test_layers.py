@@ -37,7 +37,9 @@ def test_activations_and_their_slopes_are_those_of_torch(name, dtype, bound):
     stock = ours.detach().clone().requires_grad_(True)
     a, b = ACTIVATIONS[name](ours), STOCK[name](stock)
     torch.testing.assert_close(a, b, rtol=bound, atol=bound)
-    torch.testing.assert_close(*torch.autograd.grad(a.sum(), ours), *torch.autograd.grad(b.sum(), stock), rtol=bound, atol=bound)
+    torch.testing.assert_close(
+        *torch.autograd.grad(a.sum(), ours), *torch.autograd.grad(b.sum(), stock), rtol=bound, atol=bound
+    )
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

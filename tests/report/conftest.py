@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
@@ -156,6 +157,26 @@ CASES = {
         3,
         epochs=5,
     ),
+    "long": lambda: made_up(
+        {
+            "model.order": ORDERS[:3],
+            "dropout.placement": (("hidden",), ("input", "hidden"), ("hidden.1",)),
+            "training.lr": (0.001, 0.01, 0.1),
+            "dropout.rate": (0.0, 0.5),
+        },
+        3,
+        base=BATCH,
+        epochs=5,
+    ),
+    "placements": lambda: made_up(
+        {"dropout.placement": [("input",), *((f"hidden.{i}",) for i in range(1, 9)), ("all",), ("last", "input")]},
+        4,
+        base=with_leaf(Config(), "model.hidden", (32,) * 8),
+        epochs=5,
+    ),
+    "many": lambda: made_up(
+        {"dropout.rate": tuple(i / 25 for i in range(24)), "data.train_size": (100, 500, 1000)}, 2, epochs=3
+    ),
     "hidden": lambda: made_up({"model.hidden": ((64,), (256,), (256, 256)), "dropout.rate": (0.0, 0.5)}),
     "broken": lambda: broken({"dropout.rate": RATES}),
     "constant": constant,
@@ -163,11 +184,16 @@ CASES = {
 }
 
 
+@cache
+def ready(name: str) -> Tidy:
+    return CASES[name]()
+
+
 @pytest.fixture(scope="session", params=list(CASES))
 def case(request: pytest.FixtureRequest) -> Tidy:
-    return CASES[request.param]()
+    return ready(request.param)
 
 
 @pytest.fixture(scope="session")
 def cases() -> dict:
-    return CASES
+    return {name: partial(ready, name) for name in CASES}

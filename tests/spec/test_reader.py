@@ -192,7 +192,7 @@ REFUSED = [
     ("a: 'x\n---\n", "c.yaml:1:4: this quote is never closed"),
     ('a: "\\UFFFFFFFF"', "c.yaml:1:7: this stands for no character"),
     ('a: "\\ud800"', "c.yaml:1:4: this word holds half a character"),
-    ("a: 1\nb: \x07", "c.yaml:2:4: the control character U+0007 is not allowed"),
+    ("a: 1\nb: \x07", "c.yaml:2:4: the character U+0007 is not allowed"),
     ("%YAML 3.0\n---\na: 1", "c.yaml:1:1: this is not a version of YAML 1"),
     ("a: " + "9" * 5000, "c.yaml:1:4: a number of 5000 characters; 300 are allowed"),
     ("a: " + "[" * 30 + "]" * 30, "c.yaml:1:33: this is nested deeper than 30 levels"),

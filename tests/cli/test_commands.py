@@ -1,0 +1,159 @@
+"""Commands as a user gives them: what is printed where, exit codes, and what lies in the folder afterwards."""
+
+import json
+
+import pytest
+
+from dropexp.cli import main
+from dropexp.cli.progress import duration
+
+QUICK = ["--set", "training.epochs=2", "model.hidden=20", "data.train_size=100"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_sweep_prints_a_table_and_leaves_the_files(folder, capsys):
+    assert main(["sweep", "--rates", "0", "0.5", "--seeds", "3", *QUICK]) == 0
+    shown = capsys.readouterr()
+    assert "test vs 0" in shown.out
+    assert "± 95%" in shown.out or "95% interval" in shown.out
+    assert "2 arms x 3 seeds: 6 runs" in shown.err
+    made = folder / "results" / "quickstart"
+    for name in (
+        "study.yaml",
+        "runs.csv",
+        "epochs.csv",
+        "summary.csv",
+        "provenance.csv",
+        "figures/gap.png",
+        "figures/gap.svg",
+    ):
+        assert (made / name).stat().st_size > 0, name
+    before = (made / "figures" / "gap.png").read_bytes()
+    assert main(["sweep", "--rates", "0", "0.5", "--seeds", "3", *QUICK]) == 0
+    assert "0 runs trained" in capsys.readouterr().out
+    assert main(["plot", "results", "--fresh"]) == 0
+    assert (made / "figures" / "gap.png").read_bytes() == before, "figures are the same bytes"
+    assert main(["plot", "results"]) == 0
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_two_more_rates_join_the_first(folder, capsys):
+    assert main(["sweep", "--rates", "0", "0.5", "--seeds", "2", "--no-plot", *QUICK]) == 0
+    assert main(["sweep", "--rates", "0.2", "--seeds", "2", "--no-plot", *QUICK]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    last = max(i for i, line in enumerate(lines) if line.split()[:1] == ["rate"])
+    assert [line.split()[0] for line in lines[last + 1 : last + 4]] == ["0", "0.2", "0.5"]
+    assert not (folder / "results" / "quickstart" / "figures").exists()
+
+
+def test_run_takes_several_configs(folder, capsys):
+    for name in ("one", "two"):
+        (folder / f"{name}.yaml").write_text(
+            "data: {train_size: 60}\nmodel: {hidden: [9]}\ntraining: {epochs: 1}\nseeds: 2\nprobes: all\nsave_weights: all\n"
+        )
+    assert main(["run", "one.yaml", "two.yaml", "--no-plot"]) == 0
+    for name in ("one", "two"):
+        assert (folder / "results" / name / "runs.csv").read_text().count("\n") == 3
+        assert "gradient_norms" in (folder / "results" / name / "probes.csv").read_text()
+        assert len(list((folder / "results" / name / "weights").rglob("*.npz"))) == 2
+    assert main(["plot", "results"]) == 0
+    assert "one" in capsys.readouterr().out
+
+
+def test_check_and_dry_run_train_nothing(folder, capsys):
+    assert main(["init"]) == 0
+    assert main(["check", "config.yaml", "--orders", "NAD", "DNA", "--set", "model.norm=batch"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "affine 64 -> 512 > batch norm > relu > bernoulli 0.5" in shown or "bernoulli 0.5 > batch norm > relu" in shown
+    )
+    assert "the same function as" in shown
+    assert "6 arms x 5 seeds = 25 runs" in shown
+    assert main(["sweep", "--dry-run"]) == 0
+    assert "3 arms x 10 seeds = 30 runs" in capsys.readouterr().out
+    assert main(["check", "config.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == 15
+    assert not (folder / "results").exists()
+
+
+def test_check_prints_how_own_data_were_read(folder, capsys):
+    rows = [f"{i % 7},{i * 3 % 11},{'ab'[i % 2]}" for i in range(60)]
+    (folder / "mine.csv").write_text("width,height,species\n" + "\n".join(rows) + "\n")
+    (folder / "c.yaml").write_text(
+        "data: {source: mine.csv, label: species}\nmodel: {hidden: [8]}\ntraining: {epochs: 2}\nseeds: 2\n"
+    )
+    assert main(["check", "c.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert "a" in shown
+    assert "affine 2 -> 8" in shown
+    assert main(["run", "c.yaml"]) == 0
+    rows.append("1,2,a")
+    (folder / "mine.csv").write_text("width,height,species\n" + "\n".join(rows) + "\n")
+    assert main(["run", "c.yaml"]) == 0
+    shown = capsys.readouterr()
+    assert "mine.csv has changed since 2 stored runs were trained on it" in shown.err
+    assert (folder / "results" / "c" / "runs.csv").read_text().count("\n") == 5
+
+
+def test_init_lists_copies_and_never_writes_over(folder, capsys):
+    assert main(["init", "--list"]) == 0
+    assert "bn-order" in capsys.readouterr().out
+    assert main(["init", "bn-order"]) == 0
+    assert main(["check", "bn-order.yaml"]) == 0
+    assert main(["init", "bn-order"]) == 2
+    assert "never writes over" in capsys.readouterr().err
+    assert main(["init", "--schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["$defs"]["Dropout"]["properties"]["rate"]["exclusiveMaximum"] == 1
+
+
+def test_a_run_that_raises_is_a_failure_and_its_neighbours_finish(folder, capsys, monkeypatch):
+    from dropexp.train import pack
+
+    real = pack.Feed
+
+    def breaks(dataset, runs, *rest):
+        if any(run.seed == 1 for run in runs):
+            raise RuntimeError("no luck")
+        return real(dataset, runs, *rest)
+
+    monkeypatch.setattr(pack, "Feed", breaks)
+    assert main(["sweep", "--rates", "0", "0.5", "--seeds", "3", "--jobs", "1", "--no-plot", *QUICK]) == 1
+    assert "2 runs failed" in capsys.readouterr().err
+    made = folder / "results" / "quickstart"
+    assert (made / "runs.csv").read_text().count("\n") == 5
+    assert (made / "failures.csv").read_text().count("RuntimeError: no luck") == 2
+    monkeypatch.setattr(pack, "Feed", real)
+    assert main(["sweep", "--rates", "0", "0.5", "--seeds", "3", "--jobs", "1", "--no-plot", *QUICK]) == 0
+    assert (made / "runs.csv").read_text().count("\n") == 7
+
+
+def test_a_console_without_the_characters_still_gets_its_table(folder):
+    import os
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
+    argv = [sys.executable, "-m", "dropexp", "sweep", "--rates", "0", "0.5", "--seeds", "2", "--no-plot", *QUICK]
+    out = subprocess.run(argv, env=env, capture_output=True, check=True)
+    assert b"+/-" in out.stdout or b"+-" in out.stdout
+    assert b"?" not in out.stdout
+
+
+def test_data_lists_the_sources(folder, capsys):
+    assert main(["data", "--data-dir", "empty"]) == 0
+    shown = capsys.readouterr().out
+    assert "mnist" in shown
+    assert "missing" in shown
+    assert main(["data", "--data-dir", "empty", "--json"]) == 0
+    assert {row["source"] for row in json.loads(capsys.readouterr().out)} >= {"digits", "cifar100"}
+
+
+def test_durations_are_said_as_people_say_them():
+    assert [duration(s) for s in (0.2, 45, 300, 8000)] == ["1 s", "45 s", "5 min", "2.2 h"]

@@ -1,0 +1,57 @@
+"""Executors: outcomes of every pack, errors as outcomes, a worker that dies takes only its own pack."""
+
+import os
+import signal
+from dataclasses import dataclass
+
+import pytest
+
+from dropexp.executors.cores import default_jobs, usable_cores
+from dropexp.executors.inline import run_inline
+from dropexp.executors.pool import run_pool
+from dropexp.records import Outcome
+
+
+@dataclass(frozen=True)
+class Job:
+    number: int
+    fate: str = "fine"
+    source: str = "data"
+
+
+def work(job, data, report):
+    report(1, 0, {})
+    if job.fate == "raise":
+        raise ValueError("a bug")
+    if job.fate == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(error=None, weights=((f"{job.number} {data} {os.getpid()}", {}),))
+
+
+@pytest.mark.parametrize("execute", [run_inline, run_pool])
+def test_every_pack_has_an_outcome_and_is_heard(execute):
+    heard = []
+    jobs = [Job(0), Job(1, "raise"), Job(2)]
+    found = dict(execute(work, jobs, {"data": "D"}, 2, lambda index, *rest: heard.append((index, *rest))))
+    assert sorted(found) == [0, 1, 2]
+    assert found[1].error.startswith("ValueError: a bug")
+    assert found[0].weights[0][0].startswith("0 D")
+    assert sorted(heard) == [(0, 1, 0, {}), (1, 1, 0, {}), (2, 1, 0, {})]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_a_worker_that_dies_takes_only_its_own_pack():
+    jobs = [Job(0, "die"), Job(1), Job(2), Job(3, "die"), Job(4)]
+    found = dict(run_pool(work, jobs, {"data": "D"}, 2, lambda *heard: None))
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    assert "SIGKILL" in found[0].error
+    assert "memory" in found[3].error
+    assert all(found[i].error is None for i in (1, 2, 4))
+
+
+def test_one_worker_a_core_and_never_more_than_packs(monkeypatch):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    assert usable_cores() == 1
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK")
+    assert default_jobs(1) == 1
+    assert 1 <= default_jobs(1000) <= (os.cpu_count() or 1)

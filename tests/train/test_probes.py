@@ -1,0 +1,125 @@
+"""Probes against an independent computation; they change nothing in training."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dropexp.data import split
+from dropexp.nn.dropout import Noise
+from dropexp.spec.layout import layout_of
+from dropexp.train.feed import Feed
+from dropexp.train.loop import train
+from dropexp.train.pack import Work, train_pack
+from dropexp.train.probes import PROBES
+
+SIZES = {
+    "data.test_size": 30,
+    "data.val_size": 20,
+    "training.batch_size": 16,
+    "model.hidden": [13, 9],
+    "model.activation": "tanh",
+}
+MEMBERS = ((0, 0.5), (1, 0.2), (0, 0.0))
+
+
+def begin(make_run, dataset, epochs, probes, **settings):
+    """Train some epochs in float64; return the runs, their feed and the last epoch."""
+    runs = [make_run(seed, **{**SIZES, "dropout.rate": rate, **settings}) for seed, rate in MEMBERS]
+    feed = Feed(dataset, runs, torch.float64, torch.device("cpu"))
+    loop = train(runs, feed, layout_of(runs[0].config, dataset.example, 5), probes)
+    epoch = next(loop)
+    for _ in range(epochs - 1):
+        epoch = loop.send([0, 1, 2])
+    return runs, feed, epoch
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_gradient_norms_are_those_of_the_epochs_first_batch(make_run, vectors, norm, epochs):
+    runs, feed, epoch = begin(make_run, vectors, epochs, ("gradient_norms",), **{"model.norm": norm})
+    x, y = next(iter(feed.batches(epochs)))
+    noise = Noise(epoch.network.sites, [0, 1], torch.tensor([0, 1, 0]), epochs)
+    factors = {name: noise.factor(name, x.shape[1]) for name in ("hidden.1", "hidden.2")}
+    found = {layer: values for _, layer, values in epoch.probes}
+    assert list(found) == ["hidden.1", "hidden.2", "output"]
+    for r in range(len(runs)):
+        own = {k: v[r].detach().clone().requires_grad_(True) for k, v in epoch.network.parameters.items()}
+        at = x[r]
+        for name in ("hidden.1", "hidden.2"):
+            at = at @ own[f"{name}.weight"] + own[f"{name}.bias"]
+            if norm == "batch":
+                at = F.batch_norm(at, None, None, own[f"{name}.norm.scale"], own[f"{name}.norm.shift"], training=True)
+            at = torch.tanh(at) * factors[name][r]
+        F.cross_entropy(at @ own["output.weight"] + own["output.bias"], y[r]).backward()
+        for layer, values in found.items():
+            assert values[r] == pytest.approx(own[f"{layer}.weight"].grad.norm().item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "vanilla"])
+@pytest.mark.parametrize("order", ["NAD", "DNA"])
+def test_variance_shift_is_the_variance_without_dropout_over_the_running_one(make_run, vectors, order, kind):
+    settings = {"model.norm": "batch", "model.order": order, "dropout.kind": kind, "training.batch_size": 24}
+    runs, _, epoch = begin(make_run, vectors, 30, ("variance_shift",), **settings)
+    found = {layer: values for _, layer, values in epoch.probes}
+    assert list(found) == ["hidden.1", "hidden.2"]
+    for r, run in enumerate(runs):
+        train_rows = split(vectors, run.config.data, split_seed=run.seed, label_seed=run.seed).train
+        at = vectors.x[train_rows].astype(np.float64)
+        at = (at - at.mean(0)) / at.std(0)
+        keep = 1 - round(65536 * run.config.dropout.rate) / 65536 if kind == "vanilla" else 1.0
+        held = {k: v[r].detach().numpy() for k, v in (epoch.network.parameters | epoch.network.statistics).items()}
+        for name in ("hidden.1", "hidden.2"):
+            at = (at @ held[f"{name}.weight"] + held[f"{name}.bias"]) * (keep if order == "DNA" else 1.0)
+            running = held[f"{name}.norm.variance"]
+            assert found[name][r] == pytest.approx((at.var(0, ddof=1) / running).mean(), rel=1e-5)
+            at = (at - held[f"{name}.norm.mean"]) / np.sqrt(running + 1e-5)
+            at = np.tanh(at * held[f"{name}.norm.scale"] + held[f"{name}.norm.shift"]) * (
+                keep if order == "NAD" else 1.0
+            )
+    if kind == "bernoulli":  # dropout before a norm: its running variance is larger than any it meets in testing
+        shift = dict(zip(MEMBERS, found["hidden.1" if order == "DNA" else "hidden.2"], strict=True))
+        assert shift[0, 0.5] < 0.9 < shift[0, 0.0]
+
+
+def test_variance_shift_of_a_convolution_counts_every_position(make_run, images):
+    model = {"model.kind": "cnn", "model.channels": [3], "model.norm": "batch", "model.hidden": [7]}
+    runs = [make_run(0, **{"data.test_size": 15, "data.val_size": 5, "training.batch_size": 20, **model})]
+    feed = Feed(images, runs, torch.float64, torch.device("cpu"))
+    epoch = next(train(runs, feed, layout_of(runs[0].config, images.example, 5), ("variance_shift",)))
+    x = torch.cat([x[0] for x, _ in feed.batches(2)])
+    held = epoch.network.parameters | epoch.network.statistics
+    maps = F.conv2d(x, held["conv.1.weight"][0], held["conv.1.bias"][0], padding="same").detach()
+    expected = (maps.transpose(0, 1).flatten(1).var(1) / held["conv.1.norm.variance"][0]).mean().item()
+    assert epoch.probes[0][:2] == ("variance_shift", "conv.1")
+    assert epoch.probes[0][2] == [pytest.approx(expected, rel=1e-9)]
+
+
+def test_without_batch_norm_there_is_no_variance_to_shift(make_run, vectors):
+    for norm in ("none", "layer"):
+        assert begin(make_run, vectors, 1, ("variance_shift",), **{"model.norm": norm})[2].probes == ()
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_probes_change_nothing_in_training(make_run, vectors, norm, optimizer):
+    settings = {"model.norm": norm, "training.optimizer": optimizer, "training.epochs": 6, "training.max_norm": 2.0}
+    runs = tuple(make_run(seed, **{**SIZES, "dropout.rate": rate, **settings}) for seed, rate in MEMBERS)
+    plain = train_pack(Work(runs, "toy", save_weights="all"), vectors)
+    probed = train_pack(Work(runs, "toy", save_weights="all", probes=tuple(PROBES)), vectors)
+    assert repr(plain.runs) == repr(probed.runs)
+    assert repr(plain.epochs) == repr(probed.epochs)
+    assert plain.probes == ()
+    assert len(probed.probes) == 3 * 6 * (3 + (2 if norm == "batch" else 0))
+    for (name, a), (same, b) in zip(plain.weights, probed.weights, strict=True):
+        assert name == same
+        assert {k: v.tobytes() for k, v in a.items()} == {k: v.tobytes() for k, v in b.items()}
+
+
+def test_a_runs_probes_do_not_depend_on_its_neighbours(make_run, vectors):
+    settings = {"model.norm": "batch", "training.epochs": 3}
+    runs = [make_run(seed, **{**SIZES, "dropout.rate": rate, **settings}) for seed, rate in MEMBERS]
+    together = train_pack(Work(tuple(runs), "toy", probes=tuple(PROBES)), vectors).probes
+    for run in runs:
+        alone = train_pack(Work((run,), "toy", probes=tuple(PROBES)), vectors).probes
+        assert alone == tuple(p for p in together if p.run_id == run.run_id)
