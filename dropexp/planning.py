@@ -125,7 +125,7 @@ def _facts(source: str, datasets: dict[str, Dataset]) -> tuple[tuple[int, ...], 
 
 
 def _fits(config: Any, size: Size) -> None:
-    if config.model.norm == "batch" and config.model.hidden and size.train == 1:
+    if config.model.norm == "batch" and size.train == 1:
         raise ConfigError(
             "data.train_size: 1 example leaves batch norm nothing to normalise; use 2 or more, or norm layer"
         )

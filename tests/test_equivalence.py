@@ -71,6 +71,31 @@ OTHERS = [
         "training": {"epochs": 8},
     },
 ]
+KINDS = [
+    {"model": {"hidden": [50, 30]}, "dropout": {"kind": kind}} for kind in ("gaussian", "uniform", "fixed_count")
+] + [
+    {"model": {"hidden": [50], "activation": "selu"}, "dropout": {"kind": "alpha"}},
+    {"model": {"hidden": [20, 13]}, "dropout": {"kind": "dropconnect"}},
+    {"model": {"hidden": [20]}, "dropout": {"kind": "dropconnect", "group_size": 5, "at_test": "moments"}},
+    {"model": {"hidden": [50]}, "dropout": {"group_size": 5, "schedule": {"shape": "linear", "epochs": 3}}},
+    *(
+        {"model": {"kind": "cnn", "channels": [5], "hidden": [11]}, "dropout": {"kind": kind, "placement": ["conv"]}}
+        for kind in ("spatial", "dropblock")
+    ),
+]
+LSTMS = [
+    {
+        "model": {"kind": "lstm", "units": 13, "layers": layers, "bidirectional": both, "hidden": hidden},
+        "dropout": {"placement": ["all"], "recurrent": recurrent, "kind": kind},
+        "training": {"epochs": 2},
+    }
+    for layers, both, hidden, recurrent, kind in (
+        (1, False, [], "step", "bernoulli"),
+        (2, True, [7], "sequence", "vanilla"),
+        (2, False, [], "candidate", "bernoulli"),
+        (1, True, [], "step", "variational"),
+    )
+]
 CONVOLUTIONS = [
     {"model": {"kind": "cnn", "channels": [5, 8], "hidden": [11], "norm": norm, "pool": pool, "order": order},
      "dropout": {"placement": ["all"]}, "training": {"epochs": 2, "optimizer": optimizer, "lr": 0.01}}
@@ -80,7 +105,7 @@ CONVOLUTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("sections", NETWORKS + OTHERS + CONVOLUTIONS, ids=str)
+@pytest.mark.parametrize("sections", NETWORKS + OTHERS + CONVOLUTIONS + KINDS + LSTMS, ids=str)
 def test_a_pack_of_any_size_gives_the_bytes_of_single_runs(sections):
     runs = runs_of(**sections)
     alone = trained(runs, 1)

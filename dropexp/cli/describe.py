@@ -9,9 +9,10 @@ from typing import Any
 from dropexp.cli.progress import duration
 from dropexp.cli.screen import say
 from dropexp.planning import Options, Plan, estimate, prepare
+from dropexp.spec.config import Dropout
 from dropexp.spec.identity import applies
 from dropexp.spec.kinds import KINDS
-from dropexp.spec.layout import Layout, norm_parameters, site_rates
+from dropexp.spec.layout import Block, Layout, norm_parameters, site_rates
 from dropexp.spec.naming import label
 from dropexp.spec.packs import pack_key
 from dropexp.spec.sources import SOURCES
@@ -89,32 +90,54 @@ def _data(source: str, plan: Plan) -> str:
 def network(arm: Arm, layout: Layout) -> list[str]:
     """Return the network layer by layer: what each block does in its order, and where masks of which rate act."""
     rates = site_rates(arm.config.dropout, arm.config.model)
-    model = arm.config.model
-    kind = arm.config.dropout.kind
+    model, dropout = arm.config.model, arm.config.dropout
+    on_weights = KINDS[dropout.kind].acts_on == "weight"
 
-    def mask(site: str) -> str:
-        return f"{kind} {rates[site]:g}" if site in rates else ""
+    def mask(site: str) -> list[str]:
+        return [f"{dropout.kind} {rates[site]:g}"] if site in rates else []
 
     shape = " x ".join(map(str, layout.example))
     lines = [
         f"network: {model.kind}, {layout.parameters:,} parameters",
-        f"  input     {shape}" + (f"  > {mask('input')}" if "input" in rates else ""),
+        f"  input     {' > '.join([shape, *mask('input')])}",
     ]
     for block in layout.blocks:
-        words = {"norm": f"{model.norm} norm", "activation": model.activation, "dropout": mask(block.name)}
-        steps = [words[step] for step in block.steps if words[step]]
-        pool = [f"{block.pool} pool 2 x 2"] if block.pool != "none" else []
-        what = (
-            f"conv {block.kernel} x {block.kernel}, {block.fan_in} -> {block.units} on {block.map[0]} x {block.map[1]}"
-            if block.kind == "conv"
-            else f"affine {block.fan_in} -> {block.units}"
-        )
+        words = {"norm": [f"{model.norm} norm"], "activation": [model.activation], "dropout": mask(block.name)}
+        steps = [word for step in block.steps if not (on_weights and step == "dropout") for word in words[step]]
+        steps += [f"{block.pool} pool 2 x 2"] if block.pool != "none" else []
+        if block.kind == "lstm":
+            steps = _recurrent_masks(block, model.layers or 1, dropout, rates)
+        what = SHAPES[block.kind].format(b=block, m=block.map)
+        if on_weights and block.name in rates:
+            what += f", weights masked: {mask(block.name)[0]}"
         own = block.parameters + norm_parameters(block, model.norm)
-        lines.append(f"  {block.name:<9} {' > '.join([what, *steps, *pool])}  [{own:,}]")
+        lines.append(f"  {block.name:<9} {' > '.join([what, *steps])}  [{own:,}]")
     if rates:
         drawn = sum(prod(s) for name, s in layout.site_shapes if name in rates)
-        lines.append(f"  masks: {KINDS[kind].means}; {drawn:,} units an example can drop")
+        lines.append(
+            f"  masks: {KINDS[dropout.kind].means}" + ("" if on_weights else f"; {drawn:,} units an example can drop")
+        )
     return lines
+
+
+SHAPES = {
+    "dense": "affine {b.fan_in} -> {b.units}",
+    "conv": "conv {b.kernel} x {b.kernel}, {b.fan_in} -> {b.units} on {m[0]} x {m[1]}",
+    "lstm": "lstm {b.fan_in} -> {b.units} over {m[0]} steps, directions: {b.directions}",
+}
+
+
+def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[str, float]) -> list[str]:
+    """Return where the masks of one LSTM layer act: on its state, and on what leaves it."""
+    index = block.name.removeprefix("lstm.")
+    over = "sequence" if dropout.kind == "variational" else dropout.recurrent
+    leaving = "output" if int(index) == layers else f"between.{index}"
+    found = []
+    if f"recurrent.{index}" in rates:
+        found.append(f"state masked a {over}: {dropout.kind} {rates[f'recurrent.{index}']:g}")
+    if leaving in rates:
+        found.append(f"{dropout.kind} {rates[leaving]:g}")
+    return found
 
 
 def arms(study: Study) -> list[str]:

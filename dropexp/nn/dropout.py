@@ -1,31 +1,27 @@
-"""The laws of dropout: from shared uniform integers to the factor that each activation is multiplied by."""
+"""Mask sites: where and how strongly each run of a pack drops, and the masks of an epoch, drawn step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dropexp.nn.laws import LAWS, Mask, Strength
+from dropexp.spec.config import Dropout
 from dropexp.spec.kinds import KINDS, Kind
 from dropexp.spec.layout import keep_probability, threshold
 from dropexp.streams import generator, integers16
 
 
-def _bernoulli(u: Tensor, drop_below_R: Tensor, survivor_R: Tensor) -> Tensor:
-    """0 where the integer lies below the threshold, else the survivors' factor (Srivastava 2014, section 10)."""
-    return (u >= drop_below_R).to(survivor_R.dtype) * survivor_R
-
-
-LAWS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"bernoulli": _bernoulli}
-
-
 class Site:
     """One place where masks act, for all runs of a pack.
 
-    `rates_R` are the runs' rates there, 0 where a run does not mask it. A factor is drawn where the run's 16-bit
-    integers u fall below T = round(65536 rate): masks of one seed are nested over rates. At rate 0 it is exactly 1.
+    `shape` is an example's shape there, without the batch, and `rates_R` are the runs' rates, 0 where a run does not mask
+    it. A unit is dropped where its 16-bit integer u falls below T = round(65536 rate): masks of one seed are nested
+    over rates. At rate 0 the factor is exactly 1. `sharing` names axes over which one draw serves, beside the kind's own:
+    `time`, or a number of examples, or `batch`.
     """
 
     def __init__(
@@ -36,27 +32,45 @@ class Site:
         rates_R: Sequence[float],
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        sharing: Sequence[str | int] = (),
+        block: int = 3,
     ):
         self.name, self.kind, self.shape = name, kind, tuple(shape)
+        self.shared = (*kind.shared, *sharing)
+        self.group = next((s for s in sharing if isinstance(s, int)), 1)
         per_run = (len(rates_R), 1, *(1 for _ in self.shape))
         keeps = torch.tensor([keep_probability(rate) for rate in rates_R], dtype=torch.float64)
         below = torch.tensor([threshold(rate) - 32768 for rate in rates_R], dtype=torch.int16)
         survivors = 1.0 / keeps if kind.train == "1/keep" else torch.ones_like(keeps)
         tests = keeps if kind.test == "keep" else torch.ones_like(keeps)
-        self.drop_below_R = below.view(per_run).to(device)
-        self.survivor_R = survivors.to(dtype).view(per_run).to(device)
+        self.strength = Strength(
+            keeps.view(per_run).to(device),
+            below.view(per_run).to(device),
+            survivors.to(dtype).view(per_run).to(device),
+            tuple(rates_R),
+            self.shape,
+            block,
+        )
         self.test_R = tests.to(dtype).view(per_run).to(device)
         self.tested = kind.test != "1"
+        self.on_weights = kind.acts_on == "weight"
 
-    def factor(self, u_SB: Tensor, seed_of_R: Tensor) -> Tensor:
-        """Return the factor for one step, (R, B, ...), from integers (S, B, ...) of the pack's S mask seeds.
+    def mask(self, u_SB: Tensor, seed_of_R: Tensor) -> Mask:
+        """Return factor and offset for one step, from integers (S, B, ...) of the pack's S mask seeds.
 
-        Masks shared over the batch take the integers of its first example, and the factor is (R, 1, ...).
+        Masks shared over an axis take the integers of its first index, and that axis has length 1; masks shared over
+        groups of examples take those of each group's first.
         """
-        if "batch" in self.kind.shared:
+        if "batch" in self.shared:
             u_SB = u_SB[:, :1]
+        elif self.group > 1:
+            u_SB = u_SB[:, torch.arange(u_SB.shape[1], device=u_SB.device) // self.group * self.group]
+        if "map" in self.shared:
+            u_SB = u_SB[..., :1, :1]
+        if "time" in self.shared and len(self.shape) == 2:  # a place behind the sequence keeps a mask for each unit
+            u_SB = u_SB[:, :, :1]
         u = u_SB if len(u_SB) == 1 else u_SB[seed_of_R]
-        return LAWS[self.kind.law](u, self.drop_below_R, self.survivor_R)
+        return LAWS[self.kind.law](u, self.strength)
 
 
 class Noise:
@@ -66,27 +80,53 @@ class Noise:
         self.sites, self.seed_of_R, self.epoch = sites, seed_of_R, epoch
         self._streams = {name: [generator(seed, "mask", name, epoch) for seed in seeds] for name in sites}
 
-    def factor(self, name: str, batch: int) -> Tensor | None:
-        """Return the next step's factor at a site for a batch of `batch` examples, None where nothing is masked."""
+    def mask(self, name: str, batch: int) -> Mask | None:
+        """Return the next step's factor and offset at a site, None where nothing is masked.
+
+        `batch` counts examples, or groups of examples where weights are masked.
+        """
         site = self.sites.get(name)
         if site is None:
             return None
         count = batch * int(np.prod(site.shape))
         u_SB = np.stack([integers16(stream, count) for stream in self._streams[name]])
-        u = torch.from_numpy(u_SB).view(len(u_SB), batch, *site.shape).to(site.survivor_R.device)
-        return site.factor(u, self.seed_of_R)
+        u = torch.from_numpy(u_SB).view(len(u_SB), batch, *site.shape).to(site.strength.survivor_R.device)
+        return site.mask(u, self.seed_of_R)
 
 
 def make_sites(
-    kind: str,
+    dropout: Dropout,
     shapes: dict[str, tuple[int, ...]],
     rates_R: Sequence[dict[str, float]],
     dtype: torch.dtype,
     device: torch.device | str = "cpu",
 ) -> dict[str, Site]:
-    """Return the sites that any run of a pack masks; `rates_R` holds each run's rate by site name."""
+    """Return the sites that any run of a pack masks; `rates_R` holds each run's rate by site name.
+
+    `dropout` is that of any run of the pack: they agree in kind, group and block size, and in how time is shared.
+    """
+    kind = KINDS[dropout.kind]
+    sharing: tuple[str | int, ...] = (
+        () if dropout.group_size is None or kind.acts_on == "weight" else (dropout.group_size,)
+    )
     return {
-        name: Site(name, KINDS[kind], shape, [rates.get(name, 0.0) for rates in rates_R], dtype, device)
+        name: Site(
+            name,
+            kind,
+            shape,
+            [rates.get(name, 0.0) for rates in rates_R],
+            dtype,
+            device,
+            _sharing(name, shape, sharing, kind, dropout),
+            dropout.block_size,
+        )
         for name, shape in shapes.items()
         if any(rates.get(name, 0.0) > 0 for rates in rates_R)
     }
+
+
+def _sharing(
+    name: str, shape: tuple[int, ...], sharing: tuple[str | int, ...], kind: Kind, dropout: Dropout
+) -> tuple[str | int, ...]:
+    over_time = name.startswith("recurrent.") and dropout.recurrent == "sequence"
+    return (*sharing, "time") if over_time and "time" not in kind.shared else sharing

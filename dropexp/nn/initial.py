@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dropexp.spec.config import Model
-from dropexp.spec.layout import Block, Layout
+from dropexp.spec.layout import Block
 from dropexp.streams import generator
 
 BY_ACTIVATION = {"relu": "he", "leaky_relu": "he", "gelu": "he", "selu": "lecun"}  # the others: glorot
@@ -48,6 +48,16 @@ def initial_weight(block: Block, model: Model, seed: int) -> np.ndarray:
     return SCHEMES[chosen](rng, shape, block.fan_in * area, block.units * area)
 
 
-def block_names(layout: Layout) -> list[str]:
-    """Return the names of the layers, from the input up."""
-    return [block.name for block in layout.blocks]
+def initial_gates(block: Block, layer: str, seed: int) -> dict[str, np.ndarray]:
+    """Return one direction of an LSTM layer: `input.weight` (F, 4U), `state.weight` (U, 4U) and `bias` (4U,), float64.
+
+    Weights by Glorot, gate by gate; the forget gate's bias starts at 1 (Jozefowicz et al. 2015), the others at 0. `layer`
+    is the name of layer and direction.
+    """
+
+    def drawn(name: str, rows: int) -> np.ndarray:
+        return _glorot(generator(seed, "init", f"{layer}.{name}"), (rows, 4 * block.units), rows, block.units)
+
+    bias = np.zeros(4 * block.units)
+    bias[block.units : 2 * block.units] = 1.0
+    return {"input.weight": drawn("input", block.fan_in), "state.weight": drawn("state", block.units), "bias": bias}

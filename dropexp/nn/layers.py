@@ -20,8 +20,8 @@ EPSILON = 1e-5  # added to a variance, as torch.nn does
 MOMENTUM = 0.1  # weight of the newest batch in the running statistics, as torch.nn
 
 
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply batches of matrices by one kernel whatever the sizes: an axis of length 1 is padded to 2."""
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply (R, B, I) by (R, I, O), by one kernel whatever the sizes: an axis of length 1 is padded to 2."""
     rows, inner, columns = a.shape[1], a.shape[2], b.shape[2]
     if min(rows, inner, columns) > 1:
         return torch.bmm(a, b)
@@ -37,14 +37,14 @@ class Affine(Function):
     @staticmethod
     def forward(ctx: Any, x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor) -> Tensor:
         ctx.save_for_backward(x_RBI, w_RIO)
-        return _product(x_RBI, w_RIO).add_(b_RO[:, None])
+        return product(x_RBI, w_RIO).add_(b_RO[:, None])
 
     @staticmethod
     def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         x_RBI, w_RIO = ctx.saved_tensors
         g_RBO = g_RBO.contiguous()
-        g_x = _product(g_RBO, w_RIO.mT) if ctx.needs_input_grad[0] else None
-        return g_x, _product(x_RBI.mT, g_RBO), sum_rows(g_RBO)
+        g_x = product(g_RBO, w_RIO.mT) if ctx.needs_input_grad[0] else None
+        return g_x, product(x_RBI.mT, g_RBO), sum_rows(g_RBO)
 
 
 class Convolution(Function):

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dropexp.nn.connect import expected_activation, masked_affine
 from dropexp.nn.dropout import Noise, Site, make_sites
-from dropexp.nn.initial import initial_weight
+from dropexp.nn.initial import initial_gates, initial_weight
 from dropexp.nn.layers import (
     ACTIVATIONS,
     MOMENTUM,
@@ -21,48 +22,79 @@ from dropexp.nn.layers import (
     Convolution,
     LayerNorm,
     running_norm,
-)
+)  # fmt: skip
+from dropexp.nn.recurrent import RecurrentMask, lstm
 from dropexp.spec.config import Config
 from dropexp.spec.layout import Block, Layout, norm_parameters, site_rates
+from dropexp.spec.schedules import rate_factor
+
+DIRECTIONS = ("forward", "backward")
 
 
 class Network:
     """R networks of one layout, trained together and sharing nothing but the kernel calls.
 
     `parameters` and `statistics` map names such as `hidden.1.weight` to tensors with a leading axis R: dense weights
-    (R, I, O), convolutions (R, O, C, k, k), biases (R, O), `norm.scale` and `norm.shift`, and the running `norm.mean` and
-    `norm.variance` of batch norm. The runs must agree in their shape fields.
+    (R, I, O), convolutions (R, O, C, k, k), biases (R, O), `norm.scale` and `norm.shift`, the running `norm.mean` and
+    `norm.variance` of batch norm, and for LSTMs `lstm.1.forward.input.weight` and so on. The runs must agree in their shape
+    fields. `epoch` sets the rates in force.
     """
 
     def __init__(self, layout: Layout, configs: Sequence[Config], init_seeds: Sequence[int], dtype: torch.dtype):
-        self.layout, self.configs = layout, list(configs)
-        self.model = configs[0].model
+        self.layout, self.configs, self.dtype = layout, list(configs), dtype
+        self.model, self.dropout = configs[0].model, configs[0].dropout
         self.activation = ACTIVATIONS[self.model.activation]
         self.parameters: dict[str, Tensor] = {}
         self.statistics: dict[str, Tensor] = {}
         for block in layout.blocks:
-            self._initialise(block, init_seeds, dtype)
-        self.dtype = dtype
+            self._initialise(block, init_seeds)
         self.device = torch.device("cpu")
         self.watch: Callable[[str, Tensor], None] | None = None  # sees what enters each batch norm
+        self.epoch = 1
         self.sites = self._sites()
 
-    def _initialise(self, block: Block, seeds: Sequence[int], dtype: torch.dtype) -> None:
-        drawn = {seed: initial_weight(block, self.model, seed) for seed in dict.fromkeys(seeds)}
-        weight = torch.from_numpy(np.stack([drawn[seed] for seed in seeds])).to(dtype)
-        self.parameters[f"{block.name}.weight"] = weight
-        self.parameters[f"{block.name}.bias"] = torch.zeros(len(seeds), block.units, dtype=dtype)
+    def _initialise(self, block: Block, seeds: Sequence[int]) -> None:
+        def stack(drawn: dict[int, np.ndarray]) -> Tensor:
+            return torch.from_numpy(np.stack([drawn[seed] for seed in seeds])).to(self.dtype)
+
+        distinct = dict.fromkeys(seeds)
+        if block.kind == "lstm":
+            for direction in DIRECTIONS[: block.directions]:
+                layer = f"{block.name}.{direction}"
+                gates = {seed: initial_gates(block, layer, seed) for seed in distinct}
+                for name in next(iter(gates.values())):
+                    self.parameters[f"{layer}.{name}"] = stack({seed: gates[seed][name] for seed in distinct})
+            return
+        self.parameters[f"{block.name}.weight"] = stack({s: initial_weight(block, self.model, s) for s in distinct})
+        self.parameters[f"{block.name}.bias"] = torch.zeros(len(seeds), block.units, dtype=self.dtype)
         if count := norm_parameters(block, self.model.norm) // 2:
-            self.parameters[f"{block.name}.norm.scale"] = torch.ones(len(seeds), count, dtype=dtype)
-            self.parameters[f"{block.name}.norm.shift"] = torch.zeros(len(seeds), count, dtype=dtype)
+            self.parameters[f"{block.name}.norm.scale"] = torch.ones(len(seeds), count, dtype=self.dtype)
+            self.parameters[f"{block.name}.norm.shift"] = torch.zeros(len(seeds), count, dtype=self.dtype)
             if self.model.norm == "batch":
-                self.statistics[f"{block.name}.norm.mean"] = torch.zeros(len(seeds), count, dtype=dtype)
-                self.statistics[f"{block.name}.norm.variance"] = torch.ones(len(seeds), count, dtype=dtype)
+                self.statistics[f"{block.name}.norm.mean"] = torch.zeros(len(seeds), count, dtype=self.dtype)
+                self.statistics[f"{block.name}.norm.variance"] = torch.ones(len(seeds), count, dtype=self.dtype)
 
     def _sites(self) -> dict[str, Site]:
-        rates = [site_rates(c.dropout, c.model) for c in self.configs]
-        kind = self.configs[0].dropout.kind
-        return make_sites(kind, dict(self.layout.site_shapes), rates, self.dtype, self.device)
+        """Return the mask sites at the rates in force; weights are masked by group, so their shape is the layer's own."""
+        shapes = dict(self.layout.site_shapes)
+        if self.weights_masked:
+            shapes |= {b.name: (b.fan_in + 1, b.units) for b in self.layout.blocks}
+        rates = []
+        for config in self.configs:
+            factor = rate_factor(config.dropout.schedule, self.epoch)
+            rates.append({n: r * factor for n, r in site_rates(config.dropout, config.model).items()})
+        return make_sites(self.dropout, shapes, rates, self.dtype, self.device)
+
+    @property
+    def weights_masked(self) -> bool:
+        """Whether the pack's kind of dropout masks weights instead of units."""
+        return self.dropout.kind == "dropconnect"
+
+    def set_epoch(self, epoch: int) -> None:
+        """Bring the rates of an epoch, counted from 1, into force."""
+        self.epoch = epoch
+        if any(config.dropout.schedule.shape != "constant" for config in self.configs):
+            self.sites = self._sites()
 
     def to(self, device: torch.device) -> None:
         """Move everything to a device."""
@@ -91,56 +123,92 @@ class Network:
         self.sites = self._sites()
 
     def __call__(self, x_RB: Tensor, *, noise: Noise | None, norm: Literal["batch", "running"]) -> Tensor:
-        """Return logits (R, B, K) of inputs (R, B, F) or (R, B, C, H, W).
+        """Return logits (R, B, K) of inputs (R, B, F) or (R, B, C, H, W); an LSTM reads an image row by row.
 
         `noise` draws masks, or is None for none, where kinds that scale at test time do so. `norm` takes the batch's own
         statistics and updates the running ones, or the running ones. Training is noise and batch, testing None and
         running, Monte-Carlo dropout noise and running.
         """
-        x = self._mask(x_RB if self.model.kind == "cnn" else x_RB.flatten(2), "input", noise)
+        if self.model.kind == "lstm":
+            x_RB = x_RB.transpose(2, 3).flatten(3)  # (R, B, C, H, W) -> (R, B, T = H, F = C W)
+        x = self._mask(x_RB if self.model.kind != "mlp" else x_RB.flatten(2), "input", noise)
         for block in self.layout.blocks:
-            x = self._affine(x, block)
-            for step in block.steps:
+            if block.kind == "lstm":
+                x = self._recurrent(x, block, noise)
+                continue
+            x, steps = self._affine(x, block, noise), block.steps
+            if noise is None and self._matches_moments(block):
+                steps = steps[steps.index("activation") + 1 :]
+            for step in steps:
                 if step == "norm":
                     x = self._norm(x, block, norm)
                 elif step == "activation":
                     x = self.activation(x)
-                else:
+                elif not self.weights_masked:
                     x = self._mask(x, block.name, noise)
             x = POOLS[block.pool](x)
         return x
 
-    def _affine(self, x: Tensor, block: Block) -> Tensor:
+    def _affine(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor:
         weight, bias = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
         if block.kind == "conv":
             return Convolution.apply(x, weight, bias)
-        return Affine.apply(x.flatten(2) if x.dim() > 3 else x, weight, bias)
+        x = x.flatten(2) if x.dim() > 3 else x
+        if self.weights_masked and block.name in self.sites:
+            if noise is not None:
+                size = self.dropout.group_size or 1
+                groups = 1 if size == "batch" else -(-x.shape[1] // size)
+                return masked_affine(x, weight, bias, noise.mask(block.name, groups)[0], size)
+            if self._matches_moments(block):
+                keep = self.sites[block.name].strength.keep_R
+                return expected_activation(x, weight, bias, keep, self.activation)
+        return Affine.apply(x, weight, bias)
+
+    def _matches_moments(self, block: Block) -> bool:
+        return self.weights_masked and block.name in self.sites and self.dropout.at_test == "moments"
 
     def _mask(self, x: Tensor, name: str, noise: Noise | None) -> Tensor:
         site = self.sites.get(name)
         if site is None:
             return x
         if noise is None:
-            return x * self._at(site.test_R, x) if site.tested else x
-        factor = noise.factor(name, x.shape[1])
-        return x if factor is None else x * self._at(factor, x)
+            return x * _at(site.test_R, x) if site.tested else x
+        factor, offset = noise.mask(name, x.shape[1])
+        x = x * _at(factor, x)
+        return x if offset is None else x + _at(offset, x)
 
-    @staticmethod
-    def _at(factor: Tensor, x: Tensor) -> Tensor:
-        """View a factor for (C, H, W) examples as one for flat ones, where the network has flattened them."""
-        return factor.flatten(2) if factor.dim() > x.dim() else factor
+    def _recurrent(self, x_RBTF: Tensor, block: Block, noise: Noise | None) -> Tensor:
+        """Run one LSTM layer; the last returns its final states (R, B, U D), the others all of them (R, B, T, U D)."""
+        index = block.name.removeprefix("lstm.")
+        masks = self._recurrent_masks(f"recurrent.{index}", x_RBTF.shape[1], block, noise)
+        outs = []
+        for direction, mask in zip(DIRECTIONS[: block.directions], masks, strict=True):
+            own = [self.parameters[f"{block.name}.{direction}.{n}"] for n in ("input.weight", "state.weight", "bias")]
+            outs.append(lstm(x_RBTF, *own, mask, reverse=direction == "backward"))
+        if int(index) < (self.model.layers or 1):
+            return self._mask(torch.cat(outs, 3), f"between.{index}", noise)
+        ends = [
+            out[:, :, 0 if direction == "backward" else -1] for direction, out in zip(DIRECTIONS, outs, strict=False)
+        ]
+        return self._mask(torch.cat(ends, 2), "output", noise)
+
+    def _recurrent_masks(self, name: str, batch: int, block: Block, noise: Noise | None) -> list[RecurrentMask | None]:
+        site = self.sites.get(name)
+        if site is None or (noise is None and not site.tested):
+            return [None] * block.directions
+        factor = (
+            site.test_R.expand(-1, batch, -1, block.units * block.directions)
+            if noise is None
+            else noise.mask(name, batch)[0]
+        )
+        candidate = self.dropout.recurrent == "candidate"
+        return [RecurrentMask(part, candidate) for part in factor.expand(-1, batch, -1, -1).split(block.units, dim=3)]
 
     def _norm(self, x: Tensor, block: Block, norm: str) -> Tensor:
-        scale, shift = (
-            self.parameters[f"{block.name}.norm.scale"],
-            self.parameters[f"{block.name}.norm.shift"],
-        )
+        scale, shift = self.parameters[f"{block.name}.norm.scale"], self.parameters[f"{block.name}.norm.shift"]
         if self.model.norm == "layer":
             return LayerNorm.apply(x.flatten(2), scale, shift).view(x.shape)
-        mean, variance = (
-            self.statistics[f"{block.name}.norm.mean"],
-            self.statistics[f"{block.name}.norm.variance"],
-        )
+        mean, variance = self.statistics[f"{block.name}.norm.mean"], self.statistics[f"{block.name}.norm.variance"]
         flat = x.reshape(*x.shape[:2], block.units, prod(block.map))
         if self.watch is not None:
             self.watch(block.name, flat)
@@ -152,7 +220,7 @@ class Network:
             count = part.shape[1] * part.shape[3]
             parts.append(out)
             means.append(m)
-            variances.append(v * (count / (count - 1)))  # the running variance is the unbiased one, as in torch.nn
+            variances.append(v * (count / max(1, count - 1)))  # the running variance is the unbiased one, as in torch.nn
         with torch.no_grad():
             mean.mul_(1 - MOMENTUM).add_(sum(means) / len(means) * MOMENTUM)
             variance.mul_(1 - MOMENTUM).add_(sum(variances) / len(variances) * MOMENTUM)
@@ -165,3 +233,8 @@ class Network:
         if len(groups) > 1 and groups[-1] == 1:
             groups[-2:] = [groups[-2] + 1]
         return groups
+
+
+def _at(factor: Tensor, x: Tensor) -> Tensor:
+    """View a factor for (C, H, W) examples as one for flat ones, where the network has flattened them."""
+    return factor.flatten(2) if factor.dim() > x.dim() else factor

@@ -9,7 +9,20 @@ from pydantic import BeforeValidator, Field, model_validator
 from dropexp.spec.fields import Places, Rate, RateAt, Section, Widths, shape, value
 
 Activation = Literal["relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu", "linear"]
-KindName = Literal["bernoulli", "vanilla", "unscaled", "batch_shared"]  # the rows of KINDS; a test compares
+KindName = Literal[  # the rows of KINDS; a test compares
+    "bernoulli",
+    "vanilla",
+    "unscaled",
+    "batch_shared",
+    "spatial",
+    "dropblock",
+    "gaussian",
+    "uniform",
+    "alpha",
+    "dropconnect",
+    "variational",
+    "fixed_count",
+]
 STEPS = {"N": "norm", "A": "activation", "D": "dropout"}
 Order = Literal[
     "norm-activation-dropout",
@@ -22,6 +35,7 @@ Order = Literal[
 MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
     "mlp": {"hidden": (512,)},
     "cnn": {"hidden": (128,), "channels": (32, 64), "kernel": 3, "pool": "max"},
+    "lstm": {"hidden": (), "units": 64, "layers": 1, "bidirectional": False},
 }
 
 
@@ -50,11 +64,14 @@ class Data(Section):
 
 
 class Model(Section):
-    kind: Literal["mlp", "cnn"] = shape("mlp", "mlp or cnn")
+    kind: Literal["mlp", "cnn", "lstm"] = shape("mlp", "mlp, cnn or lstm")
     hidden: Widths = shape((512,), "units of each hidden layer")
     channels: Widths | None = shape(None, "channels of each convolution block")
     kernel: Annotated[int | None, Field(ge=1, le=31)] = shape(None, "height and width of a convolution, odd")
     pool: Literal["max", "avg", "none"] | None = shape(None, "2 x 2 pooling at the end of a convolution block")
+    units: Annotated[int | None, Field(ge=1, le=100_000)] = shape(None, "units of each LSTM layer")
+    layers: Annotated[int | None, Field(ge=1, le=100)] = shape(None, "LSTM layers above each other")
+    bidirectional: bool | None = shape(None, "whether an LSTM reads the sequence both ways")
     activation: Activation = shape("relu", "the function after each affine map")
     norm: Literal["none", "batch", "layer"] = shape("none", "the normalisation in each block")
     norm_group: Annotated[int | None, Field(ge=2)] = shape(None, "examples a batch statistic is taken over")
@@ -72,11 +89,23 @@ class Model(Section):
         return {**(MODEL_DEFAULTS.get(kind, {}) if isinstance(kind, str) else {}), **given}
 
 
+class RateSchedule(Section):
+    shape: Literal["constant", "early", "late", "linear"] = value("constant", "how the rate goes over the epochs")
+    epochs: int = value(10, "early: on until this epoch; late: off until it; linear: there from it on", ge=1)
+    begin: float = value(0.0, "linear: the multiple of the rate at the first epoch", ge=0, le=1)
+    end: float = value(1.0, "linear: the multiple from the last of its epochs on", ge=0, le=1)
+
+
 class Dropout(Section):
     kind: KindName = shape("bernoulli", "a row of the table of kinds")
     rate: Rate = value(0.5, "the probability that a unit is dropped")
     placement: Places = value(("hidden",), "the places where masks act", min_length=1)
     rate_at: RateAt = value((), "rates that differ at single places")
+    group_size: Annotated[int, Field(ge=1)] | Literal["batch"] | None = shape(None, "examples that share a mask")
+    block_size: int = shape(3, "height and width of dropblock's blocks", ge=1)
+    at_test: Literal["mean", "moments"] = shape("mean", "what dropconnect does at test time")
+    recurrent: Literal["step", "sequence", "candidate"] = shape("step", "how the recurrent place of an LSTM is masked")
+    schedule: RateSchedule = RateSchedule()
 
 
 class EarlyStopping(Section):

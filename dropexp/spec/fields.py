@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -30,9 +31,12 @@ def role(section: type[BaseModel], name: str) -> str:
 
 
 def _listed(given: Any) -> Any:
-    """Turn a YAML list, or a single word or number, into the tuple that a frozen section holds."""
+    """Turn a YAML list, or a single word or number, into the tuple that a frozen section holds; 64*8 is eight of 64."""
+    if isinstance(given, str) and (many := re.fullmatch(r"\s*\[?\s*(\d{1,7})\s*\]?\s*\*\s*(\d{1,3})\s*", given)):
+        return (int(many[1]),) * int(many[2])
     if isinstance(given, list):
-        return tuple(given)
+        parts = [_listed(item) if isinstance(item, str) and "*" in item else (item,) for item in given]
+        return tuple(item for part in parts for item in (part if isinstance(part, tuple) else (part,)))
     return (given,) if isinstance(given, str | int | float) and not isinstance(given, bool) else given
 
 

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from dropexp.spec.cells import leaves, spell
-from dropexp.spec.config import MODEL_DEFAULTS, Config, Dropout, EarlyStopping, LrSchedule, Model
+from dropexp.spec.config import MODEL_DEFAULTS, Config, Dropout, EarlyStopping, LrSchedule, Model, RateSchedule
 from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import site_names, site_rates, sites_of
 
@@ -28,6 +28,16 @@ _APPLIES: dict[str, Any] = {
     "model.channels": lambda c: c.model.kind == "cnn",
     "model.kernel": lambda c: c.model.kind == "cnn",
     "model.pool": lambda c: c.model.kind == "cnn",
+    "model.units": lambda c: c.model.kind == "lstm",
+    "model.layers": lambda c: c.model.kind == "lstm",
+    "model.bidirectional": lambda c: c.model.kind == "lstm",
+    "dropout.group_size": lambda c: KINDS[c.dropout.kind].law == "bernoulli" and c.dropout.kind != "batch_shared",
+    "dropout.block_size": lambda c: c.dropout.kind == "dropblock",
+    "dropout.at_test": lambda c: c.dropout.kind == "dropconnect",
+    "dropout.recurrent": lambda c: c.model.kind == "lstm" and c.dropout.kind != "variational",
+    "dropout.schedule.epochs": lambda c: c.dropout.schedule.shape != "constant",
+    "dropout.schedule.begin": lambda c: c.dropout.schedule.shape == "linear",
+    "dropout.schedule.end": lambda c: c.dropout.schedule.shape == "linear",
     "model.norm_group": lambda c: c.model.norm == "batch",
     "early_stopping.monitor": lambda c: c.early_stopping.patience is not None,
     "early_stopping.min_delta": lambda c: c.early_stopping.patience is not None,
@@ -44,9 +54,9 @@ def _canonical_model(model: Model, dropout: Dropout, masked: bool) -> Model:
     order = model.order.split("-")
     if model.norm == "none":
         order = ["norm", *(s for s in order if s != "norm")]
-    if not masked:
+    if not masked or KINDS[dropout.kind].acts_on == "weight":
         order = [*(s for s in order if s != "dropout"), "dropout"]
-    elif model.activation in SIGN_KEEPING and KINDS[dropout.kind].law == "bernoulli":
+    elif model.activation in SIGN_KEEPING and not KINDS[dropout.kind].signed:
         for first in (0, 1):  # a mask right before a sign-keeping activation is one right after it
             if order[first : first + 2] == ["dropout", "activation"]:
                 order[first : first + 2] = ["activation", "dropout"]
@@ -61,14 +71,34 @@ def _canonical_dropout(dropout: Dropout, model: Model) -> Dropout:
     rates = site_rates(dropout, model)
     if not rates:
         return Dropout(rate=0.0, placement=("hidden",))
+    kind = KINDS[dropout.kind]
+    changes: dict[str, Any] = {}
+    if kind.law != "bernoulli" or dropout.kind == "batch_shared" or dropout.group_size == 1:
+        changes["group_size"] = None
+    elif dropout.group_size == "batch" and dropout.kind == "bernoulli":
+        changes |= {"group_size": None, "kind": "batch_shared"}
+    if dropout.kind != "dropblock":
+        changes["block_size"] = 3
+    if dropout.kind != "dropconnect":
+        changes["at_test"] = "mean"
+    if model.kind != "lstm" or dropout.kind == "variational":
+        changes["recurrent"] = "step"
+    if dropout.schedule.shape != "linear":
+        plain = {} if dropout.schedule.shape == "constant" else {"epochs": dropout.schedule.epochs}
+        changes["schedule"] = RateSchedule(shape=dropout.schedule.shape, **plain)
+    changes["placement"] = _canonical_placement(dropout, model, rates)
+    return dropout.model_copy(update=changes)
+
+
+def _canonical_placement(dropout: Dropout, model: Model, rates: dict[str, float]) -> tuple[str, ...]:
     if dropout.rate_at or dropout.rate == 0:
-        return dropout.model_copy(update={"placement": tuple(sorted(set(dropout.placement)))})
+        return tuple(sorted(set(dropout.placement)))
     placement: list[str] = []
-    for place in ("input", "conv", "hidden"):
+    for place in ("input", "conv", "recurrent", "between", "output", "hidden"):
         sites = sites_of(place, model)
         masked = [s for s in sites if s in rates]
         placement += [place] if sites and len(masked) == len(sites) else masked
-    return dropout.model_copy(update={"placement": tuple(placement)})
+    return tuple(placement)
 
 
 def canonical(config: Config) -> Config:

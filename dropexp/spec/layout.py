@@ -9,7 +9,7 @@ from math import prod
 from dropexp.errors import ConfigError
 from dropexp.spec.config import Config, Dropout, Model
 
-PLACES = ("input", "conv", "hidden", "last", "all")
+PLACES = ("input", "conv", "recurrent", "between", "output", "hidden", "last", "all")
 LEVELS = 65536  # a mask is drawn from uniform integers of 16 bits
 
 
@@ -17,9 +17,10 @@ LEVELS = 65536  # a mask is drawn from uniform integers of 16 bits
 class Block:
     """One affine map and what follows it.
 
-    `name` is `conv.1`, `hidden.2` or `output`; `kind` is `dense` or `conv`; `fan_in` and `units` count features of
-    a dense map or channels of a convolution; `map` is (H, W) before pooling for `conv`, else (); `steps` are the
-    block's norm, activation and dropout in order, the absent left out; `pool` is max, avg or none.
+    `name` is `conv.1`, `lstm.1`, `hidden.2` or `output`; `kind` is `dense`, `conv` or `lstm`; `fan_in` and `units` count
+    features of a dense map or of an LSTM's step, or channels of a convolution; `map` is (H, W) before pooling for `conv`,
+    (T,) for `lstm`, else (); `steps` are the block's norm, activation and dropout in order, the absent left out; `pool` is
+    max, avg or none; `directions` is 2 for an LSTM that reads both ways.
     """
 
     name: str
@@ -30,15 +31,20 @@ class Block:
     map: tuple[int, ...]
     steps: tuple[str, ...]
     pool: str
+    directions: int = 1
 
     @property
     def parameters(self) -> int:
-        per_unit = self.fan_in * self.kernel**2 + 1
-        return self.units * per_unit
+        """Weights and biases; an LSTM has four gates, each with one bias."""
+        if self.kind == "lstm":
+            return self.directions * 4 * self.units * (self.fan_in + self.units + 1)
+        return self.units * (self.fan_in * self.kernel**2 + 1)
 
     @property
     def operations(self) -> int:
         """Multiply-adds of one example."""
+        if self.kind == "lstm":
+            return self.directions * 4 * self.units * (self.fan_in + self.units) * prod(self.map)
         return self.fan_in * self.kernel**2 * self.units * prod(self.map)
 
 
@@ -63,7 +69,10 @@ class Layout:
     @property
     def activations(self) -> int:
         """Numbers kept for the backward pass, per example and step of a block."""
-        return prod(self.example) + sum(b.units * prod(b.map) * (1 + len(b.steps)) for b in self.blocks)
+        kept = {"lstm": 12}  # gates, cell and hidden state of each step
+        return prod(self.example) + sum(
+            b.directions * b.units * prod(b.map) * (kept.get(b.kind, 1) + len(b.steps)) for b in self.blocks
+        )
 
 
 def norm_parameters(block: Block, norm: str) -> int:
@@ -77,11 +86,23 @@ def norm_parameters(block: Block, norm: str) -> int:
 def site_names(model: Model) -> tuple[str, ...]:
     """Return every mask site of a model, from the input up: input, conv.1, ..., hidden.1, ..."""
     convs = model.channels or () if model.kind == "cnn" else ()
+    layers = model.layers or 1 if model.kind == "lstm" else 0
     return (
         "input",
         *(f"conv.{i}" for i, _ in enumerate(convs, 1)),
+        *(
+            f"{place}.{i}"
+            for i in range(1, layers + 1)
+            for place in ("recurrent", "between")
+            if _there(place, i, layers)
+        ),
+        *(("output",) if layers else ()),
         *(f"hidden.{i}" for i, _ in enumerate(model.hidden, 1)),
     )
+
+
+def _there(place: str, layer: int, layers: int) -> bool:
+    return place == "recurrent" or layer < layers
 
 
 def sites_of(place: str, model: Model) -> tuple[str, ...]:
@@ -108,7 +129,7 @@ def site_rates(dropout: Dropout, model: Model) -> dict[str, float]:
 
 
 def _breadth(place: str) -> int:
-    return 0 if place == "all" else 2 if "." in place or place in ("last", "input") else 1
+    return 0 if place == "all" else 2 if "." in place or place in ("last", "input", "output") else 1
 
 
 def threshold(rate: float) -> int:
@@ -148,6 +169,23 @@ def layout(model: Model, example: tuple[int, ...], classes: int) -> Layout:
             shapes.append((f"conv.{i}", (channels, height, width)))
             size = (channels, height // 2, width // 2) if pool != "none" else (channels, height, width)
         features = prod(size)
+    if model.kind == "lstm":
+        if len(example) != 3:
+            raise ConfigError(
+                f"model.kind: lstm needs sequences, and the data are vectors of {example[0]} features; "
+                "use model.kind mlp, or arrays of shape (N, T, F), or images, which are read row by row"
+            )
+        channels, time, width = example
+        features, directions = channels * width, 2 if model.bidirectional else 1
+        shapes = [("input", (time, features))]
+        layers, units = model.layers or 1, model.units or 64
+        for i in range(1, layers + 1):
+            blocks.append(Block(f"lstm.{i}", "lstm", features, units, 1, (time,), (), "none", directions))
+            features = units * directions
+            shapes.append((f"recurrent.{i}", (time, features)))
+            if i < layers:
+                shapes.append((f"between.{i}", (time, features)))
+        shapes.append(("output", (features,)))
     for i, units in enumerate(model.hidden, 1):
         blocks.append(Block(f"hidden.{i}", "dense", features, units, 1, (), steps, "none"))
         shapes.append((f"hidden.{i}", (units,)))

@@ -7,10 +7,17 @@ from dropexp.spec.study import Arm
 
 PLAIN = str.maketrans({"±": "+/-", "−": "-", "–": "-", "×": "x", "→": "->", "≥": ">=", "≤": "<="})
 
+WORDS = {
+    "dropout.kind": "dropout",
+    "model.kind": "model",
+    "dropout.schedule.shape": "schedule",
+    "training.schedule.shape": "lr schedule",
+}
+
 
 def short(path: str) -> str:
-    """Return the word by which tables and figures call a path: its last part, `dropout.kind` apart."""
-    return {"dropout.kind": "dropout", "model.kind": "model"}.get(path, path.rpartition(".")[2])
+    """Return the word by which tables and figures call a path: its last part, but for a few."""
+    return WORDS.get(path, path.rpartition(".")[2])
 
 
 def headings(axes: tuple[str, ...]) -> dict[str, str]:

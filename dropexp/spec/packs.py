@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dropexp.spec.cells import leaves, roles, spell
 from dropexp.spec.config import Config
-from dropexp.spec.layout import Layout
+from dropexp.spec.kinds import KINDS
+from dropexp.spec.layout import Layout, site_rates
 from dropexp.spec.study import Run
 
 PACK_BYTES = 512 * 2**20  # what the tensors of a pack may take
@@ -30,8 +31,14 @@ class Size:
 
 def pack_key(config: Config) -> tuple[str, ...]:
     """Return what runs of one pack agree in: their shape fields, and which penalties they use at all."""
-    used = (config.training.weight_decay > 0, config.training.l1 > 0, config.training.max_norm is not None)
+    used: tuple[object, ...] = (
+        config.training.weight_decay > 0,
+        config.training.l1 > 0,
+        config.training.max_norm is not None,
+    )
     values = leaves(config)
+    if KINDS[config.dropout.kind].acts_on == "weight":  # masked and plain weights take different products
+        used = (*used, *site_rates(config.dropout, config.model))
     return (*(spell(values[path]) for path, role in roles().items() if role == "shape"), *map(str, used))
 
 

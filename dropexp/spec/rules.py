@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dropexp.spec.cells import leaf, spell
 from dropexp.spec.config import Config
 from dropexp.spec.identity import applies
+from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
 from dropexp.spec.mistakes import near
 
@@ -60,8 +61,62 @@ def _places(c: Config) -> Broken:
             continue  # a place without a mask may be missing: rate 0 drops nothing anywhere
         guess = near(place, known)
         has = [p for p in known if sites_of(p, c.model)]
+        if c.model.kind == "lstm" and place.partition(".")[0] == "between" and c.model.layers == 1:
+            yield path, f"{place} lies between two LSTM layers, and model.layers is 1; use 2 or more, or leave it out"
+            continue
         hint = f"; did you mean {guess!r}?" if guess and sites_of(guess, c.model) else ""
         yield path, f"this {c.model.kind} has no place {place!r}; its places are {', '.join(has)}{hint}"
+
+
+def _kind(c: Config) -> Broken:
+    kind = KINDS[c.dropout.kind]
+    sites = list(site_rates(c.dropout, c.model))
+    if kind.needs == "map" and (flat := [s for s in sites if not s.startswith("conv.")]):
+        yield (
+            "dropout.kind",
+            (
+                f"{c.dropout.kind} masks feature maps, and {flat[0]} has no height and width; "
+                + ("use placement [conv]" if c.model.kind == "cnn" else "use model.kind cnn and placement [conv]")
+            ),
+        )
+    if kind.needs == "selu" and sites and c.model.activation != "selu":
+        yield (
+            "dropout.kind",
+            f"alpha keeps mean and variance of selu alone, and model.activation is {c.model.activation}; use selu",
+        )
+    states = [s for s in sites if s.partition(".")[0] in ("recurrent", "between", "output")]
+    if kind.needs == "selu" and states:
+        yield (
+            "dropout.kind",
+            f"alpha keeps mean and variance of selu alone, and {states[0]} holds states of the lstm; use placement [hidden]",
+        )
+    if kind.needs == "lstm" and c.model.kind != "lstm":
+        yield (
+            "dropout.kind",
+            f"variational shares a mask over time, and this {c.model.kind} has none; use model.kind lstm, or bernoulli",
+        )
+    if kind.needs == "dense" and (other := [s for s in sites if not s.startswith("hidden.")]):
+        yield (
+            "dropout.kind",
+            f"dropconnect masks the weights of dense layers, and {other[0]} is none; use placement [hidden]",
+        )
+    if kind.needs == "dense" and c.dropout.at_test == "moments" and c.model.norm != "none":
+        yield (
+            "dropout.at_test",
+            f"moments takes the activation of a Gaussian pre-activation, and model.norm {c.model.norm} stands between",
+        )
+    if (
+        c.dropout.recurrent != "step"
+        and c.model.kind == "lstm"
+        and not any(s.startswith("recurrent.") for s in sites)
+        and sites
+    ):
+        yield "dropout.recurrent", f"{c.dropout.recurrent} is how the place recurrent is masked; add it to placement"
+    if isinstance(c.dropout.group_size, int) and c.dropout.group_size > c.training.batch_size:
+        yield (
+            "dropout.group_size",
+            f"{c.dropout.group_size} is more than training.batch_size {c.training.batch_size}; write batch",
+        )
 
 
 def _resolution(c: Config) -> Broken:
@@ -81,11 +136,20 @@ def _model(c: Config) -> Broken:
             "model.channels",
             "a cnn needs at least one convolution block; write channels: [32, 64], or use model.kind mlp",
         )
-    for name in ("channels", "kernel", "pool"):
-        if m.kind != "cnn" and getattr(m, name) is not None:
+    owners = {
+        "channels": "cnn",
+        "kernel": "cnn",
+        "pool": "cnn",
+        "units": "lstm",
+        "layers": "lstm",
+        "bidirectional": "lstm",
+    }
+    for name, owner in owners.items():
+        if m.kind != owner and getattr(m, name) is not None:
+            article = "an" if owner == "lstm" else "a"
             yield (
                 f"model.{name}",
-                f"{name} belongs to a cnn, and model.kind is {m.kind}; leave it out or set model.kind cnn",
+                f"{name} belongs to {article} {owner}, and model.kind is {m.kind}; leave it out or set model.kind {owner}",
             )
     if m.norm_group is not None and m.norm == "batch" and m.norm_group > c.training.batch_size:
         yield "model.norm_group", f"{m.norm_group} is more than training.batch_size {c.training.batch_size}"
@@ -121,6 +185,7 @@ def _training(c: Config) -> Broken:
 RULES: tuple[tuple[tuple[str, ...], Callable[[Config], Broken]], ...] = (
     (("data",), _data),
     (("dropout", "model"), _places),
+    (("dropout", "model", "training"), _kind),
     (("dropout",), _resolution),
     (("model", "training"), _model),
     (("early_stopping", "data", "training"), _stopping),
@@ -136,6 +201,13 @@ def unused(path: str, configs: list[Config]) -> str | None:
 
 
 NEEDS: dict[str, str] = {
+    "dropout.group_size": "a kind with Bernoulli masks other than batch_shared",
+    "dropout.block_size": "dropout.kind dropblock",
+    "dropout.at_test": "dropout.kind dropconnect",
+    "dropout.recurrent": "model.kind lstm and a kind other than variational",
+    "dropout.schedule.epochs": "dropout.schedule.shape early, late or linear",
+    "dropout.schedule.begin": "dropout.schedule.shape linear",
+    "dropout.schedule.end": "dropout.schedule.shape linear",
     "data.noisy_validation": "data.label_noise above 0",
     "model.norm_group": "model.norm batch",
     "early_stopping.monitor": "early_stopping.patience",

@@ -83,8 +83,6 @@ KEY_WORDS: dict[str, str] = {
     "scheduler": "training.schedule",
     "lr_schedule": "training.schedule",
     "hidden_layers": "model.hidden",
-    "layers": "model.hidden",
-    "units": "model.hidden",
     "hidden_units": "model.hidden",
     "hidden_sizes": "model.hidden",
     "fc": "model.hidden",

@@ -48,6 +48,7 @@ def train(
     while runs:
         number += 1
         optimiser.configure([r.config for r in runs], number)
+        network.set_epoch(number)
         noisy = _one_epoch(network, optimiser, feed, _noise(runs, network, number), number)
         scores = evaluate(network, feed)
         measured = take(probes, network, feed, _noise(runs, network, number)) if probes else []

@@ -15,6 +15,7 @@ from dropexp.data import Dataset
 from dropexp.records import EpochRow, Outcome, ProbeRow, RunRow
 from dropexp.spec.config import Config
 from dropexp.spec.layout import layout_of
+from dropexp.spec.schedules import rate_factor
 from dropexp.spec.study import Run
 from dropexp.stopping import Stopper
 from dropexp.train.evaluate import Scores
@@ -47,13 +48,15 @@ class _Recorder:
         self.rows: list[EpochRow] = []
         self.reason: str | None = None
         self.weights: list[tuple[str, dict[str, object]]] = []
+        self.latest: dict[str, object] | None = None
+        self.best: dict[str, object] | None = None
 
     def observe(self, number: int, scores: Scores, noisy_loss: float, noisy_accuracy: float, finite: bool) -> None:
         gap = None if scores.test_accuracy is None else scores.train_accuracy - scores.test_accuracy
         row = EpochRow(
             self.run.run_id, self.run.arm_id, self.run.seed, number,
             dropout_on_train_loss=noisy_loss, dropout_on_train_accuracy=noisy_accuracy, gap=gap,
-            rate=self.run.config.dropout.rate, **dataclasses.asdict(scores),
+            rate=self.run.config.dropout.rate * rate_factor(self.run.config.dropout.schedule, number), **dataclasses.asdict(scores),
         )  # fmt: skip
         self.rows.append(row)
         if not finite:
@@ -70,6 +73,11 @@ class _Recorder:
         if self.reason == "diverged":
             return len(self.rows) - 1 or None
         return self.stopper.selected_epoch
+
+    def kept(self) -> list[tuple[str, dict[str, object]]]:
+        """Return the weights to store, under their names."""
+        chosen = self.latest if self.reason == "diverged" else self.best
+        return self.weights + ([(self.run.run_id, chosen)] if chosen is not None else [])
 
     def result(self) -> RunRow:
         selected = self.rows[self.selected - 1] if self.selected else None
@@ -131,7 +139,7 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
             provenance(run.run_id, work.device, work.threads, len(work.runs), dataset.sha256, seconds, began)
             for run in work.runs
         ),
-        weights=tuple(pair for r in recorders.values() for pair in r.weights),
+        weights=tuple(pair for r in recorders.values() for pair in r.kept()),
     )
 
 
@@ -141,18 +149,20 @@ def _accuracies(epoch: Epoch) -> dict[str, float]:
 
 
 def _keep_weights(recorder: _Recorder, epoch: Epoch, i: int, which: str) -> None:
-    """Keep a copy of a run's weights: of its selected epoch so far, or of every epoch."""
-    if which == "none" or (which == "selected" and recorder.selected != epoch.number):
+    """Keep a copy of a run's weights: of every epoch, or of the selected one, which for a diverged run is the last finite."""
+    if which == "none" or (which == "selected" and recorder.reason == "diverged"):
         return
     network = epoch.network
     arrays: dict[str, object] = {
         name: tensor[i].detach().cpu().numpy().copy()
         for name, tensor in (network.parameters | network.statistics).items()
     }
-    name = recorder.run.run_id + (f"/epoch-{epoch.number:05d}" if which == "all" else "")
-    if which == "selected":
-        recorder.weights.clear()
-    recorder.weights.append((name, arrays))
+    if which == "all":
+        recorder.weights.append((f"{recorder.run.run_id}/epoch-{epoch.number:05d}", arrays))
+        return
+    recorder.latest = arrays
+    if recorder.selected == epoch.number:
+        recorder.best = arrays
 
 
 def measure(runs: Sequence[Run], dataset: Dataset, steps: int = 4) -> float:

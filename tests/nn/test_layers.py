@@ -21,6 +21,10 @@ STOCK = {
 }
 
 
+def times(sizes):
+    return "x".join(map(str, sizes))
+
+
 def drawn(*shape, seed=0, grad=True):
     x = torch.from_numpy(np.random.default_rng([seed, *shape]).standard_normal(shape))
     return x.requires_grad_(grad)
@@ -51,7 +55,7 @@ def test_activations_are_finite_far_out(name):
     assert torch.isfinite(x.grad).all()
 
 
-@pytest.mark.parametrize("sizes", list(itertools.product((1, 3), (1, 4), (1, 5), (1, 2))), ids=str)
+@pytest.mark.parametrize("sizes", list(itertools.product((1, 3), (1, 4), (1, 5), (1, 2))), ids=times)
 def test_affine_of_every_size(sizes):
     runs, batch, inputs, outputs = sizes
     x, w, b = drawn(runs, batch, inputs), drawn(runs, inputs, outputs), drawn(runs, outputs)
@@ -68,7 +72,7 @@ def test_convolution_and_its_gradient(kernel):
     assert torch.autograd.gradcheck(Convolution.apply, (x, w, b))
 
 
-@pytest.mark.parametrize("shape", [(2, 6, 3, 1), (3, 2, 4, 5), (1, 7, 1, 1), (2, 3, 1, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 6, 3, 1), (3, 2, 4, 5), (1, 7, 1, 1), (2, 3, 1, 4)], ids=times)
 def test_batch_norm_and_its_gradient(shape):
     runs, _, channels, _ = shape
     x, scale, shift = drawn(*shape), drawn(runs, channels), drawn(runs, channels, seed=1)
@@ -87,7 +91,7 @@ def test_batch_norm_and_its_gradient(shape):
     assert torch.autograd.gradcheck(lambda *inputs: BatchNorm.apply(*inputs)[0], (x, scale, shift))
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 6), (1, 1, 4), (3, 2, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 6), (1, 1, 4), (3, 2, 1)], ids=times)
 def test_layer_norm_and_its_gradient(shape):
     runs, _, features = shape
     x, scale, shift = drawn(*shape), drawn(runs, features), drawn(runs, features, seed=1)
@@ -103,7 +107,7 @@ def test_pooling_is_that_of_each_run(name):
     assert torch.equal(POOLS[name](x), torch.stack([stock(part, 2) for part in x]))
 
 
-@pytest.mark.parametrize("shape", list(itertools.product((1, 3), (1, 4), (1, 5))), ids=str)
+@pytest.mark.parametrize("shape", list(itertools.product((1, 3), (1, 4), (1, 5))), ids=times)
 def test_sums_by_products(shape):
     x = drawn(*shape, grad=False)
     torch.testing.assert_close(sum_rows(x), x.sum(1), rtol=1e-12, atol=1e-12)

@@ -119,7 +119,7 @@ def test_runs_that_stay_keep_their_bits(make_run, images):
         assert torch.equal(tensor, before[name][[3, 1]])
     assert all(tensor.requires_grad and tensor.is_leaf for tensor in network.parameters.values())
     expected = [1 / (1 - round(65536 * rate) / 65536) for rate in (0.6, 0.2)]
-    assert network.sites["hidden.1"].survivor_R.flatten().tolist() == pytest.approx(expected)
+    assert network.sites["hidden.1"].strength.survivor_R.flatten().tolist() == pytest.approx(expected)
 
 
 def test_testing_updates_no_statistics_and_training_does(make_run, images):

@@ -102,7 +102,7 @@ UNKNOWN_KEYS = [
     ("dropout: {seeds: 5}", "1:11: dropout.seeds: unknown key; 'seeds' belongs at the top of the file: 'seeds: 5'"),
     ("dropout: {order: NAD}", "1:11: dropout.order: unknown key; 'order' belongs under model or streams"),
     ("model: {learning_rate: 1}", "1:9: model.learning_rate: unknown key; did you mean 'lr' under training: 'training: {lr: 1}'?"),
-    ("model: {units: [64]}", "1:9: model.units: unknown key; did you mean 'hidden'?"),
+    ("model: {n_units: [64]}", "1:9: model.n_units: unknown key"),
     ("model: {batch_norm: true}", "1:9: model.batch_norm: unknown key; did you mean 'norm: batch'?"),
     ("training: {bs: 3}", "1:12: training.bs: unknown key; did you mean 'batch_size'?"),
     ("training: {Batch-Size: 3}", "1:12: training.Batch-Size: unknown key; did you mean 'batch_size'?"),

@@ -40,7 +40,7 @@ def test_gradient_norms_are_those_of_the_epochs_first_batch(make_run, vectors, n
     runs, feed, epoch = begin(make_run, vectors, epochs, ("gradient_norms",), **{"model.norm": norm})
     x, y = next(iter(feed.batches(epochs)))
     noise = Noise(epoch.network.sites, [0, 1], torch.tensor([0, 1, 0]), epochs)
-    factors = {name: noise.factor(name, x.shape[1]) for name in ("hidden.1", "hidden.2")}
+    factors = {name: noise.mask(name, x.shape[1])[0] for name in ("hidden.1", "hidden.2")}
     found = {layer: values for _, layer, values in epoch.probes}
     assert list(found) == ["hidden.1", "hidden.2", "output"]
     for r in range(len(runs)):

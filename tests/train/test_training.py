@@ -21,8 +21,8 @@ def trained(dataset, *runs, **work):
 
 
 BAD = {
-    "at once": {"training.lr": 1e38, "training.weight_decay": 1e-4},
-    "in the middle": {"training.lr": 10.0, "training.weight_decay": 10.0, "training.momentum": 0.0},
+    "at-once": {"training.lr": 1e38, "training.weight_decay": 1e-4},
+    "midway": {"training.lr": 10.0, "training.weight_decay": 10.0, "training.momentum": 0.0},
 }
 
 
@@ -64,8 +64,8 @@ def test_a_run_that_diverges_ends_and_harms_no_neighbour(make_run, vectors, bad,
 def test_divergence_comes_at_once_and_in_the_middle(make_run, vectors):
     base = {**SIZES, "training.epochs": 12, "training.steps_per_epoch": 2, "dropout.rate": 0.0}
     ends = {bad: trained(vectors, make_run(0, **{**base, **BAD[bad]})).runs[0].epochs_run for bad in BAD}
-    assert ends["at once"] == 1
-    assert 2 < ends["in the middle"] < 12
+    assert ends["at-once"] == 1
+    assert 2 < ends["midway"] < 12
 
 
 @pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
@@ -144,3 +144,24 @@ def test_weights_are_those_of_the_selected_epoch_or_of_all(make_run, vectors, wh
         assert {name: a.tobytes() for name, a in kept[run.run_id].items()} == {
             n: a.tobytes() for n, a in chosen.items()
         }
+
+
+def test_the_weights_kept_of_a_diverged_run_are_those_of_its_last_finite_epoch(make_run, vectors):
+    import numpy as np
+
+    from dropexp.train.pack import Work, train_pack
+
+    run = make_run(
+        data={"test_size": 30, "val_size": 20},
+        model={"hidden": [13]},
+        dropout={"rate": 0.0},
+        training={"batch_size": 16, "epochs": 12, "steps_per_epoch": 2, "lr": 10, "weight_decay": 10, "momentum": 0},
+        early_stopping={"patience": 8},
+    )
+    one = train_pack(Work((run,), "vectors", save_weights="selected"), vectors)
+    every = train_pack(Work((run,), "vectors", save_weights="all"), vectors)
+    assert one.runs[0].stop_reason == "diverged"
+    named = dict(every.weights)[f"{run.run_id}/epoch-{one.runs[0].selected_epoch:05d}"]
+    [(name, kept)] = one.weights
+    assert name == run.run_id
+    assert all(np.array_equal(kept[key], named[key]) for key in named)

@@ -1,0 +1,137 @@
+"""LAWS: how each law of dropout turns shared uniform integers into what an activation is multiplied by and shifted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717  # -lambda alpha, Klambauer 2017
+LEVELS, HALF = 65536, 32768
+
+
+@dataclass(frozen=True)
+class Strength:
+    """What a law needs of the runs' rates, each entry a tensor that broadcasts along R.
+
+    `keep_R` is 1 - T/65536 in double precision, `drop_below_R` is T - 32768 in int16, `survivor_R` the survivors' factor;
+    `rates` and `block` and `shape` are plain numbers for laws that solve for something.
+    """
+
+    keep_R: Tensor
+    drop_below_R: Tensor
+    survivor_R: Tensor
+    rates: tuple[float, ...]
+    shape: tuple[int, ...]
+    block: int
+
+
+Mask = tuple[Tensor, Tensor | None]  # factor and offset: y = x factor + offset
+
+
+def bernoulli(u: Tensor, s: Strength) -> Mask:
+    """0 where the integer lies below the threshold, else the survivors' factor (Srivastava 2014, section 10)."""
+    return (u >= s.drop_below_R).to(s.survivor_R.dtype) * s.survivor_R, None
+
+
+def gaussian(u: Tensor, s: Strength) -> Mask:
+    """1 + sqrt(rate/keep) z with z standard normal (Srivastava 2014, section 10): mean 1, variance rate/keep.
+
+    z is the quantile of the integer, one of 65,536 values scaled to variance 1, so that rates share their draw.
+    """
+    spread_R = torch.sqrt((1.0 - s.keep_R) / s.keep_R).to(s.survivor_R.dtype)
+    z = _quantiles(s.survivor_R.dtype, u.device)[u.to(torch.int64) + HALF]
+    return z * spread_R + 1.0, None
+
+
+def uniform(u: Tensor, s: Strength) -> Mask:
+    """1 + U(-b, b) with b^2 = 3 rate/keep (Li et al. 2019, Uout): mean 1 and gaussian's variance."""
+    reach_R = (torch.sqrt(3.0 * (1.0 - s.keep_R) / s.keep_R) / HALF).to(s.survivor_R.dtype)
+    return (u.to(s.survivor_R.dtype) + 0.5) * reach_R + 1.0, None
+
+
+def alpha(u: Tensor, s: Strength) -> Mask:
+    """a (x m + floor (1 - m)) + b (Klambauer et al. 2017, section 2): dropped units go to SELU's floor.
+
+    With keep q: a = (q + floor^2 q (1-q))^(-1/2) and b = -a (1-q) floor keep mean 0 and variance 1.
+    """
+    q = s.keep_R
+    a_R = (q + SELU_FLOOR**2 * q * (1.0 - q)) ** -0.5
+    b_R = -a_R * (1.0 - q) * SELU_FLOOR
+    kept = (u >= s.drop_below_R).to(s.survivor_R.dtype)
+    dtype = s.survivor_R.dtype
+    return kept * a_R.to(dtype), (1.0 - kept) * (a_R * SELU_FLOOR).to(dtype) + b_R.to(dtype)
+
+
+def fixed_count(u: Tensor, s: Strength) -> Mask:
+    """Drop exactly round(rate n) of an example's n units: those with the smallest integers, the earlier where they tie."""
+    flat = u.flatten(2)
+    order = torch.argsort(flat, dim=2, stable=True)
+    rank = torch.empty_like(order).scatter_(2, order, torch.arange(flat.shape[2], device=u.device).expand_as(order))
+    counts = torch.tensor([round(rate * flat.shape[2]) for rate in s.rates], device=u.device).view(-1, 1, 1)
+    kept = (rank >= counts).to(s.survivor_R.dtype)
+    return kept.view(len(kept), *u.shape[1:]) * s.survivor_R, None
+
+
+def dropblock(u: Tensor, s: Strength) -> Mask:
+    """Drop blocks of `block` x `block` that lie inside the map (Ghiasi et al. 2018), scaled by what is kept.
+
+    A block's corner is drawn with probability gamma, which solves: mean over positions of
+    1 - (1-gamma)^(blocks that cover it) = rate. Positions differ: the centre lies in more blocks than a corner, and is
+    dropped more often. The mask is divided by the kept fraction of the run's batch and layer; 0 where nothing is kept.
+    """
+    height, width = s.shape[-2:]
+    block = min(s.block, height, width)
+    rows, columns = height - block + 1, width - block + 1
+    below = [corner_threshold(1.0 - float(k), height, width, block) - HALF for k in s.keep_R.flatten()]
+    below_R = torch.tensor(below, dtype=torch.int16, device=u.device).view(s.drop_below_R.shape)
+    corners = (u[..., :rows, :columns] < below_R).to(s.survivor_R.dtype)
+    edge = block - 1
+    covered = F.max_pool2d(F.pad(corners.flatten(0, 2), (edge, edge, edge, edge)), block, stride=1)
+    kept = 1.0 - covered.view(*corners.shape[:3], height, width)
+    share_R = kept.flatten(1).sum(1, dtype=torch.float64) / kept[0].numel()  # a count, exact in any order
+    scale_R = torch.where(share_R > 0, 1.0 / share_R, torch.zeros_like(share_R))
+    return kept * scale_R.to(kept.dtype).view(s.survivor_R.shape), None
+
+
+LAWS: dict[str, Callable[[Tensor, Strength], Mask]] = {
+    "bernoulli": bernoulli,
+    "gaussian": gaussian,
+    "uniform": uniform,
+    "alpha": alpha,
+    "fixed_count": fixed_count,
+    "dropblock": dropblock,
+}
+
+
+@lru_cache(maxsize=8)
+def _quantiles(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The standard normal's quantiles at the 65,536 midpoints, in order, scaled to variance 1."""
+    normal = NormalDist()
+    upper = torch.tensor([normal.inv_cdf((HALF + i + 0.5) / LEVELS) for i in range(HALF)], dtype=torch.float64)
+    z = torch.cat((-upper.flip(0), upper))
+    return (z / math.sqrt(float((z * z).mean()))).to(dtype).to(device)
+
+
+@lru_cache(maxsize=4096)
+def corner_threshold(rate: float, height: int, width: int, block: int) -> int:
+    """Return 65536 gamma, rounded, of dropblock's equation; solved by bisection, and at least 1 for a rate above 0."""
+    if rate <= 0:
+        return 0
+
+    def covers(length: int) -> list[int]:
+        return [min(i, block - 1, length - block, length - 1 - i) + 1 for i in range(length)]
+
+    counts = [a * b for a in covers(height) for b in covers(width)]
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        gamma = (low + high) / 2
+        dropped = sum(1.0 - (1.0 - gamma) ** n for n in counts) / len(counts)
+        low, high = (gamma, high) if dropped < rate else (low, gamma)
+    return min(LEVELS - 1, max(1, round(LEVELS * (low + high) / 2)))
