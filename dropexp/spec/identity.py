@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -168,7 +169,13 @@ def arm_id(config: Config) -> str:
 
 def run_id(config: Config, seed: int) -> str:
     """Return the name of a run, an arm and a seed: a-z, 0-9, full stop and hyphen only."""
-    return f"{_slug(config)}-s{seed}-{_digest({**identity(config), 'seed': str(seed)})}"
+    return run_ids(config, [seed])[0]
+
+
+def run_ids(config: Config, seeds: Sequence[int]) -> list[str]:
+    """Return the names of an arm's runs, a seed each."""
+    slug, leaves_of_arm = _slug(config), identity(config)
+    return [f"{slug}-s{seed}-{_digest({**leaves_of_arm, 'seed': str(seed)})}" for seed in seeds]
 
 
 def masks_every(config: Config) -> tuple[str, ...]:

@@ -42,6 +42,12 @@ def pack_key(config: Config) -> tuple[str, ...]:
     return (*(spell(values[path]) for path, role in roles().items() if role == "shape"), *map(str, used))
 
 
+def keys_by_arm(runs: Iterable[Run]) -> dict[str, tuple[str, ...]]:
+    """Return the pack key of every arm, each found once."""
+    configs = {run.arm_id: run.config for run in runs}
+    return {name: pack_key(config) for name, config in configs.items()}
+
+
 def bytes_per_run(config: Config, layout: Layout) -> int:
     """Return about how much memory one run of a pack takes: weights, gradients, optimiser, activations, in bytes."""
     states = 4 if config.training.optimizer == "sgd" else 5
@@ -66,8 +72,9 @@ def plan(
     their results.
     """
     groups: dict[tuple[str, ...], list[Run]] = {}
+    keys = keys_by_arm(runs)
     for run in runs:
-        groups.setdefault(pack_key(run.config), []).append(run)
+        groups.setdefault(keys[run.arm_id], []).append(run)
     packs: list[list[Run]] = []
     for key, members in groups.items():
         members.sort(key=lambda run: run.seed)
@@ -79,11 +86,12 @@ def plan(
     return packs
 
 
-def seconds(runs: Iterable[Run], layouts: dict[tuple[str, ...], Layout], sizes: dict[tuple[str, ...], Size]) -> float:
+def seconds(runs: Sequence[Run], layouts: dict[tuple[str, ...], Layout], sizes: dict[tuple[str, ...], Size]) -> float:
     """Return a rough estimate of one thread's seconds of work, all epochs taken."""
     total = 0.0
+    keys = keys_by_arm(runs)
     for run in runs:
-        key = pack_key(run.config)
+        key = keys[run.arm_id]
         layout, size, training = layouts[key], sizes[key], run.config.training
         steps = training.steps_per_epoch or -(-size.train // training.batch_size)
         trained = steps * min(training.batch_size, size.train)

@@ -12,7 +12,7 @@ from pydantic import Field
 from dropexp.spec.cells import leaf
 from dropexp.spec.config import Config
 from dropexp.spec.fields import Section
-from dropexp.spec.identity import arm_id, canonical, run_id
+from dropexp.spec.identity import arm_id, canonical, run_ids
 from dropexp.spec.layout import site_rates
 from dropexp.spec.sources import SOURCES
 
@@ -114,7 +114,9 @@ class Study:
         """Return every network to train, each once, seeds innermost."""
         trained = {arm.arm_id: arm.trained for arm in self.arms}
         return [
-            Run(config, seed, name, run_id(config, seed)) for name, config in trained.items() for seed in self.seeds
+            Run(config, seed, name, run)
+            for name, config in trained.items()
+            for seed, run in zip(self.seeds, run_ids(config, self.seeds), strict=True)
         ]
 
     def twins(self) -> list[tuple[Arm, Arm]]:
