@@ -156,7 +156,22 @@ def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
     study = parse(read(folder / "study.yaml"), folder=folder, name=folder.name, large=True)
     runs = store.frame("runs.csv")
     study, note = joined(study, store.cells(), everything)
-    return tidy(study, runs, store.frame("epochs.csv")), note
+    return tidy(study, runs, store.frame("epochs.csv")), "\n".join(filter(None, [note, _mixed(study, store)])) or None
+
+
+def _mixed(study: Study, store: Store) -> str | None:
+    """Return a line where the runs shown were trained in more than one way, so that bytes need not agree."""
+    shown = {run.run_id for run in study.runs()}
+    rows = store.frame("provenance.csv")
+    rows = rows[rows["run_id"].isin(shown)]
+    counts = rows.groupby(["device", "threads", "torch"]).size()
+    if len(counts) < 2:
+        return None
+    parts = [
+        f"{n} on {device}, {threads} thread{'s' * (threads != '1')}, torch {torch}"
+        for (device, threads, torch), n in counts.items()
+    ]
+    return f"trained in more than one way: {'; '.join(parts)}"
 
 
 def studies_below(path: Path) -> list[Path]:

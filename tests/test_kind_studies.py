@@ -67,10 +67,12 @@ def test_an_lstm_learns_digits_row_by_row(make_run, tmp_path):
     began = time.perf_counter()
     dataset = load(make_run(0, **settings).config.data, folder=tmp_path)
     assert dataset.example == (1, 8, 8)
-    rows = trained(make_run, dataset, (0, 1, 2), **settings)
-    accuracies = [row.test_accuracy for row in rows]
-    print(f"\ndigits, 8 steps of 8: test accuracies {accuracies}, {time.perf_counter() - began:.0f} s for 3 runs")
-    assert min(accuracies) >= 0.95
+    accuracies = [row.test_accuracy for row in trained(make_run, dataset, SEEDS, **settings)]
+    seconds = time.perf_counter() - began
+    interval = stats.ttest_1samp(accuracies, 0.95).confidence_interval(0.95)
+    print(f"\ndigits, 8 steps of 8: mean {np.mean(accuracies):.4f} [{interval.low:.4f}, {interval.high:.4f}], n = 10,")
+    print(f"lowest {min(accuracies):.4f}, highest {max(accuracies):.4f}, {seconds:.1f} s for 10 runs")
+    assert interval.low >= 0.95
 
 
 @pytest.mark.slow

@@ -174,9 +174,7 @@ def _conclude(finished: Any, folder: Path, no_plot: bool) -> int:
     figures = sorted((folder / "figures").glob("*.png"))
     files = [p.name for p in (folder / "runs.csv", folder / "epochs.csv", folder / "summary.csv") if p.exists()]
     if files:
-        say(
-            f"\n{folder}{'/' if '/' in str(folder) or len(folder.parts) < 2 else folder.anchor or '/'}  {'  '.join(files)}"
-        )
+        say(f"\n{folder.as_posix()}/  {'  '.join(files)}")
     if figures:
         say(f"figures: {'  '.join(str(p) for p in figures[:6])}")
     for failure in finished.failures[:5]:

@@ -44,7 +44,7 @@ class Site:
         survivors = 1.0 / keeps if kind.train == "1/keep" else torch.ones_like(keeps)
         tests = keeps if kind.test == "keep" else torch.ones_like(keeps)
         self.strength = Strength(
-            keeps.view(per_run).to(device),
+            keeps.view(per_run),
             below.view(per_run).to(device),
             survivors.to(dtype).view(per_run).to(device),
             tuple(rates_R),
@@ -103,6 +103,8 @@ def make_sites(
 ) -> dict[str, Site]:
     """Return the sites that any run of a pack masks; `rates_R` holds each run's rate by site name.
 
+    Where weights are masked, a rate of 0 in `rates_R` is a site too: masked and plain weights take different products, and
+    a schedule that is off in one run of a pack may be on in its neighbour.
     `dropout` is that of any run of the pack: they agree in kind, group and block size, and in how time is shared.
     """
     kind = KINDS[dropout.kind]
@@ -121,7 +123,7 @@ def make_sites(
             dropout.block_size,
         )
         for name, shape in shapes.items()
-        if any(rates.get(name, 0.0) > 0 for rates in rates_R)
+        if any(rates.get(name, 0.0) > 0 or (kind.acts_on == "weight" and name in rates) for rates in rates_R)
     }
 
 

@@ -20,7 +20,7 @@ LEVELS, HALF = 65536, 32768
 class Strength:
     """What a law needs of the runs' rates, each entry a tensor that broadcasts along R.
 
-    `keep_R` is 1 - T/65536 in double precision, `drop_below_R` is T - 32768 in int16, `survivor_R` the survivors' factor;
+    `keep_R` is 1 - T/65536 in double precision, on the CPU; `drop_below_R` is T - 32768 in int16, `survivor_R` the survivors' factor;
     `rates` and `block` and `shape` are plain numbers for laws that solve for something.
     """
 
@@ -45,14 +45,14 @@ def gaussian(u: Tensor, s: Strength) -> Mask:
 
     z is the quantile of the integer, one of 65,536 values scaled to variance 1, so that rates share their draw.
     """
-    spread_R = torch.sqrt((1.0 - s.keep_R) / s.keep_R).to(s.survivor_R.dtype)
+    spread_R = torch.sqrt((1.0 - s.keep_R) / s.keep_R).to(s.survivor_R)
     z = _quantiles(s.survivor_R.dtype, u.device)[u.to(torch.int64) + HALF]
     return z * spread_R + 1.0, None
 
 
 def uniform(u: Tensor, s: Strength) -> Mask:
     """1 + U(-b, b) with b^2 = 3 rate/keep (Li et al. 2019, Uout): mean 1 and gaussian's variance."""
-    reach_R = (torch.sqrt(3.0 * (1.0 - s.keep_R) / s.keep_R) / HALF).to(s.survivor_R.dtype)
+    reach_R = (torch.sqrt(3.0 * (1.0 - s.keep_R) / s.keep_R) / HALF).to(s.survivor_R)
     return (u.to(s.survivor_R.dtype) + 0.5) * reach_R + 1.0, None
 
 
@@ -64,9 +64,9 @@ def alpha(u: Tensor, s: Strength) -> Mask:
     q = s.keep_R
     a_R = (q + SELU_FLOOR**2 * q * (1.0 - q)) ** -0.5
     b_R = -a_R * (1.0 - q) * SELU_FLOOR
-    kept = (u >= s.drop_below_R).to(s.survivor_R.dtype)
-    dtype = s.survivor_R.dtype
-    return kept * a_R.to(dtype), (1.0 - kept) * (a_R * SELU_FLOOR).to(dtype) + b_R.to(dtype)
+    like = s.survivor_R
+    kept = (u >= s.drop_below_R).to(like.dtype)
+    return kept * a_R.to(like), (1.0 - kept) * (a_R * SELU_FLOOR).to(like) + b_R.to(like)
 
 
 def fixed_count(u: Tensor, s: Strength) -> Mask:
@@ -95,8 +95,8 @@ def dropblock(u: Tensor, s: Strength) -> Mask:
     edge = block - 1
     covered = F.max_pool2d(F.pad(corners.flatten(0, 2), (edge, edge, edge, edge)), block, stride=1)
     kept = 1.0 - covered.view(*corners.shape[:3], height, width)
-    share_R = kept.flatten(1).sum(1, dtype=torch.float64) / kept[0].numel()  # a count, exact in any order
-    scale_R = torch.where(share_R > 0, 1.0 / share_R, torch.zeros_like(share_R))
+    count_R = kept.flatten(1).to(torch.int64).sum(1)  # whole numbers: exact in any order
+    scale_R = torch.where(count_R > 0, kept[0].numel() / count_R.clamp(min=1).to(kept.dtype), 0.0)
     return kept * scale_R.to(kept.dtype).view(s.survivor_R.shape), None
 
 

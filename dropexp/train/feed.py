@@ -45,10 +45,10 @@ class Feed:
         distinct = list(dict.fromkeys(self._streams))
         first = [self._streams.index(pair) for pair in distinct]
         self._orders = [pair[1] for pair in distinct]
-        self.stream_of_R = torch.tensor([distinct.index(pair) for pair in self._streams])
+        self.stream_of_R = torch.tensor([distinct.index(pair) for pair in self._streams], device=self.device)
         chosen = [self._splits[i] for i in first]
-        self.rows_SN = torch.from_numpy(np.stack([_all_rows(s) for s in chosen]))
-        self.labels_RN = torch.from_numpy(np.stack([s.labels[_all_rows(s)] for s in self._splits]))
+        self.rows_SN = torch.from_numpy(np.stack([_all_rows(s) for s in chosen])).to(self.device)
+        self.labels_RN = torch.from_numpy(np.stack([s.labels[_all_rows(s)] for s in self._splits])).to(self.device)
         self.wrong_RN = torch.from_numpy(np.stack([s.wrong[s.train] for s in self._splits]))
         self.true_RN = torch.stack([self._true[torch.from_numpy(s.train)] for s in self._splits])
         per_stream = (len(chosen), 1, -1, *(1 for _ in range(self.pool.dim() - 2)))
@@ -97,13 +97,13 @@ class Feed:
             )
             for seed in self._orders
         ]
-        return torch.from_numpy(np.stack(drawn))
+        return torch.from_numpy(np.stack(drawn)).to(self.device)
 
     def chunks(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield (first position, inputs (R, B, ...), labels (R, B)) over training, validation and test examples."""
         streams, total = self.rows_SN.shape
         for begin in range(0, total, CHUNK):
-            at_SB = torch.arange(begin, min(begin + CHUNK, total)).expand(streams, -1)
+            at_SB = torch.arange(begin, min(begin + CHUNK, total), device=self.device).expand(streams, -1)
             yield begin, self._gather(at_SB), self.labels_RN[:, begin : begin + CHUNK]
 
 

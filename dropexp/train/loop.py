@@ -65,7 +65,8 @@ def train(
 def _noise(runs: Sequence[Run], network: Network, epoch: int) -> Noise:
     seeds = [run.stream_seed("mask") for run in runs]
     distinct = list(dict.fromkeys(seeds))
-    return Noise(network.sites, distinct, torch.tensor([distinct.index(s) for s in seeds]), epoch)
+    of_run = torch.tensor([distinct.index(seed) for seed in seeds], device=network.device)
+    return Noise(network.sites, distinct, of_run, epoch)
 
 
 def _one_epoch(

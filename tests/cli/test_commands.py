@@ -51,6 +51,15 @@ def test_two_more_rates_join_the_first(folder, capsys):
     assert not (folder / "results" / "quickstart" / "figures").exists()
 
 
+def test_runs_trained_in_more_than_one_way_are_named(folder, capsys):
+    assert main(["sweep", "--rates", "0", "--seeds", "2", "--no-plot", *QUICK]) == 0
+    assert "more than one way" not in capsys.readouterr().out
+    assert main(["sweep", "--rates", "0.5", "--seeds", "2", "--threads", "2", "--no-plot", *QUICK]) == 0
+    shown = capsys.readouterr().out
+    assert "trained in more than one way: 2 on cpu, 1 thread, torch" in shown
+    assert "2 on cpu, 2 threads, torch" in shown
+
+
 def test_run_takes_several_configs(folder, capsys):
     for name in ("one", "two"):
         (folder / f"{name}.yaml").write_text(
