@@ -106,6 +106,7 @@ OPTIONS = {
     ],
     "data": ["--data-dir", "--json"],
     "init": ["--list", "--schema"],
+    "laws": ["--figure", "--json"],
     "plot": ["--all", "--fresh", "--json"],
     "run": [
         "--data-dir",

@@ -8,6 +8,7 @@ import typer
 
 from dropexp import __version__
 from dropexp.cli import everyday, learn, training
+from dropexp.cli.laws import laws
 
 app = typer.Typer(
     name="dropexp",
@@ -26,6 +27,7 @@ VERBS = (
     ("run", training.run, EVERYDAY),
     ("sweep", training.sweep, EVERYDAY),
     ("plot", everyday.plot, EVERYDAY),
+    ("laws", laws, LEARN),
     ("data", learn.data, LEARN),
 )
 for _name, _command, _panel in VERBS:

@@ -174,7 +174,9 @@ def sampled(rate):
     x, w, b = normal(1, 1, INPUTS), normal(1, INPUTS, OUTPUTS) / math.sqrt(INPUTS), normal(1, OUTPUTS)
     site = Site("hidden.1", KINDS["dropconnect"], (INPUTS + 1, OUTPUTS), [rate], torch.float64)
     noise = Noise({"hidden.1": site}, (0,), torch.tensor([0]), 1)
-    outs = [masked_affine(x.expand(1, 500, -1), w, b, noise.mask("hidden.1", 500)[0], 1)[0] for _ in range(MASKS // 500)]
+    outs = [
+        masked_affine(x.expand(1, 500, -1), w, b, noise.mask("hidden.1", 500)[0], 1)[0] for _ in range(MASKS // 500)
+    ]
     return x, w, b, torch.cat(outs)
 
 

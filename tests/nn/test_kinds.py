@@ -146,7 +146,10 @@ def test_intervals_of_shared_masks_count_groups():
     """64 examples in groups of 8 are 8 draws: inside the interval of draws, and often outside that of examples."""
     group, batch, steps = 8, 64, 250
     dropped = torch.stack(
-        [make_noise("bernoulli", [0.2], epoch=e, sharing=(group,)).mask("hidden.1", batch)[0][0] == 0 for e in range(steps)]
+        [
+            make_noise("bernoulli", [0.2], epoch=e, sharing=(group,)).mask("hidden.1", batch)[0][0] == 0
+            for e in range(steps)
+        ]
     )
     draws = dropped[:, ::group]
     assert torch.equal(draws.repeat_interleave(group, 1), dropped)

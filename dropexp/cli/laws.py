@@ -1,0 +1,134 @@
+"""laws: every law checked in seconds, or one drawn on the board."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dropexp.laws.law import Check, Law, Result
+
+FIGURE_OF = "variance-shift"
+HEADINGS = ("law", "source", "expected", "measured", "interval", "holds")
+
+
+def laws(
+    name: Annotated[str | None, typer.Argument(help="One law, shown in detail.", show_default=False)] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help=f"Draw {FIGURE_OF} into a .png or .svg.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Check the laws of dropout on the code that trains: [bold]dropexp laws per-sample[/bold]."""
+    from dropexp.cli.screen import say
+    from dropexp.errors import UsageError
+    from dropexp.spec.words import near
+
+    if figure is not None:
+        _check_figure(name, figure)
+    from dropexp.laws.table import LAWS_TABLE, examine
+
+    if name is not None and name not in LAWS_TABLE:
+        guess = near(name, LAWS_TABLE)
+        hint = f"did you mean {guess!r}? " if guess else ""
+        raise UsageError(f"laws: no law is called {name!r}; {hint}'dropexp laws' lists them")
+    chosen = list(LAWS_TABLE.values()) if name is None else [LAWS_TABLE[name]]
+    results = [(law, examine(law)) for law in chosen]
+    if figure is not None:
+        _draw(figure)
+    if as_json:
+        say(json.dumps([_fact(law, result) for law, result in results], indent=2))
+    elif name is None:
+        say("\n".join(_overview(results)))
+    else:
+        say("\n".join(_detail(*results[0])))
+        if figure is not None:
+            say(f"\n{figure}")
+    return 0 if all(result.holds for _, result in results) else 1
+
+
+def _check_figure(name: str | None, figure: Path) -> None:
+    from dropexp.errors import UsageError
+
+    if name != FIGURE_OF:
+        raise UsageError(f"--figure draws one law; write dropexp laws {FIGURE_OF} --figure {figure}")
+    if figure.suffix.lower() not in (".png", ".svg"):
+        raise UsageError(f"--figure {figure}: the name must end in .png or .svg")
+    if not figure.parent.is_dir():
+        raise UsageError(f"--figure {figure}: there is no folder {figure.parent}; make it first")
+
+
+def _draw(path: Path) -> None:
+    from dropexp.errors import UsageError
+    from dropexp.laws.norm import KINDS, closed_form, shift_points
+    from dropexp.report.laws import draw_shift
+
+    curve = [(keep / 100, closed_form(keep / 100)) for keep in range(45, 101)]
+    try:
+        draw_shift({kind: shift_points(kind) for kind in KINDS}, curve, path)
+    except OSError as error:
+        raise UsageError(f"--figure {path}: cannot be written ({error.strerror})") from None
+
+
+def _fact(law: Law, result: Result) -> dict[str, object]:
+    return {
+        "id": law.id,
+        "source": law.source,
+        "expected": result.expected,
+        "measured": result.measured,
+        "low": result.low,
+        "high": result.high,
+        "holds": result.holds,
+    }
+
+
+def _interval(check: Check | Result, digits: int = 4) -> str:
+    from dropexp.laws.board import number
+
+    if check.low is not None and check.low == check.high:
+        return "exact"
+    if check.high is None:
+        return f"{number(check.low, digits)} or more"
+    return f"[{number(check.low, digits)}, {number(check.high, digits)}]"
+
+
+def _overview(results: list[tuple[Law, Result]]) -> list[str]:
+    from dropexp.laws.board import table
+
+    rows = [
+        (law.id, law.source, r.expected, r.measured, _interval(r), "yes" if r.holds else "NO") for law, r in results
+    ]
+    lines = table(HEADINGS, rows)
+    failed = [law.id for law, r in results if not r.holds]
+    lines += [
+        "",
+        "each law measures a number of its own; 'dropexp laws ID' says which, and shows the others",
+    ]
+    lines.append(
+        f"{len(results) - len(failed)} of {len(results)} laws hold" + (f"; not {', '.join(failed)}" if failed else "")
+    )
+    return lines
+
+
+def _detail(law: Law, result: Result) -> list[str]:
+    import textwrap
+
+    from dropexp.laws.board import number
+
+    lines = [law.id, *textwrap.wrap(law.says, 96, initial_indent="  ", subsequent_indent="  ")]
+    lines += [f"  source: {law.source}", ""]
+    if law.board is not None:
+        lines += law.board()
+    for check in result.checks:
+        lines += textwrap.wrap(check.what, 96)
+        measured = f"measured {number(check.measured, 6)}"
+        asked = (
+            f"must be {_interval(check, 6)}"
+            if check.high is None
+            else f"expected {number(check.expected, 6)}, {_interval(check, 6)}"
+        )
+        lines.append(f"  {measured}; {asked}: {'holds' if check.holds else 'DOES NOT HOLD'}")
+    return [*lines, "", f"the law {'holds' if result.holds else 'does NOT hold'}"]

@@ -1,0 +1,1 @@
+"""WHAT MUST HOLD: each law as a small experiment on the code that trains."""
