@@ -20,8 +20,8 @@ LEVELS, HALF = 65536, 32768
 class Strength:
     """What a law needs of the runs' rates, each entry a tensor that broadcasts along R.
 
-    `keep_R` is 1 - T/65536 in double precision, on the CPU; `drop_below_R` is T - 32768 in int16, `survivor_R` the survivors' factor;
-    `rates` and `block` and `shape` are plain numbers for laws that solve for something.
+    `keep_R` is 1 - T/65536 in double precision, on the CPU; `drop_below_R` is T - 32768 in int16, `survivor_R` the survivors'
+    factor; `rates`, `shape` and `block` are plain numbers for laws that solve for something.
     """
 
     keep_R: Tensor

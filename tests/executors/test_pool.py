@@ -1,23 +1,25 @@
 """Executors: outcomes of every pack, errors as outcomes, a worker that dies takes only its own pack."""
 
+import importlib
 import os
-import signal
-from dataclasses import dataclass
 
 import pytest
 
 from dropexp.executors.cores import default_jobs, usable_cores
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
-from dropexp.records import Outcome
 
+
+MODULE = """
+import os, signal
+from dataclasses import dataclass
+from dropexp.records import Outcome
 
 @dataclass(frozen=True)
 class Job:
     number: int
     fate: str = "fine"
     source: str = "data"
-
 
 def work(job, data, report):
     report(1, 0, {})
@@ -26,13 +28,22 @@ def work(job, data, report):
     if job.fate == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     return Outcome(error=None, weights=((f"{job.number} {data} {os.getpid()}", {}),))
+"""
+
+
+@pytest.fixture()
+def jobs(tmp_path, monkeypatch):
+    """A module that workers can import, as they import the one that trains."""
+    (tmp_path / "jobs_of_a_test.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    return importlib.import_module("jobs_of_a_test")
 
 
 @pytest.mark.parametrize("execute", [run_inline, run_pool])
-def test_every_pack_has_an_outcome_and_is_heard(execute):
+def test_every_pack_has_an_outcome_and_is_heard(execute, jobs):
     heard = []
-    jobs = [Job(0), Job(1, "raise"), Job(2)]
-    found = dict(execute(work, jobs, {"data": "D"}, 2, lambda index, *rest: heard.append((index, *rest))))
+    packs = [jobs.Job(0), jobs.Job(1, "raise"), jobs.Job(2)]
+    found = dict(execute(jobs.work, packs, {"data": "D"}, 2, lambda index, *rest: heard.append((index, *rest))))
     assert sorted(found) == [0, 1, 2]
     assert found[1].error.startswith("ValueError: a bug")
     assert found[0].weights[0][0].startswith("0 D")
@@ -40,9 +51,10 @@ def test_every_pack_has_an_outcome_and_is_heard(execute):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-def test_a_worker_that_dies_takes_only_its_own_pack():
-    jobs = [Job(0, "die"), Job(1), Job(2), Job(3, "die"), Job(4)]
-    found = dict(run_pool(work, jobs, {"data": "D"}, 2, lambda *heard: None))
+def test_a_worker_that_dies_takes_only_its_own_pack(jobs):
+    fates = ["die", "fine", "fine", "die", "fine"]
+    packs = [jobs.Job(i, fate) for i, fate in enumerate(fates)]
+    found = dict(run_pool(jobs.work, packs, {"data": "D"}, 2, lambda *heard: None))
     assert sorted(found) == [0, 1, 2, 3, 4]
     assert "SIGKILL" in found[0].error
     assert "memory" in found[3].error

@@ -242,6 +242,14 @@ def test_rate_0_beside_other_rates_changes_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_factor_at_test_time_is_keep_for_vanilla_and_1_for_the_others(kind):
+    site = Site("hidden.1", KINDS[kind], shape_of(kind), (0.0, 0.3, 0.9), torch.float64)
+    keeps = [1.0, 1 - 19661 / 65536, 1 - 58982 / 65536]
+    assert site.test_R.flatten().tolist() == (keeps if kind == "vanilla" else [1.0] * 3)
+    assert site.tested == (kind == "vanilla")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_masking_another_place_moves_no_mask(kind):
     shapes = {"input": (2, 3, 4), "hidden.1": (5, 4, 3), "hidden.2": (6, 2, 2)}
     if kind == "variational":
