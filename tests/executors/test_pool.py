@@ -9,7 +9,6 @@ from dropexp.executors.cores import default_jobs, usable_cores
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
 
-
 MODULE = """
 import os, signal
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ def work(job, data, report):
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def jobs(tmp_path, monkeypatch):
     """A module that workers can import, as they import the one that trains."""
     (tmp_path / "jobs_of_a_test.py").write_text(MODULE)
