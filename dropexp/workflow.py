@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import dropexp
 from dropexp.errors import StoreError
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
@@ -153,7 +154,7 @@ def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
             f"{folder}: no study.yaml here, so this is no study's folder; name results/ or results/<study>"
         )
     store = Store(folder)
-    study = parse(read(folder / "study.yaml"), folder=folder, name=folder.name, large=True)
+    study = parse(read(folder / "study.yaml"), folder=folder, large=True)
     runs = store.frame("runs.csv")
     study, note = joined(study, store.cells(), everything)
     return tidy(study, runs, store.frame("epochs.csv")), "\n".join(filter(None, [note, _mixed(study, store)])) or None
@@ -200,7 +201,7 @@ def plot(folder: Path, everything: bool = False, again: bool = False) -> Drawn:
     """Draw a study's figures into its folder, unless they are up to date."""
     import matplotlib
 
-    stamp = sha256(f"{matplotlib.__version__} {everything}".encode())
+    stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything}".encode())
     for name in ("study.yaml", "runs.csv", "epochs.csv"):
         path = folder / name
         stamp.update(path.read_bytes() if path.is_file() else b"-")
