@@ -13,7 +13,8 @@ class EpochRow:
 
     `dropout_on_*` is the running mean during the epoch with dropout on; `train_*` is scored on the labels trained on. With
     label noise `clean_train_accuracy` counts only examples whose label was left alone, `memorised` is the fraction of
-    wrong labels predicted as such, `recovered` that of true labels predicted in spite of a wrong one.
+    wrong labels predicted as such, `recovered` that of true labels predicted in spite of a wrong one. `rate` is dropout.rate
+    in force; `rate_at` follows the same schedule.
     """
 
     run_id: str

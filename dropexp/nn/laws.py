@@ -70,7 +70,10 @@ def alpha(u: Tensor, s: Strength) -> Mask:
 
 
 def fixed_count(u: Tensor, s: Strength) -> Mask:
-    """Drop exactly round(rate n) of an example's n units: those with the smallest integers, the earlier where they tie."""
+    """Drop exactly round(rate n) of an example's n units: those with the smallest integers, the earlier where they tie.
+
+    Survivors are divided by keep as everywhere, so that the mean is exactly 1 where rate n is a whole number.
+    """
     flat = u.flatten(2)
     order = torch.argsort(flat, dim=2, stable=True)
     rank = torch.empty_like(order).scatter_(2, order, torch.arange(flat.shape[2], device=u.device).expand_as(order))

@@ -32,7 +32,7 @@ def role(section: type[BaseModel], name: str) -> str:
 
 def _listed(given: Any) -> Any:
     """Turn a YAML list, or a single word or number, into the tuple that a frozen section holds; 64*8 is eight of 64."""
-    if isinstance(given, str) and (many := re.fullmatch(r"\s*\[?\s*(\d{1,7})\s*\]?\s*\*\s*(\d{1,3})\s*", given)):
+    if isinstance(given, str) and (many := re.fullmatch(r"\s*\[?\s*(\d{1,7})\s*\]?\s*\*\s*([1-9]\d{0,2})\s*", given)):
         return (int(many[1]),) * int(many[2])
     if isinstance(given, list):
         parts = [_listed(item) if isinstance(item, str) and "*" in item else (item,) for item in given]

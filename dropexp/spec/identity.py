@@ -64,6 +64,13 @@ def _canonical_model(model: Model, dropout: Dropout, masked: bool) -> Model:
     changes: dict[str, Any] = {"order": "-".join(order)}
     if model.norm != "batch":
         changes["norm_group"] = None
+    if not model.hidden and model.kind != "cnn":  # nothing but the output layer, which has neither norm nor activation
+        changes |= {
+            "norm": "none",
+            "norm_group": None,
+            "activation": "relu",
+            "order": Model.model_fields["order"].default,
+        }
     return model.model_copy(update=changes)
 
 
