@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dropexp.data import Dataset, load, sizes
-from dropexp.errors import ConfigError, UsageError
+from dropexp.errors import ConfigError, DataError, UsageError
 from dropexp.executors.cores import default_jobs, usable_cores
 from dropexp.spec.layout import Layout, layout
 from dropexp.spec.packs import Size, pack_key, plan, seconds
@@ -65,6 +65,13 @@ def prepare(
     Raises ConfigError and DataError where study and data do not fit.
     """
     device_check(options)
+    try:
+        return _prepare(study, options, data, downloading)
+    except (ConfigError, DataError) as error:
+        raise type(error)(study.located(error.messages)) from None
+
+
+def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[str, int, int], None] | None) -> Plan:
     datasets: dict[str, Dataset] = {}
     first = {c.data.source: c.data for c in study.configs[::-1]}
     for source in study.sources:

@@ -3,65 +3,34 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
 from dropexp.errors import StoreError
-from dropexp.records import EpochRow, Failure, Outcome, ProbeRow, Provenance, RunRow
-from dropexp.spec.cells import leaves, roles, spell
+from dropexp.records import Failure, Outcome
+from dropexp.rows import (
+    COLUMNS,
+    CONFIG_COLUMNS,
+    DEPENDENT,
+    NUMERIC,
+    config_cells,
+    epoch_of,
+    is_number,
+    line_of,
+    lines_of,
+    run_key,
+)  # fmt: skip
 from dropexp.spec.config import Config
-from dropexp.spec.identity import applies
 from dropexp.spec.study import Run
-
-
-def _names(row: type) -> tuple[str, ...]:
-    return tuple(f.name for f in dataclasses.fields(row))
-
-
-CONFIG_COLUMNS = tuple(roles())
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "epochs.csv": _names(EpochRow),
-    "probes.csv": _names(ProbeRow),
-    "provenance.csv": _names(Provenance),
-    "failures.csv": _names(Failure),
-    "runs.csv": _names(RunRow) + CONFIG_COLUMNS,  # last: a row here says that the run is done
-}
-NUMERIC = ("epochs.csv", "probes.csv", "runs.csv")  # all their columns but words and configuration are numbers
-DEPENDENT = ("epochs.csv", "probes.csv", "provenance.csv")  # their rows count only beside one in runs.csv
-
-
-def config_cells(config: Config) -> list[str]:
-    """Return a configuration as cells in the order of the schema; what does not apply is empty."""
-    return [spell(value) if applies(path, config) else "" for path, value in leaves(config).items()]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return repr(value)
-    return " ".join(str(value).split()) if isinstance(value, str) else str(value)
-
-
-def _line(cells: Iterable[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
-
-
-def _rows(records: Iterable[Any]) -> str:
-    return "".join(_line(_cell(getattr(r, f.name)) for f in dataclasses.fields(r)) for r in records)
 
 
 class Store:
@@ -89,12 +58,22 @@ class Store:
         frame = pd.read_csv(io.StringIO(body), names=list(columns), dtype="str", keep_default_na=False)
         for column in columns:
             if column not in words and name in NUMERIC:  # as Python reads them: exact, whatever the reader's default
-                frame[column] = np.array(frame[column].replace("", "nan").to_numpy(dtype=object), dtype=np.float64)
+                frame[column] = self._numbers(name, column, frame[column])
         return frame
+
+    def _numbers(self, name: str, column: str, cells: pd.Series[str]) -> np.ndarray:
+        try:
+            return np.array(cells.replace("", "nan").to_numpy(dtype=object), dtype=np.float64)
+        except ValueError:
+            row = next(i for i, cell in enumerate(cells) if cell and not is_number(cell))
+            raise StoreError(
+                f"{self.folder / name}:{row + 2}: {column}: {cells[row]!r} is not a number; the file was edited; "
+                "delete that line and run the same command again, which trains what is missing"
+            ) from None
 
     def cells(self) -> list[dict[str, str]]:
         """Return the rows of runs.csv as they are spelt."""
-        return list(csv.DictReader([_line(COLUMNS["runs.csv"]), *self._body("runs.csv")]))
+        return list(csv.DictReader([line_of(COLUMNS["runs.csv"]), *self._body("runs.csv")]))
 
     def trained_on_other_content(self, source: str, digest: str) -> int:
         """Return how many stored runs were trained on a file of this name with another content."""
@@ -133,9 +112,9 @@ class Store:
             raise StoreError(f"{path}:1: no column 'run_id', so this is no file of dropexp's; choose another --results")
         defaults = dict(zip(CONFIG_COLUMNS, config_cells(Config()), strict=True))
         moved = []
-        for row in csv.DictReader([_line(header), *body]):
+        for row in csv.DictReader([line_of(header), *body]):
             if len(row) == len(header) and None not in row.values():
-                moved.append(_line([row.get(c) if c in row else defaults.get(c, "") for c in known]))  # type: ignore[misc]
+                moved.append(line_of([row.get(c) if c in row else defaults.get(c, "") for c in known]))  # type: ignore[misc]
         return moved
 
 
@@ -179,14 +158,16 @@ class Writer:
     def append(self, runs: Sequence[Run], outcome: Outcome) -> None:
         """Write a finished pack's rows: epochs and probes first, the runs' own rows last."""
         configs = {run.run_id: run.config for run in runs}
-        self._append("epochs.csv", _rows(outcome.epochs))
-        self._append("probes.csv", _rows(outcome.probes))
-        self._append("provenance.csv", _rows(outcome.provenance))
-        lines = [_rows([row]).rstrip("\n") + "," + _line(config_cells(configs[row.run_id])) for row in outcome.runs]
+        self._append("epochs.csv", lines_of(outcome.epochs))
+        self._append("probes.csv", lines_of(outcome.probes))
+        self._append("provenance.csv", lines_of(outcome.provenance))
+        lines = [
+            lines_of([row]).rstrip("\n") + "," + line_of(config_cells(configs[row.run_id])) for row in outcome.runs
+        ]
         self._append("runs.csv", "".join(lines), sync=True)
 
     def append_failures(self, failures: Sequence[Failure]) -> None:
-        self._append("failures.csv", _rows(failures), sync=True)
+        self._append("failures.csv", lines_of(failures), sync=True)
 
     def _append(self, name: str, text: str, sync: bool = False) -> None:
         if not text:
@@ -195,7 +176,7 @@ class Writer:
         try:
             with path.open("ab") as file:
                 if file.tell() == 0:
-                    file.write(_line(COLUMNS[name]).encode())
+                    file.write(line_of(COLUMNS[name]).encode())
                 file.write(text.encode())
                 file.flush()
                 if sync:
@@ -237,7 +218,15 @@ class Writer:
 
     def tidy(self) -> None:
         """Rewrite the files in an order that depends on the rows alone, without what a kill left half done."""
-        runs = sorted({line.partition(",")[0]: line for line in self.store._body("runs.csv")}.values(), key=_run_key)
+        try:
+            self._tidy()
+        except ValueError:
+            for name in NUMERIC:
+                self.store.frame(name)  # says which line of which file
+            raise
+
+    def _tidy(self) -> None:
+        runs = sorted({line.partition(",")[0]: line for line in self.store._body("runs.csv")}.values(), key=run_key)
         place = {line.partition(",")[0]: i for i, line in enumerate(runs)}
         self._rewrite("runs.csv", runs)
         for name in DEPENDENT:
@@ -251,12 +240,12 @@ class Writer:
                 if run_id in place:
                     key = "" if epoch is None else rest if name == "probes.csv" else rest.split(",", epoch)[epoch - 1]
                     kept[run_id, key] = line
-            ordered = sorted(kept.items(), key=lambda item: (place[item[0][0]], _epoch_of(item[1], epoch)))
+            ordered = sorted(kept.items(), key=lambda item: (place[item[0][0]], epoch_of(item[1], epoch)))
             self._rewrite(name, [line for _, line in ordered])
 
     def _rewrite(self, name: str, body: Sequence[str]) -> None:
         if body or (self.folder / name).exists():
-            self.write(name, _line(COLUMNS[name]) + "".join(body))
+            self.write(name, line_of(COLUMNS[name]) + "".join(body))
 
 
 def set_aside(folder: Path) -> None:
@@ -267,26 +256,6 @@ def set_aside(folder: Path) -> None:
         folder.rename(folder.with_name(f"{folder.name}.old-{number}"))
     except OSError as error:
         raise StoreError(f"{folder}: cannot be moved aside ({error.strerror}); choose another --study") from None
-
-
-def _epoch_of(line: str, column: int | None) -> int:
-    return 0 if column is None else int(line.split(",", column + 1)[column])
-
-
-def _run_key(line: str) -> tuple[object, ...]:
-    """Order of rows: configuration columns left to right, empty first, numbers by value, then words; then seed."""
-    cells = next(csv.reader([line]))
-    first = len(COLUMNS["runs.csv"]) - len(CONFIG_COLUMNS)
-    return (*(_cell_key(c) for c in cells[first:]), int(cells[2]), cells[0])
-
-
-def _cell_key(cell: str) -> tuple[int, float, str]:
-    if not cell:
-        return (0, 0.0, "")
-    try:
-        return (1, float(cell), "")
-    except ValueError:
-        return (2, 0.0, cell)
 
 
 def _owner(folder: Path) -> str:

@@ -18,8 +18,7 @@ from dropexp.executors.pool import run_pool
 from dropexp.planning import Options, Plan, device_name, prepare
 from dropexp.records import Failure
 from dropexp.spec.parse import parse
-from dropexp.spec.reader import read
-from dropexp.spec.sources import SOURCES
+from dropexp.spec.reader import read, read_text
 from dropexp.spec.stored import joined
 from dropexp.spec.study import Run, Study
 from dropexp.spec.writing import to_yaml
@@ -58,6 +57,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
     study, folder = made.study, options.results / study.name
     if options.fresh and folder.exists():
         set_aside(folder)
+    text = written(study, folder)
     failures: list[Failure] = []
     trained, interrupted = 0, False
     with Store(folder).writing() as writer:
@@ -66,7 +66,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
                 listener.warned(
                     f"{source} has changed since {count} stored runs were trained on it; new runs are trained"
                 )
-        writer.write("study.yaml", to_yaml(study, _relative(study, folder)))
+        writer.write("study.yaml", text)
         listener.started(made)
         try:
             for pack, outcome in _outcomes(made, options, listener):
@@ -123,15 +123,27 @@ def _outcomes(made: Plan, options: Options, listener: Listener) -> Any:
         packs = again
 
 
-def _relative(study: Study, folder: Path) -> str | None:
-    """Return the path of the user's own data as seen from the results folder."""
-    if study.base.data.source in SOURCES:
-        return None
-    path = (study.folder / study.base.data.source).resolve()
-    try:
-        return Path(os.path.relpath(path, folder.resolve())).as_posix()
-    except ValueError:
-        return path.as_posix()  # another drive
+def _paths(study: Study, folder: Path) -> dict[str, str]:
+    """Return the paths of the user's own data as seen from the results folder."""
+    found = {}
+    for source in study.own_sources:
+        path = (study.folder / source).resolve()
+        try:
+            found[source] = Path(os.path.relpath(path, folder.resolve())).as_posix()
+        except ValueError:
+            found[source] = path.as_posix()  # another drive
+    return found
+
+
+def written(study: Study, folder: Path) -> str:
+    """Return study.yaml, having read it back: what cannot be read again must not cost a night of training."""
+    text = to_yaml(study, _paths(study, folder))
+    again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True)
+    if [arm.arm_id for arm in again.arms] != [arm.arm_id for arm in study.arms]:
+        raise StoreError(
+            f"{folder / 'study.yaml'}: would not read back as the same study; nothing was trained; please report it"
+        )
+    return text
 
 
 def summarise(writer: Writer) -> None:
@@ -199,6 +211,13 @@ class Drawn:
 
 def plot(folder: Path, everything: bool = False, again: bool = False) -> Drawn:
     """Draw a study's figures into its folder, unless they are up to date."""
+    try:
+        return _draw(folder, everything, again)
+    except PermissionError as error:
+        raise StoreError(f"{error.filename or folder}: cannot be read or written ({error.strerror})") from None
+
+
+def _draw(folder: Path, everything: bool, again: bool) -> Drawn:
     import matplotlib
 
     stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything}".encode())

@@ -11,6 +11,7 @@ PACKAGE = ROOT / "dropexp"
 LEVELS = [
     ("errors", "streams"),
     ("spec", "records", "stopping"),
+    ("rows",),
     ("data", "nn", "store", "executors", "analysis"),
     ("train", "report"),
     ("laws",),

@@ -2,10 +2,10 @@
 
 from dropexp.cli.app import VERBS, app
 from dropexp.cli.words import LISTS
+from dropexp.rows import COLUMNS
 from dropexp.spec.cells import leaves, spell
 from dropexp.spec.config import Config
 from dropexp.spec.identity import arm_id, canonical, run_id
-from dropexp.store import COLUMNS
 
 IDS = [
     ({}, 0, "digits-mlp-512-bernoulli-0.5-s0-690f72a92a"),

@@ -4,9 +4,10 @@ import pytest
 
 from dropexp.errors import StoreError
 from dropexp.records import EpochRow, Outcome, ProbeRow, RunRow
+from dropexp.rows import COLUMNS
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
-from dropexp.store import COLUMNS, Store, set_aside
+from dropexp.store import Store, set_aside
 
 STUDY = parse(read_text("sweep: {dropout.rate: [0, 0.5, 0.1]}\nseeds: 3", "s.yaml"))
 

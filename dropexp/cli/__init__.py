@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 a run failed, 2 usage or configuration, 130 interrupted."""
+    """Run the command line and return its exit code.
+
+    0 done, 1 a run failed, 2 usage or configuration, 130 interrupted.
+    """
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        print("interrupted; what was reported is kept, and the same command goes on from there", file=sys.stderr)
+        return 130
+    except OSError as error:
+        return _unwritten(error)
+
+
+def _run(argv: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # no console lacks '?'
@@ -18,23 +30,29 @@ def main(argv: list[str] | None = None) -> int:
     from dropexp.errors import DropexpError
 
     try:
-        code = app(gather(sys.argv[1:] if argv is None else argv), standalone_mode=False, prog_name="dropexp")
+        code = app(gather(argv), standalone_mode=False, prog_name="dropexp")
+        sys.stdout.flush()
     except DropexpError as error:
         for line in error.messages:
             print(line, file=sys.stderr)
         code = error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; what was reported is kept, and the same command goes on from there", file=sys.stderr)
-        code = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
     except Exception as error:
         if not hasattr(error, "format_message"):  # what typer raises for a usage error has it
             raise
         error.show()  # type: ignore[attr-defined]
         code = 2
     return code if isinstance(code, int) else 0
+
+
+def _unwritten(error: OSError) -> int:
+    """Say what the system refused; output that nobody reads any more is no error."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 0
+    with contextlib.suppress(OSError):
+        print(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+    return 2
 
 
 def entry() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import IO
 
@@ -19,7 +20,10 @@ def fits(text: str, stream: IO[str]) -> str:
 
 def say(text: str) -> None:
     """Print a result."""
-    print(fits(text, sys.stdout), flush=True)
+    try:
+        print(fits(text, sys.stdout), flush=True)
+    except BrokenPipeError:  # nobody reads on; what is left to do is done all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def warn(text: str) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from dropexp.spec.study import Study
 
 LIST, RUNNING = "Axes and seeds", "Running"
 
@@ -103,7 +106,13 @@ def run(
         "--rates": rates, "--kinds": kinds, "--placements": placements, "--orders": orders, "--patiences": patiences
     }  # fmt: skip
     options = (results, jobs, threads, pack, device, data_dir, fresh)
-    return max(_train(config, lists, sets, seeds, study, options, dry_run, yes, no_plot) for config in configs)
+    studies = [_read(config, lists, sets, seeds, study, yes) for config in configs]  # all, before any is trained
+    code = 0
+    for made in studies:
+        code = max(code, _train(made, options, dry_run, no_plot))
+        if code == 130:
+            break
+    return code
 
 
 def sweep(
@@ -121,21 +130,24 @@ def sweep(
         "--rates": rates, "--kinds": kinds, "--placements": placements, "--orders": orders, "--patiences": patiences
     }  # fmt: skip
     options = (results, jobs, threads, pack, device, data_dir, fresh)
-    chosen = config or shipped()["quickstart"]
-    return _train(chosen, lists, sets, seeds, study, options, dry_run, yes, no_plot)
+    made = _read(config or shipped()["quickstart"], lists, sets, seeds, study, yes)
+    return _train(made, options, dry_run, no_plot)
 
 
-def _train(
-    config: Path, lists: dict[str, Any], sets: list[str] | None, seeds: list[str] | None, name: str | None,
-    options: tuple[Any, ...], dry_run: bool, yes: bool, no_plot: bool,
-) -> int:  # fmt: skip
+def _read(
+    config: Path, lists: dict[str, Any], sets: list[str] | None, seeds: list[str] | None, name: str | None, large: bool
+) -> Study:
     from dropexp.cli import words
-    from dropexp.cli.describe import describe
-    from dropexp.planning import Options
     from dropexp.spec.parse import parse
     from dropexp.spec.reader import read
 
-    made = parse(read(config), words.overrides(lists, sets), name=name, seeds=words.seeds(seeds), large=yes)
+    return parse(read(config), words.overrides(lists, sets), name=name, seeds=words.seeds(seeds), large=large)
+
+
+def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool) -> int:
+    from dropexp.cli.describe import describe
+    from dropexp.planning import Options
+
     results, jobs, threads, pack, device, data_dir, fresh = options
     chosen = Options(results, jobs, threads, pack, device, data_dir, fresh)
     if dry_run:

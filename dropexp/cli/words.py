@@ -16,6 +16,7 @@ AXES = {
     "--orders": "model.order",
     "--patiences": "early_stopping.patience",
 }
+EXAMPLES = dict(zip(AXES, ("0 0.5", "bernoulli vanilla", "hidden input", "NAD DNA", "none 5"), strict=True))
 LISTS = (*AXES, "--seeds", "--set")
 _NUMBER = re.compile(r"-[\d.].*")
 
@@ -65,7 +66,9 @@ def overrides(lists: dict[str, Sequence[str] | None], sets: Sequence[str] | None
     for option, path in AXES.items():
         if words := split(lists.get(option)):
             typed = f"{option} {' '.join(words)}"
-            found.append(Override(path, tuple(read_words(path, words, typed)), typed, axis=True))
+            if not (values := read_words(path, words, typed)):
+                raise UsageError(f"{typed}: no value; list at least one, as in {option} {EXAMPLES[option]}")
+            found.append(Override(path, tuple(values), typed, axis=True))
     path = ""
     joined: dict[str, list[str]] = {}
     for word in split(sets):

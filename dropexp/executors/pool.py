@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -29,15 +30,15 @@ def run_pool(
     workers: dict[Connection, tuple[BaseProcess, int]] = {}
     try:
         while todo or workers:
+            fresh = []
             while todo and len(workers) < jobs:
                 ours, theirs = context.Pipe()
-                process: BaseProcess = context.Process(
-                    target=_serve, args=(theirs, train, dict(shared), os.getpid()), daemon=True
-                )
-                process.start()
+                workers[ours] = (_start(context, theirs), todo.pop())
                 theirs.close()
-                workers[ours] = (process, todo.pop())
-                ours.send((workers[ours][1], packs[workers[ours][1]]))
+                fresh.append(ours)
+            for ours in fresh:  # all are starting by now; data go by the pipe, whose other end only the worker holds
+                _send(ours, (train, dict(shared)))
+                _send(ours, packs[workers[ours][1]])
             for ready in wait(list(workers)):
                 assert isinstance(ready, Connection)
                 process, index = workers[ready]
@@ -53,7 +54,7 @@ def run_pool(
                     continue
                 if todo:
                     workers[ready] = (process, todo.pop())
-                    ready.send((workers[ready][1], packs[workers[ready][1]]))
+                    _send(ready, packs[workers[ready][1]])
                 else:
                     del workers[ready]
                     ready.close()
@@ -74,17 +75,37 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _serve(connection: Connection, train: Train, shared: Mapping[str, Any], parent: int) -> None:
-    """A worker: take packs until the parent closes the pipe."""
+def _start(context: SpawnContext, theirs: Connection) -> BaseProcess:
+    """Start a worker that ignores Ctrl-C from its first moment: what is ignored here is ignored there."""
+    process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        process.start()
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+    return process
+
+
+def _send(connection: Connection, message: object) -> None:
+    """Send to a worker; one that has died is met as the end of its pipe."""
+    with contextlib.suppress(OSError):
+        connection.send(message)
+
+
+def _serve(connection: Connection, parent: int) -> None:
+    """A worker: take the data once, then packs until the parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-    while True:
-        try:
-            _, work = connection.recv()
+    try:
+        train, shared = connection.recv()
+        while True:
+            work = connection.recv()
             outcome = attempt(train, work, shared, lambda *heard: connection.send(("heard", *heard)))
             connection.send(("done", outcome))
-        except (EOFError, OSError):
-            return
+    except (EOFError, OSError):
+        return
 
 
 def _follow(parent: int) -> None:

@@ -177,9 +177,10 @@ def _missing(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
         more = f", and {len(diverged) - TWINS} arms more" if len(diverged) > TWINS else ""
         total = sum(count for _, count in diverged)
         lines.append(f"{total} run{'s' * (total != 1)} diverged, left out of n and means: {'; '.join(names)}{more}")
-    here, wanted = len(tidy.runs), len(arms) * len(tidy.study.seeds)
-    if here < wanted:
-        lines.append(f"{here} of {wanted} runs are there; the same command again trains the rest")
+    wanted = tidy.study.wanted or {run.run_id for run in tidy.study.runs()}
+    here = len(wanted & set(tidy.runs["run_id"]))
+    if here < len(wanted):
+        lines.append(f"{here} of {len(wanted)} runs are there; the same command again trains the rest")
     return lines
 
 

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from dropexp.spec.cells import roles
 from dropexp.spec.mistakes import near, sentences
-from dropexp.spec.study import Claim
+from dropexp.spec.study import CLAIM_METRICS, Claim
 
+LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
 WEIGHTS = ("none", "selected", "all")
 
 
@@ -39,9 +40,9 @@ def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame)
             where(f"{raw} is not a count from 1 to 100,000; write [{max(raw, 0)}] for that one seed")
             return (0,)
         return tuple(range(raw))
-    bad = [s for s in raw if isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < 2**63]
+    bad = [s for s in raw if isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < LARGEST_SEED]
     if bad:
-        where(f"{bad[0]!r} is not a seed, a whole number of 0 or more")
+        where(f"{bad[0]!r} is not a seed, a whole number from 0 to 2^53")
     elif not raw or len(set(raw)) < len(raw):
         where("the list is empty" if not raw else f"{raw} names a seed twice; each seed is one run of every arm")
     else:
@@ -87,6 +88,10 @@ def claims_of(content: dict[str, Any], blame: Blame) -> tuple[Claim, ...]:
             for path in getattr(claim, side):
                 if path not in roles():
                     blame(("claims", i, side, path), f"claims[{i}].{side}: {no_path(path)}", key=True)
+        if claim.metric not in CLAIM_METRICS:
+            guess = near(claim.metric, CLAIM_METRICS)
+            hint = f"; did you mean {guess!r}?" if guess else f"; they are {', '.join(CLAIM_METRICS)}"
+            blame(("claims", i, "metric"), f"claims[{i}].metric: {claim.metric!r} is no metric of runs.csv{hint}")
         if claim.margin >= 0.5 and not claim.metric.endswith("loss"):
             blame(
                 ("claims", i, "margin"),

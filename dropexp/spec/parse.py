@@ -89,8 +89,10 @@ class _Parser:
         if self.mistakes or base is None:
             self.fail()
         where = folder or Path(self.document.path).parent
+        marks = {p: self.document.mark(tuple(p.split("."))) for p in roles() if self._written(p.split("."))}
         return Study(
             called, where, base, self.grids, chosen, tuple(configs), claims, probes, weights,
+            marks=tuple({**marks, **self.options}.items()),
         )  # fmt: skip
 
     def _grids(self, overrides: Sequence[Override]) -> tuple[Grid, ...]:
@@ -219,6 +221,8 @@ class _Parser:
 
     def _unused(self, configs: list[Config]) -> None:
         for path in roles():
+            if self.cache.get((path.split(".")[0], ()), path) is None:
+                continue  # its section has mistakes of its own
             if (self._written(path.split(".")) or path in self.options) and configs and (why := unused(path, configs)):
                 where = self.options.get(path) or self.document.mark(tuple(path.split(".")), key=True)
                 self.mistakes[f"{where}: {path} {why}"] = None

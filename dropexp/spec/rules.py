@@ -124,7 +124,7 @@ def _resolution(c: Config) -> Broken:
     for path, rate in rates:
         if rate > 0 and threshold(rate) in (0, LEVELS):
             whole, least = threshold(rate) // LEVELS, 1 / LEVELS
-            yield path, f"{rate:g} rounds to {whole}: masks are drawn from 16 bits; use {least:.2g} to {1 - least:.5f}"
+            yield path, f"{rate!r} rounds to {whole}: masks are drawn from 16 bits; use {least:.2g} to {1 - least:.5f}"
 
 
 def _model(c: Config) -> Broken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,9 @@ from dropexp.spec.identity import arm_id, canonical, run_ids
 from dropexp.spec.layout import site_rates
 from dropexp.spec.sources import SOURCES
 
+CLAIM_METRICS = tuple(
+    f"{when}{metric}" for when in ("", "final_") for metric in ("train_accuracy", "test_accuracy", "gap")
+) + ("train_loss", "val_loss", "val_accuracy", "test_loss", "clean_train_accuracy", "clean_gap")
 PROBES = ("gradient_norms", "variance_shift")
 Grid = tuple[tuple[str, tuple[Any, ...]], ...]  # (YAML path, values as written), ...
 
@@ -79,6 +83,8 @@ class Study:
     probes: tuple[str, ...] = ()
     save_weights: str = "none"
     data_sha256: tuple[tuple[str, str], ...] = ()
+    wanted: frozenset[str] = frozenset()  # the runs that were asked for, where stored ones have joined them
+    marks: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # YAML path -> file:line:column or option
     arms: tuple[Arm, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
@@ -95,7 +101,13 @@ class Study:
     def axes(self) -> tuple[str, ...]:
         """The swept paths that take more than one value, in the order in which they were written."""
         paths = dict.fromkeys(path for grid in self.grids for path, _ in grid)
+        paths.pop("data.sha256", None)  # goes with data.source
         return tuple(p for p in paths if len({arm.value(p) for arm in self.arms}) > 1)
+
+    def located(self, messages: Sequence[str]) -> list[str]:
+        """Return messages that begin with a YAML path, with the place where that path was written before them."""
+        marks = dict(self.marks)
+        return [f"{marks[m.partition(':')[0]]}: {m}" if m.partition(":")[0] in marks else m for m in messages]
 
     @property
     def sources(self) -> tuple[str, ...]:

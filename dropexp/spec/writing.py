@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
-from dropexp.spec.cells import roles
+from dropexp.spec.cells import leaf, roles
+from dropexp.spec.config import MODEL_DEFAULTS, Config
 from dropexp.spec.identity import applies
-from dropexp.spec.study import Study
+from dropexp.spec.study import Grid, Study
 
 
-def to_yaml(study: Study, source: str | None = None) -> str:
-    """Return a study as YAML that reads back as the same study; `source` replaces the path of a user's own data."""
+def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
+    """Return a study as YAML that reads back as the same study; `paths` replaces paths of a user's own data."""
     content: dict[str, Any] = {"study": study.name, **plain(study.base)}
+    swept = {path for grid in study.grids for path, _ in grid}
     for path in roles():
-        if not any(applies(path, config) for config in (study.base, *study.configs)):
+        needless = not any(applies(path, config) for config in (study.base, *study.configs))
+        if needless or ("model.kind" in swept and _of_its_kind(path, study.base)):
             _drop(content, path.split("."))
-    digests = dict(study.data_sha256)
-    if study.base.data.source in digests:
+    digests, moved = dict(study.data_sha256), paths or {}
+    if study.base.data.source in digests and "data.source" not in swept:
         content["data"]["sha256"] = digests[study.base.data.source]
-        content["data"]["source"] = source or study.base.data.source
+    content["data"]["source"] = moved.get(study.base.data.source, study.base.data.source)
     counted = study.seeds == tuple(range(len(study.seeds)))
     content["seeds"] = len(study.seeds) if counted else list(study.seeds)
-    grids = [{path: [plain(v) for v in values] for path, values in grid} for grid in study.grids if grid]
+    grids = [
+        {path: [plain(v) for v in values] for path, values in part}
+        for grid in study.grids
+        for part in _by_source(grid, digests, moved)
+        if part
+    ]
     if grids:
         content["sweep"] = grids[0] if len(grids) == 1 else grids
     if study.claims:
@@ -33,6 +42,28 @@ def to_yaml(study: Study, source: str | None = None) -> str:
         content["probes"] = list(study.probes)
     content["save_weights"] = study.save_weights
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _of_its_kind(path: str, base: Config) -> bool:
+    """Whether a field has the value that its kind of model gives it, and so must not bind the other kinds of a sweep."""
+    default = MODEL_DEFAULTS[base.model.kind].get(path.removeprefix("model."))
+    owned = any(path == f"model.{name}" for fields in MODEL_DEFAULTS.values() for name in fields)
+    return owned and leaf(base, path) == default
+
+
+def _by_source(grid: Grid, digests: Mapping[str, str], moved: Mapping[str, str]) -> list[Grid]:
+    """Give each of a user's own files in a grid its content beside its path, which makes it a grid of its own."""
+    axes = dict(grid)
+    own = [source for source in axes.get("data.source", ()) if source in digests]
+    if not own:
+        return [grid]
+    built_in = tuple(source for source in axes["data.source"] if source not in digests)
+    parts = [tuple({**axes, "data.source": built_in}.items())] if built_in else []
+    for source in own:
+        parts.append(
+            tuple({**axes, "data.source": (moved.get(source, source),), "data.sha256": (digests[source],)}.items())
+        )
+    return parts
 
 
 def _drop(content: dict[str, Any], path: list[str]) -> None:
@@ -54,7 +85,9 @@ def _sequence(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
 
 
 def _number(dumper: yaml.SafeDumper, data: float) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(data))
+    digits, e, power = repr(data).partition("e")
+    text = digits + (".0" if e and "." not in digits else "") + e + power  # YAML 1.1 knows no 1e-05
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
 
 
 _Dumper.add_representer(list, _sequence)

@@ -4,12 +4,12 @@ import pytest
 
 from dropexp.cli.words import gather, overrides, seeds, split
 from dropexp.errors import ConfigError, UsageError
+from dropexp.rows import CONFIG_COLUMNS, config_cells
 from dropexp.spec.cells import leaves, read_words, spell
 from dropexp.spec.parse import Override, parse
 from dropexp.spec.reader import read_text
 from dropexp.spec.stored import from_cells, joined, with_leaves
 from dropexp.spec.writing import to_yaml
-from dropexp.store import CONFIG_COLUMNS, config_cells
 
 
 def study(text="{}", *options, **more):

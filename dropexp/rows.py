@@ -1,0 +1,81 @@
+"""The files of a study as text: columns, cells, and the order of rows, which depends on the rows alone."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from dropexp.records import EpochRow, Failure, ProbeRow, Provenance, RunRow
+from dropexp.spec.cells import leaves, roles, spell
+from dropexp.spec.config import Config
+from dropexp.spec.identity import applies
+
+
+def names(row: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(row))
+
+
+CONFIG_COLUMNS = tuple(roles())
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "epochs.csv": names(EpochRow),
+    "probes.csv": names(ProbeRow),
+    "provenance.csv": names(Provenance),
+    "failures.csv": names(Failure),
+    "runs.csv": names(RunRow) + CONFIG_COLUMNS,  # last: a row here says that the run is done
+}
+NUMERIC = ("epochs.csv", "probes.csv", "runs.csv")  # all their columns but words and configuration are numbers
+DEPENDENT = ("epochs.csv", "probes.csv", "provenance.csv")  # their rows count only beside one in runs.csv
+
+
+def config_cells(config: Config) -> list[str]:
+    """Return a configuration as cells in the order of the schema; what does not apply is empty."""
+    return [spell(value) if applies(path, config) else "" for path, value in leaves(config).items()]
+
+
+def cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value)
+    return " ".join(str(value).split()) if isinstance(value, str) else str(value)
+
+
+def line_of(cells: Iterable[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+def lines_of(records: Iterable[Any]) -> str:
+    return "".join(line_of(cell(getattr(r, f.name)) for f in dataclasses.fields(r)) for r in records)
+
+
+def is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def epoch_of(line: str, column: int | None) -> int:
+    return 0 if column is None else int(line.split(",", column + 1)[column])
+
+
+def run_key(line: str) -> tuple[object, ...]:
+    """Order of rows: configuration columns left to right, empty first, numbers by value, then words; then seed."""
+    cells = next(csv.reader([line]))
+    first = len(COLUMNS["runs.csv"]) - len(CONFIG_COLUMNS)
+    return (*(cell_key(c) for c in cells[first:]), int(cells[2]), cells[0])
+
+
+def cell_key(cell: str) -> tuple[int, float, str]:
+    if not cell:
+        return (0, 0.0, "")
+    try:
+        return (1, float(cell), "")
+    except ValueError:
+        return (2, 0.0, cell)
