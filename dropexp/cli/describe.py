@@ -6,7 +6,7 @@ from collections import Counter
 from math import prod
 from typing import Any
 
-from dropexp.cli.progress import duration
+from dropexp.cli.progress import counted, duration
 from dropexp.cli.screen import say
 from dropexp.planning import Options, Plan, estimate, prepare
 from dropexp.spec.config import Dropout
@@ -40,12 +40,13 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         say(line)
     runs = len(study.runs())
     say(
-        f"\n{len(study.arms)} arms x {len(study.seeds)} seeds = {runs} runs; {plan.done} there already, {len(plan.todo)} to train"
+        f"\n{counted(len(study.arms), 'arm')} x {counted(len(study.seeds), 'seed')} = {counted(runs, 'run')}; "
+        f"{plan.done} there already, {len(plan.todo)} to train"
     )
     if plan.packs:
         counts = Counter(len(pack) for pack in plan.packs)
-        parts = ", ".join(f"{n} of {size} run{'s' * (size != 1)}" for size, n in sorted(counts.items(), reverse=True))
-        say(f"packs: {parts}; {plan.jobs} worker{'s' * (plan.jobs != 1)}")
+        parts = ", ".join(f"{n} of {counted(size, 'run')}" for size, n in sorted(counts.items(), reverse=True))
+        say(f"packs: {parts}; {counted(plan.jobs, 'worker')}")
     if study.claims:
         say(f"claims: {len(study.claims)}, kept in study.yaml; this version does not judge them yet")
     if timed and plan.packs:

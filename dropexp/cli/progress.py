@@ -25,6 +25,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun: `1 run`, `2 runs`."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 class Progress:
     """Hears of every epoch and shows it; `listener()` is what a workflow tells."""
 
@@ -55,11 +60,11 @@ class Progress:
     def started(self, plan: Plan) -> None:
         study, self.plan = plan.study, plan
         arms = len({a.arm_id for a in study.arms})
-        text = f"{study.name}: {arms} arm{'s' * (arms != 1)} x {len(study.seeds)} seed{'s' * (len(study.seeds) != 1)}"
+        text = f"{study.name}: {counted(arms, 'arm')} x {counted(len(study.seeds), 'seed')}"
         if plan.done:
-            text += f", {plan.done} runs there already"
+            text += f", {counted(plan.done, 'run')} there already"
         if plan.todo:
-            text += f": {len(plan.todo)} runs in {len(plan.packs)} packs, {plan.jobs} worker{'s' * (plan.jobs != 1)}"
+            text += f": {counted(len(plan.todo), 'run')} in {counted(len(plan.packs), 'pack')}, {counted(plan.jobs, 'worker')}"
         self._print(text)
         for arm, kept in study.twins()[:5]:
             self._print(f"{label(arm, study.axes)} is the same function as {label(kept, study.axes)}: trained once")

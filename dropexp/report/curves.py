@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from dropexp.analysis.stats import by_epoch
 from dropexp.analysis.tidy import Tidy
@@ -34,6 +35,7 @@ def curves_figure(tidy: Tidy) -> Figure | None:
             ax.set_ylabel("accuracy, percent")
         if i + columns >= len(shown):
             ax.set_xlabel("epoch")
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
             ax.tick_params(labelbottom=True)
     for ax, arm in zip(axes, shown, strict=False):
         limits += _panel(ax, tidy, arm)

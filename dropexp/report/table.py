@@ -177,8 +177,8 @@ def _missing(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
         more = f", and {len(diverged) - TWINS} arms more" if len(diverged) > TWINS else ""
         total = sum(count for _, count in diverged)
         lines.append(f"{total} run{'s' * (total != 1)} diverged, left out of n and means: {'; '.join(names)}{more}")
-    wanted = tidy.study.wanted or {run.run_id for run in tidy.study.runs()}
-    here = len(wanted & set(tidy.runs["run_id"]))
+    wanted = tidy.study.wanted or {(arm.arm_id, seed) for arm in arms for seed in tidy.study.seeds}
+    here = len(wanted & set(zip(tidy.runs["arm_id"], tidy.runs["seed"], strict=True)))
     if here < len(wanted):
         lines.append(f"{here} of {len(wanted)} runs are there; the same command again trains the rest")
     return lines

@@ -91,7 +91,7 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
         (why, _), count = max(left.items(), key=lambda pair: pair[1]), sum(left.values())
         others = " and others" if len(left) > 1 else ""
         note = f"{count} runs with {why}{others} not shown; --all shows them"
-    wanted = frozenset(run.run_id for run in study.runs())
+    wanted = frozenset((name, seed) for name in own for seed in study.seeds)
     return replace(study, configs=tuple(configs), grids=grids, seeds=tuple(union), wanted=wanted), note
 
 

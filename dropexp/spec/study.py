@@ -83,7 +83,9 @@ class Study:
     probes: tuple[str, ...] = ()
     save_weights: str = "none"
     data_sha256: tuple[tuple[str, str], ...] = ()
-    wanted: frozenset[str] = frozenset()  # the runs that were asked for, where stored ones have joined them
+    wanted: frozenset[tuple[str, int]] = (
+        frozenset()
+    )  # arms and seeds that were asked for, where stored ones have joined them
     marks: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # YAML path -> file:line:column or option
     arms: tuple[Arm, ...] = field(default=(), init=False)
 
