@@ -93,3 +93,10 @@ def test_the_two_commands_of_the_readme_are_what_ci_runs():
     assert "pip install . && dropexp sweep --rates 0 0.2 0.5" in README
     assert "pip install '.[test]' && pytest" in README
     assert "'.[test]' && pytest" in ci
+
+
+def test_every_kind_of_dropout_stands_in_the_readme():
+    from dropexp.spec.kinds import KINDS
+
+    for name, kind in KINDS.items():
+        assert f"| `{name}` | {kind.means} | {kind.source} |" in README
