@@ -33,5 +33,11 @@ class StoreError(DropexpError):
     """A results folder that cannot be read or written."""
 
 
+class Interrupted(DropexpError):
+    """Training that the user stopped; the message says what is kept."""
+
+    exit_code = 130
+
+
 class UsageError(DropexpError):
     """A command line that cannot be understood."""

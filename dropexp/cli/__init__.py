@@ -15,8 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
-        print("interrupted; what was reported is kept, and the same command goes on from there", file=sys.stderr)
-        return 130
+        return _stopped()
     except OSError as error:
         return _unwritten(error)
 
@@ -32,6 +31,8 @@ def _run(argv: list[str]) -> int:
     try:
         code = app(gather(argv), standalone_mode=False, prog_name="dropexp")
         sys.stdout.flush()
+        if code == 130:  # typer's word for Ctrl-C
+            return _stopped()
     except DropexpError as error:
         for line in error.messages:
             print(line, file=sys.stderr)
@@ -42,6 +43,11 @@ def _run(argv: list[str]) -> int:
         error.show()  # type: ignore[attr-defined]
         code = 2
     return code if isinstance(code, int) else 0
+
+
+def _stopped() -> int:
+    print("interrupted; what was reported is kept, and the same command goes on from there", file=sys.stderr)
+    return 130
 
 
 def _unwritten(error: OSError) -> int:
@@ -57,4 +63,10 @@ def _unwritten(error: OSError) -> int:
 
 def entry() -> None:
     """End the process with the command's exit code."""
-    sys.exit(main())
+    code = main()
+    if code == 130:  # where Ctrl-C fell into a library's own start, Python would end by the signal instead
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

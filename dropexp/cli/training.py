@@ -107,12 +107,7 @@ def run(
     }  # fmt: skip
     options = (results, jobs, threads, pack, device, data_dir, fresh)
     studies = [_read(config, lists, sets, seeds, study, yes) for config in configs]  # all, before any is trained
-    code = 0
-    for made in studies:
-        code = max(code, _train(made, options, dry_run, no_plot))
-        if code == 130:
-            break
-    return code
+    return max(_train(made, options, dry_run, no_plot) for made in studies)
 
 
 def sweep(
@@ -169,6 +164,7 @@ def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool) 
 def _conclude(finished: Any, folder: Path, no_plot: bool) -> int:
     """Print the table and where the files are; return the exit code."""
     from dropexp.cli.screen import say, warn
+    from dropexp.errors import Interrupted
     from dropexp.report.table import table
     from dropexp.workflow import plot, reading
 
@@ -195,6 +191,7 @@ def _conclude(finished: Any, folder: Path, no_plot: bool) -> int:
         warn(f"{len(finished.failures)} runs failed (failures.csv); the same command tries them again")
         return 1
     if finished.interrupted:
-        warn(f"interrupted: {finished.trained} runs of this command are kept; the same command trains the rest")
-        return 130
+        raise Interrupted(
+            f"interrupted: {finished.trained} runs of this command are kept; the same command trains the rest"
+        )
     return 0
