@@ -32,7 +32,10 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         say(_data(source, plan))
     drawn = max(study.arms, key=lambda a: sum(site_rates(a.config.dropout, a.config.model).values()))
     say("\n".join(network(drawn, plan.layouts[pack_key(drawn.trained)])))
-    drawings = {tuple(network(a, plan.layouts[pack_key(a.trained)])) for a in study.arms}
+    networks = {(a.config.model, a.config.dropout) for a in study.arms}
+    drawings = {
+        (model, tuple(site_rates(d, model).items()), d.kind if site_rates(d, model) else "") for model, d in networks
+    }
     if len(drawings) > 1:
         say(f"  (drawn: {label(drawn, study.axes)}; {len(drawings)} networks differ)")
     say("")
