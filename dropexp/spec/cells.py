@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import types
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -61,6 +62,19 @@ def spell(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value)) if value else "0"
     return repr(value) if isinstance(value, float) else str(value)
+
+
+@lru_cache(maxsize=65536)
+def spelt_section(name: str, section: Section) -> tuple[tuple[str, str], ...]:
+    """Return (path, cell) of every leaf of one section; the arms of a grid share most of their sections."""
+    begin = f"{name}."
+    return tuple((path, spell(leaf(section, path[len(begin) :]))) for path in roles() if path.startswith(begin))
+
+
+def spelt(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield (path, cell) of every leaf, in the order of the schema."""
+    for name in Config.model_fields:
+        yield from spelt_section(name, getattr(config, name))
 
 
 def shown(path: str, value: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from dropexp.spec.cells import leaves, spell
+from dropexp.spec.cells import leaves, spell, spelt
 from dropexp.spec.config import MODEL_DEFAULTS, Config, Dropout, EarlyStopping, LrSchedule, Model, RateSchedule
 from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import site_names, site_rates, sites_of
@@ -148,7 +148,7 @@ def identity(config: Config) -> dict[str, str]:
     `data.sha256` is known it stands in for the path.
     """
     defaults = _defaults(config.model.kind)
-    found = {path: cell for path, value in leaves(config).items() if (cell := spell(value)) != defaults[path]}
+    found = {path: cell for path, cell in spelt(config) if cell != defaults[path]}
     if config.data.sha256:
         found.pop("data.source", None)
     return found

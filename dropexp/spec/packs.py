@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dropexp.spec.cells import leaves, roles, spell
+from dropexp.spec.cells import roles, spelt
 from dropexp.spec.config import Config
 from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import Layout, site_rates
@@ -36,10 +36,10 @@ def pack_key(config: Config) -> tuple[str, ...]:
         config.training.l1 > 0,
         config.training.max_norm is not None,
     )
-    values = leaves(config)
+    shapes = roles()
     if KINDS[config.dropout.kind].acts_on == "weight":  # masked and plain weights take different products
         used = (*used, *site_rates(config.dropout, config.model))
-    return (*(spell(values[path]) for path, role in roles().items() if role == "shape"), *map(str, used))
+    return (*(cell for path, cell in spelt(config) if shapes[path] == "shape"), *map(str, used))
 
 
 def keys_by_arm(runs: Iterable[Run]) -> dict[str, tuple[str, ...]]:

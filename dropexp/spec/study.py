@@ -122,6 +122,8 @@ class Study:
 
     def with_contents(self, contents: dict[str, str]) -> Study:
         """Return the study with the sha256 of the user's own data as part of every name."""
+        if not contents:
+            return self
         return replace(self, data_sha256=tuple(sorted(contents.items())))
 
     def runs(self) -> list[Run]:
