@@ -12,7 +12,7 @@ from typing import Any
 from dropexp.spec.cells import leaves, spell, spelt
 from dropexp.spec.config import MODEL_DEFAULTS, Config, Dropout, EarlyStopping, LrSchedule, Model, RateSchedule
 from dropexp.spec.kinds import KINDS
-from dropexp.spec.layout import site_names, site_rates, sites_of
+from dropexp.spec.layout import site_rates, sites_of
 
 SIGN_KEEPING = ("relu", "leaky_relu", "linear")  # they commute with a factor that is never negative
 
@@ -183,8 +183,3 @@ def run_ids(config: Config, seeds: Sequence[int]) -> list[str]:
     """Return the names of an arm's runs, a seed each."""
     slug, leaves_of_arm = _slug(config), identity(config)
     return [f"{slug}-s{seed}-{_digest({**leaves_of_arm, 'seed': str(seed)})}" for seed in seeds]
-
-
-def masks_every(config: Config) -> tuple[str, ...]:
-    """Return the sites that a configuration masks at a rate above 0."""
-    return tuple(s for s in site_names(config.model) if s in site_rates(config.dropout, config.model))
