@@ -115,6 +115,7 @@ def device_check(options: Options) -> None:
 
 
 def device_name(name: str) -> str:
+    """Return the device that a name stands for: `auto` is the first of cuda, mps and cpu that this machine has."""
     if name != "auto":
         return name
     import torch
@@ -139,7 +140,10 @@ def _fits(config: Any, size: Size) -> None:
 
 
 def estimate(made: Plan) -> float:
-    """Return the seconds that training should take, from a short calibration of each kind of pack."""
+    """Return the seconds that training should take, from a short calibration of each kind of pack.
+
+    After twenty seconds of calibration the kinds that are left are taken to cost what the first one does.
+    """
     from dropexp.train.pack import measure
 
     total, known = 0.0, {}

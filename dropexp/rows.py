@@ -15,6 +15,7 @@ from dropexp.spec.identity import applies
 
 
 def names(row: type) -> tuple[str, ...]:
+    """Return the columns of a kind of row, in order."""
     return tuple(f.name for f in dataclasses.fields(row))
 
 
@@ -36,6 +37,7 @@ def config_cells(config: Config) -> list[str]:
 
 
 def cell(value: Any) -> str:
+    """Return a value of a row as one cell: '' for None, Python's repr of a float, words on one line."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -44,16 +46,19 @@ def cell(value: Any) -> str:
 
 
 def line_of(cells: Iterable[str]) -> str:
+    """Return cells as one line of CSV, ended by a line feed."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
 
 
 def lines_of(records: Iterable[Any]) -> str:
+    """Return records as lines of CSV, their fields as columns."""
     return "".join(line_of(cell(getattr(r, f.name)) for f in dataclasses.fields(r)) for r in records)
 
 
 def is_number(cell: str) -> bool:
+    """Whether Python reads a cell as a float."""
     try:
         float(cell)
     except ValueError:
@@ -62,6 +67,7 @@ def is_number(cell: str) -> bool:
 
 
 def epoch_of(line: str, column: int | None) -> int:
+    """Return the epoch in a line, 0 where its file has no such column."""
     return 0 if column is None else int(line.split(",", column + 1)[column])
 
 
@@ -73,6 +79,7 @@ def run_key(line: str) -> tuple[object, ...]:
 
 
 def cell_key(cell: str) -> tuple[int, float, str]:
+    """Order of cells: empty, then numbers by value, then words."""
     if not cell:
         return (0, 0.0, "")
     try:

@@ -232,9 +232,7 @@ class Writer:
         for name in DEPENDENT:
             body = self.store._body(name)
             epoch = COLUMNS[name].index("epoch") if "epoch" in COLUMNS[name] else None
-            kept: dict[
-                tuple[str, str], str
-            ] = {}  # a pack trained twice, as after a kill between two files, counts once
+            kept: dict[tuple[str, str], str] = {}  # a pack trained twice, after a kill between two files, counts once
             for line in body:
                 run_id, _, rest = line.partition(",")
                 if run_id in place:

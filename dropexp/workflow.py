@@ -89,7 +89,6 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
                 listener.finished(pack)
         except KeyboardInterrupt:
             interrupted = True
-        writer.tidy()
         summarise(writer)
     return Finished(folder, trained, tuple(failures), interrupted)
 

@@ -10,7 +10,7 @@ from torch import nn
 from dropexp.data import load
 from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
-from dropexp.spec.layout import keep_probability, layout_of, site_rates
+from dropexp.spec.layout import keep_probability, layout, site_rates
 from dropexp.train.evaluate import losses
 from dropexp.train.feed import Feed
 from dropexp.train.loop import train
@@ -236,8 +236,8 @@ def make_runs(make_run, case, which, extra=()):
 
 
 def make_network(runs, dataset):
-    layout = layout_of(runs[0].config, dataset.example, len(dataset.classes))
-    return Network(layout, [r.config for r in runs], [r.seed for r in runs], torch.float64)
+    shapes = layout(runs[0].config.model, dataset.example, len(dataset.classes))
+    return Network(shapes, [r.config for r in runs], [r.seed for r in runs], torch.float64)
 
 
 def make_noise(runs, network, epoch=1):

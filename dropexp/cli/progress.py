@@ -37,7 +37,7 @@ class Progress:
         self.stream, self.live, self.bar = stream, None, None
         self.accuracy: dict[str, dict[str, float]] = {}
         self.done_epochs: dict[str, int] = {}
-        self.total, self.began, self.spoke, self.told = 0, 0.0, 0.0, False
+        self.total, self.spoke, self.told = 0, 0.0, False
         self.first: tuple[float, int] | None = None
 
     def listener(self) -> Listener:
@@ -71,7 +71,7 @@ class Progress:
         for line in hints(plan):
             self._print(line)
         self.total = sum(run.config.training.epochs for run in plan.todo)
-        self.began = self.spoke = time.monotonic()
+        self.spoke = time.monotonic()
         if plan.todo and self.stream.isatty():
             self._open()
 

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from dropexp.spec.study import Study
+    from dropexp.workflow import Finished
 
 LIST, RUNNING = "Axes and seeds", "Running"
 
@@ -151,23 +152,23 @@ def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool) 
 
     from dropexp.cli.progress import Progress
     from dropexp.workflow import run as train
-    from dropexp.workflow import studies_below
 
     progress = Progress(sys.stderr)
     try:
         finished = train(made, chosen, progress.listener())
     finally:
         progress.close()
-    return _conclude(finished, studies_below(finished.folder)[0], no_plot)
+    return _conclude(finished, no_plot)
 
 
-def _conclude(finished: Any, folder: Path, no_plot: bool) -> int:
+def _conclude(finished: Finished, no_plot: bool) -> int:
     """Print the table and where the files are; return the exit code."""
     from dropexp.cli.screen import say, warn
     from dropexp.errors import Interrupted
     from dropexp.report.table import table
     from dropexp.workflow import plot, reading
 
+    folder = finished.folder
     shown, note = reading(folder)
     if not shown.runs.empty:
         say(table(shown))

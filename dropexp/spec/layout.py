@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import prod
 
 from dropexp.errors import ConfigError
-from dropexp.spec.config import Config, Dropout, Model
+from dropexp.spec.config import Dropout, Model
 
 PLACES = ("input", "conv", "recurrent", "between", "output", "hidden", "last", "all")
 LEVELS = 65536  # a mask is drawn from uniform integers of 16 bits
@@ -192,8 +192,3 @@ def layout(model: Model, example: tuple[int, ...], classes: int) -> Layout:
         features = units
     blocks.append(Block("output", "dense", features, classes, 1, (), (), "none"))
     return Layout(example, classes, tuple(blocks), model.norm, tuple(shapes))
-
-
-def layout_of(config: Config, example: tuple[int, ...], classes: int) -> Layout:
-    """Return the layers of a configuration's model."""
-    return layout(config.model, example, classes)

@@ -14,7 +14,7 @@ import torch
 from dropexp.data import Dataset
 from dropexp.records import EpochRow, Outcome, ProbeRow, RunRow
 from dropexp.spec.config import Config
-from dropexp.spec.layout import layout_of
+from dropexp.spec.layout import layout
 from dropexp.spec.schedules import rate_factor
 from dropexp.spec.study import Run
 from dropexp.stopping import Stopper
@@ -106,10 +106,10 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     torch.set_num_threads(work.threads)
     began, clock = datetime.now(UTC), time.perf_counter()
     feed = Feed(dataset, work.runs, torch.float32, torch.device(work.device))
-    layout = layout_of(work.runs[0].config, dataset.example, len(dataset.classes))
-    recorders = {run.run_id: _Recorder(run, layout.parameters) for run in work.runs}
+    network = layout(work.runs[0].config.model, dataset.example, len(dataset.classes))
+    recorders = {run.run_id: _Recorder(run, network.parameters) for run in work.runs}
     probes: list[ProbeRow] = []
-    loop = train(work.runs, feed, layout, work.probes)
+    loop = train(work.runs, feed, network, work.probes)
     epoch = next(loop)
     while True:
         for i, run in enumerate(epoch.runs):
@@ -178,7 +178,7 @@ def _first_epoch(runs: Sequence[Run], dataset: Dataset, steps: int) -> float:
     """Return the seconds of a first epoch cut to so many steps."""
     cut = [dataclasses.replace(run, config=_with_steps(run.config, steps)) for run in runs]
     feed = Feed(dataset, cut, torch.float32, torch.device("cpu"))
-    loop = train(cut, feed, layout_of(cut[0].config, dataset.example, len(dataset.classes)))
+    loop = train(cut, feed, layout(cut[0].config.model, dataset.example, len(dataset.classes)))
     clock = time.perf_counter()
     next(loop)
     return time.perf_counter() - clock

@@ -16,7 +16,7 @@ from dropexp.nn.laws import LAWS
 from dropexp.nn.network import Network
 from dropexp.spec import schedules
 from dropexp.spec.config import RateSchedule
-from dropexp.spec.layout import layout_of
+from dropexp.spec.layout import layout
 from dropexp.stopping import Stopper
 from dropexp.streams import generator
 from dropexp.train.feed import Feed
@@ -303,7 +303,7 @@ def masked_epochs(make_run, shape):
     run = make_run(0, model={"hidden": [5]}, dropout={"schedule": settings}, training={"epochs": 6})
     x = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
     data = Dataset("toy", x, np.arange(40) % 2, None, ("a", "b"))
-    loop = train([run], Feed(data, [run], torch.float32, torch.device("cpu")), layout_of(run.config, (4,), 2))
+    loop = train([run], Feed(data, [run], torch.float32, torch.device("cpu")), layout(run.config.model, (4,), 2))
     found, epoch = [], next(loop)
     for _ in range(6):
         if epoch.network.sites:

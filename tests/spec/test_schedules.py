@@ -8,7 +8,7 @@ import torch
 from dropexp.nn.dropout import Noise
 from dropexp.planning import Options
 from dropexp.spec.config import RateSchedule
-from dropexp.spec.layout import keep_probability, layout_of
+from dropexp.spec.layout import keep_probability, layout
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.spec.schedules import SHAPES, rate_factor
@@ -70,8 +70,8 @@ seeds: 1
 
 def epochs_of(runs, dataset, count):
     """Yield the epochs of a training, and keep every run in it."""
-    layout = layout_of(runs[0].config, dataset.example, len(dataset.classes))
-    loop = train(runs, Feed(dataset, runs, torch.float64, torch.device("cpu")), layout)
+    shapes = layout(runs[0].config.model, dataset.example, len(dataset.classes))
+    loop = train(runs, Feed(dataset, runs, torch.float64, torch.device("cpu")), shapes)
     epoch = next(loop)
     for number in range(1, count + 1):
         yield epoch

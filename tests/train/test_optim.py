@@ -8,7 +8,7 @@ import torch
 from dropexp.data import Dataset
 from dropexp.nn.network import Network
 from dropexp.spec.config import LrSchedule
-from dropexp.spec.layout import layout_of
+from dropexp.spec.layout import layout
 from dropexp.train.evaluate import losses
 from dropexp.train.feed import Feed
 from dropexp.train.loop import train
@@ -52,9 +52,9 @@ def test_the_loop_uses_each_runs_own_schedule(make_run, vectors: Dataset):
     runs = [make_run(0, **base, **fixed, **{"training.schedule": shape}) for shape in shapes]
     factors = [[1, 1, 1, 1], [1, 0.8535533905932737, 0.5, 0.14644660940672627], [1, 1, 0.5, 0.5]]
     feed = Feed(vectors, runs, torch.float64, torch.device("cpu"))
-    layout = layout_of(runs[0].config, vectors.example, 5)
-    ours = Network(layout, [r.config for r in runs], [0] * 3, torch.float64)
-    loop = train(runs, Feed(vectors, runs, torch.float64, torch.device("cpu")), layout)
+    shapes = layout(runs[0].config.model, vectors.example, 5)
+    ours = Network(shapes, [r.config for r in runs], [0] * 3, torch.float64)
+    loop = train(runs, Feed(vectors, runs, torch.float64, torch.device("cpu")), shapes)
     epoch = next(loop)
     for number in range(1, 5):
         ours.require_grad()
@@ -79,8 +79,8 @@ def test_norms_are_bounded_after_every_step(make_run, images, model, optimizer):
         )
         for r, limit in enumerate(limits)
     ]
-    layout = layout_of(runs[0].config, images.example, 5)
-    network = Network(layout, [r.config for r in runs], [0, 1, 2], torch.float64)
+    shapes = layout(runs[0].config.model, images.example, 5)
+    network = Network(shapes, [r.config for r in runs], [0, 1, 2], torch.float64)
     optimiser = Optimiser([r.config for r in runs], torch.float64, torch.device("cpu"))
     network.require_grad()
     for x, y in Feed(images, runs, torch.float64, torch.device("cpu")).batches(1):
@@ -101,7 +101,7 @@ def test_norms_are_bounded_after_every_step(make_run, images, model, optimizer):
 
 def test_a_run_without_a_bound_stands_beside_one_with(make_run, vectors):
     runs = [make_run(0, model={"hidden": [7]}, training={"max_norm": limit}) for limit in (None, 0.1)]
-    network = Network(layout_of(runs[0].config, vectors.example, 5), [r.config for r in runs], [0, 0], torch.float64)
+    network = Network(layout(runs[0].config.model, vectors.example, 5), [r.config for r in runs], [0, 0], torch.float64)
     optimiser = Optimiser([r.config for r in runs], torch.float64, torch.device("cpu"))
     before = {name: tensor.clone() for name, tensor in network.parameters.items()}
     for tensor in network.parameters.values():

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from dropexp.data import split
 from dropexp.nn.dropout import Noise
-from dropexp.spec.layout import layout_of
+from dropexp.spec.layout import layout
 from dropexp.train.feed import Feed
 from dropexp.train.loop import train
 from dropexp.train.pack import Work, train_pack
@@ -27,7 +27,7 @@ def begin(make_run, dataset, epochs, probes, **settings):
     """Train some epochs in float64; return the runs, their feed and the last epoch."""
     runs = [make_run(seed, **{**SIZES, "dropout.rate": rate, **settings}) for seed, rate in MEMBERS]
     feed = Feed(dataset, runs, torch.float64, torch.device("cpu"))
-    loop = train(runs, feed, layout_of(runs[0].config, dataset.example, 5), probes)
+    loop = train(runs, feed, layout(runs[0].config.model, dataset.example, 5), probes)
     epoch = next(loop)
     for _ in range(epochs - 1):
         epoch = loop.send([0, 1, 2])
@@ -86,7 +86,7 @@ def test_variance_shift_of_a_convolution_counts_every_position(make_run, images)
     model = {"model.kind": "cnn", "model.channels": [3], "model.norm": "batch", "model.hidden": [7]}
     runs = [make_run(0, **{"data.test_size": 15, "data.val_size": 5, "training.batch_size": 20, **model})]
     feed = Feed(images, runs, torch.float64, torch.device("cpu"))
-    epoch = next(train(runs, feed, layout_of(runs[0].config, images.example, 5), ("variance_shift",)))
+    epoch = next(train(runs, feed, layout(runs[0].config.model, images.example, 5), ("variance_shift",)))
     x = torch.cat([x[0] for x, _ in feed.batches(2)])
     held = epoch.network.parameters | epoch.network.statistics
     maps = F.conv2d(x, held["conv.1.weight"][0], held["conv.1.bias"][0], padding="same").detach()
