@@ -1,30 +1,25 @@
-"""The story: check, run, plot as plain functions that return values and print nothing."""
+"""The story of a run: prepare, train what is missing, store it, sum it up; returns values and prints nothing."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import dropexp
 from dropexp.errors import StoreError
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
 from dropexp.planning import Options, Plan, device_name, prepare
+from dropexp.reading import reading
 from dropexp.records import Failure
 from dropexp.spec.parse import parse
-from dropexp.spec.reader import read, read_text
-from dropexp.spec.stored import joined
+from dropexp.spec.reader import read_text
 from dropexp.spec.study import Run, Study
 from dropexp.spec.writing import to_yaml
 from dropexp.store import Store, Writer, set_aside
-
-FIGURES_STAMP = ".drawn"
 
 
 @dataclass(frozen=True)
@@ -151,97 +146,3 @@ def summarise(writer: Writer) -> None:
     from dropexp.analysis.summary import summary
 
     writer.write("summary.csv", summary(shown).to_csv(index=False, lineterminator="\n"))
-
-
-def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
-    """Return the tidy tables of a study's folder, and a line on what is not shown.
-
-    Raises StoreError where the folder holds no study.
-    """
-    from dropexp.analysis.tidy import tidy
-
-    if not (folder / "study.yaml").is_file():
-        raise StoreError(
-            f"{folder}: no study.yaml here, so this is no study's folder; name results/ or results/<study>"
-        )
-    store = Store(folder)
-    study = parse(read(folder / "study.yaml"), folder=folder, large=True)
-    runs = store.frame("runs.csv")
-    study, note = joined(study, store.cells(), everything)
-    return tidy(study, runs, store.frame("epochs.csv")), "\n".join(filter(None, [note, _mixed(study, store)])) or None
-
-
-def _mixed(study: Study, store: Store) -> str | None:
-    """Return a line where the runs shown were trained in more than one way, so that bytes need not agree."""
-    shown = {run.run_id for run in study.runs()}
-    rows = store.frame("provenance.csv")
-    rows = rows[rows["run_id"].isin(shown)]
-    counts = rows.groupby(["device", "threads", "torch"]).size()
-    if len(counts) < 2:
-        return None
-    parts = [
-        f"{n} on {device}, {threads} thread{'s' * (threads != '1')}, torch {torch}"
-        for (device, threads, torch), n in counts.items()
-    ]
-    return f"trained in more than one way: {'; '.join(parts)}"
-
-
-def studies_below(path: Path) -> list[Path]:
-    """Return the studies that a path names: itself, or the folders one level below it."""
-    if (path / "study.yaml").is_file():
-        return [path]
-    if not path.is_dir():
-        raise StoreError(f"{path}: no such folder; 'dropexp sweep' makes results/quickstart")
-    found = sorted(p.parent for p in path.glob("*/study.yaml") if ".old-" not in p.parent.name)
-    if not found:
-        raise StoreError(f"{path}: no study in this folder yet; 'dropexp sweep --rates 0 0.2 0.5' makes one")
-    return found
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """The figures of one study: `paths` empty and `current` true where they were up to date."""
-
-    folder: Path
-    paths: tuple[Path, ...]
-    current: bool
-    note: str | None
-
-
-def plot(folder: Path, everything: bool = False, again: bool = False) -> Drawn:
-    """Draw a study's figures into its folder, unless they are up to date."""
-    try:
-        return _draw(folder, everything, again)
-    except PermissionError as error:
-        raise StoreError(f"{error.filename or folder}: cannot be read or written ({error.strerror})") from None
-
-
-def _draw(folder: Path, everything: bool, again: bool) -> Drawn:
-    import matplotlib
-
-    stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything}".encode())
-    for name in ("study.yaml", "runs.csv", "epochs.csv"):
-        path = folder / name
-        stamp.update(path.read_bytes() if path.is_file() else b"-")
-    figures = folder / "figures"
-    mark = figures / FIGURES_STAMP
-    if not again and mark.is_file() and mark.read_text(encoding="utf-8") == stamp.hexdigest():
-        return Drawn(folder, tuple(sorted(figures.glob("*.png"))), True, None)
-    shown, note = reading(folder, everything)
-    if shown.runs.empty:
-        raise StoreError(f"{folder}: no finished run to draw yet; run its study again")
-    from dropexp.report.figures import draw
-
-    aside = folder / ".figures.new"
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        aside.mkdir()
-        draw(shown, aside)
-        (aside / FIGURES_STAMP).write_text(stamp.hexdigest(), encoding="utf-8")
-        shutil.rmtree(figures, ignore_errors=True)
-        aside.replace(figures)
-    except OSError as error:
-        raise StoreError(f"{figures}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return Drawn(folder, tuple(sorted(figures.glob("*.png"))), False, note)

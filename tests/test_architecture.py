@@ -15,8 +15,8 @@ LEVELS = [
     ("data", "nn", "store", "executors", "analysis"),
     ("train", "report"),
     ("laws",),
-    ("planning",),
-    ("workflow",),
+    ("planning", "reading"),
+    ("workflow", "drawing"),
     ("cli",),
     ("__main__",),
 ]
@@ -29,7 +29,7 @@ FENCES = {
         "planning.py",
     ),  # planning asks, inside a function, whether a device is there
     "pandas": ("store.py", "analysis", "report", "data/table.py"),
-    "matplotlib": ("report", "workflow.py"),  # its version is part of what a figure depends on
+    "matplotlib": ("report", "drawing.py"),  # its version is part of what a figure depends on
     "typer": ("cli",),
     "rich": ("cli",),
     "yaml": ("spec",),

@@ -113,9 +113,9 @@ def plot(
 ) -> int:
     """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold]."""
     from dropexp.cli.screen import say, warn
+    from dropexp.drawing import plot as draw
     from dropexp.errors import StoreError
-    from dropexp.workflow import plot as draw
-    from dropexp.workflow import studies_below
+    from dropexp.reading import studies_below
 
     drawn, failed = [], 0
     folders = studies_below(path)

@@ -164,9 +164,10 @@ def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool) 
 def _conclude(finished: Finished, no_plot: bool) -> int:
     """Print the table and where the files are; return the exit code."""
     from dropexp.cli.screen import say, warn
+    from dropexp.drawing import plot
     from dropexp.errors import Interrupted
+    from dropexp.reading import reading
     from dropexp.report.table import table
-    from dropexp.workflow import plot, reading
 
     folder = finished.folder
     shown, note = reading(folder)
