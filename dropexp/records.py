@@ -40,8 +40,8 @@ class EpochRow:
 class RunRow:
     """One trained run: how it ended, and its metrics at the selected and at the last epoch.
 
-    `stop_reason` is max_epochs, patience or diverged; `gap` is training minus test accuracy. The configuration's leaves
-    follow these columns in runs.csv.
+    `stop_reason` is max_epochs, patience or diverged; `gap` is training minus test accuracy. `test_set` is `official`, or
+    `pool` where each split sets its own test examples aside. The configuration's leaves follow these columns in runs.csv.
     """
 
     run_id: str
@@ -63,6 +63,11 @@ class RunRow:
     final_test_accuracy: Number = None
     final_gap: Number = None
     parameters: int | None = None
+    train_examples: int | None = None
+    val_examples: int | None = None
+    test_examples: int | None = None
+    classes: int | None = None
+    test_set: str = ""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Store:
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return one of the CSV files as a data frame, with no rows where the file is missing."""
-        words = {"run_id", "arm_id", "stop_reason", "probe", "layer", "host", "device", *CONFIG_COLUMNS}
+        words = {"run_id", "arm_id", "stop_reason", "test_set", "probe", "layer", "host", "device", *CONFIG_COLUMNS}
         columns = COLUMNS[name]
         body = "".join(self._body(name))
         frame = pd.read_csv(io.StringIO(body), names=list(columns), dtype="str", keep_default_na=False)

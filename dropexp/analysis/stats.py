@@ -46,6 +46,24 @@ class Difference(Estimate):
     agree: int = 0
     paired: bool = True
 
+    @property
+    def effect(self) -> float:
+        """Cohen's d_z, the mean in units of the differences' sd; NaN without an interval or unpaired."""
+        return self.mean / self.sd if self.paired and not self.why else nan
+
+    def one_sided(self, direction: int) -> float:
+        """Return the p of Student's paired test against `direction` (+1: above 0) times the mean being above 0."""
+        if self.why or not self.paired:
+            return nan
+        return float(stats.t.sf(direction * self.mean / (self.sd / sqrt(self.n)), self.n - 1))
+
+    def at(self, level: float) -> tuple[float, float]:
+        """Return the paired interval at another level, NaN where there is none."""
+        if self.why or not self.paired:
+            return nan, nan
+        half = _half(self.n - 1, self.sd / sqrt(self.n), level)
+        return self.mean - half, self.mean + half
+
 
 def _why(n: int, spread: float) -> str:
     if n < 2:
@@ -75,8 +93,16 @@ def estimate(values: Sequence[float] | pd.Series[float] | np.ndarray, level: flo
 
 def paired(a: pd.Series[float], b: pd.Series[float], level: float = LEVEL) -> Difference:
     """Return the mean of a - b over the seeds (the index) that both have, with Student's paired t-test."""
-    both = a.dropna().index.intersection(b.dropna().index)
-    d = (a.loc[both] - b.loc[both]).to_numpy(dtype=float)
+    return contrast([(1.0, a), (-1.0, b)], level)
+
+
+def contrast(terms: Sequence[tuple[float, pd.Series[float]]], level: float = LEVEL) -> Difference:
+    """Return the mean over seeds of a weighted sum of samples, each by seed, with Student's t-test against 0.
+
+    Only seeds that all samples have enter: with weights 1, -1, -1, 1 it is the 2 x 2 interaction.
+    """
+    shared = pd.concat([x for _, x in terms], axis=1, join="inner").dropna() if terms else pd.DataFrame()
+    d = shared.to_numpy(dtype=float) @ np.array([w for w, _ in terms])
     e = estimate(d, level)
     agree = int((np.sign(d) == np.sign(e.mean)).sum()) if e.n and abs(e.mean) > FLAT else 0
     p = nan if e.why else 2 * float(stats.t.sf(abs(e.mean) / (e.sd / sqrt(e.n)), e.n - 1))

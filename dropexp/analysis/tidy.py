@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import nan
 
 import pandas as pd
 
 from dropexp.records import EpochRow, RunRow
 from dropexp.spec.study import Arm, Study
 
-WORDS = ("run_id", "arm_id", "stop_reason")  # columns that are no numbers
+WORDS = ("run_id", "arm_id", "stop_reason", "test_set")  # columns that are no numbers
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,19 @@ class Lead:
     train: str
     test: str
     gap: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an arm was trained and tested on, NaN where the rows do not say.
+
+    `redrawn` is whether each seed sets its own test examples aside from one pool.
+    """
+
+    train: float
+    test: float
+    classes: float
+    redrawn: bool
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,15 @@ class Tidy:
     @cached_property
     def _values(self) -> dict[tuple[str, str], pd.Series[float]]:
         return {}
+
+    def facts(self, arm: Arm) -> Facts:
+        """Return the numbers of examples and classes of an arm's data."""
+        rows = self.rows(arm)
+        if rows.empty:
+            return Facts(nan, nan, nan, False)
+        first = rows.iloc[0]
+        redrawn = first["test_set"] == "pool" and arm.value("streams.split") is None
+        return Facts(first["train_examples"], first["test_examples"], first["classes"], redrawn)
 
     def curves(self, arm: Arm) -> pd.DataFrame:
         """Return the epochs of an arm's finished runs."""

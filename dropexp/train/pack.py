@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import torch
 
@@ -41,8 +42,8 @@ class Work:
 class _Recorder:
     """One run's rows and stopper while it trains."""
 
-    def __init__(self, run: Run, parameters: int):
-        self.run, self.parameters = run, parameters
+    def __init__(self, run: Run, facts: Mapping[str, Any]):
+        self.run, self.facts = run, facts
         stop = run.config.early_stopping
         self.stopper = Stopper(stop.patience, stop.monitor, stop.min_delta, stop.start_from_epoch)
         self.rows: list[EpochRow] = []
@@ -94,7 +95,7 @@ class _Recorder:
         }  # fmt: skip
         return RunRow(
             self.run.run_id, self.run.arm_id, self.run.seed, len(self.rows), self.reason or "", self.selected,
-            parameters=self.parameters, **at, **end,
+            **self.facts, **at, **end,
         )  # fmt: skip
 
 
@@ -107,7 +108,8 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     began, clock = datetime.now(UTC), time.perf_counter()
     feed = Feed(dataset, work.runs, torch.float32, torch.device(work.device))
     network = layout(work.runs[0].config.model, dataset.example, len(dataset.classes))
-    recorders = {run.run_id: _Recorder(run, network.parameters) for run in work.runs}
+    facts = _facts(dataset, feed, network.parameters)
+    recorders = {run.run_id: _Recorder(run, facts) for run in work.runs}
     probes: list[ProbeRow] = []
     loop = train(work.runs, feed, network, work.probes)
     epoch = next(loop)
@@ -141,6 +143,15 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
         ),
         weights=tuple(pair for r in recorders.values() for pair in r.kept()),
     )
+
+
+def _facts(dataset: Dataset, feed: Feed, parameters: int) -> dict[str, Any]:
+    """Return the columns of a run's row that all runs of a pack share."""
+    train, val, test = feed.set_sizes
+    return {
+        "parameters": parameters, "train_examples": train, "val_examples": val, "test_examples": test,
+        "classes": len(dataset.classes), "test_set": "pool" if dataset.n_test is None else "official",
+    }  # fmt: skip
 
 
 def _accuracies(epoch: Epoch) -> dict[str, float]:

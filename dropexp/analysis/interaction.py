@@ -1,0 +1,60 @@
+"""Interactions: whether one axis changes what another does, per seed a - b - c + d."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+from dropexp.analysis.stats import Difference, contrast, holm
+from dropexp.analysis.tidy import Tidy
+from dropexp.spec.study import Arm
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Two axes at two values each, all else equal.
+
+    `cells[i][j]` is the arm at value i of `first` and j of `second`; `difference` is the mean over seeds of
+    cells[1][1] - cells[1][0] - cells[0][1] + cells[0][0]: how much more `second` does at the later value of `first`.
+    """
+
+    first: str
+    second: str
+    cells: tuple[tuple[Arm, Arm], tuple[Arm, Arm]]
+    difference: Difference
+    p_holm: float
+
+
+def interactions(tidy: Tidy, metric: str, limit: int = 24) -> tuple[Interaction, ...]:
+    """Return the 2 x 2 interactions of every pair of axes, each later value against the axis's first.
+
+    Where all four arms exist and are not fewer functions than four; at most `limit`, which are one Holm family.
+    """
+    found: list[tuple[str, str, tuple[tuple[Arm, Arm], tuple[Arm, Arm]]]] = []
+    by_cell = {tuple(arm.value(p) for p in tidy.axes): arm for arm in tidy.arms}
+    values = {p: list(dict.fromkeys(arm.value(p) for arm in tidy.arms)) for p in tidy.axes}
+    for first, second in combinations(tidy.axes, 2):
+        i, j = tidy.axes.index(first), tidy.axes.index(second)
+        for corner, arm in by_cell.items():
+            if corner[i] == values[first][0] or corner[j] == values[second][0]:
+                continue
+            square = tuple(
+                tuple(by_cell.get(_moved(corner, {i: u, j: v})) for v in (values[second][0], corner[j]))
+                for u in (values[first][0], corner[i])
+            )
+            arms = [a for row in square for a in row if a is not None]
+            if len(arms) == 4 and len({a.arm_id for a in arms}) == 4 and arm in arms:
+                found.append((first, second, square))  # type: ignore[arg-type]
+    made = [(f, s, cells, _difference(tidy, metric, cells)) for f, s, cells in found[:limit]]
+    corrected = holm([d.p for *_, d in made])
+    return tuple(Interaction(f, s, cells, d, p) for (f, s, cells, d), p in zip(made, corrected, strict=True))
+
+
+def _moved(cell: tuple[object, ...], to: dict[int, object]) -> tuple[object, ...]:
+    return tuple(to.get(i, value) for i, value in enumerate(cell))
+
+
+def _difference(tidy: Tidy, metric: str, cells: tuple[tuple[Arm, Arm], tuple[Arm, Arm]]) -> Difference:
+    (a, b), (c, d) = cells
+    terms = ((1.0, d), (-1.0, c), (-1.0, b), (1.0, a))
+    return contrast([(weight, tidy.values(arm, metric)) for weight, arm in terms])
