@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,28 @@ def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
             f"{folder}: no study.yaml here, so this is no study's folder; name results/ or results/<study>"
         )
     store = Store(folder)
-    study = parse(read(folder / "study.yaml"), folder=folder, large=True)
+    study = parse(read(folder / "study.yaml"), folder=folder, large=True, stored=True)
     runs = store.frame("runs.csv")
     study, note = joined(study, store.cells(), everything)
-    return tidy(study, runs, store.frame("epochs.csv")), "\n".join(filter(None, [note, _mixed(study, store)])) or None
+    return tidy(study, runs, store.frame("epochs.csv"), judged(folder)), "\n".join(
+        filter(None, [note, _mixed(study, store)])
+    ) or None
+
+
+def judged(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of a folder's claims.csv, the verdicts reached so far.
+
+    Raises StoreError where the file is not as it was written.
+    """
+    from dropexp.analysis.ledger import recorded
+
+    path = folder / "claims.csv"
+    try:
+        return recorded(path.read_text(encoding="utf-8") if path.exists() else "")
+    except (OSError, ValueError, csv.Error) as error:
+        raise StoreError(
+            f"{path}: cannot be read ({error}); it was edited: put it back, or move it away, which forgets the looks"
+        ) from None
 
 
 def _mixed(study: Study, store: Store) -> str | None:

@@ -163,10 +163,12 @@ def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool) 
 
 def _conclude(finished: Finished, no_plot: bool) -> int:
     """Print the table and where the files are; return the exit code."""
+    from dropexp.analysis.claims import judge
     from dropexp.cli.screen import say, warn
     from dropexp.drawing import plot
     from dropexp.errors import Interrupted
     from dropexp.reading import reading
+    from dropexp.report.judgements import judgements
     from dropexp.report.table import table
 
     folder = finished.folder
@@ -176,7 +178,7 @@ def _conclude(finished: Finished, no_plot: bool) -> int:
         if note:
             say(note)
     if shown.study.claims:
-        warn(f"{len(shown.study.claims)} claims are kept in study.yaml; this version does not judge them yet")
+        say("\n" + judgements(judge(shown)))
     if finished.trained == 0 and not finished.failures and not finished.interrupted:
         say(f"\nevery run of this study was there already: 0 runs trained ({folder / 'runs.csv'})")
     if not no_plot and not finished.interrupted and not shown.runs.empty:

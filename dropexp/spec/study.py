@@ -6,35 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from dropexp.spec.cells import leaf
+from dropexp.spec.claims import Claim
 from dropexp.spec.config import Config
-from dropexp.spec.fields import Section
 from dropexp.spec.identity import arm_id, canonical, run_ids
 from dropexp.spec.layout import site_rates
 from dropexp.spec.sources import SOURCES
 
-CLAIM_METRICS = tuple(
-    f"{when}{metric}" for when in ("", "final_") for metric in ("train_accuracy", "test_accuracy", "gap")
-) + ("train_loss", "val_loss", "val_accuracy", "test_loss", "clean_train_accuracy", "clean_gap")
 PROBES = ("gradient_norms", "variance_shift")
 Grid = tuple[tuple[str, tuple[Any, ...]], ...]  # (YAML path, values as written), ...
-
-
-class Claim(Section):
-    """A sentence with a metric and an expected direction, judged on the rows of a finished study."""
-
-    says: str = Field("", description="the claim in words")
-    metric: str = Field("gap", description="a metric column of runs.csv", min_length=1)
-    compare: dict[str, Any] = Field(default_factory=dict, description="the arms in question, by axis")
-    against: dict[str, Any] = Field(default_factory=dict, description="the arms they are held against")
-    expect: Literal["lower", "higher", "equal", "interaction", "increasing", "decreasing", "interior_best"] = Field(
-        "lower", description="the direction"
-    )
-    margin: Annotated[float, Field(gt=0)] = Field(0.005, description="the smallest difference that counts, a fraction")
 
 
 @dataclass(frozen=True)
@@ -83,6 +65,7 @@ class Study:
     probes: tuple[str, ...] = ()
     save_weights: str = "none"
     data_sha256: tuple[tuple[str, str], ...] = ()
+    asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
     wanted: frozenset[tuple[str, int]] = (
         frozenset()
     )  # arms and seeds that were asked for, where stored ones have joined them
