@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dropexp.errors import StoreError
+from dropexp.spec.baseline import with_baseline
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read
 from dropexp.spec.stored import joined
@@ -14,7 +16,7 @@ from dropexp.spec.study import Study
 from dropexp.store import Store
 
 
-def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
+def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()) -> tuple[Any, str | None]:
     """Return the tidy tables of a study's folder, and a line on what is not shown.
 
     Raises StoreError where the folder holds no study.
@@ -29,6 +31,7 @@ def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
     study = parse(read(folder / "study.yaml"), folder=folder, large=True, stored=True)
     runs = store.frame("runs.csv")
     study, note = joined(study, store.cells(), everything)
+    study = with_baseline(study, baseline)
     return tidy(study, runs, store.frame("epochs.csv"), judged(folder)), "\n".join(
         filter(None, [note, _mixed(study, store)])
     ) or None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import ON_THIS_DATA, SAME, UNDERFITTING, WORDS, Judged, Verdict, verdicts
+from dropexp.report.scope import power_line, scope
 from dropexp.report.words import OVER, against, epoch_rule, half, hint, oracle, percent, signed
 from dropexp.spec.naming import headings, label, plain, value
 from dropexp.spec.study import Arm
@@ -151,7 +152,7 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     if not judged:
         return []
     family = max(j.family for j in judged)
-    how = "the arm without dropout" if _bare(found) else "that arm"
+    how = "the arm without dropout" if _bare(tidy, found) else "that arm"
     else_equal = ", all else equal" if len(tidy.axes) > 1 else ""
     line = f"vs {against(tidy)}: difference to {how}{else_equal}, paired by seed"
     if family > 1:
@@ -161,8 +162,8 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     return [line]
 
 
-def _bare(found: tuple[Verdict, ...]) -> bool:
-    return all(v.baseline is None or not v.baseline.masked for v in found)
+def _bare(tidy: Tidy, found: tuple[Verdict, ...]) -> bool:
+    return not tidy.study.chosen and all(v.baseline is None or not v.baseline.masked for v in found)
 
 
 def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
@@ -217,6 +218,8 @@ def _twins(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
 NOTES: tuple[Note, ...] = (
     _legend,
     _comparison,
+    scope,
+    power_line,
     _reservations,
     _missing,
     _twins,

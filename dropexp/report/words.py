@@ -26,6 +26,9 @@ def against(tidy: Tidy) -> str:
     if not bases:
         return ""
     words = headings(tidy.axes)
+    if named := tidy.study.chosen:
+        parts = [f"{words.get(path, path)} {shown}" for path, shown in named]
+        return named[0][1] if len(tidy.axes) == len(named) == 1 else ", ".join(parts)
     if any(not base.masked for base in bases):
         rates = {base.value("dropout.rate") for base in bases}
         if "dropout.rate" not in tidy.axes or rates != {0.0}:

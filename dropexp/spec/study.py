@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dropexp.spec.cells import leaf
+from dropexp.spec.cells import leaf, shown
 from dropexp.spec.claims import Claim
 from dropexp.spec.config import Config
 from dropexp.spec.identity import arm_id, canonical, run_ids
@@ -65,6 +65,7 @@ class Study:
     probes: tuple[str, ...] = ()
     save_weights: str = "none"
     data_sha256: tuple[tuple[str, str], ...] = ()
+    chosen: tuple[tuple[str, str], ...] = ()  # values, as shown, of the arms that the command line compares with
     asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
     wanted: frozenset[tuple[str, int]] = (
         frozenset()
@@ -128,13 +129,22 @@ class Study:
         """For each arm the one that it is compared with, None for a baseline itself.
 
         It is the arm with rate 0 at every site that agrees in every axis outside dropout, and in as many of dropout's
-        axes as possible; in a grid without one, the arm with the first value of the first axis.
+        axes as possible; in a grid without one, the arm with the first value of the first axis. Arms named on the
+        command line come before all these.
         """
         axes = self.axes
+        if self.chosen:
+            named = dict(self.chosen)
+            like = [arm for arm in self.arms if all(shown(p, arm.value(p)) == v for p, v in named.items())]
+            return self._nearest(like, [p for p in axes if p not in named], [])
         unmasked = [arm for arm in self.arms if not arm.masked]
         chosen = unmasked or [a for a in self.arms if axes and a.value(axes[0]) == self.arms[0].value(axes[0])]
         outer = [p for p in axes if not p.startswith("dropout.")] if unmasked else list(axes[1:])
         inner = [p for p in axes if p.startswith("dropout.")] if unmasked else []
+        return self._nearest(chosen, outer, inner)
+
+    def _nearest(self, chosen: list[Arm], outer: list[str], inner: list[str]) -> tuple[Arm | None, ...]:
+        """Return for each arm the one of `chosen` that agrees in all of `outer`, and in most of `inner`."""
         by_place: dict[tuple[Any, ...], list[Arm]] = {}
         for arm in chosen:
             by_place.setdefault(tuple(arm.value(p) for p in outer), []).append(arm)
