@@ -10,8 +10,6 @@ import pandas as pd
 from dropexp.analysis.stats import difference, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.records import METRICS, NOISY_METRICS
-from dropexp.spec.cells import leaves, spell
-from dropexp.spec.identity import applies
 
 PARTS = ("mean", "sd", "low", "high", "diff", "diff_low", "diff_high")
 
@@ -37,7 +35,5 @@ def summary(tidy: Tidy) -> pd.DataFrame:
             e, d = estimate(own), difference(own, tidy.values(base, metric)) if base else None
             numbers = (e.mean, e.sd, e.low, e.high, *((d.mean, d.low, d.high) if d else (nan, nan, nan)))
             row |= {f"{metric}_{part}": number for part, number in zip(PARTS, numbers, strict=True)}
-        cells = leaves(arm.config).items()
-        row |= {path: spell(value) if applies(path, arm.config) else "" for path, value in cells}
-        rows.append(row)
+        rows.append(row | arm.cells)
     return pd.DataFrame(rows)

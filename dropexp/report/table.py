@@ -163,7 +163,7 @@ def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     if any(j.word == UNDERFITTING for j in judged):
         lines.append(f"{UNDERFITTING}: the gap shrank because training accuracy fell; test did not rise")
     if "one seed" in reasons or all(len(tidy.finished(arm)) == 1 for arm in tidy.arms):
-        lines.append("one seed gives no interval; --seeds 5 does")
+        lines.append(f"one seed gives no interval; {tidy.study.more_seeds} does")
     if "variance 0" in reasons:
         lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
     return lines

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dropexp.spec.cells import LISTS, MAPPINGS, leaf, read_word, roles, shown
+from dropexp.spec.cells import LISTS, MAPPINGS, in_order, leaf, read_word, roles, shown
 from dropexp.spec.config import Config
 from dropexp.spec.identity import arm_id, canonical
 from dropexp.spec.study import Grid, Study
@@ -82,7 +82,7 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
             continue
         shown_ids.add(name)
     union = sorted(set(study.seeds).union(*(seeds[name] for name in shown_ids if name in seeds)))
-    configs = _in_order([*study.configs, *extra], paths)
+    configs = in_order(dict.fromkeys([*study.configs, *extra]), paths, leaf)
     grids: tuple[Grid, ...] = study.grids
     if extra:
         grids = (tuple((p, tuple(dict.fromkeys(leaf(c, p) for c in configs))) for p in paths),)
@@ -106,18 +106,3 @@ def _apart(here: Config, there: Config) -> list[str]:
     """Return the paths in which two configurations differ; a user's file is its content, not its path."""
     by_content = here.data.sha256 and there.data.sha256
     return [p for p in roles() if leaf(here, p) != leaf(there, p) and not (p == "data.source" and by_content)]
-
-
-def _in_order(configs: list[Config], paths: list[str]) -> list[Config]:
-    """Sort by the axes from the first on: numbers by value, nothing first, words as they first appear."""
-    seen = {path: list(dict.fromkeys(leaf(c, path) for c in configs)) for path in paths}
-
-    def key(config: Config) -> tuple[tuple[int, float], ...]:
-        places = []
-        for path in paths:
-            value = leaf(config, path)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            places.append((0, 0.0) if value is None else (1, float(value)) if number else (2, seen[path].index(value)))
-        return tuple(places)
-
-    return sorted(dict.fromkeys(configs), key=key)
