@@ -16,7 +16,8 @@ LEVELS = [
     ("train", "report"),
     ("laws",),
     ("planning", "reading"),
-    ("workflow", "drawing"),
+    ("workflow", "drawing", "comparing"),
+    ("joining",),
     ("cli",),
     ("__main__",),
 ]

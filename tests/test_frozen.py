@@ -104,10 +104,11 @@ OPTIONS = {
         "--time",
         "--yes",
     ],
+    "compare": ["--arm", "--json", "--out", "--prefer", "--together"],
     "data": ["--data-dir", "--json"],
     "init": ["--list", "--schema"],
     "laws": ["--figure", "--json"],
-    "plot": ["--all", "--fresh", "--json"],
+    "plot": ["--all", "--fresh", "--json", "--out", "--prefer", "--together"],
     "run": [
         "--data-dir",
         "--device",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dropexp.cli.compare import Out, Prefer, Together, join
 from dropexp.cli.training import (
     DataDir,
     Device,
@@ -104,11 +105,14 @@ def check(
 
 
 def plot(
-    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path(
-        "results"
-    ),
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Studies, or folders of studies; else results.", show_default=False)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Draw again what is up to date.")] = False,
+    together: Together = False,
+    out: Out = None,
+    prefer: Prefer = None,
     as_json: Json = False,
 ) -> int:
     """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold]."""
@@ -117,8 +121,9 @@ def plot(
     from dropexp.errors import StoreError
     from dropexp.reading import studies_below
 
+    given = paths or [Path("results")]
     drawn, failed = [], 0
-    folders = studies_below(path)
+    folders = [join(given, together, out, prefer).folder] if together or out or prefer else studies_below(*given)
     for folder in folders:
         try:
             drawn.append(draw(folder, everything, fresh))

@@ -37,7 +37,9 @@ class ForeignArm(Arm):
 
     @property
     def _slug(self) -> str:
-        words = [f"{path.rpartition('.')[2]} {spell(value)}" for path, value in self.values]
+        words = [
+            f"{path.rpartition('.')[2]} {spell(value)}" for path, value in sorted(self.values, key=lambda pair: pair[0])
+        ]
         return re.sub(r"[^a-z0-9.]+", "-", " ".join(words).lower()).strip("-.")[:48].strip("-.") or "arm"
 
     def value(self, path: str) -> Any:

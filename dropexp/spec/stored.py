@@ -74,7 +74,7 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
             extra.append(close)
         elif everything:
             extra.append(stored)
-            paths += [p for p in _apart(canonical(close), stored) if p not in paths]
+            paths += [p for p in apart(canonical(close), stored) if p not in paths]
         else:
             left[_difference(canonical(close), stored)] = left.get(_difference(canonical(close), stored), 0) + len(
                 seeds[name]
@@ -96,13 +96,13 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
 
 
 def _difference(here: Config, there: Config) -> str:
-    path = next(iter(_apart(here, there)), "another configuration")
+    path = next(iter(apart(here, there)), "another configuration")
     if path == "data.sha256":
         return f"an older content of {there.data.source}"
     return f"{path} {shown(path, leaf(there, path))}" if path in roles() else path
 
 
-def _apart(here: Config, there: Config) -> list[str]:
+def apart(here: Config, there: Config) -> list[str]:
     """Return the paths in which two configurations differ; a user's file is its content, not its path."""
     by_content = here.data.sha256 and there.data.sha256
     return [p for p in roles() if leaf(here, p) != leaf(there, p) and not (p == "data.source" and by_content)]
