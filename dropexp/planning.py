@@ -91,6 +91,8 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
     store = Store(options.results / study.name)
     finished = set() if options.fresh else store.done()
     runs = study.runs()
+    if not options.fresh:
+        store.refuse_another(study.name, (run.run_id for run in runs))
     todo = [run for run in runs if run.run_id not in finished]
     made = Plan(study, datasets, layouts, counts, todo, len(runs) - len(todo))
     if todo:
