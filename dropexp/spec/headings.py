@@ -11,8 +11,10 @@ from pydantic import ValidationError
 from dropexp.spec.cells import roles
 from dropexp.spec.mistakes import near, sentences
 from dropexp.spec.study import CLAIM_METRICS, Claim
+from dropexp.spec.words import spelt
 
 LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
 WEIGHTS = ("none", "selected", "all")
 
 
@@ -50,19 +52,27 @@ def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame)
     return (0,)
 
 
+def _no_folder(name: Any) -> str | None:
+    """Return why a name could not be a folder's on some system, None where it can."""
+    if not isinstance(name, str) or not name or not all(c.isalnum() or c in "-_." for c in name) or name[0] == ".":
+        return "letters, digits, '-', '_' and '.' only, not beginning with '.'"
+    if len(name.encode()) > 100:
+        return "it takes more than 100 bytes"
+    if name.endswith("."):
+        return "Windows drops a full stop at the end"
+    if name.partition(".")[0].lower() in DEVICES:
+        return "Windows keeps that name for a device"
+    if ".old-" in name:
+        return "names with '.old-' are those of folders that --fresh moved aside"
+    return None
+
+
 def name_of(content: dict[str, Any], path: str, given: str | None, blame: Blame) -> str:
     """Return the study's name, one folder name: `given` by --study, else the file's `study`, else the file's own."""
     stem = Path(path).stem
     name = given if given is not None else content.get("study", stem)
-    allowed = "letters, digits, '-', '_' and '.' only, not beginning with '.'"
-    if (
-        not isinstance(name, str)
-        or not name
-        or len(name) > 100
-        or name.startswith(".")
-        or not all(c.isalnum() or c in "-_." for c in name)
-    ):
-        text = f"study: {name!r} is not the name of one folder: {allowed}"
+    if why := _no_folder(name):
+        text = f"study: {spelt(name)} is not the name of one folder: {why}"
         if given is None and "study" not in content:
             text += "; add 'study: NAME' to the file"
         blame(("study",), text, option="--study" if given is not None else None)
