@@ -50,7 +50,7 @@ def lines(path: Path) -> list[str]:
 
 def cells_of(line: str) -> list[str]:
     """Return the cells of one line."""
-    return next(csv.reader([line]))
+    return next(csv.reader([line], strict=True))  # strict: a quote that is never closed is an error
 
 
 def _header(path: Path, line: str) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from dropexp.rows import (
 )  # fmt: skip
 from dropexp.spec.reader import read
 from dropexp.spec.study import Run
+from dropexp.spec.words import spelt
 
 
 class Store:
@@ -97,7 +98,7 @@ class Store:
         if held in (None, name) or not (done := self.done()) or done.intersection(run_ids):
             return
         raise StoreError(
-            f"{self.folder}: holds the study {held!r} with {len(done)} runs, none of them of this one; choose another "
+            f"{self.folder}: holds the study {spelt(held)} with {len(done)} runs, none of them of this one; choose another "
             "--study, or add --fresh, which moves that folder aside"
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -220,6 +221,9 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
             raise DataError(f"{place}: {name} holds bytes that are not UTF-8; store the labels as text") from None
     if y.dtype.kind != "U":
         raise DataError(f"{place}: {name} holds {_called(y.dtype)}; labels must be whole numbers or words")
+    codes = np.frombuffer(y.tobytes(), np.dtype("u4").newbyteorder(y.dtype.byteorder))
+    if (codes > sys.maxunicode).any():
+        raise DataError(f"{place}: {name} holds numbers that stand for no character; store the labels as text")
     return y
 
 

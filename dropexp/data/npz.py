@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -19,7 +20,7 @@ PARTS = ("x_train", "y_train")
 TEST = ("x_test", "y_test")
 _DAMAGED = (
     OSError, ValueError, EOFError, KeyError, SyntaxError, RuntimeError, MemoryError, zipfile.BadZipFile,
-    zlib.error, struct.error,
+    zlib.error, struct.error, TokenError,
 )  # fmt: skip
 
 

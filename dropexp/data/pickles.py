@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dropexp.errors import DataError
+from dropexp.spec.words import clean
 
 DTYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "b1")
 
@@ -25,7 +26,7 @@ def plain_pickle(path: Path) -> Any:
         return _Machine().run(path.read_bytes())
     except Refused as refused:
         raise DataError(
-            f"{path}: asks for {refused}, and a data file may hold arrays and plain values only; fetch it again"
+            f"{path}: asks for {clean(str(refused), 120)}, and a data file may hold arrays and plain values only; fetch it again"
         ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -15,6 +15,7 @@ import numpy as np
 from dropexp.data.dataset import Dataset, assemble, bounded, meant, shorten
 from dropexp.errors import DataError
 from dropexp.spec.config import Data
+from dropexp.spec.words import spelt
 
 _LARGEST = float(np.finfo(np.float32).max)
 COLUMNS, LINE = 100_000, 4_000_000  # columns, and characters of a line
@@ -35,17 +36,17 @@ def read_csv(path: Path, data: Data, sha256: str) -> Dataset:
     if columns.count(label) != 1:
         why = "has no column" if label not in columns else "has more than one column"
         raise DataError(
-            f"{path}: {why} {label!r} (data.label); its columns are {shorten(columns)}{meant(label, columns)}"
+            f"{path}: {why} {spelt(label)} (data.label); its columns are {shorten(columns)}{meant(label, columns)}"
         )
     if len(columns) < 2:
-        raise DataError(f"{path}: {label!r} is its only column; add numeric columns to learn from")
+        raise DataError(f"{path}: {spelt(label)} is its only column; add numeric columns to learn from")
     x, labels = _values(path, columns, columns.index(label))
     return assemble(
         data.source,
         str(path),
-        [("the table", x, f"column {label!r}", _labels(labels))],
+        [("the table", x, f"column {spelt(label)}", _labels(labels))],
         sha256=sha256,
-        notes=[f"{len(columns) - 1} of the {len(columns)} columns are inputs, {label!r} is the label"],
+        notes=[f"{len(columns) - 1} of the {len(columns)} columns are inputs, {spelt(label)} is the label"],
         row=lambda i: f"line {next(islice(_rows(path), i + 1, None))[0]}",
     )
 
@@ -134,11 +135,11 @@ def _cell_by_cell(path: Path, columns: list[str], label: int) -> tuple[np.ndarra
             )
         cells = [cell.strip() for cell in cells]
         for column, (name, cell) in enumerate(zip(columns, cells, strict=True)):
-            where = f"{path}: line {line}, column {name!r}"
+            where = f"{path}: line {line}, column {spelt(name)}"
             if not cell:
                 raise DataError(f"{where}: the cell is empty; fill it in or remove the line")
             if column != label and (why := _wrong(cell)):
-                raise DataError(f"{where}: {cell!r} {why}; give numbers only, or remove the line or the column")
+                raise DataError(f"{where}: {spelt(cell)} {why}; give numbers only, or remove the line or the column")
         words.append(cells.pop(label))
         x.append([float(cell) for cell in cells])
     return np.array(x), words

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from dropexp.spec.cells import roles
 from dropexp.spec.mistakes import near, sentences
 from dropexp.spec.study import CLAIM_METRICS, Claim
-from dropexp.spec.words import spelt
+from dropexp.spec.words import clean, spelt
 
 LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
@@ -35,18 +35,18 @@ def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame)
         blame(("seeds",), f"seeds: {text}", option=option)
 
     if isinstance(raw, bool) or not isinstance(raw, int | list):
-        where(f"{raw!r} is neither a count nor a list of seeds; write 5 for seeds 0 to 4, or [7] for seed 7")
+        where(f"{spelt(raw)} is neither a count nor a list of seeds; write 5 for seeds 0 to 4, or [7] for seed 7")
         return (0,)
     if isinstance(raw, int):
         if not 1 <= raw <= 100_000:
-            where(f"{raw} is not a count from 1 to 100,000; write [{max(raw, 0)}] for that one seed")
+            where(f"{spelt(raw)} is not a count from 1 to 100,000; write [{spelt(max(raw, 0))}] for that one seed")
             return (0,)
         return tuple(range(raw))
     bad = [s for s in raw if isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < LARGEST_SEED]
     if bad:
-        where(f"{bad[0]!r} is not a seed, a whole number from 0 to 2^53")
+        where(f"{spelt(bad[0])} is not a seed, a whole number from 0 to 2^53")
     elif not raw or len(set(raw)) < len(raw):
-        where("the list is empty" if not raw else f"{raw} names a seed twice; each seed is one run of every arm")
+        where("the list is empty" if not raw else f"{spelt(raw)} names a seed twice; each seed is one run of every arm")
     else:
         return tuple(raw)
     return (0,)
@@ -101,7 +101,7 @@ def claims_of(content: dict[str, Any], blame: Blame) -> tuple[Claim, ...]:
         if claim.metric not in CLAIM_METRICS:
             guess = near(claim.metric, CLAIM_METRICS)
             hint = f"; did you mean {guess!r}?" if guess else f"; they are {', '.join(CLAIM_METRICS)}"
-            blame(("claims", i, "metric"), f"claims[{i}].metric: {claim.metric!r} is no metric of runs.csv{hint}")
+            blame(("claims", i, "metric"), f"claims[{i}].metric: {spelt(claim.metric)} is no metric of runs.csv{hint}")
         if claim.margin >= 0.5 and not claim.metric.endswith("loss"):
             blame(
                 ("claims", i, "margin"),
@@ -120,11 +120,13 @@ def words_of(content: dict[str, Any], key: str, known: Sequence[str], blame: Bla
     words = raw if isinstance(raw, list) else [raw]
     for i, word in enumerate(words):
         if word not in known:
-            blame((key, i), f"{key}: {word!r} is not one of {', '.join(known)}, or all")
+            blame((key, i), f"{key}: {spelt(word)} is not one of {', '.join(known)}, or all")
     return tuple(w for w in known if w in words)
 
 
 def no_path(path: str) -> str:
     """Return the sentence for a path that is no field's, with the nearest that is."""
     guess = near(str(path), list(roles())) or next((p for p in roles() if p.endswith(f".{path}")), None)
-    return f"{path} is not a YAML path of a field" + (f"; did you mean {guess!r}?" if guess else ", as dropout.rate is")
+    return f"{clean(str(path))} is not a YAML path of a field" + (
+        f"; did you mean {guess!r}?" if guess else ", as dropout.rate is"
+    )

@@ -16,12 +16,85 @@ from dropexp.spec.writing import to_yaml
 CONFIGS = sorted((Path(__file__).parent.parent.parent / "configs").rglob("*.yaml"))
 TEXTS = [path.read_text(encoding="utf-8") for path in CONFIGS]
 KEYS = [
-    *("study", "data", "model", "dropout", "early_stopping", "training", "seeds", "streams", "sweep", "claims", "probes"),
-    *("source", "test_size", "val_size", "train_size", "label_noise", "kind", "hidden", "channels", "kernel", "pool", "units"),
-    *("activation", "norm", "norm_group", "order", "init", "rate", "placement", "rate_at", "group_size", "block_size", "shape"),
-    *("schedule", "epochs", "begin", "end", "patience", "monitor", "min_delta", "optimizer", "lr", "batch_size", "says", "metric"),
-    *("compare", "against", "expect", "margin", "save_weights", "label", "sha256", "layers", "bidirectional", "max_norm", "split"),
-    *("dropout.rate", "model.hidden", "dropout.kind", "training.lr", "dropout.rate_at", "a.b", "<<", "", "\u2028", "é", "x" * 300),
+    *(
+        "study",
+        "data",
+        "model",
+        "dropout",
+        "early_stopping",
+        "training",
+        "seeds",
+        "streams",
+        "sweep",
+        "claims",
+        "probes",
+    ),
+    *(
+        "source",
+        "test_size",
+        "val_size",
+        "train_size",
+        "label_noise",
+        "kind",
+        "hidden",
+        "channels",
+        "kernel",
+        "pool",
+        "units",
+    ),
+    *(
+        "activation",
+        "norm",
+        "norm_group",
+        "order",
+        "init",
+        "rate",
+        "placement",
+        "rate_at",
+        "group_size",
+        "block_size",
+        "shape",
+    ),
+    *(
+        "schedule",
+        "epochs",
+        "begin",
+        "end",
+        "patience",
+        "monitor",
+        "min_delta",
+        "optimizer",
+        "lr",
+        "batch_size",
+        "says",
+        "metric",
+    ),
+    *(
+        "compare",
+        "against",
+        "expect",
+        "margin",
+        "save_weights",
+        "label",
+        "sha256",
+        "layers",
+        "bidirectional",
+        "max_norm",
+        "split",
+    ),
+    *(
+        "dropout.rate",
+        "model.hidden",
+        "dropout.kind",
+        "training.lr",
+        "dropout.rate_at",
+        "a.b",
+        "<<",
+        "",
+        "\u2028",
+        "é",
+        "x" * 300,
+    ),
 ]
 VALUES = [
     *(None, True, False, 0, 1, -1, 2, 3, 7, 16, 64, 512, 2**53, 2**63, -(2**63), 10**40, 10**320, 0.5, 0.2, 1.0, 0.0, -0.0),
@@ -32,12 +105,63 @@ VALUES = [
     *("digits", "cifar10", "mnist", "nowhere.npz", "../x.csv", "/etc/passwd", "con", "\x00", "\x85", "\ud7ff", "\U0001f600", "=0"),
     *("&a", "*a", "!!python/object/apply:os.system [ls]", "a: b", "- a", "x" * 5000, "2020-01-01", "0x10", "0o17", "1e5", ".5"),
     *([], {}, [[]], [None], [0], [7], [0, 0], [0, 0.5], [64, 64], [512, 256, 128], list(range(40)), {"a": 1}, {"shape": "linear"}),
-    *({"input": 0.2}, {"hidden.1": 0}, {"a": {"b": {"c": [1, {"d": None}]}}}, [{"a": []}], {1: 2}, {None: 0}, [["hidden"], ["input"]]),
+    *({"input": 0.2}, {"hidden.1": 0}),
+    *({"a": {"b": {"c": [1, {"d": None}]}}}, [{"a": []}], {1: 2}, {None: 0}, [["hidden"], ["input"]]),
 ]  # fmt: skip
 TOKENS = [
-    *("&a ", "*a", "<<: *a", "!!str ", "!x ", "|\n", ">-\n", "? ", "- ", ": ", ":", ",", "[", "]", "{", "}", "'", '"', "#", "%YAML 1.1\n"),
-    *("---\n", "...\n", "\t", "\r", "\n", "\n\n", "\x00", "\ufeff", "\u2028", "\x85", "\\", '"\\ud800"', '"\\UFFFFFFFF"', "@", "`", "  "),
-    *("[" * 40, "{a: " * 40, "- " * 40, "? " * 40, "&a [*a]", "&b {c: *b}", "'" * 99, "a" * 2000, "1" * 400, "# " * 500, "!" * 50),
+    *(
+        "&a ",
+        "*a",
+        "<<: *a",
+        "!!str ",
+        "!x ",
+        "|\n",
+        ">-\n",
+        "? ",
+        "- ",
+        ": ",
+        ":",
+        ",",
+        "[",
+        "]",
+        "{",
+        "}",
+        "'",
+        '"',
+        "#",
+        "%YAML 1.1\n",
+    ),
+    *(
+        "---\n",
+        "...\n",
+        "\t",
+        "\r",
+        "\n",
+        "\n\n",
+        "\x00",
+        "\ufeff",
+        "\u2028",
+        "\x85",
+        "\\",
+        '"\\ud800"',
+        '"\\UFFFFFFFF"',
+        "@",
+        "`",
+        "  ",
+    ),
+    *(
+        "[" * 40,
+        "{a: " * 40,
+        "- " * 40,
+        "? " * 40,
+        "&a [*a]",
+        "&b {c: *b}",
+        "'" * 99,
+        "a" * 2000,
+        "1" * 400,
+        "# " * 500,
+        "!" * 50,
+    ),
 ]
 
 
@@ -92,7 +216,9 @@ def text(rng: random.Random, given: str) -> str:
                 i = rng.randrange(len(lines))
                 given = "\n".join([*lines[:i], " " * rng.randrange(4) + lines[i].lstrip(), *lines[i + 1 :]])
             case 5:
-                given = given[:at] + chr(rng.choice((rng.randrange(32, 127), rng.randrange(0xD800), 0x1F600))) + given[at:]
+                given = (
+                    given[:at] + chr(rng.choice((rng.randrange(32, 127), rng.randrange(0xD800), 0x1F600))) + given[at:]
+                )
             case 6:
                 given = given[:at]
     return given
@@ -121,7 +247,9 @@ def case(tmp_path, mutated):
         for arm in rng.sample(study.arms, min(3, len(study.arms))):
             cells = tuple(config_cells(arm.trained))
             assert not any("\n" in cell or "\r" in cell for cell in cells)
-            assert names_of(cells, 3) == (arm.arm_id, run_id(arm.trained, 3)), "a row of runs.csv does not know its name"
+            assert names_of(cells, 3) == (arm.arm_id, run_id(arm.trained, 3)), (
+                "a row of runs.csv does not know its name"
+            )
         if len(study.arms) < 200:
             again = parse(read_text(to_yaml(study), "study.yaml"), folder=study.folder, large=True)
             assert [a.arm_id for a in again.arms] == [a.arm_id for a in study.arms], "study.yaml is another study"
