@@ -16,6 +16,7 @@ from dropexp.spec.layout import Layout, layout
 from dropexp.spec.packs import Size, pack_key, plan, seconds
 from dropexp.spec.sources import SOURCES
 from dropexp.spec.study import Run, Study
+from dropexp.spec.words import spelt
 from dropexp.store import Store
 
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
@@ -91,6 +92,8 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
     store = Store(options.results / study.name)
     finished = set() if options.fresh else store.done()
     runs = study.runs()
+    if not options.fresh:
+        store.refuse_another(study.name, (run.run_id for run in runs))
     todo = [run for run in runs if run.run_id not in finished]
     made = Plan(study, datasets, layouts, counts, todo, len(runs) - len(todo))
     if todo:
@@ -109,7 +112,7 @@ def device_check(options: Options) -> None:
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True}
     if options.device not in there:
-        raise UsageError(f"--device: {options.device!r} is not one of cpu, cuda, mps, auto")
+        raise UsageError(f"--device: {spelt(options.device)} is not one of cpu, cuda, mps, auto")
     if not there[options.device]:
         raise UsageError(f"--device: torch sees no {options.device} device here; use --device cpu")
 

@@ -11,7 +11,8 @@ PACKAGE = ROOT / "dropexp"
 LEVELS = [
     ("errors", "streams"),
     ("spec", "records", "stopping"),
-    ("rows",),
+    ("rows", "holder"),
+    ("lines",),
     ("data", "nn", "store", "foreign", "executors", "analysis"),
     ("train", "report"),
     ("laws",),

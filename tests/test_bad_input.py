@@ -34,6 +34,12 @@ FILES = {
     "sweep path": ("sweep: {dropout.rates: [0]}", "c.yaml:1:9: sweep: dropout.rates", "'dropout.rate'"),
     "sweep value": ("sweep: {dropout.rate: [0, 2]}", "c.yaml:1:2", "dropout.rate: 2"),
     "study name": ("study: ../../etc/x", "c.yaml:1:8: study: '../../etc/x' is not the name of one folder", "letters"),
+    **{f"study name {name[:9]}": (f"study: {name}", f"c.yaml:1:8: study: '{name[:50]}", says) for name, says in {
+        "con": "device", "NUL.txt": "device", "com1": "device", "LPT9.a.b": "device", "a.": "full stop", "..": "letters",
+        "a b": "letters", "a/b": "letters", "a\\b": "letters", ".hidden": "letters", "a" * 101: "100 bytes",
+        "\u00e9" * 60: "100 bytes", "q.old-1": "--fresh", "a:b": "letters",
+    }.items()},
+    "a source of two lines": ('data: {source: "a\\nb.npz"}', "c.yaml:1:16: data.source:", "line break"),
     "bomb": ("a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
         f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(8)
     ), "c.yaml:", "alias"),

@@ -1,8 +1,10 @@
 """Pins what users and old results rely on: ids, defaults, columns and options may grow and never move."""
 
+import hashlib
+
 from dropexp.cli.app import VERBS, app
 from dropexp.cli.words import LISTS
-from dropexp.rows import COLUMNS
+from dropexp.rows import COLUMNS, headers
 from dropexp.spec.cells import leaves, spell
 from dropexp.spec.config import Config
 from dropexp.spec.identity import arm_id, canonical, run_id
@@ -182,6 +184,22 @@ def test_columns_only_grow():
         *("dropout_on_train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap", "rate"),
     )
     assert COLUMNS["probes.csv"] == ("run_id", "epoch", "probe", "layer", "value")
+
+
+def test_every_new_column_says_since_when():
+    """A file's first header is pinned here; what came later stands in rows.ADDED, a version each, or old files are lost."""
+    first = {
+        "runs.csv": (63, "11a0967ab665"),
+        "epochs.csv": (17, "6bcc8bdf5625"),
+        "probes.csv": (5, "6da2aecacf65"),
+        "provenance.csv": (14, "6a286d4d29ca"),
+        "failures.csv": (5, "d4c625c2f9a4"),
+    }
+    digests = {name: hashlib.sha256(",".join(headers(name)[-1]).encode()).hexdigest()[:12] for name in COLUMNS}
+    assert {name: (len(headers(name)[-1]), digests[name]) for name in COLUMNS} == first
+    assert [len(header) for header in headers("runs.csv")] == sorted(
+        {len(h) for h in headers("runs.csv")}, reverse=True
+    )
 
 
 def test_the_options_are_these():

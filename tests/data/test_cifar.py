@@ -9,7 +9,8 @@ import struct
 import numpy as np
 import pytest
 
-from dropexp.data.cifar import plain_pickle, read_batch, read_names
+from dropexp.data.cifar import read_batch, read_names
+from dropexp.data.pickles import plain_pickle
 from dropexp.errors import DataError
 
 

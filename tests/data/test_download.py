@@ -31,7 +31,9 @@ def test_mirrors_are_tried_in_turn_and_good_files_are_kept(web):
     assert web.asked == [m + n for n in (TRAIN_X, TRAIN_Y, TEST_X) for m in ("http://one/", "http://two/")]
     size = len(web.packed[TEST_X])
     assert told[-1] == (TEST_X, size, size)
-    assert sorted(p.name for p in (cache_dir() / "mnist").iterdir()) == sorted([*web.packed, cache_module.SIDECAR])
+    assert sorted(p.name for p in (cache_dir() / "mnist").iterdir()) == sorted(
+        [*web.packed, cache_module.SIDECAR, ".lock"]
+    )
 
 
 def test_where_every_mirror_fails_each_reason_is_named(web):
@@ -50,7 +52,7 @@ def test_an_archive_is_unpacked_to_its_expected_files_only(web, tmp_path):
     files = {
         p.relative_to(cache_dir() / "cifar10").as_posix() for p in (cache_dir() / "cifar10").rglob("*") if p.is_file()
     }
-    assert files == {*web.batches, cache_module.SIDECAR}
+    assert files == {*web.batches, cache_module.SIDECAR, ".lock"}
     assert not (cache_dir() / "evil").exists()
 
 
