@@ -15,7 +15,7 @@ LEVELS = [
     ("data", "nn", "store", "executors", "analysis"),
     ("train", "report"),
     ("laws",),
-    ("planning", "reading"),
+    ("planning", "reading", "interrupts"),
     ("workflow", "drawing"),
     ("cli",),
     ("__main__",),

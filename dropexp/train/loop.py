@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,17 @@ from dropexp.train.probes import take
 
 
 @dataclass(frozen=True)
+class State:
+    """A pack at the end of an epoch: tensors, or arrays, with a leading axis of runs, by name.
+
+    Random streams are keyed by epoch, so that they are no part of it.
+    """
+
+    epoch: int
+    tensors: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Epoch:
     """What an epoch left: scores and running means a run still training, in the order of `runs`."""
 
@@ -30,21 +42,29 @@ class Epoch:
     finite: tuple[bool, ...]
     probes: tuple[tuple[str, str, list[float]], ...]
     network: Network
+    optimiser: Optimiser
+
+    def state(self) -> State:
+        """Return what the rest of training depends on, beside the runs and their data."""
+        network = {f"network.{name}": t for name, t in (self.network.parameters | self.network.statistics).items()}
+        return State(self.number, network | {f"optimiser.{name}": t for name, t in self.optimiser.state.items()})
 
 
 def train(
-    runs: Sequence[Run], feed: Feed, layout: Layout, probes: Sequence[str] = ()
+    runs: Sequence[Run], feed: Feed, layout: Layout, probes: Sequence[str] = (), start: State | None = None
 ) -> Generator[Epoch, Sequence[int], None]:
     """Train a pack of runs epoch by epoch; yield an Epoch, and be sent the positions of the runs that go on.
 
-    The runs agree in their shape fields. The generator ends when none goes on.
+    The runs agree in their shape fields. The generator ends when none goes on. With `start` it goes on after that epoch.
     """
     runs = list(runs)
     network = Network(layout, [r.config for r in runs], [r.stream_seed("init") for r in runs], feed.dtype)
     network.to(feed.device)
     optimiser = Optimiser([r.config for r in runs], feed.dtype, feed.device)
+    if start is not None:
+        _restore(network, optimiser, start, feed)
     network.require_grad()
-    number = 0
+    number = 0 if start is None else start.epoch
     while runs:
         number += 1
         optimiser.configure([r.config for r in runs], number)
@@ -53,13 +73,27 @@ def train(
         scores = evaluate(network, feed)
         measured = take(probes, network, feed, _noise(runs, network, number)) if probes else []
         finite = _finite(network, [s.train_loss for s in scores], noisy[0])
-        kept = yield Epoch(number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network)
+        kept = yield Epoch(
+            number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network, optimiser
+        )
         if len(kept) < len(runs):
             runs = [runs[i] for i in kept]
             if runs:
                 network.keep(kept)
                 optimiser.keep(kept)
                 feed.keep(kept)
+
+
+def _restore(network: Network, optimiser: Optimiser, start: State, feed: Feed) -> None:
+    """Put a pack's tensors back as they were."""
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}}
+    for key, array in start.tensors.items():
+        part, _, name = key.partition(".")
+        parts[part][name] = torch.as_tensor(array).to(feed.device)
+    for own in (network.parameters, network.statistics):
+        own.update({name: parts["network"][name] for name in own})
+    optimiser.state = parts["optimiser"]
+    optimiser.step_count = start.epoch * feed.steps_per_epoch()
 
 
 def _noise(runs: Sequence[Run], network: Network, epoch: int) -> Noise:
