@@ -68,6 +68,8 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         writer.write("study.yaml", text)
         for note in made.notes:
             listener.warned(note)
+        if made.begun:
+            listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
         listener.started(made)
         checkpoints = folder / FOLDER
         tidy(checkpoints)
