@@ -112,12 +112,14 @@ def outcomes(
     def tell() -> None:
         listener.warned("stopping at the end of the epoch; once more stops at once")
 
+    from dropexp.train.alarms import sentences
+
     with finishing(tell) as stop:
         packs = list(made.packs)
         while packs and not stop():
             again: list[list[Run]] = []
             for pack, outcome in _round(made, packs, options, listener, checkpoints, stop):
-                for note in outcome.notes:
+                for note in (*outcome.notes, *sentences(outcome.probes)):
                     listener.warned(note)
                 if outcome.paused:
                     continue

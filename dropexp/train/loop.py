@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
 from dropexp.spec.layout import Layout
 from dropexp.spec.study import Run
+from dropexp.train.audit import Audit, Audited, Finding, checked_evaluation
 from dropexp.train.evaluate import Scores, evaluate, losses, mean
 from dropexp.train.feed import Feed
 from dropexp.train.optim import Optimiser
@@ -28,6 +29,7 @@ class State:
 
     epoch: int
     tensors: Mapping[str, Any]
+    masks: Mapping[str, Any] = field(default_factory=dict)  # what the audit remembers, by run
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,14 @@ class Epoch:
     probes: tuple[tuple[str, str, list[float]], ...]
     network: Network
     optimiser: Optimiser
+    audit: Audit
+    wrong: tuple[Finding, ...]  # what the audit found
 
     def state(self) -> State:
         """Return what the rest of training depends on, beside the runs and their data."""
         network = {f"network.{name}": t for name, t in (self.network.parameters | self.network.statistics).items()}
-        return State(self.number, network | {f"optimiser.{name}": t for name, t in self.optimiser.state.items()})
+        optimiser = {f"optimiser.{name}": t for name, t in self.optimiser.state.items()}
+        return State(self.number, network | optimiser, self.audit.memory)
 
 
 def train(
@@ -65,17 +70,22 @@ def train(
         _restore(network, optimiser, start, feed)
     network.require_grad()
     number = 0 if start is None else start.epoch
+    audit = Audit(None if start is None else start.masks)
     while runs:
         number += 1
         optimiser.configure([r.config for r in runs], number)
         network.set_epoch(number)
-        noisy = _one_epoch(network, optimiser, feed, _noise(runs, network, number), number)
+        audit.begin(runs, number, feed.steps_per_epoch())
+        noisy = _one_epoch(network, optimiser, feed, _noise(runs, network, number, audit), number)
+        before = network.noisy_calls
         scores = evaluate(network, feed)
+        wrong = audit.end() + checked_evaluation(network, feed, network.noisy_calls - before, number)
         measured = take(probes, network, feed, _noise(runs, network, number)) if probes else []
         finite = _finite(network, [s.train_loss for s in scores], noisy[0])
         kept = yield Epoch(
-            number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network, optimiser
-        )
+            number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network, optimiser,
+            audit, tuple(wrong),
+        )  # fmt: skip
         if len(kept) < len(runs):
             runs = [runs[i] for i in kept]
             if runs:
@@ -96,10 +106,12 @@ def _restore(network: Network, optimiser: Optimiser, start: State, feed: Feed) -
     optimiser.step_count = start.epoch * feed.steps_per_epoch()
 
 
-def _noise(runs: Sequence[Run], network: Network, epoch: int) -> Noise:
+def _noise(runs: Sequence[Run], network: Network, epoch: int, audit: Audit | None = None) -> Noise:
     seeds = [run.stream_seed("mask") for run in runs]
     distinct = list(dict.fromkeys(seeds))
     of_run = torch.tensor([distinct.index(seed) for seed in seeds], device=network.device)
+    if audit is not None:
+        return Audited(audit, network.sites, distinct, of_run, epoch)
     return Noise(network.sites, distinct, of_run, epoch)
 
 

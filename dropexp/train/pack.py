@@ -99,6 +99,9 @@ def _record(epoch: Epoch, recorders: dict[str, Recorder], save_weights: str) -> 
         recorder.probes += [
             ProbeRow(run.run_id, epoch.number, p, layer, values[i]) for p, layer, values in epoch.probes
         ]
+        recorder.probes += [
+            ProbeRow(run.run_id, epoch.number, p, layer, value) for r, p, layer, value in epoch.wrong if r == i
+        ]
         if save_weights != "none":
             network = epoch.network
             recorder.keep_weights(_slice(network.parameters | network.statistics, i), save_weights)
@@ -126,7 +129,8 @@ def _restored(work: Work, recorders: dict[str, Recorder]) -> State | None:
     if not live:
         return None
     epoch = next(c.epoch for c in there if c.reason is None)
-    return State(epoch, {name: np.stack([state[name] for state in live]) for name in live[0]})
+    masks = {c.run_id: c.notes["masks"] for c in there}
+    return State(epoch, {name: np.stack([state[name] for state in live]) for name in live[0]}, masks)
 
 
 class _Keeper:
@@ -156,7 +160,10 @@ class _Keeper:
         for run_id, recorder in self.recorders.items():
             if run_id in self.ended:
                 continue
-            notes = {"seconds": recorder.seconds + seconds, "began": recorder.began or self.began}
+            notes = {
+                "seconds": recorder.seconds + seconds, "began": recorder.began or self.began,
+                "masks": state.masks.get(run_id, {}),
+            }  # fmt: skip
             live = recorder.reason is None
             own = _slice(state.tensors, places[run_id]) if live else {}
             save(folder, recorder.checkpoint(own, notes), self.work.circumstances)
