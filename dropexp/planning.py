@@ -98,12 +98,18 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
     todo = [run for run in runs if run.run_id not in finished]
     made = Plan(study, datasets, layouts, counts, todo, len(runs) - len(todo))
     if todo:
-        threads_room = max(1, usable_cores() // options.threads)
-        jobs = options.jobs or (1 if made.seconds < INLINE_SECONDS else min(threads_room, default_jobs(len(todo))))
-        made.begun, made.notes = begun(made, options, todo)
-        made.packs = plan(todo, layouts, jobs, options.pack, made.begun)
-        made.jobs = min(jobs, len(made.packs))
+        pack(made, options)
     return made
+
+
+def pack(made: Plan, options: Options) -> None:
+    """Put the runs that are to be trained into packs, and say how many workers train them."""
+    todo = made.todo
+    threads_room = max(1, usable_cores() // options.threads)
+    jobs = options.jobs or (1 if made.seconds < INLINE_SECONDS else min(threads_room, default_jobs(len(todo))))
+    made.begun, made.notes = begun(made, options, todo)
+    made.packs = plan(todo, made.layouts, jobs, options.pack, made.begun)
+    made.jobs = min(jobs, len(made.packs))
 
 
 def begun(made: Plan, options: Options, runs: Sequence[Run]) -> tuple[dict[str, int], list[str]]:

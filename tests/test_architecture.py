@@ -17,6 +17,8 @@ LEVELS = [
     ("laws",),
     ("planning", "reading", "interrupts"),
     ("workflow", "drawing"),
+    ("retraining",),
+    ("verifying",),
     ("cli",),
     ("__main__",),
 ]

@@ -148,6 +148,7 @@ OPTIONS = {
         "--threads",
         "--yes",
     ],
+    "verify": ["--all", "--data-dir", "--jobs", "--json", "--sample", "--seed"],
 }
 
 
