@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,8 @@ from dropexp.spec.sources import SOURCES
 from dropexp.spec.study import Run, Study
 from dropexp.spec.words import spelt
 from dropexp.store import Store
+from dropexp.train.checkpoint import FOLDER, circumstances
+from dropexp.train.checkpoint import begun as checkpoints
 
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
 
@@ -47,6 +49,8 @@ class Plan:
     done: int
     jobs: int = 1
     packs: list[list[Run]] = field(default_factory=list)
+    begun: dict[str, int] = field(default_factory=dict)  # epochs that a run's checkpoint has behind it
+    notes: list[str] = field(default_factory=list)  # checkpoints that cannot be used
 
     @cached_property
     def seconds(self) -> float:
@@ -97,11 +101,28 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
     todo = [run for run in runs if run.run_id not in finished]
     made = Plan(study, datasets, layouts, counts, todo, len(runs) - len(todo))
     if todo:
-        threads_room = max(1, usable_cores() // options.threads)
-        jobs = options.jobs or (1 if made.seconds < INLINE_SECONDS else min(threads_room, default_jobs(len(todo))))
-        made.packs = plan(todo, layouts, jobs, options.pack)
-        made.jobs = min(jobs, len(made.packs))
+        pack(made, options)
     return made
+
+
+def pack(made: Plan, options: Options) -> None:
+    """Put the runs that are to be trained into packs, and say how many workers train them."""
+    todo = made.todo
+    threads_room = max(1, usable_cores() // options.threads)
+    jobs = options.jobs or (1 if made.seconds < INLINE_SECONDS else min(threads_room, default_jobs(len(todo))))
+    made.begun, made.notes = begun(made, options, todo)
+    made.packs = plan(todo, made.layouts, jobs, options.pack, made.begun)
+    made.jobs = min(jobs, len(made.packs))
+
+
+def begun(made: Plan, options: Options, runs: Sequence[Run]) -> tuple[dict[str, int], list[str]]:
+    """Return the epochs behind each run that has a checkpoint, and a line on each that cannot be used."""
+    if options.fresh:
+        return {}, []
+    study = made.study
+    alike = circumstances(study.probes, study.save_weights, device_name(options.device), options.threads)
+    found, notes = checkpoints(options.results / study.name / FOLDER, [run.run_id for run in runs], alike)
+    return {run_id: checkpoint.epoch for run_id, checkpoint in found.items()}, notes
 
 
 def device_check(options: Options) -> None:

@@ -114,7 +114,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a pack leaves: the rows of its runs, or the error that ended it."""
+    """What a pack leaves: the rows of its runs, or the error that ended it, or that it was `paused` at its checkpoint."""
 
     runs: tuple[RunRow, ...] = ()
     epochs: tuple[EpochRow, ...] = ()
@@ -122,6 +122,8 @@ class Outcome:
     provenance: tuple[Provenance, ...] = ()
     weights: tuple[tuple[str, dict[str, object]], ...] = field(default=(), repr=False)
     error: str | None = None
+    paused: bool = False
+    notes: tuple[str, ...] = ()  # what the user should hear
 
 
 METRICS = ("train_accuracy", "test_accuracy", "gap", "train_loss", "test_loss")

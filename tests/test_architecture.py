@@ -16,9 +16,10 @@ LEVELS = [
     ("data", "nn", "store", "foreign", "executors", "analysis"),
     ("train", "report"),
     ("laws",),
-    ("planning", "reading"),
+    ("planning", "reading", "interrupts"),
     ("workflow", "drawing", "comparing"),
-    ("joining",),
+    ("joining", "retraining"),
+    ("verifying",),
     ("cli",),
     ("__main__",),
 ]

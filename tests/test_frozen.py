@@ -155,6 +155,7 @@ OPTIONS = {
         "--threads",
         "--yes",
     ],
+    "verify": ["--all", "--data-dir", "--jobs", "--json", "--sample", "--seed"],
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 
 
@@ -62,7 +63,8 @@ def _unwritten(error: OSError) -> int:
 
 
 def entry() -> None:
-    """End the process with the command's exit code."""
+    """End the process with the command's exit code; SIGTERM, which batch systems send, is one more Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main()
     if code == 130:  # where Ctrl-C fell into a library's own start, Python would end by the signal instead
         with contextlib.suppress(OSError):

@@ -10,6 +10,7 @@ from dropexp import __version__
 from dropexp.cli import everyday, learn, training
 from dropexp.cli.compare import compare
 from dropexp.cli.laws import laws
+from dropexp.cli.verify import verify
 
 app = typer.Typer(
     name="dropexp",
@@ -29,6 +30,7 @@ VERBS = (
     ("sweep", training.sweep, EVERYDAY),
     ("plot", everyday.plot, EVERYDAY),
     ("compare", compare, DEEPER),
+    ("verify", verify, DEEPER),
     ("laws", laws, LEARN),
     ("data", learn.data, LEARN),
 )
