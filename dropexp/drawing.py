@@ -36,7 +36,7 @@ def _draw(folder: Path, everything: bool, again: bool) -> Drawn:
     import matplotlib
 
     stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything}".encode())
-    for name in ("study.yaml", "runs.csv", "epochs.csv"):
+    for name in ("study.yaml", "runs.csv", "epochs.csv", "probes.csv"):
         path = folder / name
         stamp.update(path.read_bytes() if path.is_file() else b"-")
     figures = folder / "figures"

@@ -28,7 +28,8 @@ def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
     study = parse(read(folder / "study.yaml"), folder=folder, large=True)
     runs = store.frame("runs.csv")
     study, note = joined(study, store.cells(), everything)
-    return tidy(study, runs, store.frame("epochs.csv")), "\n".join(filter(None, [note, _mixed(study, store)])) or None
+    shown = tidy(study, runs, store.frame("epochs.csv"), store.frame("probes.csv"))
+    return shown, "\n".join(filter(None, [note, _mixed(study, store)])) or None
 
 
 def _mixed(study: Study, store: Store) -> str | None:

@@ -19,8 +19,11 @@ from dropexp.spec.sources import SOURCES
 
 CLAIM_METRICS = tuple(
     f"{when}{metric}" for when in ("", "final_") for metric in ("train_accuracy", "test_accuracy", "gap")
-) + ("train_loss", "val_loss", "val_accuracy", "test_loss", "clean_train_accuracy", "clean_gap")
-PROBES = ("gradient_norms", "variance_shift")
+) + (
+    *("train_loss", "val_loss", "val_accuracy", "test_loss"),
+    *("clean_train_accuracy", "clean_gap", "memorised", "recovered"),
+)
+PROBES = ("gradient_norms", "variance_shift", "gap_parts")
 Grid = tuple[tuple[str, tuple[Any, ...]], ...]  # (YAML path, values as written), ...
 
 
