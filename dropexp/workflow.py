@@ -141,8 +141,10 @@ def written(study: Study, folder: Path) -> str:
 
 
 def summarise(writer: Writer) -> None:
-    """Write summary.csv from what the folder holds."""
+    """Write summary.csv and overfit.csv from what the folder holds."""
     shown, _ = reading(writer.folder)
+    from dropexp.analysis.overfit import overfit
     from dropexp.analysis.summary import summary
 
-    writer.write("summary.csv", summary(shown).to_csv(index=False, lineterminator="\n"))
+    for name, rows in (("summary.csv", summary(shown)), ("overfit.csv", overfit(shown))):
+        writer.write(name, rows.to_csv(index=False, lineterminator="\n"))

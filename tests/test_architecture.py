@@ -16,7 +16,7 @@ LEVELS = [
     ("train", "report"),
     ("laws",),
     ("planning", "reading"),
-    ("workflow", "drawing"),
+    ("workflow", "drawing", "replaying"),
     ("cli",),
     ("__main__",),
 ]

@@ -179,6 +179,7 @@ def test_prechelts_criteria_by_hand():
 
     assert at("gl", 4) == (3, 2, True)  # 100 (2.1 / 2 - 1) = 5 > 4
     assert at("gl", 8) == (5, 2, True)  # 10 at epoch 5
+    assert replayed(Setting("gl", 25).begin("val_loss"), [4.0, 5.0, 5.0], [1.0] * 3).stopped is False  # exactly 25
     assert at("gl", 60) == (11, 2, False)  # 50 at most
     # epoch 5: GL 10, progress 1000 (15 / 5 - 1) = 2000; epoch 10: GL 20, progress 1000 (5.4 / 4.5 - 1) = 200
     assert at("pq", 0.0049) == (5, 2, True)

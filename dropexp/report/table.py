@@ -13,7 +13,7 @@ from dropexp.report.words import OVER, against, epoch_rule, half, hint, oracle, 
 from dropexp.spec.naming import headings, label, plain, value
 from dropexp.spec.study import Arm
 
-__all__ = ["plain", "table"]
+__all__ = ["Column", "plain", "side_by_side", "table"]
 
 WIDTH = 100
 TWINS = 6  # lines on arms that are the same function
@@ -44,9 +44,9 @@ def table(tidy: Tidy) -> str:
     """
     found = verdicts(tidy)
     axes, numbers, versus = _axes(tidy), _numbers(tidy), _versus(tidy, found)
-    body = _set(axes + numbers + versus)
+    body = side_by_side(axes + numbers + versus)
     if _wide(body) and versus:
-        body = [*_set(axes + numbers), "", *_set(axes + versus)]
+        body = [*side_by_side(axes + numbers), "", *side_by_side(axes + versus)]
     if _wide(body):
         body = _stacked(tidy, numbers + versus)
     notes = [line for note in NOTES for line in note(tidy, found)]
@@ -102,7 +102,7 @@ def _cell(judged: Judged | None) -> tuple[str, str]:
     return signed(d.mean), f"{half(d.half)} {judged.word}".strip()
 
 
-def _set(columns: list[Column]) -> list[str]:
+def side_by_side(columns: list[Column]) -> list[str]:
     """Set columns side by side, three spaces apart, or two where that saves the width."""
     rows = list(zip(*(column.lines() for column in columns), strict=True))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -111,7 +111,7 @@ def _set(columns: list[Column]) -> list[str]:
 
 
 def _stacked(tidy: Tidy, columns: list[Column]) -> list[str]:
-    heading, *rows = _set(columns)
+    heading, *rows = side_by_side(columns)
     lines = [heading]
     for arm, row in zip(tidy.arms, rows, strict=True):
         lines += textwrap.wrap(label(arm, tidy.axes), WIDTH - 2, initial_indent=" ", subsequent_indent="   ")

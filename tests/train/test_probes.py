@@ -1,12 +1,16 @@
 """Probes against an independent computation; they change nothing in training."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
+from dropexp.analysis.overfit import PARTS, parts
+from dropexp.analysis.tidy import tidy
 from dropexp.data import load, split
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
@@ -14,6 +18,7 @@ from dropexp.nn.dropout import Noise
 from dropexp.spec.config import Data
 from dropexp.spec.layout import layout
 from dropexp.spec.packs import plan
+from dropexp.spec.study import Study
 from dropexp.train.feed import Feed
 from dropexp.train.loop import train
 from dropexp.train.pack import Work, train_pack
@@ -147,6 +152,29 @@ def test_gap_parts_are_accuracies_over_the_epochs_own_batches_and_masks(make_run
     assert found["noise_batch"][2] == found["batch"][2]  # rate 0
     if steps is None:
         assert found["running"] == [pytest.approx(s.train_accuracy, abs=1e-12) for s in epoch.scores]
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+@pytest.mark.parametrize("val_size", [20, 0])
+@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
+def test_the_parts_of_a_trained_runs_gap_add_up(make_run, vectors, norm, val_size, steps):
+    settings = {"model.norm": norm, "data.val_size": val_size, "training.steps_per_epoch": steps, "training.epochs": 4}
+    runs = [make_run(seed, **{**SIZES, "dropout.rate": 0.5, **settings}) for seed in (0, 1)]
+    outcome = train_pack(Work(tuple(runs), "toy", probes=("gap_parts",)), vectors)
+    study = Study("parts", Path(), runs[0].config, (), (0, 1), (runs[0].config,))
+    arm = study.arms[0]
+    frames = [pd.DataFrame(map(dataclasses.asdict, rows)) for rows in (outcome.runs, outcome.epochs, outcome.probes)]
+    found = parts(data := tidy(study, *frames), arm)
+    assert list(found.index) == [0, 1]
+    last = {row.seed: row for row in outcome.epochs if row.epoch == 4}
+    for seed, row in found.iterrows():
+        assert row["apparent"] == last[seed].dropout_on_train_accuracy - last[seed].test_accuracy
+        assert row[list(PARTS)].sum() == pytest.approx(row["apparent"], abs=1e-15)
+        gap = row[["train_to_val", "val_to_test", "train_to_test"]].sum()
+        assert gap == pytest.approx(data.values(arm, "gap")[seed], abs=1e-15)
+        assert np.isnan(row["train_to_test"]) == (val_size > 0)
+    assert (found["batch_to_running"] == 0).all() == (norm != "batch")
+    assert (found[["weights_moving", "dropout_noise"]] != 0).all(axis=None)
 
 
 def test_each_probe_meets_the_epochs_masks_from_its_first_step(make_run, vectors):
