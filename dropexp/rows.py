@@ -37,7 +37,12 @@ ADDED: tuple[dict[str, tuple[str, ...]], ...] = (
             *("dropout.schedule.begin", "dropout.schedule.end"),
         )
     },
-    {"runs.csv": ("train_examples", "val_examples", "test_examples", "classes", "test_set")},
+    {
+        "runs.csv": (
+            *("memorised", "recovered"),
+            *("train_examples", "val_examples", "test_examples", "classes", "test_set"),
+        )
+    },
 )
 NUMERIC = ("epochs.csv", "probes.csv", "runs.csv")  # all their columns but words and configuration are numbers
 WHOLE = ("seed", "epoch", "epochs_run", "selected_epoch")  # whole numbers from 0; the last may be empty

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -170,20 +171,8 @@ class Writer:
             ) from None
 
     def write(self, name: str, text: str) -> None:
-        """Write a small file as a whole: aside, then renamed."""
-        path = self.folder / name
-        if path.exists() and path.read_bytes() == text.encode():
-            return
-        aside = path.with_name(f".{name}.new")
-        try:
-            with aside.open("wb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
+        """Write a small file as a whole."""
+        write_whole(self.folder / name, text)
 
     def save_weights(self, outcome: Outcome) -> None:
         """Write the weights that a pack kept, weights/<run_id>.npz or weights/<run_id>/epoch-<n>.npz."""
@@ -234,6 +223,23 @@ def _ordered(held: dict[str, list[str]]) -> dict[str, list[str]]:
         by_place = sorted(kept.items(), key=lambda item: (place[item[0][0]], epoch_of(item[1], epoch)))
         ordered[name] = [line for _, line in by_place]
     return ordered
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file aside and rename it, unless it says so already; raises StoreError where it cannot be written."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        if path.exists() and path.read_bytes() == text.encode():
+            return
+        with aside.open("wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
 
 
 def set_aside(folder: Path) -> None:

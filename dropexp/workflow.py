@@ -185,13 +185,15 @@ def written(study: Study, folder: Path) -> str:
 
 
 def summarise(writer: Writer) -> None:
-    """Write summary.csv and, where the study makes claims, claims.csv from what the folder holds."""
+    """Write summary.csv, overfit.csv and, where the study makes claims, claims.csv from what the folder holds."""
     shown, _ = reading(writer.folder)
     from dropexp.analysis.claims import judge
     from dropexp.analysis.ledger import entries
     from dropexp.analysis.ledger import written as text_of
+    from dropexp.analysis.overfit import overfit
     from dropexp.analysis.summary import summary
 
-    writer.write("summary.csv", summary(shown).to_csv(index=False, lineterminator="\n"))
+    for name, rows in (("summary.csv", summary(shown)), ("overfit.csv", overfit(shown))):
+        writer.write(name, rows.to_csv(index=False, lineterminator="\n"))
     if shown.study.claims or shown.judged:
         writer.write("claims.csv", text_of(entries(judge(shown), shown.judged)))

@@ -17,7 +17,7 @@ LEVELS = [
     ("train", "report"),
     ("laws",),
     ("planning", "reading", "interrupts"),
-    ("workflow", "drawing", "comparing"),
+    ("workflow", "drawing", "comparing", "replaying"),
     ("joining", "retraining"),
     ("verifying",),
     ("cli",),

@@ -134,6 +134,9 @@ OPTIONS = {
         "--threads",
         "--yes",
     ],
+    "stopping": [
+        *("--all", "--alphas", "--criteria", "--json", "--min-deltas", "--monitor", "--patiences", "--strips"),
+    ],
     "sweep": [
         "--baseline",
         "--data-dir",
@@ -214,7 +217,7 @@ def test_the_options_are_these():
     assert set(found) == {name for name, _, _ in VERBS}
     assert found == OPTIONS
     assert found["run"] == found["sweep"]
-    assert set(LISTS) <= set(found["run"])
+    assert set(LISTS) <= {option for options in found.values() for option in options}
 
 
 def test_the_schema_names_every_kind():

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import nan
 
 import pandas as pd
 
-from dropexp.records import EpochRow, RunRow
+from dropexp.records import EpochRow, ProbeRow, RunRow
 from dropexp.spec.design import Arm, Design
 
-WORDS = ("run_id", "arm_id", "stop_reason", "test_set")  # columns that are no numbers
+WORDS = ("run_id", "arm_id", "stop_reason", "test_set", "probe", "layer")  # columns that are no numbers
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Facts:
 class Tidy:
     """A study's arms and the rows that belong to them.
 
-    `runs` has the columns of RunRow, the configuration's where stored, and `memorised` at the selected epoch;
-    `epochs` those of EpochRow. Accuracies are fractions, losses nats per example, absent numbers NaN. `noisy`
-    is whether any arm has label noise; arms without it then carry their plain numbers as clean ones. Arms
-    that are the same function share an arm_id, and so their rows.
+    `runs` has the columns of RunRow and the configuration's where stored; `epochs` those of EpochRow, `probes` those of
+    ProbeRow. Accuracies are fractions, losses nats per example, absent numbers NaN. `noisy` is whether any arm has label
+    noise; arms without it then carry their plain numbers as clean ones. Arms that are the same function share an arm_id,
+    and so their rows.
     """
 
     study: Design
@@ -53,6 +53,7 @@ class Tidy:
     runs: pd.DataFrame
     epochs: pd.DataFrame
     noisy: bool
+    probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     judged: tuple[Mapping[str, str], ...] = ()
 
     @property
@@ -117,18 +118,25 @@ class Tidy:
         return {str(name): rows for name, rows in self.epochs.groupby("arm_id")}
 
 
-def tidy(study: Design, runs: pd.DataFrame, epochs: pd.DataFrame, judged: Sequence[Mapping[str, str]] = ()) -> Tidy:
+def tidy(
+    study: Design,
+    runs: pd.DataFrame,
+    epochs: pd.DataFrame,
+    probes: pd.DataFrame | None = None,
+    judged: Sequence[Mapping[str, str]] = (),
+) -> Tidy:
     """Return the rows whose arm and seed belong to a study; missing columns become empty ones."""
     noise = {arm.arm_id: arm.label_noise for arm in study.arms}
     noisy = any(q > 0 for q in noise.values())
-    runs = _kept(study, _numeric(runs, RunRow)).drop_duplicates("run_id", keep="last")
+    runs = _kept(study, _numeric(runs, RunRow)).drop_duplicates("run_id", keep="last").reset_index(drop=True)
     epochs = _kept(study, _numeric(epochs, EpochRow)).drop_duplicates(["run_id", "epoch"], keep="last")
     if noisy:
         runs = _clean(runs, noise, {"clean_train_accuracy": "train_accuracy", "clean_gap": "gap"})
         epochs = _clean(epochs, noise, {"clean_train_accuracy": "train_accuracy"})
-    at = epochs[["run_id", "epoch", "memorised"]].rename(columns={"epoch": "selected_epoch"})
-    runs = runs.drop(columns="memorised", errors="ignore").merge(at, how="left", on=["run_id", "selected_epoch"])
-    return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy, tuple(judged))
+        runs = _filled(runs, epochs, ("memorised", "recovered"))
+    taken = _numeric(pd.DataFrame() if probes is None else probes, ProbeRow)
+    taken = taken[taken["run_id"].isin(runs["run_id"])].reset_index(drop=True)
+    return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy, taken, tuple(judged))
 
 
 def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:
@@ -155,3 +163,12 @@ def _clean(rows: pd.DataFrame, noise: dict[str, float], plain: dict[str, str]) -
     for name, source in plain.items():
         rows[name] = rows[name].where(~untouched | rows[name].notna(), rows[source])
     return rows
+
+
+def _filled(runs: pd.DataFrame, epochs: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """Fill columns that an older runs.csv lacks from the selected epoch's row."""
+    at = epochs[["run_id", "epoch", *names]].rename(columns={"epoch": "selected_epoch"})
+    found = runs[["run_id", "selected_epoch"]].merge(at, how="left", on=["run_id", "selected_epoch"])
+    for name in names:
+        runs[name] = runs[name].fillna(found[name])
+    return runs

@@ -10,6 +10,7 @@ from dropexp import __version__
 from dropexp.cli import everyday, learn, training
 from dropexp.cli.compare import compare
 from dropexp.cli.laws import laws
+from dropexp.cli.stopping import stopping
 from dropexp.cli.verify import verify
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ VERBS = (
     ("sweep", training.sweep, EVERYDAY),
     ("plot", everyday.plot, EVERYDAY),
     ("compare", compare, DEEPER),
+    ("stopping", stopping, DEEPER),
     ("verify", verify, DEEPER),
     ("laws", laws, LEARN),
     ("data", learn.data, LEARN),

@@ -12,6 +12,8 @@ from dropexp.report.curves import curves_figure
 from dropexp.report.differences import differences_figure
 from dropexp.report.gap import gap_figure
 from dropexp.report.heat import heat_figures
+from dropexp.report.parts import parts_figure
+from dropexp.report.replay import NAME, replay_figure
 from dropexp.report.sides import side_figures
 from dropexp.report.style import save, styled
 
@@ -42,4 +44,6 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     "differences": _one("differences", differences_figure),
     "heat-AXIS-AXIS": heat_figures,
     "by-AXIS": side_figures,
+    NAME: _one(NAME, replay_figure),
+    "gap-parts": _one("gap-parts", parts_figure),
 }

@@ -14,7 +14,7 @@ from dropexp.report.words import OVER, against, epoch_rule, half, hint, oracle, 
 from dropexp.spec.naming import headings, label, plain, value
 from dropexp.spec.study import Arm
 
-__all__ = ["plain", "table"]
+__all__ = ["Column", "plain", "side_by_side", "table"]
 
 WIDTH = 100
 TWINS = 6  # lines on arms that are the same function

@@ -82,7 +82,7 @@ class Recorder:
         at = {} if selected is None else {
             name: getattr(selected, name)
             for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap",
-                         "clean_train_accuracy")
+                         "clean_train_accuracy", "memorised", "recovered")
         }  # fmt: skip
         if selected and selected.clean_train_accuracy is not None and selected.test_accuracy is not None:
             at["clean_gap"] = selected.clean_train_accuracy - selected.test_accuracy

@@ -1,0 +1,148 @@
+"""gap-parts.png: the gap that a training log shows, taken apart into signed parts, an arm a stack."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from dropexp.analysis.overfit import PARTS, parts
+from dropexp.analysis.stats import Estimate, estimate
+from dropexp.analysis.tidy import Tidy
+from dropexp.report.axis import across, broken, main_axis, panels
+from dropexp.report.style import INK, canvas, entitle, frame, grid
+from dropexp.report.words import footnote, percent, seeds
+from dropexp.spec.naming import label
+from dropexp.spec.study import Arm
+
+LOOK = {  # colour and hatch, told apart without the colour
+    "train_to_val": ("#D55E00", ""),
+    "val_to_test": ("#F0C05A", "\\\\\\"),
+    "train_to_test": ("#D55E00", ""),
+    "batch_to_running": ("#B8B8B8", "..."),
+    "dropout_noise": ("#56B4E9", "///"),
+    "weights_moving": ("#0B4F7A", ""),
+}
+MEANING = {
+    "weights_moving": "the weights moved during the epoch",
+    "dropout_noise": "dropout's masks on",
+    "batch_to_running": "batch against running statistics",
+    "train_to_val": "gap: training to validation",
+    "val_to_test": "gap: validation to test",
+    "train_to_test": "gap: training to test",
+}
+Means = dict[str, Estimate]
+
+
+def parts_figure(tidy: Tidy) -> Figure | None:
+    """Return a stack an arm and a panel a combination of the other axes; None where the probe's rows do not exist."""
+    place = across(tidy, main_axis(tidy))
+    found, left_out = panels(tidy, place.path)
+    means = {arm.arm_id: _means(tidy, arm) for _, arms in found for arm in arms}
+    shown = [(name, sorted((a for a in arms if means[a.arm_id]), key=place.at)) for name, arms in found]
+    shown = [(name, arms) for name, arms in shown if arms]
+    if not shown:
+        return None
+    columns = min(len(shown), 3 if len(shown) != 4 else 2)
+    rows = -(-len(shown) // columns)
+    most = max(len(arms) for _, arms in shown)
+    size = (max(8.4, min(columns * max(3.2, 0.95 * most + 0.6), 14.0)), (3.4 if rows > 1 else 3.9) * rows + 2.1)
+    figure, axes = canvas(rows, columns, size, sharey=True)
+    for ax, (name, arms) in zip(axes, shown, strict=False):
+        _stacks(ax, [means[arm.arm_id] for arm in arms])
+        ax.set_xticks(range(len(arms)), [broken(place.word(arm)) for arm in arms])
+        ax.set_xlim(-0.6, max(most, 2) - 0.4)
+        if name:
+            entitle(ax, name)
+    low, high = _limits([means[arm.arm_id] for _, arms in shown for arm in arms])
+    for i, ax in enumerate(axes):
+        ax.set_visible(i < len(shown))
+        ax.set_ylim(low, high)
+        ax.set_ylabel("points" if i % columns == 0 else "")
+        ax.set_xlabel(place.name if i + columns >= len(shown) else "")
+    for ax, (_, arms) in zip(axes, shown, strict=False):
+        _numbers(ax, [means[arm.arm_id] for arm in arms], high - low)
+    note = footnote(tidy, "bars beside the diamonds", left_out, "panels").replace("dropout off, ", "")
+    labels = "; on the labels trained on" if tidy.noisy else ""
+    frame(figure, _title(tidy, shown, means), note + labels, _key(means), columns=2 if size[0] < 10 else 3)
+    return figure
+
+
+def _means(tidy: Tidy, arm: Arm) -> Means:
+    found = parts(tidy, arm)
+    return {name: estimate(100 * found[name]) for name in found} if found["apparent"].notna().any() else {}
+
+
+def _shown(means: Means) -> list[str]:
+    """Return the parts of an arm from the axis outwards: those of the gap first."""
+    return [name for name in LOOK if means[name].n]
+
+
+def _spans(means: Means) -> list[tuple[str, float, float]]:
+    """Return (part, bottom, height) of a stack: what adds stands above zero, what takes away below."""
+    up = down = 0.0
+    found = []
+    for name in _shown(means):
+        height = means[name].mean
+        found.append((name, up if height >= 0 else down, height))
+        up, down = up + max(height, 0.0), down + min(height, 0.0)
+    return found
+
+
+def _limits(stacks: list[Means]) -> tuple[float, float]:
+    spans = [span for means in stacks for span in _spans(means)]
+    ends = [bottom + height for _, bottom, height in spans] + [0.0]
+    ends += [v for m in stacks for v in (m["apparent"].mean, m["apparent"].low, m["apparent"].high) if np.isfinite(v)]
+    low, high = min(ends), max(ends)
+    room = 0.06 * (high - low) or 1.0
+    return low - room, high + 2 * room
+
+
+def _stacks(ax: Axes, stacks: list[Means]) -> None:
+    for x, means in enumerate(stacks):
+        for name, bottom, height in _spans(means):
+            color, hatch = LOOK[name]
+            ax.bar(x, height, bottom=bottom, width=0.62, color=color, hatch=hatch, edgecolor="white", linewidth=0.8)
+        total = means["apparent"]
+        ax.vlines(x + 0.4, total.low, total.high, color=INK, linewidth=2.4)
+        ax.plot([x + 0.4], [total.mean], "D", color=INK, markeredgecolor="white", markeredgewidth=0.6, markersize=5.5)
+    ax.axhline(0, color=INK, linewidth=1.0)
+    grid(ax)
+
+
+def _numbers(ax: Axes, stacks: list[Means], span: float) -> None:
+    """Write a part's points into it where it is high enough, and the whole above the stack."""
+    for x, means in enumerate(stacks):
+        spans = _spans(means)
+        for _, bottom, height in spans:
+            if abs(height) > 0.07 * span:
+                box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "linewidth": 0}
+                ax.text(x, bottom + height / 2, percent(height / 100), ha="center", va="center", fontsize=10, bbox=box)
+        top = max(bottom + max(height, 0.0) for _, bottom, height in spans)
+        words = percent(means["apparent"].mean / 100)
+        ax.text(x, top + 0.015 * span, f"= {words}", ha="center", va="bottom", fontsize=11, fontweight="bold")
+
+
+def _title(tidy: Tidy, shown: list[tuple[str, list[Arm]]], means: dict[str, Means]) -> str:
+    """Name the arm whose log misleads most: the gap that it shows beside the gap there is."""
+
+    def gap(arm: Arm) -> float:
+        return sum(means[arm.arm_id][name].mean for name in PARTS[3:] if means[arm.arm_id][name].n)
+
+    arms = [arm for _, own in shown for arm in own]
+    worst = max(arms, key=lambda arm: abs(means[arm.arm_id]["apparent"].mean - gap(arm)))
+    where = f"At {label(worst, tidy.axes)} a" if tidy.axes else "A"
+    log, there = percent(means[worst.arm_id]["apparent"].mean / 100), percent(gap(worst) / 100)
+    return f"{where} training log shows a gap of {log} points where it is {there}, {seeds(tidy, tuple(arms))}"
+
+
+def _key(means: dict[str, Means]) -> list[Patch | Line2D]:
+    shown = {name for own in means.values() if own for name in _shown(own)}
+    found: list[Patch | Line2D] = [
+        Patch(facecolor=LOOK[name][0], hatch=LOOK[name][1], edgecolor="white", label=MEANING[name])
+        for name in LOOK if name in shown
+    ]  # fmt: skip
+    total = "= training accuracy in the log minus test accuracy"
+    return [*found, Line2D([], [], color=INK, marker="D", linestyle="", label=total)]
