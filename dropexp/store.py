@@ -139,7 +139,10 @@ class Writer:
                 "host": socket.gethostname(),
                 "since": datetime.now(UTC).isoformat(timespec="seconds"),
             }
-            (self.folder / ".owner").write_text(json.dumps(note), encoding="utf-8")
+            try:
+                (self.folder / ".owner").write_text(json.dumps(note), encoding="utf-8")
+            except OSError as error:
+                raise StoreError(f"{self.folder}: cannot be written ({error.strerror}); make room") from None
             self.tidy()
         except BaseException:
             self._lock.release()
