@@ -11,6 +11,7 @@ from dropexp.rows import COLUMNS, CONFIG_COLUMNS, config_cells, headers, line_of
 from dropexp.spec.stored import from_cells, names_of
 
 AGAIN = "put it back, or delete the line and run the same command again, which trains what is missing"
+LONG = 100_000  # characters, below which no cell is too long for a reader of CSV
 _SOUND: set[int] = set()  # hashes of the lines of runs.csv that were checked by this process
 
 
@@ -39,7 +40,7 @@ def lines(path: Path) -> list[str]:
     numbered = [(number, line) for number, line in enumerate(body, 2) if line != "\n"]
     commas = len(header) - 1
     for number, line in numbered:
-        if "\0" in line or "\r" in line or '"' in line or line.count(",") != commas:
+        if len(line) > LONG or "\0" in line or "\r" in line or '"' in line or line.count(",") != commas:
             _whole(path, number, line, commas + 1)
     if header != COLUMNS[path.name]:
         numbered = [(number, _moved(path, number, line, header)) for number, line in numbered]
@@ -82,7 +83,8 @@ def _whole(path: Path, number: int, line: str, wanted: int) -> None:
     except (csv.Error, StopIteration):
         count = 0
     if count != wanted or "\0" in line:
-        what = "holds NUL bytes" if "\0" in line else f"has {count} cells and the header {wanted}"
+        what = f"has {count} cells and the header {wanted}" if count else "is no row of cells"
+        what = "holds NUL bytes" if "\0" in line else what
         raise StoreError(f"{path}:{number}: {what}; the file was edited or damaged: {AGAIN}")
 
 

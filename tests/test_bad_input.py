@@ -39,6 +39,11 @@ FILES = {
         "a b": "letters", "a/b": "letters", "a\\b": "letters", ".hidden": "letters", "a" * 101: "100 bytes",
         "\u00e9" * 60: "100 bytes", "q.old-1": "--fresh", "a:b": "letters",
     }.items()},
+    "long words": (
+        "seeds: X\nsave_weights: X\nprobes: [X]\nclaims: [{metric: X}]\nsweep: {X: [1]}\n".replace("X", "x" * 900),
+        "c.yaml:1:8: seeds: 'xxx", "save_weights: 'xxx",
+    ),
+    "long places": (f"dropout: {{placement: [{'x' * 3000}]}}", "dropout.placement: this mlp has no place 'xxx", ""),
     "a source of two lines": ('data: {source: "a\\nb.npz"}', "c.yaml:1:16: data.source:", "line break"),
     "bomb": ("a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
         f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(8)

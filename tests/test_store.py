@@ -147,7 +147,16 @@ LINES = {
     "a line cut short": (lambda text: text.replace(b"max_epochs", b"\nmax_epochs", 1), "runs.csv:2: has"),
     "a byte that is no text": (lambda text: text.replace(b"max_epochs", b"max\xff", 1), "runs.csv:2: is not UTF-8"),
     "zeros": (lambda text: text.replace(b"max_epochs", bytes(10), 1), "runs.csv:2: holds NUL bytes"),
-    "a quote": (lambda text: text.replace(b"max_epochs", b'"', 1), "runs.csv:2: has"),
+    "a quote": (lambda text: text.replace(b"max_epochs", b'"', 1), "runs.csv:2: is no row of cells"),
+    "a quote at the end": (lambda text: text[:-1] + b',"\n', "runs.csv:10: is no row of cells"),
+    "a cell without end": (
+        lambda text: text.replace(b"max_epochs", b"m" * 200_000, 1),
+        "runs.csv:2: is no row of cells",
+    ),
+    "a line end of its own": (
+        lambda text: text.replace(b"max_epochs", b"max\repochs", 1),
+        "runs.csv:2: is no row of cells",
+    ),
     "semicolons": (lambda text: text.replace(b",", b";"), "runs.csv:1: unknown column 'run_id;arm_id"),
     "another file": (lambda text: b"name,value\na,1\n", "runs.csv:1: unknown column 'name'"),
 }

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-import struct
-import zipfile
-import zlib
 from pathlib import Path
-from tokenize import TokenError
 
 import numpy as np
 
@@ -18,10 +14,6 @@ from dropexp.spec.config import Data
 WHOLE = ("x", "y")
 PARTS = ("x_train", "y_train")
 TEST = ("x_test", "y_test")
-_DAMAGED = (
-    OSError, ValueError, EOFError, KeyError, SyntaxError, RuntimeError, MemoryError, zipfile.BadZipFile,
-    zlib.error, struct.error, TokenError,
-)  # fmt: skip
 
 
 def read_npz(path: Path, data: Data, sha256: str) -> Dataset:
@@ -36,7 +28,9 @@ def read_npz(path: Path, data: Data, sha256: str) -> Dataset:
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.lib.npyio.NpzFile):
                 return _read(archive, path, data, sha256)
-    except _DAMAGED as error:
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # a damaged header can make numpy fail in almost any way
         raise DataError(f"{path}: is not a readable .npz: {_line(error)}; write it with numpy.savez") from None
     raise DataError(f"{path}: holds a single array; write numpy.savez(FILE, x=..., y=...) so that it holds x and y")
 
@@ -63,7 +57,9 @@ def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     try:
         _check_claim(archive, name, path)
         found = archive[name]
-    except _DAMAGED as error:
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{path}: {name} is an object array (perhaps rows of unequal length), which is never read;"
