@@ -106,6 +106,7 @@ OPTIONS = {
     ],
     "compare": ["--arm", "--json", "--out", "--prefer", "--together"],
     "data": ["--data-dir", "--json"],
+    "export": ["--all", "--json", "--out", "--to"],
     "init": ["--list", "--schema"],
     "laws": ["--figure", "--json"],
     "plot": ["--all", "--fresh", "--json", "--out", "--prefer", "--together"],

@@ -9,6 +9,7 @@ import typer
 from dropexp import __version__
 from dropexp.cli import everyday, learn, training
 from dropexp.cli.compare import compare
+from dropexp.cli.export import export
 from dropexp.cli.laws import laws
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ VERBS = (
     ("sweep", training.sweep, EVERYDAY),
     ("plot", everyday.plot, EVERYDAY),
     ("compare", compare, DEEPER),
+    ("export", export, DEEPER),
     ("laws", laws, LEARN),
     ("data", learn.data, LEARN),
 )
