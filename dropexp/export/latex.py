@@ -31,7 +31,8 @@ def latex(tidy: Tidy) -> str:
             r"  \centering",
             rf"  \caption{{{escaped(made.caption)}}}",
             rf"  \label{{tab:{label}}}",
-            rf"  \begin{{tabular}}{{{''.join(kinds)}}}",
+            r"  \medskip\footnotesize\setlength{\tabcolsep}{4pt}",  # one axis fits the narrow page of the article class
+            rf"  \begin{{tabular}}{{@{{}}{''.join(kinds)}@{{}}}}",
             r"    \toprule",
             rf"    {' & '.join(escaped(column.heading) for column in made.columns)} \\",
             r"    \midrule",

@@ -143,7 +143,7 @@ def test_latex_says_the_numbers_and_what_they_are():
         assert part in caption
     for rule in ("toprule", "midrule", "bottomrule"):
         assert text.count(rf"\{rule}") == 1
-    assert r"\begin{tabular}{lrrrrll}" in text
+    assert r"\begin{tabular}{@{}lrrrrll@{}}" in text
 
 
 def test_latex_is_balanced(case):
@@ -152,7 +152,7 @@ def test_latex_is_balanced(case):
     assert body.count("{") == body.count("}")
     assert body.replace(r"\$", "").count("$") % 2 == 0
     assert re.findall(r"\\begin\{(\w+)\}", text) == re.findall(r"\\end\{(\w+)\}", text)[::-1]
-    columns = len(re.search(r"\\begin\{tabular\}\{(\w+)\}", text)[1])
+    columns = len(re.search(r"\\begin\{tabular\}\{@\{\}(\w+)@\{\}\}", text)[1])
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {row.replace(r"\&", "").count("&") for row in rows} == {columns - 1}
     assert text.isascii(), "an accent of the user's may stand there, ours not"
