@@ -15,7 +15,7 @@ LEVELS = [
     ("lines",),
     ("data", "nn", "store", "foreign", "executors", "analysis"),
     ("train", "report"),
-    ("laws",),
+    ("laws", "export"),
     ("planning", "reading", "interrupts"),
     ("workflow", "drawing", "comparing", "replaying"),
     ("joining", "retraining"),
@@ -31,11 +31,13 @@ FENCES = {
         "laws",
         "planning.py",
     ),  # planning asks, inside a function, whether a device is there
-    "pandas": ("store.py", "foreign", "analysis", "report", "data/table.py"),
+    "pandas": ("store.py", "foreign", "analysis", "report", "export", "data/table.py"),
     "matplotlib": ("report", "drawing.py"),  # its version is part of what a figure depends on
     "typer": ("cli",),
     "rich": ("cli",),
     "yaml": ("spec",),
+    "pyarrow": (),  # pandas asks for it
+    "tensorboard": ("export/events.py",),
     "ray": ("executors/ray.py",),
     "scipy": ("analysis", "report"),
     "sklearn": ("data/loading.py",),

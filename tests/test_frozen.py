@@ -110,6 +110,7 @@ OPTIONS = {
     ],
     "compare": ["--arm", "--json", "--out", "--prefer", "--together"],
     "data": ["--data-dir", "--json"],
+    "export": ["--all", "--json", "--out", "--to"],
     "init": ["--list", "--schema"],
     "laws": ["--figure", "--json"],
     "plot": ["--all", "--baseline", "--fresh", "--json", "--out", "--prefer", "--together"],

@@ -9,6 +9,7 @@ import typer
 from dropexp import __version__
 from dropexp.cli import everyday, learn, training
 from dropexp.cli.compare import compare
+from dropexp.cli.export import export
 from dropexp.cli.laws import laws
 from dropexp.cli.stopping import stopping
 from dropexp.cli.verify import verify
@@ -32,6 +33,7 @@ VERBS = (
     ("plot", everyday.plot, EVERYDAY),
     ("compare", compare, DEEPER),
     ("stopping", stopping, DEEPER),
+    ("export", export, DEEPER),
     ("verify", verify, DEEPER),
     ("laws", laws, LEARN),
     ("data", learn.data, LEARN),
