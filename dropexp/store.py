@@ -6,7 +6,6 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -183,8 +182,7 @@ class Writer:
                 os.fsync(file.fileno())
             aside.replace(path)
         except OSError as error:
-            with suppress(OSError):
-                aside.unlink()
+            aside.unlink(missing_ok=True)
             raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
 
     def save_weights(self, outcome: Outcome) -> None:
@@ -198,8 +196,7 @@ class Writer:
                     np.savez(file, **arrays)  # type: ignore[arg-type]
                 aside.replace(path)
             except OSError as error:
-                with suppress(OSError):
-                    aside.unlink()
+                aside.unlink(missing_ok=True)
                 raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
 
     def tidy(self) -> None:
