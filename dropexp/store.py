@@ -185,6 +185,7 @@ class Writer:
                     np.savez(file, **arrays)  # type: ignore[arg-type]
                 aside.replace(path)
             except OSError as error:
+                aside.unlink(missing_ok=True)
                 raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
 
     def tidy(self) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,24 +87,49 @@ def test_the_chance_to_accuse_a_healthy_count_is_below_alpha(n, p, alpha):
         assert high - low < 2 * 8 * (n * p * (1 - p)) ** 0.5, "eight standard deviations are noticed"
 
 
+def counted(site, rate, batch):
+    """Return the audit's count of one mask of a site: fired, units, what is expected."""
+    noise = Noise({"x": site}, [0], torch.tensor([0]), 1)
+    audit = loop.Audit()
+    audit.turn, audit.looked_at, audit.rates, audit.steps, audit.counts, audit.prints = (
+        0,
+        {0},
+        [{"x": rate}],
+        {},
+        {},
+        {},
+    )
+    audit.runs = [SimpleNamespace(config=SimpleNamespace(dropout=SimpleNamespace(block_size=3)))]
+    audit.see("x", site, noise.mask("x", batch)[0])
+    return audit.counts[0, "x"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "sharing", "units"),
+    [
+        ("bernoulli", (40,), (), 23 * 40),
+        ("bernoulli", (40,), (5,), 5 * 40),
+        ("bernoulli", (40,), ("batch",), 40),
+        ("batch_shared", (40,), (), 40),
+        ("spatial", (6, 7, 9), (), 23 * 6),
+        ("variational", (11, 8), (), 23 * 8),
+        ("bernoulli", (11, 8), ("time", 5), 5 * 8),
+    ],
+)
+def test_only_independent_units_are_counted(kind, shape, sharing, units):
+    assert counted(Site("x", KINDS[kind], shape, [0.5], sharing=sharing), 0.5, 23)[1] == units
+
+
 @pytest.mark.parametrize("law", EXPECTED)
 @pytest.mark.parametrize("rate", [0.05, 0.5, 0.8])
 def test_what_is_expected_is_what_each_law_does(law, rate):
     """A million units of each law, against an alpha at which a wrong expectation would show."""
     kind = next(k for k in KINDS.values() if k.law == law)
     shape = (8, 7, 9) if law == "dropblock" else (504,)
-    site = Site("hidden.1", kind, shape, [rate])
-    noise = Noise({"hidden.1": site}, [0], torch.tensor([0]), 1)
-    audit = loop.Audit()
-    audit.turn, audit.looked_at, audit.rates, audit.steps = 0, {0}, [{"hidden.1": rate}], {}
-    audit.counts, audit.prints = {}, {}
-    audit.runs = [type("R", (), {"config": type("C", (), {"dropout": type("D", (), {"block_size": 3})})})]
-    audit.see("hidden.1", site, noise.mask("hidden.1", 2000)[0])
-    fired, units, expected = audit.counts[0, "hidden.1"]
+    fired, units, expected = counted(Site("x", kind, shape, [rate]), rate, 2000)
     assert units == 2000 * 504
     assert not expected.test(fired, units, expected, 1e-6)
-    spread = abs(fired / units - expected.low)
-    assert spread < 0.003
+    assert abs(fired / units - expected.low) < 0.003
     if law not in ("gaussian", "uniform"):  # whose share above one sd is the same at every rate; the sd is not
         other = expectation(law, rate + 0.04, shape, 3)
         assert other.test(fired, units, other, 1e-9)
