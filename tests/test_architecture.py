@@ -16,7 +16,7 @@ LEVELS = [
     ("train", "report"),
     ("laws",),
     ("planning", "reading"),
-    ("workflow", "drawing"),
+    ("workflow", "drawing", "reporting"),
     ("cli",),
     ("__main__",),
 ]
@@ -29,7 +29,8 @@ FENCES = {
         "planning.py",
     ),  # planning asks, inside a function, whether a device is there
     "pandas": ("store.py", "analysis", "report", "data/table.py"),
-    "matplotlib": ("report", "drawing.py"),  # its version is part of what a figure depends on
+    "matplotlib": ("report", "drawing.py", "reporting.py"),  # its version is part of what a figure depends on
+    "jinja2": ("report/page",),
     "typer": ("cli",),
     "rich": ("cli",),
     "yaml": ("spec",),

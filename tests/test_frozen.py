@@ -108,6 +108,7 @@ OPTIONS = {
     "init": ["--list", "--schema"],
     "laws": ["--figure", "--json"],
     "plot": ["--all", "--fresh", "--json"],
+    "report": ["--all", "--fresh", "--json", "--out"],
     "run": [
         "--data-dir",
         "--device",

@@ -9,6 +9,7 @@ import typer
 from dropexp import __version__
 from dropexp.cli import everyday, learn, training
 from dropexp.cli.laws import laws
+from dropexp.cli.report import report
 
 app = typer.Typer(
     name="dropexp",
@@ -27,6 +28,7 @@ VERBS = (
     ("run", training.run, EVERYDAY),
     ("sweep", training.sweep, EVERYDAY),
     ("plot", everyday.plot, EVERYDAY),
+    ("report", report, EVERYDAY),
     ("laws", laws, LEARN),
     ("data", learn.data, LEARN),
 )
