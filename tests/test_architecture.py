@@ -17,7 +17,7 @@ LEVELS = [
     ("train", "report"),
     ("laws", "export"),
     ("planning", "reading", "interrupts"),
-    ("workflow", "drawing", "comparing", "replaying"),
+    ("workflow", "drawing", "reporting", "comparing", "replaying"),
     ("joining", "retraining"),
     ("verifying",),
     ("cli",),
@@ -32,7 +32,8 @@ FENCES = {
         "planning.py",
     ),  # planning asks, inside a function, whether a device is there
     "pandas": ("store.py", "foreign", "analysis", "report", "export", "data/table.py"),
-    "matplotlib": ("report", "drawing.py"),  # its version is part of what a figure depends on
+    "matplotlib": ("report", "drawing.py", "reporting.py"),  # its version is part of what a figure depends on
+    "jinja2": ("report/page",),
     "typer": ("cli",),
     "rich": ("cli",),
     "yaml": ("spec",),

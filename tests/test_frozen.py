@@ -114,6 +114,7 @@ OPTIONS = {
     "init": ["--list", "--schema"],
     "laws": ["--figure", "--json"],
     "plot": ["--all", "--baseline", "--fresh", "--json", "--out", "--prefer", "--together"],
+    "report": ["--all", "--fresh", "--json", "--out"],
     "run": [
         "--baseline",
         "--data-dir",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import isnan, nan, sqrt
 
 import numpy as np
@@ -75,8 +76,13 @@ def _spread(x: np.ndarray) -> float:
     return float(x.std(ddof=1)) if len(x) > 1 else nan
 
 
+@cache
+def _quantile(degrees: float, level: float) -> float:
+    return float(stats.t.ppf(0.5 + level / 2, degrees))
+
+
 def _half(degrees: float, error: float, level: float) -> float:
-    return float(stats.t.ppf(0.5 + level / 2, degrees)) * error
+    return _quantile(degrees, level) * error
 
 
 def estimate(values: Sequence[float] | pd.Series[float] | np.ndarray, level: float = LEVEL) -> Estimate:

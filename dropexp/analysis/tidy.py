@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import pairwise
 from math import nan
+from typing import Any
 
 import pandas as pd
 
@@ -69,11 +71,15 @@ class Tidy:
 
     @cached_property
     def _by_arm(self) -> dict[str, pd.DataFrame]:
-        return {str(name): rows.set_index("seed").sort_index() for name, rows in self.runs.groupby("arm_id")}
+        return _parted(self.runs)
 
     @cached_property
     def _finished_by_arm(self) -> dict[str, pd.DataFrame]:
-        return {name: rows[rows["stop_reason"] != "diverged"] for name, rows in self._by_arm.items()}
+        return _parted(self.runs[self.runs["stop_reason"] != "diverged"])
+
+    @cached_property
+    def _diverged_by_arm(self) -> pd.Series[int]:
+        return self.runs.loc[self.runs["stop_reason"] == "diverged", "arm_id"].value_counts()
 
     def rows(self, arm: Arm) -> pd.DataFrame:
         """Return all runs of an arm, the diverged too, indexed by seed."""
@@ -86,7 +92,7 @@ class Tidy:
         return self.rows(arm).iloc[:0] if found is None else found
 
     def diverged(self, arm: Arm) -> int:
-        return int((self.rows(arm)["stop_reason"] == "diverged").sum())
+        return int(self._diverged_by_arm.get(arm.arm_id, 0))
 
     def values(self, arm: Arm, metric: str) -> pd.Series[float]:
         """Return a metric of an arm's finished runs by seed, absent numbers left out."""
@@ -94,6 +100,11 @@ class Tidy:
         if key not in self._values:
             self._values[key] = self.finished(arm)[metric].dropna()
         return self._values[key]
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What has been computed from these tables, under the name of the function that did."""
+        return {}
 
     @cached_property
     def _values(self) -> dict[tuple[str, str], pd.Series[float]]:
@@ -116,6 +127,14 @@ class Tidy:
     @cached_property
     def _epochs_by_arm(self) -> dict[str, pd.DataFrame]:
         return {str(name): rows for name, rows in self.epochs.groupby("arm_id")}
+
+
+def _parted(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows of each arm, indexed by seed and in its order: cut out of one sorted table, as there may be many."""
+    rows = runs.sort_values(["arm_id", "seed"], kind="stable").set_index("seed")
+    names = rows["arm_id"].to_numpy(dtype=object)
+    starts = [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
+    return {str(names[i]): rows.iloc[i:j] for i, j in pairwise([*starts, len(names)])}
 
 
 def tidy(

@@ -11,6 +11,7 @@ from dropexp.cli import everyday, learn, training
 from dropexp.cli.compare import compare
 from dropexp.cli.export import export
 from dropexp.cli.laws import laws
+from dropexp.cli.report import report
 from dropexp.cli.stopping import stopping
 from dropexp.cli.verify import verify
 
@@ -31,6 +32,7 @@ VERBS = (
     ("run", training.run, EVERYDAY),
     ("sweep", training.sweep, EVERYDAY),
     ("plot", everyday.plot, EVERYDAY),
+    ("report", report, EVERYDAY),
     ("compare", compare, DEEPER),
     ("stopping", stopping, DEEPER),
     ("export", export, DEEPER),
