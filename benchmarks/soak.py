@@ -2,7 +2,8 @@
 
     python benchmarks/soak.py --minutes 20 --out soak
 
-writes soak.csv and soak.png and prints how fast memory grows after the first fifth of the time. Linux only.
+writes soak.csv and soak.png and prints how fast memory grows once the second sweep has begun, when all libraries are
+loaded. Linux only.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from dropexp.workflow import run
 STUDY = """
 data: {train_size: 300, val_size: 100, test_size: 200}
 model: {hidden: [64], norm: batch}
-training: {epochs: 60}
+training: {epochs: 12}
 probes: all
-seeds: 8
+seeds: 3
 sweep: {dropout.rate: [0, 0.2, 0.5], dropout.kind: [bernoulli, gaussian], model.activation: [relu, tanh]}
 """
 
@@ -57,11 +58,12 @@ def sample(rows: list[tuple[float, float, float, int]], start: float, over: thre
         rows.append((time.monotonic() - start, resident(os.getpid()), max(workers, default=0.0), len(workers)))
 
 
-def growth(rows: list[tuple[float, float, float, int]], column: int) -> float:
-    """Return MB a minute after the first fifth, by least squares; of workers over what is at least half of the largest."""
-    table = np.array([row for row in rows if row[column] > 0])
-    table = table[(table[:, 0] > rows[-1][0] / 5) & (table[:, column] > table[:, column].max() / 2)]
-    return float(np.polyfit(table[:, 0] / 60, table[:, column], 1)[0])
+def peaks(rows: list[tuple[float, float, float, int]], ends: list[float], column: int) -> list[float]:
+    """Return the largest memory in each sweep."""
+    return [
+        max((row[column] for row in rows if begin < row[0] <= end), default=0.0)
+        for begin, end in zip([0.0, *ends], ends, strict=False)
+    ]
 
 
 def draw(rows: list[tuple[float, float, float, int]], path: Path) -> None:
@@ -88,21 +90,26 @@ def main() -> None:
     rows: list[tuple[float, float, float, int]] = []
     start, over = time.monotonic(), threading.Event()
     threading.Thread(target=sample, args=(rows, start, over), daemon=True).start()
-    sweeps = runs = 0
+    runs, ends = 0, list[float]()
     with tempfile.TemporaryDirectory() as place:
         while time.monotonic() - start < 60 * given.minutes:
-            done = run(study, Options(results=Path(place) / str(sweeps), jobs=2, pack=3))
+            done = run(study, Options(results=Path(place) / str(len(ends)), jobs=2, pack=3))
             plot(done.folder)
-            verify(done.folder, 3, sweeps, Options(jobs=1))
-            sweeps, runs = sweeps + 1, runs + done.trained
+            verify(done.folder, 3, len(ends), Options(jobs=1))
+            runs += done.trained
+            ends.append(time.monotonic() - start)
     over.set()
     with given.out.with_suffix(".csv").open("w", newline="") as file:
         csv.writer(file).writerows([("seconds", "parent_mb", "largest_worker_mb", "workers"), *rows])
     draw(rows, given.out.with_suffix(".png"))
-    print(f"{sweeps} sweeps, {runs} runs in {(rows[-1][0]) / 60:.1f} min")
+    print(f"{len(ends)} sweeps, {runs} runs in {rows[-1][0] / 60:.1f} min")
     for name, column in (("parent", 1), ("largest worker", 2)):
-        largest = max(row[column] for row in rows)
-        print(f"{name}: at most {largest:.0f} MB, growing by {growth(rows, column):+.2f} MB a minute")
+        found = peaks(rows, ends, column)
+        told = f"{name}: at most {found[0]:.0f} MB in the first sweep, {found[-1]:.0f} MB in the last"
+        if len(ends) > 3:
+            slope = np.polyfit(np.array(ends[1:]) / 60, found[1:], 1)[0]
+            told += f"; from the second on {slope:+.2f} MB a minute, {slope * ends[-1] / 60 / (len(ends) - 1):+.2f} MB a sweep"
+        print(told)
 
 
 if __name__ == "__main__":

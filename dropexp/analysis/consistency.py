@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dropexp.errors import DropexpError
-from dropexp.rows import CONFIG_COLUMNS, cell, config_cells
+from dropexp.records import EpochRow, RunRow
+from dropexp.rows import CONFIG_COLUMNS, cell, config_cells, names
 from dropexp.spec.config import Config
 from dropexp.spec.identity import arm_id, canonical, run_id
 from dropexp.spec.schedules import rate_factor
@@ -14,9 +15,8 @@ from dropexp.spec.stored import from_cells
 from dropexp.spec.study import PROBES
 from dropexp.stopping import Stopper
 
-AT_SELECTED = (
-    "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap", "clean_train_accuracy",
-)  # fmt: skip
+NAMES = ("run_id", "arm_id", "seed")
+AT_SELECTED = tuple(name for name in names(RunRow) if name in names(EpochRow) and name not in NAMES)
 FINAL = {"final_train_accuracy": "train_accuracy", "final_test_accuracy": "test_accuracy", "final_gap": "gap"}
 DIFFERENCES = {
     "gap": ("train_accuracy", "test_accuracy"),
