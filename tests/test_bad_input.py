@@ -204,3 +204,14 @@ def test_the_second_writer_is_told_who_holds_the_folder(capsys, tmp_path, monkey
         out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, env=ENV)
     assert out.returncode == 2
     assert f"process {os.getpid()}" in out.stderr
+
+
+@pytest.mark.parametrize(
+    "argv", [["sweep", "--results", "loop/r"], ["run", "loop/c.yaml"], ["run", "own.yaml", "--results", "loop"]]
+)
+def test_links_that_lead_to_each_other_are_a_sentence(argv, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    npz(tmp_path / "d.npz", x=X, y=np.arange(40) % 3)
+    (tmp_path / "own.yaml").write_text("data: {source: d.npz}\n")
+    assert "loop" in refused(argv, capsys, tmp_path)

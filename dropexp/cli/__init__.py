@@ -19,6 +19,11 @@ def main(argv: list[str] | None = None) -> int:
         return _stopped()
     except OSError as error:
         return _unwritten(error)
+    except RuntimeError as error:  # Python's word, before 3.13, for links that lead to each other
+        if not str(error).startswith("Symlink loop"):
+            raise
+        print(f"{error}; name another path", file=sys.stderr)
+        return 2
 
 
 def _run(argv: list[str]) -> int:
