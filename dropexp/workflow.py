@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dropexp
 from dropexp.errors import StoreError
 from dropexp.executors.inline import run_inline
-from dropexp.executors.pool import run_pool
+from dropexp.executors.pool import may_start, run_pool
 from dropexp.planning import Options, Plan, device_name, prepare
 from dropexp.reading import reading
 from dropexp.records import Failure
@@ -92,7 +93,7 @@ def _outcomes(made: Plan, options: Options, listener: Listener) -> Any:
     """Yield (pack, outcome); a pack that raises is split until the run at fault is alone."""
     from dropexp.train.pack import Work, train_pack
 
-    execute = run_pool if made.jobs > 1 else run_inline
+    execute = _executor(made, options.device, listener)
     packs = list(made.packs)
     while packs:
         again: list[list[Run]] = []
@@ -115,6 +116,19 @@ def _outcomes(made: Plan, options: Options, listener: Listener) -> Any:
             else:
                 yield pack, outcome
         packs = again
+
+
+def _executor(made: Plan, device: str, listener: Listener) -> Callable[..., Any]:
+    """Return what trains the packs: worker processes for several jobs, and where this process would round otherwise."""
+    rounds = dropexp.TORCH_CAME_FIRST and device == "cpu"
+    if may_start():
+        return run_pool if made.jobs > 1 or rounds else run_inline
+    if rounds and made.packs:
+        listener.warned(
+            "torch was imported before dropexp, and this process may start no other: results can differ in their last "
+            "digits from those trained elsewhere; import dropexp first"
+        )
+    return run_inline
 
 
 def paths_from(study: Study, folder: Path) -> dict[str, str]:

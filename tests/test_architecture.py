@@ -18,7 +18,8 @@ LEVELS = [
     ("planning", "reading"),
     ("workflow", "drawing", "comparing"),
     ("joining",),
-    ("cli",),
+    ("cli", "notebook"),
+    ("api",),
     ("__main__",),
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
@@ -29,7 +30,7 @@ FENCES = {
         "laws",
         "planning.py",
     ),  # planning asks, inside a function, whether a device is there
-    "pandas": ("store.py", "foreign", "analysis", "report", "export", "data/table.py"),
+    "pandas": ("store.py", "foreign", "analysis", "report", "export", "data/table.py", "notebook.py", "api.py"),
     "matplotlib": ("report", "drawing.py"),  # its version is part of what a figure depends on
     "typer": ("cli",),
     "rich": ("cli",),
@@ -139,6 +140,7 @@ def _loaded(code: str) -> set[str]:
     [
         "from dropexp.cli import main; main(['--help'])",
         "from dropexp.cli import main; main(['sweep', '--help'])",
+        "import dropexp; dir(dropexp)",
         "from dropexp.spec.parse import parse; from dropexp.spec.reader import read; parse(read('configs/quickstart.yaml'))",
     ],
 )

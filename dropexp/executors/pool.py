@@ -6,12 +6,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from dropexp.executors.inline import Listen, Train, attempt
@@ -68,6 +70,11 @@ def run_pool(
             process.join()
 
 
+def may_start() -> bool:
+    """Whether this process may start others: a daemonic one, such as another pool's worker, may not."""
+    return not multiprocessing.current_process().daemon
+
+
 def _ending(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
@@ -81,11 +88,26 @@ def _start(context: SpawnContext, theirs: Connection) -> BaseProcess:
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
-        process.start()
+        with _without_script():
+            process.start()
     finally:
         if main:
             signal.signal(signal.SIGINT, before)
     return process
+
+
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """Hide the user's script from a new worker, which would run it again and needs nothing of it.
+
+    A script that trains need therefore not ask whether `__name__ == "__main__"`.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _send(connection: Connection, message: object) -> None:
