@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +137,18 @@ def device_check(options: Options) -> None:
         raise UsageError(f"--device: {spelt(options.device)} is not one of cpu, cuda, mps, auto")
     if not there[options.device]:
         raise UsageError(f"--device: torch sees no {options.device} device here; use --device cpu")
+
+
+@contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Leave torch with the threads that it had: training in this process sets its own."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def device_name(name: str) -> str:

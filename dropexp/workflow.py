@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dropexp
 from dropexp.errors import StoreError
 from dropexp.executors.inline import Stop, run_inline
-from dropexp.executors.pool import run_pool
+from dropexp.executors.pool import may_start, run_pool
 from dropexp.interrupts import finishing
 from dropexp.planning import Options, Plan, begun, device_name, prepare
 from dropexp.reading import reading
@@ -146,7 +147,7 @@ def _round(
     def listen(index: int, *heard: Any) -> None:
         listener.heard(packs[index], *heard)
 
-    execute = run_pool if made.jobs > 1 else run_inline
+    execute = _executor(made, options.device, listener)
     with closing(execute(train_pack, works, made.datasets, made.jobs, listen, stop)) as found:
         for index, outcome in found:
             yield packs[index], outcome
@@ -159,6 +160,19 @@ def _at_one_epoch(made: Plan, options: Options, pack: list[Run], checkpoints: Pa
     for run in pack:
         parts.setdefault(behind.get(run.run_id, 0), []).append(run)
     return list(parts.values())
+
+
+def _executor(made: Plan, device: str, listener: Listener) -> Callable[..., Any]:
+    """Return what trains the packs: worker processes for several jobs, and where this process would round otherwise."""
+    rounds = dropexp.TORCH_CAME_FIRST and device == "cpu"
+    if may_start():
+        return run_pool if made.jobs > 1 or rounds else run_inline
+    if rounds and made.packs:
+        listener.warned(
+            "torch was imported before dropexp, and this process may start no other: results can differ in their last "
+            "digits from those trained elsewhere; import dropexp first"
+        )
+    return run_inline
 
 
 def paths_from(study: Study, folder: Path) -> dict[str, str]:

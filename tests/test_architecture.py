@@ -20,7 +20,8 @@ LEVELS = [
     ("workflow", "drawing", "reporting", "comparing", "replaying"),
     ("joining", "retraining"),
     ("verifying",),
-    ("cli",),
+    ("cli", "notebook"),
+    ("api",),
     ("__main__",),
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
@@ -31,7 +32,7 @@ FENCES = {
         "laws",
         "planning.py",
     ),  # planning asks, inside a function, whether a device is there
-    "pandas": ("store.py", "foreign", "analysis", "report", "export", "data/table.py"),
+    "pandas": ("store.py", "foreign", "analysis", "report", "export", "data/table.py", "notebook.py", "api.py"),
     "matplotlib": ("report", "drawing.py", "reporting.py"),  # its version is part of what a figure depends on
     "jinja2": ("report/page",),
     "typer": ("cli",),
@@ -142,6 +143,7 @@ def _loaded(code: str) -> set[str]:
     [
         "from dropexp.cli import main; main(['--help'])",
         "from dropexp.cli import main; main(['sweep', '--help'])",
+        "import dropexp; dir(dropexp)",
         "from dropexp.spec.parse import parse; from dropexp.spec.reader import read; parse(read('configs/quickstart.yaml'))",
     ],
 )

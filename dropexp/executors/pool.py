@@ -13,6 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from dropexp.executors.inline import Listen, Stop, Train, attempt
@@ -86,6 +87,11 @@ def run_pool(
             process.join()
 
 
+def may_start() -> bool:
+    """Whether this process may start others: a daemonic one, such as another pool's worker, may not."""
+    return not multiprocessing.current_process().daemon
+
+
 def _ending(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
@@ -99,11 +105,26 @@ def _start(context: SpawnContext, theirs: Connection) -> BaseProcess:
     main = threading.current_thread() is threading.main_thread()
     before = {name: signal.signal(name, signal.SIG_IGN) for name in LEFT_TO_THE_PARENT} if main else {}
     try:
-        process.start()
+        with _without_script():
+            process.start()
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
     return process
+
+
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """Hide the user's script from a new worker, which would run it again and needs nothing of it.
+
+    A script that trains need therefore not ask whether `__name__ == "__main__"`.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _send(connection: Connection, message: object) -> None:
