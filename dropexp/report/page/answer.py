@@ -9,7 +9,7 @@ from math import isnan
 
 from dropexp.analysis.stats import difference, holm
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ALPHA, ONE_SEED, SAME, UNDECIDED, UNDERFITTING, Judged, Verdict
+from dropexp.analysis.verdicts import ALPHA, FEWEST, ONE_SEED, SAME, UNDECIDED, UNDERFITTING, Judged, Verdict
 from dropexp.report.finding import finding, spoken_of
 from dropexp.report.words import half, hint, named, oracle, percent, signed
 from dropexp.spec.naming import label
@@ -83,7 +83,7 @@ def headline(tidy: Tidy, found: Sequence[Verdict]) -> str:
         for arm, _, judged in measure.judged:
             told = judged.word in (SAME, ONE_SEED) or (measure.metric == tidy.lead.test and "test accuracy" in text)
             if arm is v.arm and not told:
-                text += f"; {measure.noun} {_size(judged)}, {judged.word}"
+                text += f"; {measure.noun} {_size(judged)}, {judged.said}"
     return text
 
 
@@ -111,7 +111,15 @@ def _memorised(tidy: Tidy, once: Sequence[Verdict]) -> Iterator[tuple[Arm, Arm, 
     kept = [(pair, d) for pair, d in zip(pairs, differences, strict=True) if d.n]
     corrected = holm([d.p for _, d in kept])
     for ((arm, base), d), p in zip(kept, corrected, strict=True):
-        word = ONE_SEED if d.n == 1 else UNDECIDED if isnan(p) or p >= ALPHA else "more" if d.mean > 0 else "less"
+        word = (
+            ONE_SEED
+            if d.n == 1
+            else UNDECIDED
+            if isnan(p) or p >= ALPHA or d.n < FEWEST
+            else "more"
+            if d.mean > 0
+            else "less"
+        )
         yield arm, base, Judged(d, p, sum(not isnan(x) for x in corrected), word)
 
 
@@ -128,7 +136,7 @@ def _fact(tidy: Tidy, measure: Measure, arm: Arm, base: Arm, judged: Judged) -> 
         shared = own.index.intersection(other.index)
         own, other = own.loc[shared], other.loc[shared]
     parts = [f"{percent(own.mean())} against {percent(other.mean())} {measure.unit}", f"n = {d.n}", *_grounds(judged)]
-    return Fact(_size(judged), of, ", ".join(parts), judged.word, tone)
+    return Fact(_size(judged), of, ", ".join(parts), judged.said, tone)
 
 
 def _grounds(judged: Judged) -> Iterator[str]:

@@ -77,7 +77,7 @@ def _difference(judged: Judged | None) -> Cell:
 def _word(judged: Judged | None, verdict: Verdict) -> Cell:
     if judged is None:
         return Cell(SAME if verdict.twin else "baseline", tone="same")
-    return Cell(judged.word, tone=TONES.get(judged.word, "open"))
+    return Cell(judged.said, tone=TONES.get(judged.word, "open"))
 
 
 def _probability(judged: Judged | None) -> Cell:

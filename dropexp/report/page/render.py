@@ -15,11 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import dropexp
+from dropexp.analysis.claims import ClaimVerdict, judge
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
 from dropexp.report.page.answer import answer, headline
 from dropexp.report.page.arms import arms_grid, notes
-from dropexp.report.page.claims import Judged, claimed, unjudged
+from dropexp.report.page.claims import claimed
 from dropexp.report.page.grid import Cell, Column, Grid
 from dropexp.report.page.origin import (
     Beside,
@@ -102,7 +103,7 @@ def sums(tidy: Tidy, beside: Beside) -> Sums:
     return Sums(tidy.study.name, headline(tidy, verdicts(tidy)), n, len(tidy.runs), date(shown_places(tidy, beside)))
 
 
-def study_page(tidy: Tidy, beside: Beside, judged: Sequence[Judged] = (), stamp: str = "") -> str:
+def study_page(tidy: Tidy, beside: Beside, judged: Sequence[ClaimVerdict] | None = None, stamp: str = "") -> str:
     """Return the page of a study as HTML; its bytes depend on the rows, the files beside them and the versions alone."""
     found, places = verdicts(tidy), shown_places(tidy, beside)
     arms = list(arm_runs(tidy, places))
@@ -113,7 +114,7 @@ def study_page(tidy: Tidy, beside: Beside, judged: Sequence[Judged] = (), stamp:
         "answer": answer(tidy, found),
         "facts": _facts(tidy, places),
         "lines": (beside.note or "").splitlines(),
-        "claims": claimed(judged) or unjudged(tidy.study),
+        "claims": claimed(judge(tidy) if judged is None else judged),
         "pictures": list(pictures(tidy)) if some else [],
         "grid": arms_grid(tidy, found, anchors(tidy)),
         "notes": notes(tidy, found),

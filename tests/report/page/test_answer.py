@@ -19,10 +19,10 @@ def said(tidy):
 def test_a_difference_by_hand(hand):
     # mean 0.02, sd sqrt(2 / 3) / 100, half t(3) sd / 2 = 3.182 x 0.00408 = 0.0130; t = 4.90 at 3 degrees: p = 0.016
     test, gap = said(hand({0.0: BASE, 0.5: BETTER})).established
-    assert (test.number, test.word, test.tone) == ("+2.0 ± 1.3 points", "better", "good")
+    assert (test.number, test.word, test.tone) == ("+2.0 ± 1.3 points", "better on this data", "good")
     assert test.of == "test accuracy, rate 0.5 against rate 0"
     assert test.detail == "93.5 against 91.5 percent, n = 4, p = 0.016, 4 of 4 seeds have this sign"
-    assert (gap.number, gap.word) == ("-2.0 ± 1.3 points", "smaller")
+    assert (gap.number, gap.word) == ("-2.0 ± 1.3 points", "smaller on this data")
     assert gap.detail.startswith("6.5 against 8.5 points, n = 4")
 
 
@@ -45,7 +45,7 @@ def test_memorised_labels_are_judged_like_accuracies(hand):
     assert (fact.word, fact.tone) == ("less", "good")
     assert fact.detail.startswith(f"42.5 against 82.0 percent, n = 4, {probability(p)}")
     assert found.headline.endswith(
-        "test accuracy +2.0 ± 1.3 points, better; wrong labels memorised -39.5 ± 2.1 points, less"
+        "test accuracy +2.0 ± 1.3 points, better on this data; wrong labels memorised -39.5 ± 2.1 points, less"
     )
 
 
