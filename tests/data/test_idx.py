@@ -41,7 +41,7 @@ DAMAGED = [
     (b"\x00\x00\x08\x03" + b"\xff" * 12 + bytes(8), "is truncated"),
     (bytes([0, 0, 8, 200]) + bytes(800), "begins with 00 00 08 c8"),
     (gzip.compress(WHOLE[:4] + b"\xff" * 12 + bytes(99)), "is truncated"),
-    (gzip.compress(WHOLE + bytes(1 << 24)), "goes on after its last value"),
+    (gzip.compress(WHOLE + bytes(1 << 24)), "which is 24 bytes, and it has 25 or more"),
 ]
 
 

@@ -18,7 +18,7 @@ from dropexp.data.published import PUBLISHED, Published
 from dropexp.errors import DataError
 
 CONTENT = bytes(range(256)) * 1200  # several pieces
-LENGTH, NAME = len(CONTENT), "file.bin"
+LENGTH, NAME, DRIPS = len(CONTENT), "file.bin", 100
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -85,7 +85,8 @@ def chunked(to):
 
 def slow(to):
     to.head()
-    for _ in range(40):
+    for dripped in range(DRIPS):
+        to.server.dripped = dripped
         to.body(b"\0")
         if to.server.over.wait(0.05):
             return
@@ -136,7 +137,7 @@ BEHAVIOURS = {
 def server(monkeypatch, tmp_path):
     """A server on this machine as the two mirrors of a source of one file, with short time-outs."""
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    made.daemon_threads, made.asked, made.over = True, [], threading.Event()
+    made.daemon_threads, made.asked, made.over, made.dripped = True, [], threading.Event(), 0
     made.answers = {"one": ["404"], "two": ["404"], "elsewhere": ["good"]}
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -197,6 +198,7 @@ def test_a_bad_answer_is_named_and_leaves_nothing(answer, there, server):
     with pytest.raises(DataError, match="no mirror gave it") as caught:
         files_of("mnist", server.cache)
     assert f"127.0.0.1: {BAD[answer]}, 127.0.0.1: HTTP 404" in str(caught.value)
+    assert server.dripped < DRIPS - 1, "a slow server was heard to the end"
     assert "run `dropexp data mnist`" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert held(server) == ({NAME} if there else set())
