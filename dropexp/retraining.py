@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from math import isnan
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dropexp.analysis.consistency import AUDIT, Mismatch, Row, Stored, apart
 from dropexp.data import Dataset, load, sizes
@@ -21,22 +21,11 @@ from dropexp.spec.stored import from_cells
 from dropexp.spec.study import PROBES, Run, Study
 from dropexp.workflow import Listener, outcomes
 
+if TYPE_CHECKING:
+    from dropexp.analysis.agreement import Compared
+
 COMPARED = ("train_accuracy", "test_accuracy", "gap")
 CIRCUMSTANCES = ("host", "device", "threads", "dropexp", "torch", "numpy")
-ALPHA = 0.01  # of the arms that were trained elsewhere, all together
-
-
-@dataclass(frozen=True)
-class Compared:
-    """An arm that was trained under other circumstances: stored minus trained again, paired by seed, and its word."""
-
-    arm_id: str
-    metric: str
-    n: int
-    mean: float
-    low: float
-    high: float
-    differs: bool
 
 
 class Again:
@@ -171,24 +160,10 @@ class Again:
                 self._metrics.append((run.arm_id, run.seed, metric, float(row[metric]), float(number)))
 
     def arms(self) -> list[Compared]:
-        """Return the arms of runs that were trained elsewhere: stored minus again, and whether that is more than chance.
+        """Return the arms of runs that were trained elsewhere, stored and again."""
+        from dropexp.analysis.agreement import compared
 
-        The intervals are 95% each; the word is by Holm's correction over all of them, at 1%.
-        """
-        import pandas as pd
-
-        from dropexp.analysis.stats import holm, paired
-
-        frame = pd.DataFrame(self._metrics, columns=["arm_id", "seed", "metric", "stored", "again"])
-        found = {
-            (str(arm), str(metric)): paired(own.set_index("seed")["stored"], own.set_index("seed")["again"])
-            for (arm, metric), own in frame.groupby(["arm_id", "metric"])
-        }
-        corrected = holm([d.p for d in found.values()])
-        return [
-            Compared(arm, metric, d.n, d.mean, d.low, d.high, not isnan(p) and p < ALPHA)
-            for ((arm, metric), d), p in zip(found.items(), corrected, strict=True)
-        ]
+        return compared(self._metrics)
 
 
 def _row(file: str, text: str) -> Row:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -14,13 +15,16 @@ from dropexp.analysis.consistency import Mismatch, Row, Stored, apart, mismatche
 from dropexp.errors import DropexpError, StoreError
 from dropexp.planning import Options
 from dropexp.reading import reading
-from dropexp.retraining import Again, Compared
+from dropexp.retraining import Again
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read
 from dropexp.spec.stored import from_cells
 from dropexp.spec.study import Study
 from dropexp.workflow import Listener
+
+if TYPE_CHECKING:
+    from dropexp.analysis.agreement import Compared
 
 HERE, QUIET = Options(), Listener()
 FILES = ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv")
