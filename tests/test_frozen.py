@@ -128,6 +128,7 @@ OPTIONS = {
         "--threads",
         "--yes",
     ],
+    "stopping": ["--all", "--alphas", "--criteria", "--json", "--min-deltas", "--monitor", "--patiences", "--strips"],
     "sweep": [
         "--data-dir",
         "--device",
@@ -190,7 +191,7 @@ def test_the_options_are_these():
     assert set(found) == {name for name, _, _ in VERBS}
     assert found == OPTIONS
     assert found["run"] == found["sweep"]
-    assert set(LISTS) <= set(found["run"])
+    assert set(LISTS) <= set(found["run"]) | set(found["stopping"])
 
 
 def test_the_schema_names_every_kind():
