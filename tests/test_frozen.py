@@ -136,9 +136,7 @@ OPTIONS = {
         "--threads",
         "--yes",
     ],
-    "stopping": [
-        *("--all", "--alphas", "--criteria", "--json", "--min-deltas", "--monitor", "--patiences", "--strips"),
-    ],
+    "stopping": ["--all", "--alphas", "--criteria", "--json", "--min-deltas", "--monitor", "--patiences", "--strips"],
     "sweep": [
         "--baseline",
         "--data-dir",

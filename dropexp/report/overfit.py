@@ -108,12 +108,20 @@ def _notes(tidy: Tidy, found: pd.DataFrame, seen: bool) -> list[str]:
         )
         if (found["onset_n"] < MEDIAN_SEEDS).any():
             lines.append(f"a median has such an interval from {MEDIAN_SEEDS} seeds on; --seeds {MEDIAN_SEEDS} does")
+    elif tidy.runs.empty:
+        lines.append("no run is there yet")
     elif tidy.epochs["val_loss"].isna().all():
         lines.append("no onset of overfitting: there is no validation loss (data.val_size 0)")
     else:
         lines.append("no onset of overfitting: every run was stopped early, which ends where it would be seen")
-    if seen and (found["onset_n"] < found["n"]).any():
-        lines.append("the onset is that of runs trained to the end")
+    if (found["onset_n"] < found["n"]).any() and seen:
+        lines.append(
+            "onset: of runs trained to the end; an area is over the epochs trained, fewer where a run was stopped"
+        )
+    if found["n"].max() == 1:
+        lines.append("one seed gives no interval; --seeds 5 does")
+    if diverged := sum(dict(zip(found["arm_id"], found["n_diverged"], strict=True)).values()):
+        lines.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
     if tidy.noisy:
         lines.append("memorised, recovered, neither: percent of the wrong labels for which the network predicts the label "
                      "as it stands, the true one, or another")  # fmt: skip

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from dropexp.analysis.overfit import PARTS, parts
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.report.axis import across, broken, main_axis, panels
+from dropexp.report.axis import LETTER, across, apart, broken, main_axis, panels
 from dropexp.report.style import INK, canvas, entitle, frame, grid
 from dropexp.report.words import footnote, percent, seeds
 from dropexp.spec.naming import label
@@ -52,8 +52,11 @@ def parts_figure(tidy: Tidy) -> Figure | None:
     figure, axes = canvas(rows, columns, size, sharey=True)
     for ax, (name, arms) in zip(axes, shown, strict=False):
         _stacks(ax, [means[arm.arm_id] for arm in arms])
-        ax.set_xticks(range(len(arms)), [broken(place.word(arm)) for arm in arms])
-        ax.set_xlim(-0.6, max(most, 2) - 0.4)
+        names = [broken(place.word(arm)) for arm in arms]
+        ax.set_xlim(*((-0.6, most - 0.4) if most > 1 else (-1.4, 1.4)))
+        letters = max(len(line) for name in names for line in name.split("\n"))
+        kept = apart(ax, [float(i) for i in range(len(arms))], LETTER * letters + 0.1)
+        ax.set_xticks(kept, [names[i] for i in kept])
         if name:
             entitle(ax, name)
     low, high = _limits([means[arm.arm_id] for _, arms in shown for arm in arms])
@@ -62,7 +65,8 @@ def parts_figure(tidy: Tidy) -> Figure | None:
         ax.set_ylim(low, high)
         ax.set_ylabel("points" if i % columns == 0 else "")
         ax.set_xlabel(place.name if i + columns >= len(shown) else "")
-    for ax, (_, arms) in zip(axes, shown, strict=False):
+    wordy = (size[0] / columns - 0.9) / most > 0.5  # inches a stack
+    for ax, (_, arms) in zip(axes, shown if wordy else [], strict=False):
         _numbers(ax, [means[arm.arm_id] for arm in arms], high - low)
     note = footnote(tidy, "bars beside the diamonds", left_out, "panels").replace("dropout off, ", "")
     labels = "; on the labels trained on" if tidy.noisy else ""
@@ -133,7 +137,7 @@ def _title(tidy: Tidy, shown: list[tuple[str, list[Arm]]], means: dict[str, Mean
 
     arms = [arm for _, own in shown for arm in own]
     worst = max(arms, key=lambda arm: abs(means[arm.arm_id]["apparent"].mean - gap(arm)))
-    where = f"At {label(worst, tidy.axes)} a" if tidy.axes else "A"
+    where = f"At {label(worst, tidy.axes)} a".replace("_", " ") if tidy.axes else "A"
     log, there = percent(means[worst.arm_id]["apparent"].mean / 100), percent(gap(worst) / 100)
     return f"{where} training log shows a gap of {log} points where it is {there}, {seeds(tidy, tuple(arms))}"
 

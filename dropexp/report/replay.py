@@ -21,6 +21,7 @@ from dropexp.stopping import Setting
 
 NAME = "stopping-heat"
 COLUMNS, ROWS = 20, 16  # beyond which numbers would not be read
+ARMS = 12  # up to so many arms of several axes have a column each
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,11 @@ def replay_figure(tidy: Tidy, replayed: Replay | None = None) -> Figure | None:
     made = _grid(tidy, replayed)
     if made is None:
         return None
-    letters = max(len(line) for name in made.columns for line in broken(name).split("\n"))
-    wide, names = max(0.95, LETTER * letters + 0.15), 0.09 * max(len(_row(s, made)) for s in made.rows) + 0.9
+    letters = max(len(line) for name in made.columns for line in _lines(name).split("\n"))
+    wide, names = (
+        max(0.95, 0 if len(made.columns) > 12 else LETTER * letters + 0.15),
+        0.09 * max(len(_row(s, made)) for s in made.rows) + 0.9,
+    )
     panel, height = wide * len(made.columns), 0.5 * len(made.rows)
     stacked = 2 * panel + names > 13.0
     size = (max(8.4, min((panel if stacked else 2 * panel) + names, 14.0)), height * (2 if stacked else 1) + 2.6)
@@ -78,11 +82,11 @@ def _grid(tidy: Tidy, replayed: Replay) -> Grid | None:
     axes = [p for p in tidy.axes if len({arm.value(p) for arm in replayed.arms}) > 1]
     main = main_axis(tidy) if main_axis(tidy) in axes else (axes[0] if axes else "")
     place, columns = across(tidy, main), {}
-    for arm in sorted(replayed.arms, key=lambda arm: place.at(arm)):
+    for arm in sorted(replayed.arms, key=place.at):
         columns.setdefault(place.word(arm), []).append(arm)
     rest = tuple(p for p in axes if p != main)
     balanced = len({frozenset(tuple(arm.value(p) for p in rest) for arm in arms) for arms in columns.values()}) == 1
-    if rest and not balanced:
+    if rest and (len(replayed.arms) <= ARMS or not balanced):
         columns, main, rest = {label(arm, tuple(axes)): [arm] for arm in replayed.arms}, "", ()
     if len(columns) > COLUMNS:
         return None
@@ -95,6 +99,10 @@ def _row(setting: Setting, made: Grid) -> str:
         return "off"
     several = len({s.min_delta for s in made.rows}) > 1
     return f"{setting.threshold:g}" + (f", min_delta {setting.min_delta:g}" if several else "")
+
+
+def _lines(column: str) -> str:
+    return broken(column).replace(", ", "\n")
 
 
 def _title(replayed: Replay, made: Grid) -> str:
@@ -130,10 +138,8 @@ def _heat(ax: Axes, replayed: Replay, made: Grid, measure: str) -> None:
     grid = np.array([[scale * mean for mean, _ in row] for row in cells])
     low, high = grid.min(), grid.max()
     image = ax.imshow(grid, cmap="cividis", aspect="auto", vmin=low - 1e-9, vmax=max(high, low + 0.1))
-    names = [broken(c) for c in made.columns]
-    long = len(made.columns) > 12 or (made.name == "" and len(made.columns) > 2)
-    ax.set_xticks(range(len(names)), list(made.columns) if long else names, rotation=45 if long else 0,
-                  **({"ha": "right", "rotation_mode": "anchor"} if long else {}))  # fmt: skip
+    upright = len(made.columns) > 12
+    ax.set_xticks(range(len(made.columns)), [_lines(c) for c in made.columns], rotation=90 if upright else 0)
     ax.set_yticks(range(len(made.rows)), [_row(s, made) for s in made.rows])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -18,6 +18,7 @@ NAMES = {
     "constant": ["curves", "differences", "gap"],
     "broken": ["curves", "differences", "gap"],
     "empty": ["gap"],
+    "parts-one": ["curves", "gap", "gap-parts", "stopping-heat"],
     "orders": ["by-order", "curves", "differences", "gap"],
     "rate-placement": ["by-placement", "curves", "differences", "gap", "heat-rate-placement"],
 }
@@ -57,7 +58,17 @@ def words_of(figure: Figure) -> list[Text]:
     return [t for t in dict.fromkeys(found) if t.get_visible() and t.get_text().strip()]
 
 
-OVERLAP = ["rates", "rate-orders", "one-seed", "noise", "placements", "many"]
+OVERLAP = [
+    "rates",
+    "rate-orders",
+    "one-seed",
+    "noise",
+    "placements",
+    "many",
+    "overfitting",
+    "overfitting-patience",
+    "parts",
+]
 
 
 @pytest.mark.parametrize("name", OVERLAP)
