@@ -21,6 +21,7 @@ from dropexp.stopping import Stopper
 from dropexp.train.evaluate import Scores
 from dropexp.train.feed import Feed
 from dropexp.train.loop import Epoch, train
+from dropexp.train.memory import keep_memory
 from dropexp.train.provenance import provenance
 
 Report = Callable[[int, int, dict[str, float]], None]  # epoch, runs still training, test accuracy by run_id
@@ -104,6 +105,7 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     float32 with `work.threads` threads; the bytes of the rows depend on each run alone, not on its neighbours.
     """
     torch.set_num_threads(work.threads)
+    keep_memory()
     began, clock = datetime.now(UTC), time.perf_counter()
     feed = Feed(dataset, work.runs, torch.float32, torch.device(work.device))
     network = layout(work.runs[0].config.model, dataset.example, len(dataset.classes))
