@@ -41,11 +41,13 @@ class Site:
         per_run = (len(rates_R), 1, *(1 for _ in self.shape))
         keeps = torch.tensor([keep_probability(rate) for rate in rates_R], dtype=torch.float64)
         below = torch.tensor([threshold(rate) - 32768 for rate in rates_R], dtype=torch.int16)
+        last = below.to(dtype) - 1
         survivors = 1.0 / keeps if kind.train == "1/keep" else torch.ones_like(keeps)
         tests = keeps if kind.test == "keep" else torch.ones_like(keeps)
         self.strength = Strength(
             keeps.view(per_run),
             below.view(per_run).to(device),
+            last.view(per_run).to(device),
             survivors.to(dtype).view(per_run).to(device),
             tuple(rates_R),
             self.shape,
@@ -54,6 +56,7 @@ class Site:
         self.test_R = tests.to(dtype).view(per_run).to(device)
         self.tested = kind.test != "1"
         self.on_weights = kind.acts_on == "weight"
+        self.joins = kind.law == "bernoulli" and not self.on_weights  # its factor is 0 or the survivors'
 
     def mask(self, u_SB: Tensor, seed_of_R: Tensor) -> Mask:
         """Return factor and offset for one step, from integers (S, B, ...) of the pack's S mask seeds.
@@ -69,7 +72,9 @@ class Site:
             u_SB = u_SB[..., :1, :1]
         if "time" in self.shared and len(self.shape) == 2:  # a place behind the sequence keeps a mask for each unit
             u_SB = u_SB[:, :, :1]
-        u = u_SB if len(u_SB) == 1 else u_SB[seed_of_R]
+        if self.kind.law == "bernoulli":
+            u_SB = u_SB.to(self.strength.survivor_R.dtype)  # once a seed; comparing floats is quicker, and as exact
+        u = u_SB if len(u_SB) == 1 else u_SB.index_select(0, seed_of_R)
         return LAWS[self.kind.law](u, self.strength)
 
 

@@ -21,11 +21,13 @@ class Strength:
     """What a law needs of the runs' rates, each entry a tensor that broadcasts along R.
 
     `keep_R` is 1 - T/65536 in double precision, on the CPU; `drop_below_R` is T - 32768 in int16, `survivor_R` the survivors'
-    factor; `rates`, `shape` and `block` are plain numbers for laws that solve for something.
+    factor; `last_dropped_R` is T - 32769 as a float; `rates`, `shape` and `block` are plain numbers for laws that solve for
+    something.
     """
 
     keep_R: Tensor
     drop_below_R: Tensor
+    last_dropped_R: Tensor
     survivor_R: Tensor
     rates: tuple[float, ...]
     shape: tuple[int, ...]
@@ -36,8 +38,12 @@ Mask = tuple[Tensor, Tensor | None]  # factor and offset: y = x factor + offset
 
 
 def bernoulli(u: Tensor, s: Strength) -> Mask:
-    """0 where the integer lies below the threshold, else the survivors' factor (Srivastava 2014, section 10)."""
-    return (u >= s.drop_below_R).to(s.survivor_R.dtype) * s.survivor_R, None
+    """0 where the integer lies below the threshold, else the survivors' factor (Srivastava 2014, section 10).
+
+    By arithmetic on whole numbers, exact in any float: a comparison and its conversion cost several times as much.
+    """
+    above = u.to(s.survivor_R.dtype) - s.last_dropped_R
+    return above.clamp_(0.0, 1.0).mul_(s.survivor_R), None
 
 
 def gaussian(u: Tensor, s: Strength) -> Mask:

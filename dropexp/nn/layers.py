@@ -20,11 +20,14 @@ EPSILON = 1e-5  # added to a variance, as torch.nn does
 MOMENTUM = 0.1  # weight of the newest batch in the running statistics, as torch.nn
 
 
+NARROW = 16  # below so many columns a product is taken transposed: its kernels run along the rows of the result
+
+
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply (R, B, I) by (R, I, O), by one kernel whatever the sizes: an axis of length 1 is padded to 2."""
+    """Multiply (R, B, I) by (R, I, O), by one kernel for a shape, whatever R: an axis of length 1 is padded to 2."""
     rows, inner, columns = a.shape[1], a.shape[2], b.shape[2]
     if min(rows, inner, columns) > 1:
-        return torch.bmm(a, b)
+        return torch.bmm(b.mT, a.mT).mT if columns < NARROW <= rows else torch.bmm(a, b)
     grow_rows, grow_inner, grow_columns = int(rows == 1), int(inner == 1), int(columns == 1)
     a = F.pad(a, (0, grow_inner, 0, grow_rows))
     b = F.pad(b, (0, grow_columns, 0, grow_inner))
@@ -47,6 +50,41 @@ class Affine(Function):
         return g_x, product(x_RBI.mT, g_RBO), sum_rows(g_RBO)
 
 
+def channels_last(x_BCHW: Tensor) -> Tensor:
+    """Return the same numbers with channels next to each other in memory, which convolution and pooling run along.
+
+    With one channel the strides alone say so, and a library goes by them.
+    """
+    if x_BCHW.shape[1] > 1:
+        return x_BCHW.contiguous(memory_format=torch.channels_last)
+    _, _, height, width = x_BCHW.shape
+    return x_BCHW.contiguous().as_strided(x_BCHW.shape, (height * width, 1, width, 1))
+
+
+def convolve(x_BCHW: Tensor, w_OCkk: Tensor, b_O: Tensor) -> Tensor:
+    """Return one run's same-size convolution, (B, O, H, W), channels last."""
+    return channels_last(F.conv2d(channels_last(x_BCHW), w_OCkk, b_O, padding=w_OCkk.shape[-1] // 2))
+
+
+def convolve_back(
+    x_RBCHW: Tensor, w_ROCkk: Tensor, entering: Callable[[int], Tensor], needs_input: bool
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Return the gradients of x, w and b; `entering` gives run r's gradient of the output, (B, O, H, W)."""
+    half = w_ROCkk.shape[-1] // 2
+    runs, batch, channels, height, width = x_RBCHW.shape
+    g_x = x_RBCHW.new_empty(runs, batch, height, width, channels).permute(0, 1, 4, 2, 3) if needs_input else None
+    g_w, g_b = torch.empty_like(w_ROCkk), w_ROCkk.new_empty(w_ROCkk.shape[:2])
+    for r in range(runs):
+        parts = torch.ops.aten.convolution_backward(
+            channels_last(entering(r)), channels_last(x_RBCHW[r]), w_ROCkk[r], [w_ROCkk.shape[1]], [1, 1], [half, half],
+            [1, 1], False, [0, 0], 1, [needs_input, True, True],
+        )  # fmt: skip
+        if g_x is not None:
+            g_x[r] = parts[0]
+        g_w[r], g_b[r] = parts[1], parts[2]
+    return g_x, g_w, g_b
+
+
 class Convolution(Function):
     """Same-size convolution, run by run: (R, B, C, H, W), (R, O, C, k, k), (R, O) -> (R, B, O, H, W).
 
@@ -57,26 +95,15 @@ class Convolution(Function):
     def forward(ctx: Any, x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor) -> Tensor:
         ctx.save_for_backward(x_RBCHW, w_ROCkk)
         runs, batch, _, height, width = x_RBCHW.shape
-        out = x_RBCHW.new_empty(runs, batch, w_ROCkk.shape[1], height, width)
+        out = x_RBCHW.new_empty(runs, batch, height, width, w_ROCkk.shape[1]).permute(0, 1, 4, 2, 3)
         for r in range(runs):
-            out[r] = F.conv2d(x_RBCHW[r], w_ROCkk[r], b_RO[r], padding=w_ROCkk.shape[-1] // 2)
+            out[r] = convolve(x_RBCHW[r], w_ROCkk[r], b_RO[r])
         return out
 
     @staticmethod
     def backward(ctx: Any, g_RBOHW: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         x_RBCHW, w_ROCkk = ctx.saved_tensors
-        half, g_RBOHW = w_ROCkk.shape[-1] // 2, g_RBOHW.contiguous()
-        g_x = torch.empty_like(x_RBCHW) if ctx.needs_input_grad[0] else None
-        g_w, g_b = torch.empty_like(w_ROCkk), w_ROCkk.new_empty(w_ROCkk.shape[:2])
-        for r in range(len(x_RBCHW)):
-            parts = torch.ops.aten.convolution_backward(
-                g_RBOHW[r], x_RBCHW[r], w_ROCkk[r], [w_ROCkk.shape[1]], [1, 1], [half, half], [1, 1], False, [0, 0], 1,
-                [g_x is not None, True, True],
-            )  # fmt: skip
-            if g_x is not None:
-                g_x[r] = parts[0]
-            g_w[r], g_b[r] = parts[1], parts[2]
-        return g_x, g_w, g_b
+        return convolve_back(x_RBCHW, w_ROCkk, g_RBOHW.__getitem__, ctx.needs_input_grad[0])
 
 
 def _channel_sums(x_RBCP: Tensor) -> Tensor:
@@ -143,11 +170,11 @@ def running_norm(x_RBCP: Tensor, scale_RC: Tensor, shift_RC: Tensor, mean_RC: Te
 
 
 def _max_pool(x_RBCHW: Tensor) -> Tensor:
-    return F.max_pool2d(x_RBCHW.flatten(0, 1), 2).unflatten(0, x_RBCHW.shape[:2])
+    return F.max_pool2d(channels_last(x_RBCHW.flatten(0, 1)), 2).unflatten(0, x_RBCHW.shape[:2])
 
 
 def _avg_pool(x_RBCHW: Tensor) -> Tensor:
-    return F.avg_pool2d(x_RBCHW.flatten(0, 1), 2).unflatten(0, x_RBCHW.shape[:2])
+    return F.avg_pool2d(channels_last(x_RBCHW.flatten(0, 1)), 2).unflatten(0, x_RBCHW.shape[:2])
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946

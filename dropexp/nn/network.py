@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dropexp.nn.connect import expected_activation, masked_affine
 from dropexp.nn.dropout import Noise, Site, make_sites
+from dropexp.nn.fused import ConvolutionMaxRelu, DenseRelu
 from dropexp.nn.initial import initial_gates, initial_weight
 from dropexp.nn.layers import (
     ACTIVATIONS,
@@ -29,6 +30,7 @@ from dropexp.spec.layout import Block, Layout, norm_parameters, site_rates
 from dropexp.spec.schedules import rate_factor
 
 DIRECTIONS = ("forward", "backward")
+JOINED = (("activation",), ("activation", "dropout"))  # steps that DenseRelu takes at once
 
 
 class Network:
@@ -138,6 +140,9 @@ class Network:
             if block.kind == "lstm":
                 x = self._recurrent(x, block, noise)
                 continue
+            if (joined := self._joined(x, block, noise)) is not None:
+                x = joined
+                continue
             x, steps = self._affine(x, block, noise), block.steps
             if noise is None and self._matches_moments(block):
                 steps = steps[steps.index("activation") + 1 :]
@@ -150,6 +155,22 @@ class Network:
                     x = self._mask(x, block.name, noise)
             x = POOLS[block.pool](x)
         return x
+
+    def _joined(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor | None:
+        """Return a block's output in one pass, None where its steps have to be taken one by one."""
+        site = None if self.weights_masked else self.sites.get(block.name)
+        plain = self.model.activation == "relu" and block.steps in JOINED and not self.weights_masked
+        if not plain or (site is not None and (block.kind == "conv" or not site.joins)):
+            return None
+        own = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
+        if block.kind == "conv":
+            return ConvolutionMaxRelu.apply(x, *own) if block.pool == "max" else None
+        factor = survivor = None
+        if site is not None and noise is not None:
+            factor, survivor = noise.mask(block.name, x.shape[1])[0], site.strength.survivor_R
+        elif site is not None and site.tested:
+            factor = site.test_R
+        return DenseRelu.apply(x.flatten(2), *own, factor, survivor)
 
     def _affine(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor:
         weight, bias = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]

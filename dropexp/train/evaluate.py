@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dropexp.nn.fused import CrossEntropy
 from dropexp.nn.network import Network
 from dropexp.train.feed import Feed
 
@@ -29,8 +30,12 @@ class Scores:
 
 def losses(logits_RBK: Tensor, labels_RB: Tensor) -> Tensor:
     """Return each example's negative log-likelihood, (R, B), in nats."""
-    log_probability = torch.log_softmax(logits_RBK, -1)
-    return -torch.gather(log_probability, 2, labels_RB[:, :, None])[:, :, 0]
+    return CrossEntropy.apply(logits_RBK, labels_RB)
+
+
+def guesses(logits_RBK: Tensor) -> Tensor:
+    """Return the class of the largest logit, (R, B); the first of equal ones."""
+    return logits_RBK.max(-1).indices
 
 
 def evaluate(network: Network, feed: Feed) -> list[Scores]:
@@ -43,7 +48,7 @@ def evaluate(network: Network, feed: Feed) -> list[Scores]:
             logits = network(x_RB, noise=None, norm="running")
             end = begin + labels_RB.shape[1]
             loss_RN[:, begin:end] = losses(logits, labels_RB)
-            guess_RN[:, begin:end] = logits.argmax(-1)
+            guess_RN[:, begin:end] = guesses(logits)
     losses_RN, guesses_RN = loss_RN.cpu().numpy(), guess_RN.cpu().numpy()
     labels_RN = feed.labels_RN.cpu().numpy()
     return [

@@ -13,6 +13,7 @@ from dropexp.spec.study import Run
 from dropexp.streams import generator
 
 CHUNK = 512  # examples evaluated at once: a constant, so that no result depends on memory
+READY_BYTES = 256 * 2**20  # up to which the examples of all streams are standardised once, and not batch by batch
 
 
 class Feed:
@@ -56,6 +57,9 @@ class Feed:
             torch.from_numpy(np.stack([s.mean for s in chosen])).to(self.dtype).view(per_stream).to(self.device)
         )
         self._sd = torch.from_numpy(np.stack([s.sd for s in chosen])).to(self.dtype).view(per_stream).to(self.device)
+        self._ready = None
+        if self.rows_SN.numel() * self.pool[0].numel() * self.dtype.itemsize <= READY_BYTES:
+            self._ready = self._standardised(self.rows_SN)
 
     def keep(self, kept: Sequence[int]) -> None:
         """Let all runs but those at positions `kept` leave."""
@@ -63,10 +67,24 @@ class Feed:
         self._streams = [self._streams[i] for i in kept]
         self._index()
 
+    def _standardised(self, rows_SB: Tensor) -> Tensor:
+        """Return the examples in these rows, each stream's by its own scale: (S, B, ...)."""
+        return self.pool[rows_SB].to(self.dtype).sub_(self._mean).div_(self._sd)
+
     def _gather(self, at_SB: Tensor) -> Tensor:
         """Return standardised examples (R, B, ...) for positions (S, B) in each stream's rows."""
-        x_SB = self.pool[torch.gather(self.rows_SN, 1, at_SB)].to(self.dtype)
-        return ((x_SB - self._mean) / self._sd)[self.stream_of_R]
+        if self._ready is None:
+            return self._by_run(self._standardised(torch.gather(self.rows_SN, 1, at_SB)))
+        streams, count = self.rows_SN.shape
+        begins_S = torch.arange(0, streams * count, count, device=self.device)
+        flat = self._ready.flatten(0, 1).index_select(0, (at_SB + begins_S[:, None]).flatten())
+        return self._by_run(flat.unflatten(0, at_SB.shape))
+
+    def _by_run(self, x_SB: Tensor) -> Tensor:
+        """Give each run its stream's examples; one stream's are not copied."""
+        if len(x_SB) == 1:
+            return x_SB.expand(len(self.stream_of_R), *x_SB.shape[1:])
+        return x_SB.index_select(0, self.stream_of_R)
 
     def steps_per_epoch(self) -> int:
         """Return the number of optimiser steps in an epoch."""
@@ -86,7 +104,7 @@ class Feed:
             if number != passed:
                 passed, order_SN = number, self._order(number)
             at_SB = order_SN[:, ends[within] : ends[within + 1]]
-            yield self._gather(at_SB), torch.gather(self.labels_RN, 1, at_SB[self.stream_of_R])
+            yield self._gather(at_SB), torch.gather(self.labels_RN, 1, at_SB.index_select(0, self.stream_of_R))
 
     def _order(self, number: int) -> Tensor:
         """Return the order of one pass for each stream, (S, N)."""
@@ -103,8 +121,12 @@ class Feed:
         """Yield (first position, inputs (R, B, ...), labels (R, B)) over training, validation and test examples."""
         streams, total = self.rows_SN.shape
         for begin in range(0, total, CHUNK):
-            at_SB = torch.arange(begin, min(begin + CHUNK, total), device=self.device).expand(streams, -1)
-            yield begin, self._gather(at_SB), self.labels_RN[:, begin : begin + CHUNK]
+            end = min(begin + CHUNK, total)
+            if self._ready is None:
+                x_RB = self._gather(torch.arange(begin, end, device=self.device).expand(streams, -1))
+            else:
+                x_RB = self._by_run(self._ready[:, begin:end])
+            yield begin, x_RB, self.labels_RN[:, begin:end]
 
 
 def _all_rows(parts: Split) -> np.ndarray:

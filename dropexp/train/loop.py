@@ -14,7 +14,7 @@ from dropexp.nn.network import Network
 from dropexp.spec.layout import Layout
 from dropexp.spec.study import Run
 from dropexp.train.audit import Audit, Audited, Finding, checked_evaluation
-from dropexp.train.evaluate import Scores, evaluate, losses, mean
+from dropexp.train.evaluate import Scores, evaluate, guesses, losses, mean
 from dropexp.train.feed import Feed
 from dropexp.train.optim import Optimiser
 from dropexp.train.probes import take
@@ -124,10 +124,10 @@ def _one_epoch(
     for x_RB, labels_RB in feed.batches(number):
         logits = network(x_RB, noise=noise, norm="batch")
         loss_RB = losses(logits, labels_RB)
-        (loss_RB * (1.0 / labels_RB.shape[1])).sum().backward()
+        loss_RB.backward(torch.full_like(loss_RB, 1.0 / labels_RB.shape[1]))
         optimiser.step(network.parameters)
         seen_losses.append(loss_RB.detach())
-        seen_right.append(logits.detach().argmax(-1) == labels_RB)
+        seen_right.append(guesses(logits.detach()) == labels_RB)
     loss_RN = torch.cat(seen_losses, 1).cpu().numpy()
     right_RN = torch.cat(seen_right, 1).cpu().numpy()
     return (

@@ -100,10 +100,10 @@ def _along(vector_R: Tensor, like: Tensor) -> Tensor:
 
 def _sgd(opt: Optimiser, name: str, tensor: Tensor, gradient: Tensor) -> None:
     """v <- momentum v + g; w <- w - lr v, or with nesterov w - lr (g + momentum v), as torch.optim.SGD."""
-    momentum = _along(opt.momentum, tensor)
-    velocity = opt.memory(name, tensor).mul_(momentum).add_(gradient)
-    move = gradient + velocity * momentum if opt.nesterov else velocity
-    tensor.sub_(move * _along(opt.lr, tensor))
+    momentum, velocity = _along(opt.momentum, tensor), opt.memory(name, tensor)
+    torch.addcmul(gradient, velocity, momentum, out=velocity)
+    move = torch.addcmul(gradient, velocity, momentum) if opt.nesterov else velocity
+    tensor.addcmul_(move, _along(opt.lr, tensor), value=-1.0)
 
 
 def _adam(opt: Optimiser, name: str, tensor: Tensor, gradient: Tensor) -> None:

@@ -23,6 +23,7 @@ from dropexp.spec.study import Run
 from dropexp.train.checkpoint import Timer, Unusable, circumstances, load, save
 from dropexp.train.feed import Feed
 from dropexp.train.loop import Epoch, State, train
+from dropexp.train.memory import keep_memory
 from dropexp.train.provenance import provenance
 from dropexp.train.recorder import Recorder
 
@@ -55,6 +56,7 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     neighbours nor on where it was interrupted.
     """
     torch.set_num_threads(work.threads)
+    keep_memory()
     began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     network = layout(work.runs[0].config.model, dataset.example, len(dataset.classes))
     facts = _facts(work.runs[0], dataset, network.parameters)

@@ -1,0 +1,1 @@
+"""dropexp against what a user would write otherwise, on the same work; `python -m benchmarks` runs it."""
