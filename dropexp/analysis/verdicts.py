@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isnan
 
 from dropexp.analysis.stats import Difference, difference, holm
@@ -43,6 +44,7 @@ class Verdict:
     gap: Judged | None = None
 
 
+@lru_cache(maxsize=1)  # each figure and table of a study asks for them
 def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
     """Return a verdict an arm, in the order of the arms.
 
@@ -105,5 +107,5 @@ def _underfits(train: Judged, test: Judged, gap: Judged) -> bool:
 
 def _identical(tidy: Tidy, a: Arm, b: Arm) -> bool:
     """Whether two arms have the same seeds and, in each, the same bits in every loss and accuracy."""
-    x, y = (tidy.finished(arm)[list(BITS)].dropna(how="all") for arm in (a, b))
-    return len(x) > 0 and x.equals(y)
+    same = all(tidy.values(a, metric).equals(tidy.values(b, metric)) for metric in BITS)
+    return same and any(len(tidy.values(a, metric)) for metric in BITS)
