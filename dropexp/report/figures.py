@@ -11,8 +11,6 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.report.curves import curves_figure
 from dropexp.report.differences import differences_figure
 from dropexp.report.gap import gap_figure
-from dropexp.report.heat import heat_figures
-from dropexp.report.sides import side_figures
 from dropexp.report.style import save, styled
 
 Drawn = Iterator[tuple[str, Figure]]
@@ -40,6 +38,4 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     "gap": _one("gap", gap_figure),
     "curves": _one("curves", curves_figure),
     "differences": _one("differences", differences_figure),
-    "heat-AXIS-AXIS": heat_figures,
-    "by-AXIS": side_figures,
 }

@@ -13,7 +13,7 @@ from matplotlib.textpath import text_to_path
 FONT = "DejaVu Sans"
 SPACING = 1.25  # lines, in font sizes
 HINTED = 1.04  # a line of pixels is up to so much longer than its outline
-BREAKS = re.compile(r"(?<=[ +,/_=-])")
+BREAKS = tuple(re.compile(f"(?<={after})") for after in ("[,;:] ", " ", "[+/_-]"))
 
 
 def width(text: str, size: float = 10.0, bold: bool = False) -> float:
@@ -32,22 +32,23 @@ def _line(text: str, size: float, bold: bool) -> float:
     return HINTED * text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
-def wrap(text: str, room: float, size: float = 10.0, bold: bool = False, breaks: re.Pattern[str] | None = None) -> str:
-    """Return a text in lines of at most `room` inches, broken at spaces (or at `breaks`), else within words."""
-    lines = []
-    for part in text.split("\n"):
-        line = ""
-        for word in (breaks or re.compile(r"(?<= )")).split(part):
-            if line and width((line + word).rstrip(), size, bold) > room:
-                lines.append(line.rstrip())
-                line = ""
-            line += word
-            while width(line.rstrip(), size, bold) > room and len(line.rstrip()) > 1:
-                fits = next((n for n in range(len(line) - 1, 1, -1) if width(line[:n], size, bold) <= room), 1)
-                lines.append(line[:fits])
-                line = line[fits:]
-        lines.append(line.rstrip())
+def wrap(text: str, room: float, size: float = 10.0, bold: bool = False) -> str:
+    """Return a text in lines of at most `room` inches, broken after commas, else at spaces, else within words."""
+    lines = [line for part in text.split("\n") for line in _wrapped(part, room, size, bold, BREAKS)]
     return "\n".join(lines)
+
+
+def _wrapped(text: str, room: float, size: float, bold: bool, breaks: tuple[re.Pattern[str], ...]) -> list[str]:
+    if width(text, size, bold) <= room or len(text) < 2:
+        return [text]
+    lines = [""]
+    for piece in breaks[0].split(text) if breaks else text:
+        if lines[-1] and width((lines[-1] + piece).rstrip(), size, bold) > room:
+            lines.append("")
+        lines[-1] += piece
+    if not breaks:
+        return lines
+    return [shorter for line in lines for shorter in _wrapped(line.rstrip(), room, size, bold, breaks[1:])]
 
 
 def shortened(text: str, room: float, size: float = 10.0, bold: bool = False) -> str:

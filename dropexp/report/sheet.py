@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 
 from dropexp.report.measure import height, width, wrap
 
-TITLE, HEAD, TEXT, KEY, NOTE = 14.0, 11.0, 10.0, 10.0, 9.0  # points
+TITLE, HEAD, TEXT, NOTE = 14.0, 11.0, 10.0, 9.0  # points
 EDGE = 0.12  # inches of paper around everything
-LEAST = 6.4  # inches: a narrower figure has no room for its title
+LEAST = 7.0  # inches: a narrower figure has no room for its title
 HANDLE, SPACE = 0.36, 0.22  # inches of a mark in the key, and between two entries
 GREY = "#595959"
 
@@ -23,23 +23,25 @@ GREY = "#595959"
 class Room:
     """Inches left free around the panels and between them, for ticks, labels and the names of panels."""
 
-    left: float = 0.75
+    left: float = 0.82
     right: float = 0.2
     top: float = 0.1
     bottom: float = 0.6
     across: float = 0.25
-    down: float = 0.4
+    down: float = 0.14
 
-    def named(self, names: Sequence[str], size: float = HEAD) -> Room:
-        """Return the room with space above each panel for the tallest of its names."""
-        tall = max((height(name, size) for name in names), default=0.0)
-        return replace(self, top=self.top + tall, down=self.down + tall)
+    def named(self, names: Sequence[str], columns: int) -> Room:
+        """Return the room with space for the tallest of the panels' names, and for ticks over an unfinished row."""
+        first, others = (
+            max((height(n, TEXT) for n in part), default=0.0) for part in (names[:columns], names[columns:])
+        )
+        ticks = 0.2 if len(names) > columns and len(names) % columns else 0.0
+        return replace(self, top=self.top + first, down=self.down + others + ticks)
 
 
-def shape(count: int) -> tuple[int, int]:
-    """Return rows and columns for so many panels."""
-    columns = {0: 1, 1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 3}.get(count, 4)
-    return max(-(-count // columns), 1), columns
+def beside(count: int) -> int:
+    """Return how many of so many panels stand beside each other."""
+    return {0: 1, 1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(count, 4)
 
 
 def sheet(
@@ -59,6 +61,7 @@ def sheet(
     rows = max(-(-panels // columns), 1)
     inner = columns * size[0] + (columns - 1) * room.across
     wide = max(room.left + inner + room.right, LEAST)
+    title, note = (text.replace("n = ", "n\u00a0=\u00a0") for text in (title, note))
     heading, foot = wrap(title, wide - 2 * EDGE, TITLE, bold=True), wrap(note, wide - 2 * EDGE, NOTE)
     lines = _lines(key, wide - 2 * EDGE)
     key_top = EDGE + height(heading, TITLE)
@@ -102,7 +105,7 @@ def _lines(key: Sequence[Artist], room: float) -> list[list[Artist]]:
     lines: list[list[Artist]] = []
     left = 0.0
     for entry in key:
-        need = HANDLE + 0.1 + width(str(entry.get_label()), KEY)
+        need = HANDLE + 0.1 + width(str(entry.get_label()), TEXT)
         if not lines or need > left:
             lines.append([])
             left = room
@@ -117,10 +120,10 @@ def _legend(figure: Figure, entries: list[Artist], x: float, y: float) -> None:
         loc="upper left",
         bbox_to_anchor=(x, y),
         ncols=len(entries),
-        fontsize=KEY,
+        fontsize=TEXT,
         borderaxespad=0.0,
         borderpad=0.0,
-        handlelength=HANDLE * 72 / KEY,
-        handletextpad=0.1 * 72 / KEY,
-        columnspacing=SPACE * 72 / KEY,
+        handlelength=HANDLE * 72 / TEXT,
+        handletextpad=0.1 * 72 / TEXT,
+        columnspacing=SPACE * 72 / TEXT,
     )
