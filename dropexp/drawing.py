@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,18 +25,18 @@ class Drawn:
     note: str | None
 
 
-def plot(folder: Path, everything: bool = False, again: bool = False) -> Drawn:
+def plot(folder: Path, everything: bool = False, again: bool = False, baseline: Sequence[str] = ()) -> Drawn:
     """Draw a study's figures into its folder, unless they are up to date."""
     try:
-        return _draw(folder, everything, again)
+        return _draw(folder, everything, again, baseline)
     except PermissionError as error:
         raise StoreError(f"{error.filename or folder}: cannot be read or written ({error.strerror})") from None
 
 
-def _draw(folder: Path, everything: bool, again: bool) -> Drawn:
+def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) -> Drawn:
     import matplotlib
 
-    stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything}".encode())
+    stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
     for name in ("study.yaml", "runs.csv", "epochs.csv"):
         path = folder / name
         stamp.update(path.read_bytes() if path.is_file() else b"-")
@@ -43,7 +44,7 @@ def _draw(folder: Path, everything: bool, again: bool) -> Drawn:
     mark = figures / FIGURES_STAMP
     if not again and mark.is_file() and mark.read_text(encoding="utf-8") == stamp.hexdigest():
         return Drawn(folder, tuple(sorted(figures.glob("*.png"))), True, None)
-    shown, note = reading(folder, everything)
+    shown, note = reading(folder, everything, baseline)
     if shown.runs.empty:
         raise StoreError(f"{folder}: no finished run to draw yet; run its study again")
     from dropexp.report.figures import draw

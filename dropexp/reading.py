@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dropexp.errors import StoreError
+from dropexp.spec.baseline import with_baseline
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read
 from dropexp.spec.stored import joined
@@ -13,7 +16,7 @@ from dropexp.spec.study import Study
 from dropexp.store import Store
 
 
-def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
+def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()) -> tuple[Any, str | None]:
     """Return the tidy tables of a study's folder, and a line on what is not shown.
 
     Raises StoreError where the folder holds no study.
@@ -25,10 +28,29 @@ def reading(folder: Path, everything: bool = False) -> tuple[Any, str | None]:
             f"{folder}: no study.yaml here, so this is no study's folder; name results/ or results/<study>"
         )
     store = Store(folder)
-    study = parse(read(folder / "study.yaml"), folder=folder, large=True)
+    study = parse(read(folder / "study.yaml"), folder=folder, large=True, stored=True)
     runs = store.frame("runs.csv")
     study, note = joined(study, store.cells(), everything)
-    return tidy(study, runs, store.frame("epochs.csv")), "\n".join(filter(None, [note, _mixed(study, store)])) or None
+    study = with_baseline(study, baseline)
+    return tidy(study, runs, store.frame("epochs.csv"), judged(folder)), "\n".join(
+        filter(None, [note, _mixed(study, store)])
+    ) or None
+
+
+def judged(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of a folder's claims.csv, the verdicts reached so far.
+
+    Raises StoreError where the file is not as it was written.
+    """
+    from dropexp.analysis.ledger import recorded
+
+    path = folder / "claims.csv"
+    try:
+        return recorded(path.read_text(encoding="utf-8") if path.exists() else "")
+    except (OSError, ValueError, csv.Error) as error:
+        raise StoreError(
+            f"{path}: cannot be read ({error}); it was edited: put it back, or move it away, which forgets the looks"
+        ) from None
 
 
 def _mixed(study: Study, store: Store) -> str | None:

@@ -132,7 +132,7 @@ def _paths(study: Study, folder: Path) -> dict[str, str]:
 def written(study: Study, folder: Path) -> str:
     """Return study.yaml, having read it back: what cannot be read again must not cost a night of training."""
     text = to_yaml(study, _paths(study, folder))
-    again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True)
+    again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True, stored=True)
     if [arm.arm_id for arm in again.arms] != [arm.arm_id for arm in study.arms]:
         raise StoreError(
             f"{folder / 'study.yaml'}: would not read back as the same study; nothing was trained; please report it"
@@ -141,8 +141,13 @@ def written(study: Study, folder: Path) -> str:
 
 
 def summarise(writer: Writer) -> None:
-    """Write summary.csv from what the folder holds."""
+    """Write summary.csv and, where the study makes claims, claims.csv from what the folder holds."""
     shown, _ = reading(writer.folder)
+    from dropexp.analysis.claims import judge
+    from dropexp.analysis.ledger import entries
+    from dropexp.analysis.ledger import written as text_of
     from dropexp.analysis.summary import summary
 
     writer.write("summary.csv", summary(shown).to_csv(index=False, lineterminator="\n"))
+    if shown.study.claims or shown.judged:
+        writer.write("claims.csv", text_of(entries(judge(shown), shown.judged)))

@@ -87,6 +87,7 @@ DEFAULTS = {
 OPTIONS = {
     "check": [
         "--data-dir",
+        "--detect",
         "--device",
         "--jobs",
         "--json",
@@ -94,6 +95,7 @@ OPTIONS = {
         "--orders",
         "--pack",
         "--patiences",
+        "--pilot",
         "--placements",
         "--rates",
         "--results",
@@ -107,8 +109,9 @@ OPTIONS = {
     "data": ["--data-dir", "--json"],
     "init": ["--list", "--schema"],
     "laws": ["--figure", "--json"],
-    "plot": ["--all", "--fresh", "--json"],
+    "plot": ["--all", "--baseline", "--fresh", "--json"],
     "run": [
+        "--baseline",
         "--data-dir",
         "--device",
         "--dry-run",
@@ -129,6 +132,7 @@ OPTIONS = {
         "--yes",
     ],
     "sweep": [
+        "--baseline",
         "--data-dir",
         "--device",
         "--dry-run",

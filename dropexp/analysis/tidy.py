@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from math import nan
@@ -52,6 +53,7 @@ class Tidy:
     runs: pd.DataFrame
     epochs: pd.DataFrame
     noisy: bool
+    judged: tuple[Mapping[str, str], ...] = ()
 
     @property
     def lead(self) -> Lead:
@@ -115,7 +117,7 @@ class Tidy:
         return {str(name): rows for name, rows in self.epochs.groupby("arm_id")}
 
 
-def tidy(study: Study, runs: pd.DataFrame, epochs: pd.DataFrame) -> Tidy:
+def tidy(study: Study, runs: pd.DataFrame, epochs: pd.DataFrame, judged: Sequence[Mapping[str, str]] = ()) -> Tidy:
     """Return the rows whose arm and seed belong to a study; missing columns become empty ones."""
     noise = {arm.arm_id: arm.config.data.label_noise for arm in study.arms}
     noisy = any(q > 0 for q in noise.values())
@@ -126,7 +128,7 @@ def tidy(study: Study, runs: pd.DataFrame, epochs: pd.DataFrame) -> Tidy:
         epochs = _clean(epochs, noise, {"clean_train_accuracy": "train_accuracy"})
     at = epochs[["run_id", "epoch", "memorised"]].rename(columns={"epoch": "selected_epoch"})
     runs = runs.drop(columns="memorised", errors="ignore").merge(at, how="left", on=["run_id", "selected_epoch"])
-    return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy)
+    return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy, tuple(judged))
 
 
 def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import isnan
 
+from dropexp.analysis.sampling import Reach, reach
 from dropexp.analysis.stats import Difference, difference, holm
 from dropexp.analysis.tidy import Tidy
 from dropexp.spec.study import Arm
@@ -16,17 +17,33 @@ UNDECIDED = "undecided"
 UNDERFITTING = "underfitting"
 ONE_SEED = "no interval with one seed"
 RISE_AND_FALL = {"train": ("higher", "lower"), "test": ("better", "worse"), "gap": ("larger", "smaller")}
+WORDS = {word for pair in RISE_AND_FALL.values() for word in pair} | {UNDERFITTING}
+ON_THIS_DATA = "on this data"
+FEWEST = 3  # seeds: two agree by chance too often, accuracies being counts
 BITS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A difference to the baseline, its Holm-corrected p among `family` differences, and the word."""
+    """A difference to the baseline, its Holm-corrected p among `family` differences, and the word.
+
+    `reach` is how far it goes beyond these seeds; where it goes no further, `said` adds that it is on this data.
+    """
 
     difference: Difference
     p_holm: float
     family: int
     word: str
+    reach: Reach = field(default=Reach())
+
+    @property
+    def local(self) -> bool:
+        """Whether the word holds for this pool of examples and this test set only."""
+        return self.word in WORDS and not self.reach.survives
+
+    @property
+    def said(self) -> str:
+        return f"{self.word} {ON_THIS_DATA}" if self.local else self.word
 
 
 @dataclass(frozen=True)
@@ -48,15 +65,15 @@ class Verdict:
 def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
     """Return a verdict an arm, in the order of the arms.
 
-    A word other than `undecided` needs a Holm-corrected p below 0.05 in the family of all arm-minus-baseline
-    differences of that metric, arms that are one function counted once. With one seed, or with variance 0,
-    there is no interval and no p. A gap is called `underfitting` where it is smaller, test accuracy is not
+    A word other than `undecided` needs three seeds and a Holm-corrected p below 0.05 in the family of all
+    arm-minus-baseline differences of that metric, arms that are one function counted once. With one seed, or with
+    variance 0, there is no interval and no p. A gap is called `underfitting` where it is smaller, test accuracy is not
     better, training accuracy is lower, and its fall makes at least half of the change.
     """
     first: dict[str, Arm] = {}
     pairs = list(zip(tidy.arms, tidy.baselines, strict=True))
     keys = {(a.arm_id, b.arm_id): (a, b) for a, b in pairs if b is not None}
-    same = {key for key, (a, b) in keys.items() if _identical(tidy, a, b)}
+    same = {key for key, (a, b) in keys.items() if identical(tidy, a, b)}
     lead = tidy.lead
     judged = {
         what: _judge(tidy, metric, what, keys, same)
@@ -71,7 +88,7 @@ def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
             continue
         train, test, gap = (judged[what][arm.arm_id, base.arm_id] for what in ("train", "test", "gap"))
         if _underfits(train, test, gap):
-            gap = Judged(gap.difference, gap.p_holm, gap.family, UNDERFITTING)
+            gap = replace(gap, word=UNDERFITTING)
         found.append(Verdict(arm, base, earlier, train, test, gap))
     return tuple(found)
 
@@ -84,9 +101,20 @@ def _judge(tidy: Tidy, metric: str, what: str, keys: Keys, same: set[tuple[str, 
     corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
     family = sum(not isnan(d.p) for d in differences.values())
     return {
-        key: Judged(d, corrected[key], family, SAME if key in same else _word(what, d, corrected[key]))
+        key: Judged(
+            d,
+            corrected[key],
+            family,
+            SAME if key in same else _word(what, d, corrected[key]),
+            _reach(tidy, what, keys[key], d),
+        )
         for key, d in differences.items()
     }
+
+
+def _reach(tidy: Tidy, what: str, pair: tuple[Arm, Arm], d: Difference) -> Reach:
+    own, base = (float(tidy.values(arm, "test_accuracy").mean()) for arm in pair)
+    return reach(d, tidy.facts(pair[0]), None if what == "train" else (own, base))
 
 
 def _word(what: str, d: Difference, p: float) -> str:
@@ -94,7 +122,7 @@ def _word(what: str, d: Difference, p: float) -> str:
         return ONE_SEED
     if d.why == "no runs":
         return "no runs"
-    if isnan(p) or p >= ALPHA:
+    if isnan(p) or p >= ALPHA or d.n < FEWEST:
         return UNDECIDED
     rise, fall = RISE_AND_FALL[what]
     return rise if d.mean > 0 else fall
@@ -105,7 +133,7 @@ def _underfits(train: Judged, test: Judged, gap: Judged) -> bool:
     return gap.word == "smaller" and test.word != "better" and train.word == "lower" and fell >= shrank / 2
 
 
-def _identical(tidy: Tidy, a: Arm, b: Arm) -> bool:
+def identical(tidy: Tidy, a: Arm, b: Arm) -> bool:
     """Whether two arms have the same seeds and, in each, the same bits in every loss and accuracy."""
     same = all(tidy.values(a, metric).equals(tidy.values(b, metric)) for metric in BITS)
     return same and any(len(tidy.values(a, metric)) for metric in BITS)

@@ -51,7 +51,7 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         parts = ", ".join(f"{n} of {counted(size, 'run')}" for size, n in sorted(counts.items(), reverse=True))
         say(f"packs: {parts}; {counted(plan.jobs, 'worker')}")
     if study.claims:
-        say(f"claims: {len(study.claims)}, kept in study.yaml; this version does not judge them yet")
+        say(f"claims: {len(study.claims)}, judged when all {counted(len(study.seeds), 'seed')} are there")
     if timed and plan.packs:
         say(f"training should take about {duration(estimate(plan))}, by a short calibration on this machine")
     return plan

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dropexp.cli.training import (
+    Baseline,
     DataDir,
     Device,
     Jobs,
@@ -25,6 +26,9 @@ from dropexp.cli.training import (
     Threads,
     Yes,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from dropexp.analysis.tidy import Tidy
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -77,6 +81,14 @@ def init(
 def check(
     config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
     time: Annotated[bool, typer.Option("--time", help="Estimate the time by a short calibration.")] = False,
+    detect: Annotated[
+        float | None,
+        typer.Option(help="Print the seeds that show a difference; 0.005 is half a point.", show_default=False),
+    ] = None,
+    pilot: Annotated[
+        Path | None,
+        typer.Option(help="The study whose runs show the spread; without it, this study's own.", show_default=False),
+    ] = None,
     as_json: Json = False,
     rates: Rates = None, kinds: Kinds = None, placements: Placements = None, orders: Orders = None,
     patiences: Patiences = None, seeds: Seeds = None, sets: Sets = None,
@@ -96,11 +108,55 @@ def check(
     }  # fmt: skip
     made = parse(read(config), words.overrides(lists, sets), name=study, seeds=words.seeds(seeds), large=yes)
     options = Options(results, jobs, threads, pack, device, data_dir)
+    spread = _spread(detect, pilot, results / made.name, config)
     if as_json:
-        say(json.dumps(facts(made, options, time), indent=2))
-    else:
-        describe(made, options, timed=time)
+        say(json.dumps(facts(made, options, time) | _seeds(spread, detect), indent=2))
+        return 0
+    describe(made, options, timed=time)
+    if spread is not None and detect is not None:
+        from dropexp.report.scope import detectable
+
+        say("\n".join(["", *detectable(spread, detect)]))
     return 0
+
+
+def _seeds(spread: Tidy | None, detect: float | None) -> dict[str, object]:
+    if spread is None or detect is None:
+        return {}
+    from dropexp.report.scope import seeds_for
+
+    return seeds_for(spread, detect)
+
+
+def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -> Tidy | None:
+    """Return the stored runs that show how far seeds spread; None where nothing is to be detected.
+
+    Raises UsageError for what is no fraction, and where there are no such runs.
+    """
+    from dropexp.errors import StoreError, UsageError
+
+    if detect is None:
+        if pilot is not None:
+            raise UsageError(f"--pilot {pilot}: goes with --detect, as in --detect 0.005")
+        return None
+    if not 0 < detect < 0.5:
+        raise UsageError(f"--detect {detect:g}: a fraction between 0 and 0.5; half a point is 0.005")
+    from dropexp.reading import reading
+    from dropexp.report.scope import detectable
+
+    folder = pilot or own
+    try:
+        found, _ = reading(folder)
+    except StoreError:
+        if pilot is not None:
+            raise
+        found = None
+    if found is None or not detectable(found, detect):
+        raise UsageError(
+            f"--detect {detect:g}: needs the spread of runs, and {folder} has no two seeds of an arm and its baseline; "
+            f"train a pilot with 'dropexp run {config} --seeds 5', then ask again, or name one with --pilot"
+        )
+    return found
 
 
 def plot(
@@ -109,9 +165,11 @@ def plot(
     ),
     everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Draw again what is up to date.")] = False,
+    baseline: Baseline = None,
     as_json: Json = False,
 ) -> int:
     """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold]."""
+    from dropexp.cli import words
     from dropexp.cli.screen import say, warn
     from dropexp.drawing import plot as draw
     from dropexp.errors import StoreError
@@ -121,7 +179,7 @@ def plot(
     folders = studies_below(path)
     for folder in folders:
         try:
-            drawn.append(draw(folder, everything, fresh))
+            drawn.append(draw(folder, everything, fresh, words.split(baseline)))
         except StoreError as error:
             if len(folders) == 1:
                 raise

@@ -86,6 +86,14 @@ Fresh = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Allow more than 100,000 runs.", rich_help_panel=RUNNING)]
 NoPlot = Annotated[bool, typer.Option("--no-plot", help="Draw no figures at the end.", rich_help_panel=RUNNING)]
+Baseline = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="The arms to compare with, as in dropout.rate=0.2; else those without dropout.",
+        rich_help_panel=LIST,
+        show_default=False,
+    ),
+]
 
 
 def run(
@@ -94,7 +102,7 @@ def run(
     patiences: Patiences = None, seeds: Seeds = None, sets: Sets = None,
     results: Results = Path("results"), study: Name = None, jobs: Jobs = None, threads: Threads = 1, pack: PackSize = None,
     device: Device = "cpu", data_dir: DataDir = None, dry_run: DryRun = False, fresh: Fresh = False, yes: Yes = False,
-    no_plot: NoPlot = False,
+    no_plot: NoPlot = False, baseline: Baseline = None,
 ) -> int:  # fmt: skip
     """Train the study that a YAML file describes: [bold]dropexp run config.yaml[/bold]."""
     from dropexp.errors import UsageError
@@ -108,7 +116,7 @@ def run(
     }  # fmt: skip
     options = (results, jobs, threads, pack, device, data_dir, fresh)
     studies = [_read(config, lists, sets, seeds, study, yes) for config in configs]  # all, before any is trained
-    return max(_train(made, options, dry_run, no_plot) for made in studies)
+    return max(_train(made, options, dry_run, no_plot, baseline) for made in studies)
 
 
 def sweep(
@@ -117,7 +125,7 @@ def sweep(
     patiences: Patiences = None, seeds: Seeds = None, sets: Sets = None,
     results: Results = Path("results"), study: Name = None, jobs: Jobs = None, threads: Threads = 1, pack: PackSize = None,
     device: Device = "cpu", data_dir: DataDir = None, dry_run: DryRun = False, fresh: Fresh = False, yes: Yes = False,
-    no_plot: NoPlot = False,
+    no_plot: NoPlot = False, baseline: Baseline = None,
 ) -> int:  # fmt: skip
     """Sweep axes from the command line: [bold]dropexp sweep --rates 0 0.2 0.5[/bold]."""
     from dropexp.cli.shipped import shipped
@@ -127,7 +135,7 @@ def sweep(
     }  # fmt: skip
     options = (results, jobs, threads, pack, device, data_dir, fresh)
     made = _read(config or shipped()["quickstart"], lists, sets, seeds, study, yes)
-    return _train(made, options, dry_run, no_plot)
+    return _train(made, options, dry_run, no_plot, baseline)
 
 
 def _read(
@@ -140,11 +148,15 @@ def _read(
     return parse(read(config), words.overrides(lists, sets), name=name, seeds=words.seeds(seeds), large=large)
 
 
-def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool) -> int:
+def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool, baseline: list[str] | None) -> int:
+    from dropexp.cli import words
     from dropexp.cli.describe import describe
     from dropexp.planning import Options
+    from dropexp.spec.baseline import with_baseline
 
     results, jobs, threads, pack, device, data_dir, fresh = options
+    compared = words.split(baseline)
+    with_baseline(made, compared)  # says now, not after a night, that no arm is like that
     chosen = Options(results, jobs, threads, pack, device, data_dir, fresh)
     if dry_run:
         describe(made, chosen, show_config=False)
@@ -158,29 +170,31 @@ def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool) 
         finished = train(made, chosen, progress.listener())
     finally:
         progress.close()
-    return _conclude(finished, no_plot)
+    return _conclude(finished, no_plot, compared)
 
 
-def _conclude(finished: Finished, no_plot: bool) -> int:
+def _conclude(finished: Finished, no_plot: bool, baseline: list[str]) -> int:
     """Print the table and where the files are; return the exit code."""
+    from dropexp.analysis.claims import judge
     from dropexp.cli.screen import say, warn
     from dropexp.drawing import plot
     from dropexp.errors import Interrupted
     from dropexp.reading import reading
+    from dropexp.report.judgements import judgements
     from dropexp.report.table import table
 
     folder = finished.folder
-    shown, note = reading(folder)
+    shown, note = reading(folder, baseline=baseline)
     if not shown.runs.empty:
         say(table(shown))
         if note:
             say(note)
     if shown.study.claims:
-        warn(f"{len(shown.study.claims)} claims are kept in study.yaml; this version does not judge them yet")
+        say("\n" + judgements(judge(shown)))
     if finished.trained == 0 and not finished.failures and not finished.interrupted:
         say(f"\nevery run of this study was there already: 0 runs trained ({folder / 'runs.csv'})")
     if not no_plot and not finished.interrupted and not shown.runs.empty:
-        plot(folder)
+        plot(folder, baseline=baseline)
     figures = sorted((folder / "figures").glob("*.png"))
     files = [p.name for p in (folder / "runs.csv", folder / "epochs.csv", folder / "summary.csv") if p.exists()]
     if files:

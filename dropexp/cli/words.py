@@ -17,7 +17,7 @@ AXES = {
     "--patiences": "early_stopping.patience",
 }
 EXAMPLES = dict(zip(AXES, ("0 0.5", "bernoulli vanilla", "hidden input", "NAD DNA", "none 5"), strict=True))
-LISTS = (*AXES, "--seeds", "--set")
+LISTS = (*AXES, "--seeds", "--set", "--baseline")
 _NUMBER = re.compile(r"-[\d.].*")
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import SAME, UNDERFITTING, Judged, Verdict, verdicts
+from dropexp.analysis.verdicts import ON_THIS_DATA, SAME, UNDERFITTING, WORDS, Judged, Verdict, verdicts
+from dropexp.report.scope import power_line, scope
 from dropexp.report.words import OVER, against, epoch_rule, half, hint, oracle, percent, signed
 from dropexp.spec.naming import headings, label, plain, value
 from dropexp.spec.study import Arm
@@ -74,7 +75,7 @@ def _numbers(tidy: Tidy) -> list[Column]:
         return [(percent(e.mean), half(e.half) if interval else "") for e in found]
 
     columns = [
-        Column("n", [(str(len(tidy.finished(arm))), "") for arm in tidy.arms]),
+        Column("n", [(str(len(tidy.finished(arm))), _lost(tidy.diverged(arm))) for arm in tidy.arms]),
         Column(f"{clean}train", metric(lead.train, interval=False)),
         Column("test", metric(lead.test)),
         Column(f"{clean}gap", metric(lead.gap)),
@@ -82,24 +83,34 @@ def _numbers(tidy: Tidy) -> list[Column]:
     return [*columns, Column("memorised", metric("memorised"))] if tidy.noisy else columns
 
 
+def _lost(diverged: int) -> str:
+    return f"+ {diverged} diverged" if diverged else ""
+
+
 def _versus(tidy: Tidy, found: tuple[Verdict, ...]) -> list[Column]:
     name = against(tidy)
     if not name:
         return []
-    test = [("", SAME) if v.twin and v.baseline is None else _cell(v.test) for v in found]
-    return [
-        Column(f"test vs {name}", test),
-        Column(f"{'clean ' if tidy.noisy else ''}gap vs {name}", [_cell(v.gap) for v in found]),
-    ]
+    columns = []
+    for what, title in (("test", "test"), ("gap", f"{'clean ' if tidy.noisy else ''}gap")):
+        judged = [getattr(v, what) for v in found]
+        local = [j.local for j in judged if j and j.word in WORDS]
+        here = bool(local) and all(local)  # said once, above the column
+        cells = [
+            ("", SAME) if what == "test" and v.twin and v.baseline is None else _cell(j, here)
+            for v, j in zip(found, judged, strict=True)
+        ]
+        columns.append(Column(f"{title} vs {name}{f', {ON_THIS_DATA}' if here else ''}", cells))
+    return columns
 
 
-def _cell(judged: Judged | None) -> tuple[str, str]:
+def _cell(judged: Judged | None, all_local: bool) -> tuple[str, str]:
     if judged is None:
         return "", ""
     if judged.word == SAME:
         return "", SAME
     d = judged.difference
-    return signed(d.mean), f"{half(d.half)} {judged.word}".strip()
+    return signed(d.mean), f"{half(d.half)} {judged.word if all_local else judged.said}".strip()
 
 
 def _set(columns: list[Column]) -> list[str]:
@@ -141,7 +152,7 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     if not judged:
         return []
     family = max(j.family for j in judged)
-    how = "the arm without dropout" if _bare(found) else "that arm"
+    how = "the arm without dropout" if _bare(tidy, found) else "that arm"
     else_equal = ", all else equal" if len(tidy.axes) > 1 else ""
     line = f"vs {against(tidy)}: difference to {how}{else_equal}, paired by seed"
     if family > 1:
@@ -151,8 +162,8 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     return [line]
 
 
-def _bare(found: tuple[Verdict, ...]) -> bool:
-    return all(v.baseline is None or not v.baseline.masked for v in found)
+def _bare(tidy: Tidy, found: tuple[Verdict, ...]) -> bool:
+    return not tidy.study.chosen and all(v.baseline is None or not v.baseline.masked for v in found)
 
 
 def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
@@ -207,6 +218,8 @@ def _twins(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
 NOTES: tuple[Note, ...] = (
     _legend,
     _comparison,
+    scope,
+    power_line,
     _reservations,
     _missing,
     _twins,

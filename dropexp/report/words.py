@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from math import isnan
-
+from dropexp.analysis.numbers import half, percent, signed
 from dropexp.analysis.tidy import Tidy
 from dropexp.spec.cells import spell
 from dropexp.spec.identity import arm_id, canonical
 from dropexp.spec.layout import site_rates
 from dropexp.spec.naming import headings, value
 from dropexp.spec.study import Arm
+
+__all__ = ["half", "percent", "signed"]
 
 OVER = "95% interval over seeds, for this pool of examples and this test set"
 
@@ -25,6 +26,9 @@ def against(tidy: Tidy) -> str:
     if not bases:
         return ""
     words = headings(tidy.axes)
+    if named := tidy.study.chosen:
+        parts = [f"{words.get(path, path)} {shown}" for path, shown in named]
+        return named[0][1] if len(tidy.axes) == len(named) == 1 else ", ".join(parts)
     if any(not base.masked for base in bases):
         rates = {base.value("dropout.rate") for base in bases}
         if "dropout.rate" not in tidy.axes or rates != {0.0}:
@@ -78,26 +82,6 @@ def seeds(tidy: Tidy, arms: tuple[Arm, ...] | None = None) -> str:
     """Return `n = 10`, or `n = 8 to 10` where arms differ; arms without a finished run are no part of it."""
     counts = {len(tidy.finished(arm)) for arm in (tidy.arms if arms is None else arms)} - {0} or {0}
     return f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
-
-
-def percent(fraction: float) -> str:
-    """Return a fraction in percent, or a difference in points, with one decimal and never a negative zero."""
-    return "-" if isnan(fraction) else f"{100 * fraction + 0.0:.1f}".replace("-0.0", "0.0")
-
-
-def signed(fraction: float) -> str:
-    """Return a difference of fractions in points, with its sign."""
-    if isnan(fraction):
-        return "-"
-    text = f"{100 * fraction:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
-
-
-def half(fraction: float) -> str:
-    """Return half an interval as `± 0.5`, '' where there is none; what would round to zero is `± <0.1`."""
-    if isnan(fraction):
-        return ""
-    return "± <0.1" if fraction < 0.0005 else f"± {100 * fraction:.1f}"
 
 
 def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms") -> str:

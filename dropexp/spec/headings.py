@@ -1,25 +1,15 @@
-"""The keys of a study file beside its sections: name, seeds, claims, probes and weights."""
+"""The keys of a study file beside its sections: name, seeds, probes and weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from pydantic import ValidationError
-
-from dropexp.spec.cells import roles
-from dropexp.spec.mistakes import near, sentences
-from dropexp.spec.study import CLAIM_METRICS, Claim
+from dropexp.spec.claims import Blame
 
 LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
 WEIGHTS = ("none", "selected", "all")
-
-
-class Blame(Protocol):
-    """Notes a mistake at a path of the file, or, with `option`, at an option of the command line."""
-
-    def __call__(self, loc: Sequence[str | int], text: str, key: bool = False, option: str | None = None) -> None: ...
 
 
 def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame) -> tuple[int, ...]:
@@ -70,38 +60,6 @@ def name_of(content: dict[str, Any], path: str, given: str | None, blame: Blame)
     return name
 
 
-def claims_of(content: dict[str, Any], blame: Blame) -> tuple[Claim, ...]:
-    """Return the claims, each checked."""
-    raw = content.get("claims") or []
-    if not isinstance(raw, list):
-        blame(("claims",), "claims: a list of claims, each with metric, compare, against and expect")
-        return ()
-    found = []
-    for i, item in enumerate(raw):
-        try:
-            claim = Claim.model_validate(item)
-        except ValidationError as error:
-            for loc, text in sentences(error, Claim, ("claims", i), item):
-                blame(loc, text, key="unknown key" in text)
-            continue
-        for side in ("compare", "against"):
-            for path in getattr(claim, side):
-                if path not in roles():
-                    blame(("claims", i, side, path), f"claims[{i}].{side}: {no_path(path)}", key=True)
-        if claim.metric not in CLAIM_METRICS:
-            guess = near(claim.metric, CLAIM_METRICS)
-            hint = f"; did you mean {guess!r}?" if guess else f"; they are {', '.join(CLAIM_METRICS)}"
-            blame(("claims", i, "metric"), f"claims[{i}].metric: {claim.metric!r} is no metric of runs.csv{hint}")
-        if claim.margin >= 0.5 and not claim.metric.endswith("loss"):
-            blame(
-                ("claims", i, "margin"),
-                f"claims[{i}].margin: {claim.margin:g} is {claim.margin:.0%} of an accuracy; "
-                "accuracies are fractions: half a point is 0.005",
-            )
-        found.append(claim)
-    return tuple(found)
-
-
 def words_of(content: dict[str, Any], key: str, known: Sequence[str], blame: Blame) -> tuple[str, ...]:
     """Return the words of a list that may be written `all`, in the order in which they are known."""
     raw = content.get(key) or []
@@ -112,9 +70,3 @@ def words_of(content: dict[str, Any], key: str, known: Sequence[str], blame: Bla
         if word not in known:
             blame((key, i), f"{key}: {word!r} is not one of {', '.join(known)}, or all")
     return tuple(w for w in known if w in words)
-
-
-def no_path(path: str) -> str:
-    """Return the sentence for a path that is no field's, with the nearest that is."""
-    guess = near(str(path), list(roles())) or next((p for p in roles() if p.endswith(f".{path}")), None)
-    return f"{path} is not a YAML path of a field" + (f"; did you mean {guess!r}?" if guess else ", as dropout.rate is")

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from dropexp.errors import ConfigError
 from dropexp.spec.cells import leaf, roles, shown
+from dropexp.spec.claims import claims_of, no_path, unmatched
 from dropexp.spec.config import Config
-from dropexp.spec.headings import WEIGHTS, claims_of, name_of, no_path, seeds_of, words_of
+from dropexp.spec.headings import WEIGHTS, name_of, seeds_of, words_of
 from dropexp.spec.mistakes import sentences, unknown_top_level
 from dropexp.spec.reader import Document, read_text
 from dropexp.spec.rules import broken, unused
@@ -45,18 +46,23 @@ def parse(
     seeds: Sequence[Any] | None = None,
     folder: Path | None = None,
     large: bool = False,
+    stored: bool = False,
 ) -> Study:
     """Return the study that a document and overrides describe.
 
-    `seeds` is what `--seeds` was given; `large` allows more than 100,000 runs. Raises ConfigError with every mistake,
+    `seeds` is what `--seeds` was given; `large` allows more than 100,000 runs; `stored` says that the
+    document is a folder's study.yaml, whose grid may have moved away from its claims. Raises ConfigError with every mistake,
     each as `file:line:column: path: sentence` or `option: sentence`.
     """
-    return _Parser(document or read_text("{}", "the built-in study"), overrides, large).study(name, seeds, folder)
+    return _Parser(document or read_text("{}", "the built-in study"), overrides, large, stored).study(
+        name, seeds, folder
+    )
 
 
 class _Parser:
-    def __init__(self, document: Document, overrides: Sequence[Override], large: bool):
+    def __init__(self, document: Document, overrides: Sequence[Override], large: bool, stored: bool):
         self.document, self.large = document, large
+        self.moved = stored or bool(overrides)  # from the grid that the claims were written for
         self.mistakes: dict[str, None] = {}
         self.content = dict(document.content)
         self.options: dict[str, str] = {}
@@ -72,7 +78,7 @@ class _Parser:
         base = self._base()
         chosen = seeds_of(self.content, seeds, self.blame)
         called = name_of(self.content, self.document.path, name, self.blame)
-        claims = claims_of(self.content, self.blame)
+        claims = claims_of(self.content, self.blame, self._typed)
         probes = words_of(self.content, "probes", PROBES, self.blame)
         weights = self.content.get("save_weights", "none")
         if weights not in WEIGHTS:
@@ -86,6 +92,12 @@ class _Parser:
             self.fail()
         configs = self._configs()
         self._unused(configs)
+        if claims and not self.moved:
+            named = {path for claim in claims for part in claim.parts for path in (*part.compare, *part.against)}
+            for loc, text in unmatched(
+                claims, {path: {leaf(c, path) for c in configs} for path in named & set(roles())}
+            ):
+                self.blame(loc, text)
         if self.mistakes or base is None:
             self.fail()
         where = folder or Path(self.document.path).parent
@@ -133,6 +145,22 @@ class _Parser:
     def _set(self, path: str, value: Any) -> None:
         section, *rest = path.split(".")
         self.content[section] = _with(self.content.get(section), rest, value)
+
+    def _typed(self, path: str, value: Any) -> Any:
+        """Return a value as a configuration holds it; raises ValueError with a sentence."""
+        name, *rest = path.split(".")
+        raw = _with(self.content.get(name), rest, value)
+        try:
+            return leaf(SECTIONS[name].model_validate({} if raw is None else raw), ".".join(rest))
+        except ValidationError as error:
+            own = [
+                text
+                for loc, text in sentences(error, SECTIONS[name], (name,), raw)
+                if ".".join(map(str, loc[: len(rest) + 1])) == path
+            ]
+            if own:
+                raise ValueError(own[0]) from None
+            return value  # the section has mistakes of its own, which are told where they stand
 
     def _base(self) -> Config | None:
         sections = {name: self._section(name, ()) for name in SECTIONS}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dropexp.spec.cells import roles
+from dropexp.spec.claims import Claim
 from dropexp.spec.config import Config
-from dropexp.spec.study import PROBES, Claim
+from dropexp.spec.study import PROBES
 
 
 def schema() -> dict[str, Any]:

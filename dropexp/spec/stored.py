@@ -92,7 +92,9 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
         others = " and others" if len(left) > 1 else ""
         note = f"{count} runs with {why}{others} not shown; --all shows them"
     wanted = frozenset((name, seed) for name in own for seed in study.seeds)
-    return replace(study, configs=tuple(configs), grids=grids, seeds=tuple(union), wanted=wanted), note
+    return replace(
+        study, configs=tuple(configs), grids=grids, seeds=tuple(union), asked=study.asked or study.seeds, wanted=wanted
+    ), note
 
 
 def _difference(here: Config, there: Config) -> str:

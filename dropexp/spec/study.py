@@ -6,35 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from dropexp.spec.cells import leaf
+from dropexp.spec.cells import leaf, shown
+from dropexp.spec.claims import Claim
 from dropexp.spec.config import Config
-from dropexp.spec.fields import Section
 from dropexp.spec.identity import arm_id, canonical, run_ids
 from dropexp.spec.layout import site_rates
 from dropexp.spec.sources import SOURCES
 
-CLAIM_METRICS = tuple(
-    f"{when}{metric}" for when in ("", "final_") for metric in ("train_accuracy", "test_accuracy", "gap")
-) + ("train_loss", "val_loss", "val_accuracy", "test_loss", "clean_train_accuracy", "clean_gap")
 PROBES = ("gradient_norms", "variance_shift")
 Grid = tuple[tuple[str, tuple[Any, ...]], ...]  # (YAML path, values as written), ...
-
-
-class Claim(Section):
-    """A sentence with a metric and an expected direction, judged on the rows of a finished study."""
-
-    says: str = Field("", description="the claim in words")
-    metric: str = Field("gap", description="a metric column of runs.csv", min_length=1)
-    compare: dict[str, Any] = Field(default_factory=dict, description="the arms in question, by axis")
-    against: dict[str, Any] = Field(default_factory=dict, description="the arms they are held against")
-    expect: Literal["lower", "higher", "equal", "interaction", "increasing", "decreasing", "interior_best"] = Field(
-        "lower", description="the direction"
-    )
-    margin: Annotated[float, Field(gt=0)] = Field(0.005, description="the smallest difference that counts, a fraction")
 
 
 @dataclass(frozen=True)
@@ -83,6 +65,8 @@ class Study:
     probes: tuple[str, ...] = ()
     save_weights: str = "none"
     data_sha256: tuple[tuple[str, str], ...] = ()
+    chosen: tuple[tuple[str, str], ...] = ()  # values, as shown, of the arms that the command line compares with
+    asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
     wanted: frozenset[tuple[str, int]] = (
         frozenset()
     )  # arms and seeds that were asked for, where stored ones have joined them
@@ -145,13 +129,22 @@ class Study:
         """For each arm the one that it is compared with, None for a baseline itself.
 
         It is the arm with rate 0 at every site that agrees in every axis outside dropout, and in as many of dropout's
-        axes as possible; in a grid without one, the arm with the first value of the first axis.
+        axes as possible; in a grid without one, the arm with the first value of the first axis. Arms named on the
+        command line come before all these.
         """
         axes = self.axes
+        if self.chosen:
+            named = dict(self.chosen)
+            like = [arm for arm in self.arms if all(shown(p, arm.value(p)) == v for p, v in named.items())]
+            return self._nearest(like, [p for p in axes if p not in named], [])
         unmasked = [arm for arm in self.arms if not arm.masked]
         chosen = unmasked or [a for a in self.arms if axes and a.value(axes[0]) == self.arms[0].value(axes[0])]
         outer = [p for p in axes if not p.startswith("dropout.")] if unmasked else list(axes[1:])
         inner = [p for p in axes if p.startswith("dropout.")] if unmasked else []
+        return self._nearest(chosen, outer, inner)
+
+    def _nearest(self, chosen: list[Arm], outer: list[str], inner: list[str]) -> tuple[Arm | None, ...]:
+        """Return for each arm the one of `chosen` that agrees in all of `outer`, and in most of `inner`."""
         by_place: dict[tuple[Any, ...], list[Arm]] = {}
         for arm in chosen:
             by_place.setdefault(tuple(arm.value(p) for p in outer), []).append(arm)

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from dropexp.spec.cells import leaf, roles
+from dropexp.spec.claims import Claim
 from dropexp.spec.config import MODEL_DEFAULTS, Config
 from dropexp.spec.identity import applies
 from dropexp.spec.study import Grid, Study
@@ -37,7 +38,7 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
     if grids:
         content["sweep"] = grids[0] if len(grids) == 1 else grids
     if study.claims:
-        content["claims"] = [plain(claim) for claim in study.claims]
+        content["claims"] = [_claim(claim) for claim in study.claims]
     if study.probes:
         content["probes"] = list(study.probes)
     content["save_weights"] = study.save_weights
@@ -92,6 +93,18 @@ def _number(dumper: yaml.SafeDumper, data: float) -> yaml.Node:
 
 _Dumper.add_representer(list, _sequence)
 _Dumper.add_representer(float, _number)
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    """Return a claim without what it does not say: its parts, or a comparison of its own."""
+    whole = plain(claim)
+    says, parts = whole.pop("says"), whole.pop("all")
+    own = {"all": parts} if parts else whole
+    for part in parts or [whole]:
+        for name in ("against", "tuned_over"):
+            if not part[name]:
+                del part[name]
+    return {"says": says, **own}
 
 
 def plain(value: Any) -> Any:

@@ -35,9 +35,9 @@ def table_of(study: Study, train: Values, test: Values) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def by_hand(train: Values, test: Values) -> Tidy:
+def by_hand(train: Values, test: Values, facts: dict[str, object] | None = None) -> Tidy:
     study = rated(tuple(train), max(map(len, train.values())))
-    return tidy(study, table_of(study, train, test), pd.DataFrame())
+    return tidy(study, table_of(study, train, test).assign(**facts or {}), pd.DataFrame())
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def rows(made: Study, epochs: int = 40, effect: float = 0.012, spread: float = 0
                 | {"stop_reason": "max_epochs" if last == epochs else "patience", "parameters": 1000}
                 | {"train_accuracy": train[s], "test_accuracy": test[s], "gap": train[s] - test[s]}
                 | {"train_loss": 1 - train[s], "test_loss": 1 - test[s]}
+                | {"train_examples": 500, "test_examples": 50_000, "classes": 10, "test_set": "official"}
                 | ({"clean_train_accuracy": clean[s], "clean_gap": clean[s] - test[s]} if noise else {})
             )
     return pd.DataFrame(runs), pd.DataFrame(curves)

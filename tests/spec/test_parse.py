@@ -176,7 +176,9 @@ ROUND_TRIPS = [
     "dropout: {rate_at: {input: 0.2}}\ntraining: {schedule: {shape: step, every: 3}, max_norm: 2}",
     "data: {source: mnist, label_noise: 0.2, test_size: 0.5, train_size: 100}\nseeds: [3, 7]\nstreams: {split: 7}",
     "sweep:\n- {dropout.rate: [0, 0.5]}\n- {model.hidden: [[8], [8, 8]]}\nprobes: all\nsave_weights: selected",
-    "training: {optimizer: adam, lr: 1e-3}\nclaims: [{says: x, metric: gap, compare: {dropout.rate: 0.5}}]",
+    "training: {optimizer: adam, lr: 1e-3}\nsweep: {dropout.rate: [0, 0.5]}\n"
+    "claims:\n- {says: x, metric: gap, compare: {dropout.rate: 0.5}, against: {dropout.rate: 0}}\n"
+    "- {says: y, all: [{metric: test_loss, compare: {dropout.rate: all}, expect: decreasing, tuned_over: [training.lr]}]}",
 ]
 
 

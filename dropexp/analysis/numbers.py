@@ -1,0 +1,25 @@
+"""Numbers as a person reads them: percent, points and half intervals, with one decimal."""
+
+from __future__ import annotations
+
+from math import isnan
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction in percent, or a difference in points, with one decimal and never a negative zero."""
+    return "-" if isnan(fraction) else f"{100 * fraction + 0.0:.1f}".replace("-0.0", "0.0")
+
+
+def signed(fraction: float) -> str:
+    """Return a difference of fractions in points, with its sign."""
+    if isnan(fraction):
+        return "-"
+    text = f"{100 * fraction:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def half(fraction: float) -> str:
+    """Return half an interval as `± 0.5`, '' where there is none; what would round to zero is `± <0.1`."""
+    if isnan(fraction):
+        return ""
+    return "± <0.1" if fraction < 0.0005 else f"± {100 * fraction:.1f}"

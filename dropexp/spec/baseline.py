@@ -1,0 +1,36 @@
+"""The arms that all others are compared with, where the command line names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dropexp.errors import UsageError
+from dropexp.spec.cells import roles, shown
+from dropexp.spec.claims import no_path
+from dropexp.spec.study import Study
+
+
+def with_baseline(study: Study, words: Sequence[str]) -> Study:
+    """Return the study with the arms of these values as baselines; `words` are PATH=VALUE each, none leaves it as it is.
+
+    Values are written as arms show them: `dropout.rate=0.2`, `model.norm=none`, `early_stopping.patience=off`.
+    Raises UsageError for what is no such pair and where no arm has these values.
+    """
+    if not words:
+        return study
+    chosen: dict[str, str] = {}
+    for word in words:
+        path, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"--baseline {word}: write PATH=VALUE, as in --baseline dropout.rate=0")
+        if path not in (*study.axes, *roles()):
+            raise UsageError(f"--baseline {word}: {no_path(path)}")
+        there = {shown(path, arm.value(path)) for arm in study.arms}
+        if value not in there:
+            raise UsageError(f"--baseline {word}: no arm has that; {path} is {', '.join(sorted(there))} here")
+        chosen[path] = value
+    named = replace(study, chosen=tuple(chosen.items()))
+    if chosen and all(base is None for base in named.baselines) and len(study.arms) > 1:
+        raise UsageError(f"--baseline {' '.join(words)}: no other arm agrees with such an arm in every other axis")
+    return named
