@@ -22,7 +22,7 @@ DOT = 0.05  # inches that a seed's dot takes
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Columns:
     """Cells as they are written, `spots` of the columns in inches from the left, and `pitch` inches a row.
 
     `groups` are the rows that begin with a new value on the first of several axes; `shared` is what all rows share.
@@ -37,16 +37,16 @@ class Ledger:
     shared: str
 
 
-def ledger(tidy: Tidy, arms: Sequence[Arm]) -> Ledger:
+def columns(tidy: Tidy, arms: Sequence[Arm]) -> Columns:
     """Return the columns for arms, each another function; an axis on which all agree is no column."""
     words = headings(tidy.axes)
     table = {p: [cell(tidy, arm, p) for arm in arms] for p in tidy.axes}
     kept = [p for p in tidy.axes if len(set(table[p])) > 1] or list(tidy.axes)[:1]
     shared = ", ".join(f"{words[p]} {table[p][0]}".replace("_", " ") for p in tidy.axes if p not in kept)
     heads = [words[p].replace("_", " ") for p in kept]
-    columns = [[_broken(c, _room(table, kept, p)) for c in table[p]] for p in kept]
-    rows = list(zip(*columns, strict=True)) if columns else [("",) for _ in arms]
-    wides = [max(width(h, TEXT), *(width(c, TEXT) for c in rows)) for h, rows in zip(heads, columns, strict=True)]
+    parts = [[_broken(c, _room(table, kept, p)) for c in table[p]] for p in kept]
+    rows = list(zip(*parts, strict=True)) if parts else [("",) for _ in arms]
+    wides = [max(width(h, TEXT), *(width(c, TEXT) for c in rows)) for h, rows in zip(heads, parts, strict=True)]
     spots = tuple(EDGE + sum(wides[:i]) + BETWEEN * i for i in range(len(wides)))
     shown = [rows[0]]
     for above, row in pairwise(rows):
@@ -58,7 +58,7 @@ def ledger(tidy: Tidy, arms: Sequence[Arm]) -> Ledger:
         PITCH if len(arms) <= MANY else DENSE, *(_pitch([row[c] for row in shown]) for c in range(len(shown[0])))
     )
     wide = EDGE + sum(wides) + BETWEEN * len(wides)
-    return Ledger(tuple(heads), tuple(shown), spots, wide, pitch, groups, shared)
+    return Columns(tuple(heads), tuple(shown), spots, wide, pitch, groups, shared)
 
 
 def _pitch(column: list[str]) -> float:
@@ -91,7 +91,7 @@ def cell(tidy: Tidy, arm: Arm, path: str) -> str:
     return " = ".join(same) if len(same) < 3 else f"{same[0]} = {len(same) - 1} more"
 
 
-def write(axes: Axes, book: Ledger, left: float) -> None:
+def write(axes: Axes, book: Columns, left: float) -> None:
     """Write the columns to the left of a panel that begins `left` inches from the paper's edge."""
     wide, tall = inches(axes)
     across = axes.get_yaxis_transform()
@@ -107,13 +107,13 @@ def write(axes: Axes, book: Ledger, left: float) -> None:
                 axes.text(x, first, text, transform=across, va="center" if first == y else "top", fontsize=TEXT)
 
 
-def _hangs(book: Ledger, row: int, column: int) -> bool:
+def _hangs(book: Columns, row: int, column: int) -> bool:
     """Whether a cell of several lines hangs down into empty ones."""
     below = book.cells[row + 1][column] if row + 1 < len(book.cells) else "end"
     return "\n" in book.cells[row][column] and not below
 
 
-def rule(axes: Axes, book: Ledger, first: float, last: float) -> None:
+def rule(axes: Axes, book: Columns, first: float, last: float) -> None:
     """Draw a thin line before each group, from `first` to `last` in widths of the panel."""
     for y in book.groups:
         axes.plot(

@@ -15,9 +15,10 @@ from dropexp.analysis.stats import by_epoch
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.axis import PANELS
 from dropexp.report.dumbbell import spaced
-from dropexp.report.measure import height, spread, wrap
+from dropexp.report.ends import End, write_ends
+from dropexp.report.measure import wrap
 from dropexp.report.scale import Scale, scale, upright
-from dropexp.report.sheet import NOTE, TEXT, Room, beside, inches, mark, sheet
+from dropexp.report.sheet import NOTE, TEXT, Room, beside, mark, sheet
 from dropexp.report.style import INK, SHADE, TEST, TRAIN, grid
 from dropexp.report.words import epoch_rule, footnote, named, percent, seeds
 from dropexp.spec.naming import label
@@ -25,6 +26,7 @@ from dropexp.spec.study import Arm
 
 SIZES = {1: (6.2, 3.5), 2: (3.7, 2.6), 3: (2.45, 2.0), 4: (1.95, 1.8)}
 EARLY = 0.25  # the first epochs, whose climb would flatten everything after it, do not set the limits of y
+LONG = 40  # letters: an arm of a longer name is not named in a title
 ENDS = 0.5  # inches right of a panel for the accuracies in which its curves end
 BASE: dict[str, object] = {"color": INK, "linestyle": (0, (1, 1.2)), "linewidth": 1.6}
 
@@ -35,7 +37,8 @@ def curves_figure(tidy: Tidy) -> Figure | None:
     if not arms:
         return None
     shown = spaced(arms, PANELS)
-    columns = beside(len(shown))
+    inner = len({arm.value(tidy.axes[-1]) for arm in arms}) if tidy.axes else 0
+    columns = beside(len(shown), inner)
     size = SIZES[columns]
     bands = {arm.arm_id: _bands(tidy, arm) for arm in shown}
     bases = {a.arm_id: b for a, b in zip(tidy.arms, tidy.baselines, strict=True) if b is not None}
@@ -47,7 +50,7 @@ def curves_figure(tidy: Tidy) -> Figure | None:
         [float(v) for pair in late.values() for band in pair for end in ("low", "high") for v in band[end]],
         cap=100.0,
     )
-    names = [wrap(label(arm, tidy.axes) if tidy.axes else "", size[0] + ENDS, TEXT) for arm in shown]
+    names = [wrap(label(arm, tidy.axes) if tidy.axes else "", size[0] + ENDS, TEXT, listed=True) for arm in shown]
     note = footnote(tidy, "bands", len(arms) - len(shown)) + "; at the end of each curve its last mean"
     if any(tidy.finished(arm)["epochs_run"].nunique() > 1 for arm in shown):
         note += "; means while half of the runs still train"
@@ -65,7 +68,7 @@ def curves_figure(tidy: Tidy) -> Figure | None:
         grid(ax)
         base = bases.get(arm.arm_id)
         _panel(ax, bands[arm.arm_id], behind.get(base.arm_id) if base else None)
-        _ends(ax, bands[arm.arm_id], view)
+        write_ends(ax, _ends(bands[arm.arm_id], view), NOTE)
         if stopped:
             epochs = tidy.finished(arm)["selected_epoch"].dropna().to_numpy()
             at = np.full(len(epochs), 0.03)
@@ -81,8 +84,13 @@ def _title(tidy: Tidy, arms: list[Arm]) -> str:
     if low[0] == high[0]:
         train = float(tidy.values(low[1], tidy.lead.train).mean())
         return f"Test accuracy {percent(low[0])} percent {rule}, training {percent(train)}, {seeds(tidy, tuple(arms))}"
-    ends = [f"{percent(mean)} {unit}({label(arm, tidy.axes)})" for (mean, arm), unit in ((low, "percent "), (high, ""))]
-    return f"Test accuracy {rule}: {' to '.join(ends)}, {seeds(tidy, tuple(arms))}"
+    if max(len(label(arm, tidy.axes)) for _, arm in (low, high)) > LONG:
+        ends = f"{percent(low[0])} to {percent(high[0])} percent in {len(arms)} arms"
+        return f"Test accuracy {rule}: {ends}, {seeds(tidy, tuple(arms))}"
+    parts = [
+        f"{percent(mean)} {unit}({label(arm, tidy.axes)})" for (mean, arm), unit in ((low, "percent "), (high, ""))
+    ]
+    return f"Test accuracy {rule}: {' to '.join(parts)}, {seeds(tidy, tuple(arms))}"
 
 
 def _key(tidy: Tidy, behind: bool, stopped: bool) -> list[Line2D]:
@@ -117,13 +125,10 @@ def _panel(ax: Axes, bands: tuple[pd.DataFrame, pd.DataFrame], base: pd.DataFram
         ax.plot(base.index.to_numpy(dtype=float), base["mean"], **BASE, zorder=3.5)  # type: ignore[arg-type]
 
 
-def _ends(ax: Axes, bands: tuple[pd.DataFrame, pd.DataFrame], view: Scale) -> None:
-    """Write the last means beside the panel, those off the scale with an arrow."""
-    wide, tall = inches(ax)
-    low, high = ax.get_ylim()
+def _ends(bands: tuple[pd.DataFrame, pd.DataFrame], view: Scale) -> list[End]:
+    """Return the last means, those off the scale with an arrow."""
     last = [float(band["mean"].iloc[-1]) if len(band) else nan for band in bands]
-    at = [min(max((v - low) / (high - low), 0.0), 1.0) * tall for v in last]
-    line = height("x", NOTE)
-    for y, v, color in zip(spread(at, line, line / 2, tall), last, (TRAIN, TEST), strict=True):
-        text = f"{'↓ ' if view.off(v) < 0 else ''}{percent(v / 100)}"
-        ax.text(1 + 0.05 / wide, y / tall, text, transform=ax.transAxes, va="center", fontsize=NOTE, color=color)
+    arrows = ["↓ " if view.off(v) < 0 else "" for v in last]
+    return [
+        End(v, f"{arrow}{percent(v / 100)}", color) for v, arrow, color in zip(last, arrows, (TRAIN, TEST), strict=True)
+    ]

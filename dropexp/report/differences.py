@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import ONE_SEED, SAME, Judged, Verdict, verdicts
+from dropexp.report.columns import Columns, columns, dots, rule, write
 from dropexp.report.dumbbell import spaced
-from dropexp.report.ledger import Ledger, dots, ledger, rule, write
 from dropexp.report.measure import width
 from dropexp.report.scale import Scale, scale
 from dropexp.report.sheet import HEAD, TEXT, Room, mark, sheet
@@ -22,6 +22,7 @@ from dropexp.spec.naming import label
 
 ROWS = 40
 PANEL = 2.5
+LONG = 40  # letters: an arm of a longer name is not named in the title
 LOOKS = {"better": ("o", BETTER), "smaller": ("o", BETTER)} | dict.fromkeys(
     ("worse", "larger", "underfitting"), ("X", WORSE)
 )
@@ -36,7 +37,7 @@ def differences_figure(tidy: Tidy) -> Figure | None:
     if not arms:
         return None
     shown = [found[arm.arm_id] for arm in spaced(arms, ROWS)]
-    book = ledger(tidy, [v.arm for v in shown])
+    book = columns(tidy, [v.arm for v in shown])
     words = {what: [_words(getattr(v, what)) for v in shown] for what in ("test", "gap")}
     sides = [0.12 + max(width(w, TEXT) for w in column) for column in words.values()]
     left = book.wide + 0.1
@@ -87,7 +88,7 @@ def _title(tidy: Tidy, found: list[Verdict]) -> str:
         if counts[word]:
             v, j = max((pair for pair in judged if pair[1].word == word), key=lambda p: sign * p[1].difference.mean)
             name = label(v.arm, tidy.axes)
-            return f"{text}, most at {name}: {_points(j)} points, {seeds}"
+            return f"{text}, most at {name if len(name) <= LONG else 'one'}: {_points(j)} points, {seeds}"
     return f"{text}, {seeds}"
 
 
@@ -122,7 +123,7 @@ def _seeds(tidy: Tidy, verdict: Verdict, metric: str) -> list[float]:
     return found or [100 * float(own.mean() - base.mean())]
 
 
-def _row(ax: Axes, judged: Judged, seeds: list[float], y: int, book: Ledger, view: Scale) -> None:
+def _row(ax: Axes, judged: Judged, seeds: list[float], y: int, book: Columns, view: Scale) -> None:
     d = judged.difference
     marker, color = LOOKS.get(judged.word, OPEN)
     if side := view.off(100 * d.mean):

@@ -13,8 +13,8 @@ from matplotlib.patches import Patch
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict, verdicts
+from dropexp.report.columns import Columns, columns, dots, rule, write
 from dropexp.report.finding import finding
-from dropexp.report.ledger import Ledger, dots, ledger, rule, write
 from dropexp.report.measure import width
 from dropexp.report.scale import Scale, scale
 from dropexp.report.sheet import GREY, NOTE, TEXT, Room, mark, sheet
@@ -31,7 +31,7 @@ def dumbbell_figure(tidy: Tidy) -> Figure:
     judged = {v.arm.arm_id: v for v in reversed(verdicts(tidy))}
     found = [arm for arm in {a.arm_id: a for a in reversed(tidy.arms)}.values() if len(tidy.finished(arm))][::-1]
     shown = spaced(found, ROWS)
-    book = ledger(tidy, shown)
+    book = columns(tidy, shown)
     words = [_words(tidy, arm, judged[arm.arm_id]) for arm in shown]
     beside = max((width(w, TEXT, bold=True) for w in words), default=0.0) + 0.3
     left = book.wide + 0.05
@@ -91,7 +91,7 @@ def _key(tidy: Tidy, shown: list[Arm]) -> list[Line2D | Patch]:
     return entries
 
 
-def _row(ax: Axes, tidy: Tidy, arm: Arm, base: Arm | None, y: int, book: Ledger, view: Scale) -> None:
+def _row(ax: Axes, tidy: Tidy, arm: Arm, base: Arm | None, y: int, book: Columns, view: Scale) -> None:
     test, train = (estimate(100 * tidy.values(arm, m)) for m in _leads(tidy))
     if view.off(test.mean):
         text = f"← test {test.mean:.1f}" + (f", training {train.mean:.1f}" if view.off(train.mean) else "")

@@ -8,9 +8,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from dropexp.analysis.tidy import Tidy
+from dropexp.report.claims import claims_figure
 from dropexp.report.curves import curves_figure
 from dropexp.report.differences import differences_figure
+from dropexp.report.dose import dose_figures
 from dropexp.report.gap import gap_figure
+from dropexp.report.heat import heat_figures
+from dropexp.report.interaction import interaction_figure
+from dropexp.report.sides import side_figures
 from dropexp.report.style import save, styled
 
 Drawn = Iterator[tuple[str, Figure]]
@@ -35,7 +40,12 @@ def _one(name: str, figure: Callable[[Tidy], Figure | None]) -> Callable[[Tidy],
 
 
 FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
+    "claims": _one("claims", claims_figure),
     "gap": _one("gap", gap_figure),
-    "curves": _one("curves", curves_figure),
+    "dose-AXIS": dose_figures,
     "differences": _one("differences", differences_figure),
+    "interaction": _one("interaction", interaction_figure),
+    "by-AXIS": side_figures,
+    "heat-AXIS-AXIS": heat_figures,
+    "curves": _one("curves", curves_figure),
 }

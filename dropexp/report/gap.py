@@ -15,9 +15,10 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import ONE_SEED, verdicts
 from dropexp.report.axis import Across, across, main_axis, panels
 from dropexp.report.dumbbell import dumbbell_figure
+from dropexp.report.ends import End, needed, write_ends
 from dropexp.report.finding import finding
 from dropexp.report.gaps import ESTABLISHED, Spot, between, gaps, strip
-from dropexp.report.measure import height, spread, width, wrap
+from dropexp.report.measure import height, width, wrap
 from dropexp.report.scale import Scale, scale, upright
 from dropexp.report.sheet import HEAD, NOTE, TEXT, Room, beside, inches, mark, sheet
 from dropexp.report.style import AREA, SEED, TEST, TEST_LOOK, TRAIN, TRAIN_LOOK, aside, grid
@@ -42,7 +43,7 @@ def gap_figure(tidy: Tidy) -> Figure:
     )
     columns = beside(len(parts))
     size = SIZES[columns]
-    names = [wrap(name, size[0], TEXT) for name, _ in parts]
+    names = [wrap(name, size[0], TEXT, listed=True) for name, _ in parts]
     wordy = len(parts) == 1 and len(spots) <= WORDY
     direct = len(parts) == 1 and bool(spots) and not view.off(spots[-1].test.mean)
     ends = (_training(tidy, "\n") if direct else "", "test")
@@ -57,7 +58,7 @@ def gap_figure(tidy: Tidy) -> Figure:
         len(parts),
         columns,
         size,
-        Room(right=0.2 + max(width(end, HEAD, bold=True) for end in ends) * direct).named(names, columns),
+        Room(right=0.15 + needed(ends, HEAD, bold=True) * direct).named(names, columns),
         [] if direct else _key(tidy),
         (place.label if columns < 3 else place.name, "accuracy, percent"),
     )
@@ -71,7 +72,8 @@ def gap_figure(tidy: Tidy) -> Figure:
         _lines(ax, place, row, view)
         gaps(ax, row, above, wordy, heading=i % columns == 0)
     if direct:
-        _direct(axes[0], spots[-1], ends)
+        last = spots[-1].train.mean, spots[-1].test.mean
+        write_ends(axes[0], [End(y, t, c, True) for y, t, c in zip(last, ends, (TRAIN, TEST), strict=True)], HEAD)
     return figure
 
 
@@ -114,8 +116,8 @@ def _lines(ax: Axes, place: Across, spots: list[Spot], view: Scale) -> None:
         color = look["color"]
         seeds = np.array([(at, v) for at, _, values in found for v in values]).reshape(-1, 2)
         ax.plot(seeds[:, 0], seeds[:, 1], ".", transform=aside(ax, min(7.0, 21.6 * step)), **SEED, color=color)
-        for at, e, _ in found:
-            ax.plot([at, at], np.clip([e.low, e.high], view.low, view.high), color=color, linewidth=2.4, zorder=3)
+        ends = (np.clip([getattr(e, end) for _, e, _ in found], view.low, view.high) for end in ("low", "high"))
+        ax.vlines([at for at, _, _ in found], *ends, color=color, linewidth=2.4, zorder=3)
         ax.plot(x, means, **look, linestyle=line, zorder=4)
     for s in spots:
         for name, e, color, line in (("training", s.train, TRAIN, 1), ("test", s.test, TEST, 0)):
@@ -131,14 +133,3 @@ def _written(ax: Axes, x: float, text: str, color: str, line: int) -> None:
     share = min(max(share, room), 1 - room)
     y = (0.03 + line * height("x", NOTE)) / tall
     ax.text(share, y, text, fontsize=NOTE, color=color, zorder=5, transform=ax.transAxes, ha="center", va="bottom")
-
-
-def _direct(ax: Axes, last: Spot, ends: tuple[str, str]) -> None:
-    """Write what the two lines are beside their ends."""
-    wide, tall = inches(ax)
-    low, high = ax.get_ylim()
-    at = [(e.mean - low) / (high - low) * tall for e in (last.train, last.test)]
-    heights = spread(at, max(height(end, HEAD) for end in ends), 0.0, tall)
-    for y, text, color in zip(heights, ends, (TRAIN, TEST), strict=True):
-        look = {"transform": ax.transAxes, "va": "center", "fontsize": HEAD, "fontweight": "bold"}
-        ax.text(1 - 0.1 / wide, y / tall, text, color=color, **look)

@@ -32,10 +32,18 @@ def _line(text: str, size: float, bold: bool) -> float:
     return HINTED * text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
-def wrap(text: str, room: float, size: float = 10.0, bold: bool = False) -> str:
-    """Return a text in lines of at most `room` inches, broken after commas, else at spaces, else within words."""
-    lines = [line for part in text.split("\n") for line in _wrapped(part, room, size, bold, BREAKS)]
-    return "\n".join(lines)
+def wrap(text: str, room: float, size: float = 10.0, bold: bool = False, listed: bool = False) -> str:
+    """Return a text in lines of at most `room` inches, broken at spaces, else within words.
+
+    What is `listed` is broken after commas first.
+    """
+    breaks = BREAKS if listed else BREAKS[1:]
+    return "\n".join(line for part in text.split("\n") for line in _wrapped(part, room, size, bold, breaks))
+
+
+def whole(text: str, room: float, size: float = 10.0) -> bool:
+    """Return whether a text can be wrapped without breaking a word."""
+    return all(width(piece.strip(), size) <= room for piece in re.split("|".join(p.pattern for p in BREAKS), text))
 
 
 def _wrapped(text: str, room: float, size: float, bold: bool, breaks: tuple[re.Pattern[str], ...]) -> list[str]:

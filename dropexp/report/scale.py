@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dropexp.report.sheet import inches
 
-FEW = 0.4  # at most this share of the arms may stand off the scale
+FEW = 0.3  # at most this share of the arms may stand off the scale
 FLATTER = 4.0  # and only where the others then get so many times the room
 PAD = 0.06
 LEAST = 0.5  # points: less is rounding, and is not blown up to fill a panel
@@ -32,14 +32,14 @@ class Scale:
 def scale(arms: Sequence[Sequence[float]], bars: Sequence[float] = (), cap: float | None = None) -> Scale:
     """Return the scale for the values of each arm (its seeds, its mean) and the ends of intervals.
 
-    Intervals count as far as they are not wider than all that is shown; `cap` is a value that nothing exceeds.
+    Intervals count as far as they reach no further than the values do once more; `cap` is a value that nothing exceeds.
     """
     found = [(min(kept), max(kept)) for arm in arms if (kept := [v for v in arm if isfinite(v)])]
     if not found:
         return Scale(0.0, 100.0)
     low, high = _kept(found)
     span = max(high - low, LEAST)
-    ends = [v for v in bars if isfinite(v) and low - span <= v <= high + span]
+    ends = [min(max(v, low - span), high + span) for v in bars if isfinite(v)]
     low, high = min([low, *ends]), max([high, *ends])
     pad = max(PAD * (high - low), (LEAST - (high - low)) / 2)
     return Scale(low - pad, min(high, cap) + pad if cap is not None else high + pad)

@@ -39,8 +39,10 @@ class Room:
         return replace(self, top=self.top + first, down=self.down + others + ticks)
 
 
-def beside(count: int) -> int:
-    """Return how many of so many panels stand beside each other."""
+def beside(count: int, inner: int = 0) -> int:
+    """Return how many of so many panels stand beside each other, groups of `inner` kept together where they fit."""
+    if inner in (3, 4) and count > inner and count % inner == 0:
+        return inner
     return {0: 1, 1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(count, 4)
 
 
@@ -64,8 +66,8 @@ def sheet(
     title, note = (text.replace("n = ", "n\u00a0=\u00a0") for text in (title, note))
     heading, foot = wrap(title, wide - 2 * EDGE, TITLE, bold=True), wrap(note, wide - 2 * EDGE, NOTE)
     lines = _lines(key, wide - 2 * EDGE)
-    key_top = EDGE + height(heading, TITLE)
-    top = key_top + 0.25 * len(lines) + 0.06 + room.top
+    key_top = EDGE + height(heading, TITLE) + 0.05
+    top = key_top + 0.25 * len(lines) + 0.08 + room.top
     bottom = 0.08 + height(foot, NOTE) + room.bottom
     tall = top + rows * size[1] + (rows - 1) * room.down + bottom
     figure = Figure(figsize=(wide, tall))
@@ -77,7 +79,7 @@ def sheet(
     for i in range(panels):
         x = room.left + i % columns * (size[0] + room.across)
         y = tall - top - (i // columns + 1) * size[1] - i // columns * room.down
-        axes.append(figure.add_axes((x / wide, y / tall, size[0] / wide, size[1] / tall)))
+        axes.append(figure.add_axes((x / wide, y / tall, size[0] / wide, size[1] / tall), facecolor="none"))
     across, upwards = labels
     foot_top = (0.08 + height(foot, NOTE) + 0.02) / tall
     figure.text((room.left + inner / 2) / wide, foot_top, across, fontsize=HEAD, va="bottom", ha="center")
