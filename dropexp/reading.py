@@ -1,11 +1,11 @@
-"""Folders to tables: a study's stored rows read back beside its arms, and the studies below a path."""
+"""Folders to tables: stored rows read back beside the arms of their study, and the studies below a path."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dropexp.errors import StoreError
 from dropexp.spec.baseline import with_baseline
@@ -15,26 +15,26 @@ from dropexp.spec.stored import joined
 from dropexp.spec.study import Study
 from dropexp.store import Store
 
+if TYPE_CHECKING:
+    from dropexp.analysis.tidy import Tidy
 
-def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()) -> tuple[Any, str | None]:
+
+def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()) -> tuple[Tidy, str | None]:
     """Return the tidy tables of a study's folder, and a line on what is not shown.
 
-    Raises StoreError where the folder holds no study.
+    A folder without study.yaml whose epochs.csv others have written is read too. Raises StoreError where it is neither.
     """
     from dropexp.analysis.tidy import tidy
 
     if not (folder / "study.yaml").is_file():
-        raise StoreError(
-            f"{folder}: no study.yaml here, so this is no study's folder; name results/ or results/<study>"
-        )
+        return _elsewhere(folder, baseline)
     store = Store(folder)
     study = parse(read(folder / "study.yaml"), folder=folder, large=True, stored=True)
     runs = store.frame("runs.csv")
     study, note = joined(study, store.cells(), everything)
     study = with_baseline(study, baseline)
-    return tidy(study, runs, store.frame("epochs.csv"), judged(folder)), "\n".join(
-        filter(None, [note, _mixed(study, store)])
-    ) or None
+    found = tidy(study, runs, store.frame("epochs.csv"), judged(folder))
+    return found, "\n".join(filter(None, [note, _mixed(study, store)])) or None
 
 
 def judged(folder: Path) -> list[dict[str, str]]:
@@ -53,6 +53,21 @@ def judged(folder: Path) -> list[dict[str, str]]:
         ) from None
 
 
+def _elsewhere(folder: Path, baseline: Sequence[str]) -> tuple[Tidy, str | None]:
+    from dropexp.analysis.tidy import tidy
+    from dropexp.foreign.study import read_foreign
+
+    if not (folder / "epochs.csv").is_file():
+        raise StoreError(
+            f"{folder}: neither study.yaml nor epochs.csv here, so this is no study's folder; "
+            "name results/ or results/<study>"
+        )
+    other = (folder / "runs.csv").is_file()
+    note = f"{folder / 'runs.csv'} is not read: without a study.yaml, runs are those of epochs.csv" if other else None
+    study, runs, epochs = read_foreign(folder)
+    return tidy(with_baseline(study, baseline), runs, epochs), note
+
+
 def _mixed(study: Study, store: Store) -> str | None:
     """Return a line where the runs shown were trained in more than one way, so that bytes need not agree."""
     shown = {run.run_id for run in study.runs()}
@@ -68,13 +83,19 @@ def _mixed(study: Study, store: Store) -> str | None:
     return f"trained in more than one way: {'; '.join(parts)}"
 
 
-def studies_below(path: Path) -> list[Path]:
-    """Return the studies that a path names: itself, or the folders one level below it."""
-    if (path / "study.yaml").is_file():
-        return [path]
-    if not path.is_dir():
-        raise StoreError(f"{path}: no such folder; 'dropexp sweep' makes results/quickstart")
-    found = sorted(p.parent for p in path.glob("*/study.yaml") if ".old-" not in p.parent.name)
-    if not found:
-        raise StoreError(f"{path}: no study in this folder yet; 'dropexp sweep --rates 0 0.2 0.5' makes one")
-    return found
+def studies_below(*paths: Path) -> list[Path]:
+    """Return the studies that paths name: themselves, or the folders one level below them."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise StoreError(f"{path}: no such folder; 'dropexp sweep' makes results/quickstart")
+        inside = [path] if is_study(path) else sorted(p for p in path.iterdir() if p.is_dir() and is_study(p))
+        if not inside:
+            raise StoreError(f"{path}: no study in this folder yet; 'dropexp sweep --rates 0 0.2 0.5' makes one")
+        found |= dict.fromkeys(inside)
+    return list(found)
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a folder holds results: a study.yaml, or an epochs.csv of others; none that --fresh moved aside."""
+    return ".old-" not in folder.name and any((folder / name).is_file() for name in ("study.yaml", "epochs.csv"))

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from dropexp.records import EpochRow, Failure, ProbeRow, Provenance, RunRow
-from dropexp.spec.cells import leaves, roles, spell
+from dropexp.spec.cells import roles
 from dropexp.spec.config import Config
-from dropexp.spec.identity import applies
+from dropexp.spec.identity import cells
 
 
 def names(row: type) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ DEPENDENT = ("epochs.csv", "probes.csv", "provenance.csv")  # their rows count o
 
 def config_cells(config: Config) -> list[str]:
     """Return a configuration as cells in the order of the schema; what does not apply is empty."""
-    return [spell(value) if applies(path, config) else "" for path, value in leaves(config).items()]
+    return list(cells(config).values())
 
 
 def cell(value: Any) -> str:

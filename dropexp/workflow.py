@@ -117,7 +117,7 @@ def _outcomes(made: Plan, options: Options, listener: Listener) -> Any:
         packs = again
 
 
-def _paths(study: Study, folder: Path) -> dict[str, str]:
+def paths_from(study: Study, folder: Path) -> dict[str, str]:
     """Return the paths of the user's own data as seen from the results folder."""
     found = {}
     for source in study.own_sources:
@@ -131,7 +131,7 @@ def _paths(study: Study, folder: Path) -> dict[str, str]:
 
 def written(study: Study, folder: Path) -> str:
     """Return study.yaml, having read it back: what cannot be read again must not cost a night of training."""
-    text = to_yaml(study, _paths(study, folder))
+    text = to_yaml(study, paths_from(study, folder))
     again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True, stored=True)
     if [arm.arm_id for arm in again.arms] != [arm.arm_id for arm in study.arms]:
         raise StoreError(

@@ -12,11 +12,12 @@ LEVELS = [
     ("errors", "streams"),
     ("spec", "records", "stopping"),
     ("rows",),
-    ("data", "nn", "store", "executors", "analysis"),
+    ("data", "nn", "store", "foreign", "executors", "analysis"),
     ("train", "report"),
     ("laws",),
     ("planning", "reading"),
-    ("workflow", "drawing"),
+    ("workflow", "drawing", "comparing"),
+    ("joining",),
     ("cli",),
     ("__main__",),
 ]
@@ -28,7 +29,7 @@ FENCES = {
         "laws",
         "planning.py",
     ),  # planning asks, inside a function, whether a device is there
-    "pandas": ("store.py", "analysis", "report", "data/table.py"),
+    "pandas": ("store.py", "foreign", "analysis", "report", "data/table.py"),
     "matplotlib": ("report", "drawing.py"),  # its version is part of what a figure depends on
     "typer": ("cli",),
     "rich": ("cli",),
@@ -39,6 +40,7 @@ FENCES = {
     "click": (),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
+SEES_NO_CONFIGURATION = ("analysis", "report", "export")
 LIGHT = ("torch", "pandas", "matplotlib", "scipy", "sklearn", "numpy")
 
 
@@ -88,6 +90,14 @@ def test_a_file_is_one_idea_and_says_which(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 300, f"{path} outgrew 300 lines: it is two ideas"
     assert ast.get_docstring(ast.parse(text)), f"{path} does not open with what it is for"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room(p) in SEES_NO_CONFIGURATION], ids=lambda p: p.name)
+def test_statistics_and_pictures_ask_an_arm_and_not_its_configuration(path):
+    """Arms that dropexp did not train have none."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        asked = isinstance(node, ast.Attribute) and node.attr in ("config", "trained", "configs")
+        assert not asked, f"{path}:{node.lineno}: {node.attr} is what only a study of dropexp's own has"
 
 
 def test_no_room_for_leftovers():

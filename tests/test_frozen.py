@@ -106,10 +106,11 @@ OPTIONS = {
         "--time",
         "--yes",
     ],
+    "compare": ["--arm", "--json", "--out", "--prefer", "--together"],
     "data": ["--data-dir", "--json"],
     "init": ["--list", "--schema"],
     "laws": ["--figure", "--json"],
-    "plot": ["--all", "--baseline", "--fresh", "--json"],
+    "plot": ["--all", "--baseline", "--fresh", "--json", "--out", "--prefer", "--together"],
     "run": [
         "--baseline",
         "--data-dir",

@@ -10,8 +10,6 @@ import pandas as pd
 from dropexp.analysis.stats import Difference, difference, estimate, holm
 from dropexp.analysis.tidy import Tidy
 from dropexp.records import METRICS, NOISY_METRICS
-from dropexp.spec.cells import leaves, spell
-from dropexp.spec.identity import applies
 
 PARTS = ("mean", "sd", "low", "high", "diff", "diff_low", "diff_high", "diff_p", "diff_p_holm", "diff_dz", "diff_agree")
 NO_DIFFERENCE = Difference(0, nan, nan, nan, nan, "no runs")
@@ -42,9 +40,7 @@ def summary(tidy: Tidy) -> pd.DataFrame:
             agree = d.agree if d.paired and d.n else nan
             numbers = (e.mean, e.sd, e.low, e.high, d.mean, d.low, d.high, d.p, p_holm, d.effect, agree)
             row |= {f"{metric}_{part}": number for part, number in zip(PARTS, numbers, strict=True)}
-        cells = leaves(arm.config).items()
-        row |= {path: spell(value) if applies(path, arm.config) else "" for path, value in cells}
-        rows.append(row)
+        rows.append(row | arm.cells)
     return pd.DataFrame(rows)
 
 

@@ -10,7 +10,7 @@ from math import nan
 import pandas as pd
 
 from dropexp.records import EpochRow, RunRow
-from dropexp.spec.study import Arm, Study
+from dropexp.spec.design import Arm, Design
 
 WORDS = ("run_id", "arm_id", "stop_reason", "test_set")  # columns that are no numbers
 
@@ -47,7 +47,7 @@ class Tidy:
     that are the same function share an arm_id, and so their rows.
     """
 
-    study: Study
+    study: Design
     arms: tuple[Arm, ...]
     axes: tuple[str, ...]
     runs: pd.DataFrame
@@ -117,9 +117,9 @@ class Tidy:
         return {str(name): rows for name, rows in self.epochs.groupby("arm_id")}
 
 
-def tidy(study: Study, runs: pd.DataFrame, epochs: pd.DataFrame, judged: Sequence[Mapping[str, str]] = ()) -> Tidy:
+def tidy(study: Design, runs: pd.DataFrame, epochs: pd.DataFrame, judged: Sequence[Mapping[str, str]] = ()) -> Tidy:
     """Return the rows whose arm and seed belong to a study; missing columns become empty ones."""
-    noise = {arm.arm_id: arm.config.data.label_noise for arm in study.arms}
+    noise = {arm.arm_id: arm.label_noise for arm in study.arms}
     noisy = any(q > 0 for q in noise.values())
     runs = _kept(study, _numeric(runs, RunRow)).drop_duplicates("run_id", keep="last")
     epochs = _kept(study, _numeric(epochs, EpochRow)).drop_duplicates(["run_id", "epoch"], keep="last")
@@ -142,7 +142,7 @@ def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:
     return rows
 
 
-def _kept(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+def _kept(study: Design, rows: pd.DataFrame) -> pd.DataFrame:
     names = {arm.arm_id for arm in study.arms}
     rows = rows[rows["arm_id"].isin(names) & rows["seed"].isin(study.seeds)].copy()
     rows["seed"] = rows["seed"].astype("int64")

@@ -8,6 +8,7 @@ import typer
 
 from dropexp import __version__
 from dropexp.cli import everyday, learn, training
+from dropexp.cli.compare import compare
 from dropexp.cli.laws import laws
 
 app = typer.Typer(
@@ -20,13 +21,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-EVERYDAY, LEARN = "Everyday", "Learn"
+EVERYDAY, DEEPER, LEARN = "Everyday", "Dig deeper", "Learn"
 VERBS = (
     ("init", everyday.init, EVERYDAY),
     ("check", everyday.check, EVERYDAY),
     ("run", training.run, EVERYDAY),
     ("sweep", training.sweep, EVERYDAY),
     ("plot", everyday.plot, EVERYDAY),
+    ("compare", compare, DEEPER),
     ("laws", laws, LEARN),
     ("data", learn.data, LEARN),
 )

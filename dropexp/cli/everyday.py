@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dropexp.cli.compare import Out, Prefer, Together, join
 from dropexp.cli.training import (
     Baseline,
     DataDir,
@@ -160,12 +161,15 @@ def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -
 
 
 def plot(
-    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path(
-        "results"
-    ),
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Studies, or folders of studies; else results.", show_default=False)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Draw again what is up to date.")] = False,
     baseline: Baseline = None,
+    together: Together = False,
+    out: Out = None,
+    prefer: Prefer = None,
     as_json: Json = False,
 ) -> int:
     """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold]."""
@@ -175,8 +179,9 @@ def plot(
     from dropexp.errors import StoreError
     from dropexp.reading import studies_below
 
+    given = paths or [Path("results")]
     drawn, failed = [], 0
-    folders = studies_below(path)
+    folders = [join(given, together, out, prefer).folder] if together or out or prefer else studies_below(*given)
     for folder in folders:
         try:
             drawn.append(draw(folder, everything, fresh, words.split(baseline)))

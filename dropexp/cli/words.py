@@ -18,6 +18,7 @@ AXES = {
 }
 EXAMPLES = dict(zip(AXES, ("0 0.5", "bernoulli vanilla", "hidden input", "NAD DNA", "none 5"), strict=True))
 LISTS = (*AXES, "--seeds", "--set", "--baseline")
+PAIRS = ("--arm",)  # lists of PATH=VALUE, which end at a word without '='
 _NUMBER = re.compile(r"-[\d.].*")
 
 
@@ -34,10 +35,10 @@ def gather(argv: Sequence[str]) -> list[str]:
         if word == "--":
             return found + words
         name, equals, value = word.partition("=")
-        if name not in LISTS:
+        if name not in (*LISTS, *PAIRS):
             continue
         taken = [value] if equals else []
-        while words and _belongs(words[0]):
+        while words and _belongs(words[0]) and (name in LISTS or "=" in words[0]):
             taken.append(words.pop(0))
         found[-1:] = [name, "\n".join(taken)] if taken else [name]
     return found

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.measure import apart, width
 from dropexp.report.sheet import TEXT, inches
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, label, value
-from dropexp.spec.study import Arm
 
 PANELS = 12
 FRACTIONS = ("dropout.rate", "data.label_noise")

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.measure import height, width, wrap
 from dropexp.report.sheet import EDGE, GREY, TEXT, inches
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, value
-from dropexp.spec.study import Arm
 
 WIDEST = 4.2  # inches for all columns together, before words are broken
 BETWEEN = 0.18

@@ -21,8 +21,8 @@ from dropexp.report.scale import Scale, scale, upright
 from dropexp.report.sheet import NOTE, TEXT, Room, beside, mark, sheet
 from dropexp.report.style import INK, SHADE, TEST, TRAIN, grid
 from dropexp.report.words import epoch_rule, footnote, named, percent, seeds
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import label
-from dropexp.spec.study import Arm
 
 SIZES = {1: (6.2, 3.5), 2: (3.7, 2.6), 3: (2.45, 2.0), 4: (1.95, 1.8)}
 EARLY = 0.25  # the first epochs, whose climb would flatten everything after it, do not set the limits of y

@@ -20,7 +20,7 @@ from dropexp.report.scale import Scale, scale
 from dropexp.report.sheet import GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.report.style import AREA, INK, SHADE, TEST_LOOK, TRAIN_LOOK, grid
 from dropexp.report.words import footnote, half, named, percent
-from dropexp.spec.study import Arm
+from dropexp.spec.design import Arm
 
 ROWS = 40
 PANEL = 4.6

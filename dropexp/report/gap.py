@@ -23,7 +23,7 @@ from dropexp.report.scale import Scale, scale, upright
 from dropexp.report.sheet import HEAD, NOTE, TEXT, Room, beside, inches, mark, sheet
 from dropexp.report.style import AREA, SEED, TEST, TEST_LOOK, TRAIN, TRAIN_LOOK, aside, grid
 from dropexp.report.words import against, footnote, percent
-from dropexp.spec.study import Arm
+from dropexp.spec.design import Arm
 
 SIZES = {1: (6.4, 3.5), 2: (4.1, 2.7), 3: (2.8, 2.2), 4: (2.2, 1.9)}
 WORDY = 5  # up to so many gaps in one panel bear their verdict

@@ -20,8 +20,8 @@ from dropexp.report.scale import scale
 from dropexp.report.sheet import HEAD, NOTE, TEXT, Room, sheet
 from dropexp.report.style import INK
 from dropexp.report.words import file_word, footnote, half, percent, seeds
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings
-from dropexp.spec.study import Arm
 
 PAIRS = 3
 CELLS = 400

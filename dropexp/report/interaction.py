@@ -15,8 +15,8 @@ from dropexp.report.scale import scale, upright
 from dropexp.report.sheet import GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.report.style import SERIES, grid
 from dropexp.report.words import footnote, half, signed
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, label, value
-from dropexp.spec.study import Arm
 
 ROWS, UNSURE = 4, 2  # interactions drawn, and how many where fewer are established
 SIZE = (2.5, 1.9)

@@ -17,8 +17,8 @@ from dropexp.report.scale import Scale, scale, upright
 from dropexp.report.sheet import NOTE, TEXT, Room, sheet
 from dropexp.report.style import LINES, MARKERS, SERIES, grid
 from dropexp.report.words import file_word, footnote, percent, seeds
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, label, value
-from dropexp.spec.study import Arm
 
 FIGURES = 3
 MOST = 8  # lines that can be told apart

@@ -11,8 +11,8 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import ON_THIS_DATA, SAME, UNDERFITTING, WORDS, Judged, Verdict, verdicts
 from dropexp.report.scope import power_line, scope
 from dropexp.report.words import OVER, against, epoch_rule, half, hint, oracle, percent, signed
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, label, plain, value
-from dropexp.spec.study import Arm
 
 __all__ = ["plain", "table"]
 
@@ -44,15 +44,20 @@ def table(tidy: Tidy) -> str:
     arm.
     """
     found = verdicts(tidy)
-    axes, numbers, versus = _axes(tidy), _numbers(tidy), _versus(tidy, found)
-    body = _set(axes + numbers + versus)
+    axes, numbers, versus = columns(tidy, found)
+    body = side_by_side(axes + numbers + versus)
     if _wide(body) and versus:
-        body = [*_set(axes + numbers), "", *_set(axes + versus)]
+        body = [*side_by_side(axes + numbers), "", *side_by_side(axes + versus)]
     if _wide(body):
         body = _stacked(tidy, numbers + versus)
     notes = [line for note in NOTES for line in note(tidy, found)]
     wrapped = [part for line in notes for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
     return "\n".join([*body, "", *(f" {line}" for line in wrapped)])
+
+
+def columns(tidy: Tidy, found: tuple[Verdict, ...]) -> tuple[list[Column], list[Column], list[Column]]:
+    """Return the columns of the axes, of the means and of the differences to the baseline, a cell an arm."""
+    return _axes(tidy), _numbers(tidy), _versus(tidy, found)
 
 
 def _wide(lines: list[str]) -> bool:
@@ -113,7 +118,7 @@ def _cell(judged: Judged | None, all_local: bool) -> tuple[str, str]:
     return signed(d.mean), f"{half(d.half)} {judged.word if all_local else judged.said}".strip()
 
 
-def _set(columns: list[Column]) -> list[str]:
+def side_by_side(columns: list[Column]) -> list[str]:
     """Set columns side by side, three spaces apart, or two where that saves the width."""
     rows = list(zip(*(column.lines() for column in columns), strict=True))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -122,7 +127,7 @@ def _set(columns: list[Column]) -> list[str]:
 
 
 def _stacked(tidy: Tidy, columns: list[Column]) -> list[str]:
-    heading, *rows = _set(columns)
+    heading, *rows = side_by_side(columns)
     lines = [heading]
     for arm, row in zip(tidy.arms, rows, strict=True):
         lines += textwrap.wrap(label(arm, tidy.axes), WIDTH - 2, initial_indent=" ", subsequent_indent="   ")
@@ -174,7 +179,7 @@ def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     if any(j.word == UNDERFITTING for j in judged):
         lines.append(f"{UNDERFITTING}: the gap shrank because training accuracy fell; test did not rise")
     if "one seed" in reasons or all(len(tidy.finished(arm)) == 1 for arm in tidy.arms):
-        lines.append("one seed gives no interval; --seeds 5 does")
+        lines.append(f"one seed gives no interval; {tidy.study.more_seeds} does")
     if "variance 0" in reasons:
         lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
     return lines

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dropexp.analysis.numbers import half, percent, signed
 from dropexp.analysis.tidy import Tidy
-from dropexp.spec.cells import spell
-from dropexp.spec.identity import arm_id, canonical
-from dropexp.spec.layout import site_rates
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, value
-from dropexp.spec.study import Arm
 
 __all__ = ["half", "percent", "signed"]
 
@@ -48,34 +45,22 @@ def named(tidy: Tidy) -> str:
 
 
 def hint(tidy: Tidy) -> str | None:
-    """Return the sentence for a grid without an arm at rate 0, with the runs that adding one takes."""
-    if any(not arm.masked for arm in tidy.arms):
-        return None
-    bare = []
-    for arm in tidy.arms:
-        dropout = arm.config.dropout.model_copy(update={"rate": 0.0})
-        bare.append(canonical(arm.config.model_copy(update={"dropout": dropout})))
-    if any(site_rates(config.dropout, config.model) for config in bare):
-        return "no arm without dropout; a rate 0 leaves the places of dropout.rate_at masked"
-    new = {arm_id(config) for config in bare} - {arm.arm_id for arm in tidy.arms}
-    rates = dict.fromkeys(spell(arm.value("dropout.rate")) for arm in tidy.arms)
-    count = len(new) * len(tidy.study.seeds)
-    return f"no arm without dropout; --rates {' '.join(['0', *rates])} adds {count} run{'s' * (count != 1)}"
+    """Return the sentence for a grid without an arm at rate 0."""
+    return tidy.study.hint
 
 
 def oracle(tidy: Tidy) -> str | None:
     """Return the sentence for arms whose test set selects the epoch."""
-    stops = [arm.config.early_stopping for arm in tidy.arms if arm.config.early_stopping.patience is not None]
-    found = dict.fromkeys(stop.monitor for stop in stops if stop.monitor.startswith("test_"))
+    found = dict.fromkeys(arm.monitor for arm in tidy.arms if arm.monitor and arm.monitor.startswith("test_"))
     return f"oracle: {' and '.join(found)} selects the epoch on the test set itself" if found else None
 
 
 def epoch_rule(tidy: Tidy) -> str:
     """Return which epoch the numbers are from."""
-    stopping = {arm.config.early_stopping.patience is not None for arm in tidy.arms}
-    if len(stopping) > 1:
+    selected = {arm.monitor is not None for arm in tidy.arms}
+    if len(selected) > 1:
         return "at the selected epoch, or the last without early stopping"
-    return "at the selected epoch" if True in stopping else "at the last epoch"
+    return "at the selected epoch" if True in selected else "at the last epoch"
 
 
 def seeds(tidy: Tidy, arms: tuple[Arm, ...] | None = None) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from dropexp.errors import UsageError
 from dropexp.spec.cells import roles, shown
 from dropexp.spec.claims import no_path
+from dropexp.spec.foreign import Foreign
 from dropexp.spec.study import Study
 
+D = TypeVar("D", Study, Foreign)
 
-def with_baseline(study: Study, words: Sequence[str]) -> Study:
+
+def with_baseline(study: D, words: Sequence[str]) -> D:
     """Return the study with the arms of these values as baselines; `words` are PATH=VALUE each, none leaves it as it is.
 
     Values are written as arms show them: `dropout.rate=0.2`, `model.norm=none`, `early_stopping.patience=off`.

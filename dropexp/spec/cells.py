@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -16,6 +16,7 @@ from dropexp.spec.config import Config
 from dropexp.spec.fields import Section, role
 from dropexp.spec.syntax import core_value
 
+T = TypeVar("T")
 LISTS = ("model.hidden", "model.channels", "dropout.placement")
 MAPPINGS = ("dropout.rate_at",)
 _RANGE = re.compile(r"[-+.\deE]+:[-+.\deE]+(:[-+.\deE]+)?")
@@ -82,6 +83,22 @@ def shown(path: str, value: Any) -> str:
     if value is None:
         return "off" if path.endswith("patience") else "none"
     return spell(value)
+
+
+def in_order(items: Iterable[T], paths: Sequence[str], value: Callable[[T, str], Any]) -> list[T]:
+    """Sort by the axes from the first on: nothing first, numbers by value, words as they first appear."""
+    items = list(items)
+    seen = {path: list(dict.fromkeys(value(item, path) for item in items)) for path in paths}
+
+    def key(item: T) -> tuple[tuple[int, float], ...]:
+        places = []
+        for path in paths:
+            at = value(item, path)
+            number = isinstance(at, int | float) and not isinstance(at, bool)
+            places.append((0, 0.0) if at is None else (1, float(at)) if number else (2, seen[path].index(at)))
+        return tuple(places)
+
+    return sorted(items, key=key)
 
 
 def read_word(path: str, word: str) -> Any:

@@ -45,19 +45,19 @@ def name_of(content: dict[str, Any], path: str, given: str | None, blame: Blame)
     stem = Path(path).stem
     name = given if given is not None else content.get("study", stem)
     allowed = "letters, digits, '-', '_' and '.' only, not beginning with '.'"
-    if (
-        not isinstance(name, str)
-        or not name
-        or len(name) > 100
-        or name.startswith(".")
-        or not all(c.isalnum() or c in "-_." for c in name)
-    ):
+    if not is_name(name):
         text = f"study: {name!r} is not the name of one folder: {allowed}"
         if given is None and "study" not in content:
             text += "; add 'study: NAME' to the file"
         blame(("study",), text, option="--study" if given is not None else None)
         return "study"
-    return name
+    return str(name)
+
+
+def is_name(name: Any) -> bool:
+    """Whether a study may be called so: one folder's name, of letters, digits, '-', '_' and '.', no '.' first."""
+    fits = isinstance(name, str) and 0 < len(name) <= 100 and not name.startswith(".")
+    return fits and all(c.isalnum() or c in "-_." for c in name)
 
 
 def words_of(content: dict[str, Any], key: str, known: Sequence[str], blame: Blame) -> tuple[str, ...]:

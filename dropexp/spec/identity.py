@@ -23,6 +23,11 @@ def applies(path: str, config: Config) -> bool:
     return rule is None or bool(rule(config))
 
 
+def cells(config: Config) -> dict[str, str]:
+    """Return a configuration as cells in the order of the schema; what does not apply is empty."""
+    return {path: cell if applies(path, config) else "" for path, cell in spelt(config)}
+
+
 _APPLIES: dict[str, Any] = {
     "data.label": lambda c: c.data.label is not None,
     "data.noisy_validation": lambda c: c.data.label_noise > 0,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dropexp.spec.cells import shown
-from dropexp.spec.study import Arm
+from dropexp.spec.design import Arm
 
 PLAIN = str.maketrans({"±": "+/-", "−": "-", "–": "-", "×": "x", "→": "->", "≥": ">=", "≤": "<="})
 
@@ -31,11 +30,7 @@ def headings(axes: tuple[str, ...]) -> dict[str, str]:
 
 def value(arm: Arm, path: str) -> str:
     """Return an arm's value on an axis as a person reads it; an order as its chain of functions."""
-    if path == "model.order":
-        return arm.config.model.order.replace("activation", arm.config.model.activation).replace("-", " > ")
-    if path == "data.source":
-        return arm.config.data.source.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return shown(path, arm.value(path))
+    return arm.shown(path)
 
 
 def label(arm: Arm, axes: tuple[str, ...]) -> str:

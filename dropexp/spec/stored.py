@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dropexp.spec.cells import LISTS, MAPPINGS, leaf, read_word, roles, shown
+from dropexp.spec.cells import LISTS, MAPPINGS, in_order, leaf, read_word, roles, shown
 from dropexp.spec.config import Config
 from dropexp.spec.identity import arm_id, canonical
 from dropexp.spec.study import Grid, Study
@@ -74,7 +74,7 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
             extra.append(close)
         elif everything:
             extra.append(stored)
-            paths += [p for p in _apart(canonical(close), stored) if p not in paths]
+            paths += [p for p in apart(canonical(close), stored) if p not in paths]
         else:
             left[_difference(canonical(close), stored)] = left.get(_difference(canonical(close), stored), 0) + len(
                 seeds[name]
@@ -82,7 +82,7 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
             continue
         shown_ids.add(name)
     union = sorted(set(study.seeds).union(*(seeds[name] for name in shown_ids if name in seeds)))
-    configs = _in_order([*study.configs, *extra], paths)
+    configs = in_order(dict.fromkeys([*study.configs, *extra]), paths, leaf)
     grids: tuple[Grid, ...] = study.grids
     if extra:
         grids = (tuple((p, tuple(dict.fromkeys(leaf(c, p) for c in configs))) for p in paths),)
@@ -98,28 +98,13 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
 
 
 def _difference(here: Config, there: Config) -> str:
-    path = next(iter(_apart(here, there)), "another configuration")
+    path = next(iter(apart(here, there)), "another configuration")
     if path == "data.sha256":
         return f"an older content of {there.data.source}"
     return f"{path} {shown(path, leaf(there, path))}" if path in roles() else path
 
 
-def _apart(here: Config, there: Config) -> list[str]:
+def apart(here: Config, there: Config) -> list[str]:
     """Return the paths in which two configurations differ; a user's file is its content, not its path."""
     by_content = here.data.sha256 and there.data.sha256
     return [p for p in roles() if leaf(here, p) != leaf(there, p) and not (p == "data.source" and by_content)]
-
-
-def _in_order(configs: list[Config], paths: list[str]) -> list[Config]:
-    """Sort by the axes from the first on: numbers by value, nothing first, words as they first appear."""
-    seen = {path: list(dict.fromkeys(leaf(c, path) for c in configs)) for path in paths}
-
-    def key(config: Config) -> tuple[tuple[int, float], ...]:
-        places = []
-        for path in paths:
-            value = leaf(config, path)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            places.append((0, 0.0) if value is None else (1, float(value)) if number else (2, seen[path].index(value)))
-        return tuple(places)
-
-    return sorted(dict.fromkeys(configs), key=key)

@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dropexp.spec.cells import leaf, shown
+from dropexp.spec.cells import leaf, shown, spell
 from dropexp.spec.claims import Claim
 from dropexp.spec.config import Config
-from dropexp.spec.identity import arm_id, canonical, run_ids
+from dropexp.spec.design import Arm, Design
+from dropexp.spec.identity import arm_id, canonical, cells, run_ids
 from dropexp.spec.layout import site_rates
 from dropexp.spec.sources import SOURCES
 
@@ -20,7 +21,7 @@ Grid = tuple[tuple[str, tuple[Any, ...]], ...]  # (YAML path, values as written)
 
 
 @dataclass(frozen=True)
-class Arm:
+class ConfiguredArm(Arm):
     """One cell of the grid: the configuration as written, and the canonical one that is trained for it."""
 
     config: Config
@@ -30,10 +31,39 @@ class Arm:
     def value(self, path: str) -> Any:
         return leaf(self.config, path)
 
+    def shown(self, path: str) -> str:
+        """Return a value as a person reads it: an order as its chain of functions, a file by its name."""
+        model, data = self.config.model, self.config.data
+        if path == "model.order":
+            return model.order.replace("activation", model.activation).replace("-", " > ")
+        return _file_name(data.source) if path == "data.source" else shown(path, self.value(path))
+
+    @property
+    def cells(self) -> dict[str, str]:
+        return cells(self.config)
+
     @property
     def masked(self) -> bool:
-        """Whether any site drops anything."""
         return bool(site_rates(self.config.dropout, self.config.model))
+
+    @property
+    def label_noise(self) -> float:
+        return self.config.data.label_noise
+
+    @property
+    def monitor(self) -> str | None:
+        stop = self.config.early_stopping
+        return None if stop.patience is None else stop.monitor
+
+    @property
+    def population(self) -> tuple[object, ...]:
+        """The data and how the test examples are set aside, which a seed then draws."""
+        data = self.trained.data
+        return data.sha256 or data.source, data.test_size, self.trained.streams.split
+
+
+def _file_name(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -52,7 +82,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Design):
     """Everything that one YAML file and the options beside it ask for."""
 
     name: str
@@ -71,7 +101,7 @@ class Study:
         frozenset()
     )  # arms and seeds that were asked for, where stored ones have joined them
     marks: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # YAML path -> file:line:column or option
-    arms: tuple[Arm, ...] = field(default=(), init=False)
+    arms: tuple[ConfiguredArm, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         contents = dict(self.data_sha256)
@@ -80,7 +110,7 @@ class Study:
             if (digest := contents.get(config.data.source)) and not config.data.sha256:
                 config = config.model_copy(update={"data": config.data.model_copy(update={"sha256": digest})})
             trained = canonical(config)
-            arms.append(Arm(config, trained, arm_id(trained)))
+            arms.append(ConfiguredArm(config, trained, arm_id(trained)))
         object.__setattr__(self, "arms", tuple(arms))
 
     @cached_property
@@ -119,38 +149,28 @@ class Study:
             for seed, run in zip(self.seeds, run_ids(config, self.seeds), strict=True)
         ]
 
-    def twins(self) -> list[tuple[Arm, Arm]]:
+    def twins(self) -> list[tuple[ConfiguredArm, ConfiguredArm]]:
         """Return the arms that are the same function as an earlier one, with that one."""
-        first: dict[str, Arm] = {}
+        first: dict[str, ConfiguredArm] = {}
         return [(arm, kept) for arm in self.arms if (kept := first.setdefault(arm.arm_id, arm)) is not arm]
 
-    @cached_property
-    def baselines(self) -> tuple[Arm | None, ...]:
-        """For each arm the one that it is compared with, None for a baseline itself.
-
-        It is the arm with rate 0 at every site that agrees in every axis outside dropout, and in as many of dropout's
-        axes as possible; in a grid without one, the arm with the first value of the first axis. Arms named on the
-        command line come before all these.
-        """
-        axes = self.axes
-        if self.chosen:
-            named = dict(self.chosen)
-            like = [arm for arm in self.arms if all(shown(p, arm.value(p)) == v for p, v in named.items())]
-            return self._nearest(like, [p for p in axes if p not in named], [])
-        unmasked = [arm for arm in self.arms if not arm.masked]
-        chosen = unmasked or [a for a in self.arms if axes and a.value(axes[0]) == self.arms[0].value(axes[0])]
-        outer = [p for p in axes if not p.startswith("dropout.")] if unmasked else list(axes[1:])
-        inner = [p for p in axes if p.startswith("dropout.")] if unmasked else []
-        return self._nearest(chosen, outer, inner)
-
-    def _nearest(self, chosen: list[Arm], outer: list[str], inner: list[str]) -> tuple[Arm | None, ...]:
-        """Return for each arm the one of `chosen` that agrees in all of `outer`, and in most of `inner`."""
-        by_place: dict[tuple[Any, ...], list[Arm]] = {}
-        for arm in chosen:
-            by_place.setdefault(tuple(arm.value(p) for p in outer), []).append(arm)
-        found: list[Arm | None] = []
+    @property
+    def hint(self) -> str | None:
+        """What to do about a grid without an arm at rate 0, with the runs that adding one takes."""
+        if any(not arm.masked for arm in self.arms):
+            return None
+        bare = []
         for arm in self.arms:
-            near = by_place.get(tuple(arm.value(p) for p in outer), [])
-            best = max(near, key=lambda a: sum(a.value(p) == arm.value(p) for p in inner), default=None)
-            found.append(None if best is None or best.arm_id == arm.arm_id else best)
-        return tuple(found)
+            dropout = arm.config.dropout.model_copy(update={"rate": 0.0})
+            bare.append(canonical(arm.config.model_copy(update={"dropout": dropout})))
+        if any(site_rates(config.dropout, config.model) for config in bare):
+            return "no arm without dropout; a rate 0 leaves the places of dropout.rate_at masked"
+        new = {arm_id(config) for config in bare} - {arm.arm_id for arm in self.arms}
+        rates = dict.fromkeys(spell(arm.value("dropout.rate")) for arm in self.arms)
+        count = len(new) * len(self.seeds)
+        return f"no arm without dropout; --rates {' '.join(['0', *rates])} adds {count} run{'s' * (count != 1)}"
+
+    @property
+    def data(self) -> str:
+        """The data in words: the name of each built-in set or of each file."""
+        return " and ".join(SOURCES[s].title if s in SOURCES else _file_name(s) for s in self.sources)

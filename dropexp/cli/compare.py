@@ -1,0 +1,110 @@
+"""compare: two studies or two arms side by side, or several folders read as one study."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dropexp.analysis.compare import Contrast, Pair
+
+Together = Annotated[bool, typer.Option("--together", help="Read the folders as one study, written to --out.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="With --together: the folder of the joined study.", show_default=False)
+]
+Prefer = Annotated[
+    Path | None,
+    typer.Option("--prefer", help="With --together: whose rows count where runs disagree.", show_default=False),
+]
+
+
+def compare(
+    paths: Annotated[list[Path], typer.Argument(help="Two studies, or one with two --arm.", show_default=False)],
+    arms: Annotated[
+        list[str] | None,
+        typer.Option("--arm", help="The arms of a side, as in rate=0.5 placement=input.", show_default=False),
+    ] = None,
+    together: Together = False,
+    out: Out = None,
+    prefer: Prefer = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
+    from dropexp.cli import words
+    from dropexp.cli.screen import say
+    from dropexp.comparing import compare as compared
+    from dropexp.errors import UsageError
+    from dropexp.report.comparison import comparison
+
+    if together or out or prefer:
+        if arms:
+            raise UsageError("--arm: --together makes one study of all arms; compare its arms afterwards")
+        joined = join(paths, together, out, prefer)
+        if as_json:
+            say(json.dumps({"study": str(joined.folder), "runs": joined.runs, "notes": list(joined.notes)}, indent=2))
+            return 0
+        return _table_of(joined.folder)
+    pairs, names = compared(paths, [words.split([conditions]) for conditions in arms or ()])
+    if as_json:
+        say(json.dumps({"a": names[0], "b": names[1], "pairs": [fact(pair) for pair in pairs]}, indent=2))
+    else:
+        say(comparison(pairs, names))
+    return 0
+
+
+def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | None) -> Any:
+    """Write the joined study that the options ask for, and say on stderr what went into it."""
+    from dropexp.cli.screen import warn
+    from dropexp.errors import UsageError
+    from dropexp.joining import together as joined
+    from dropexp.reading import studies_below
+
+    if not together:
+        raise UsageError(f"{'--out' if out else '--prefer'}: goes with --together, which reads several folders as one")
+    if out is None:
+        raise UsageError("--together: name the folder of the joined study, as in --together --out results/class")
+    made = joined(studies_below(*paths), out, prefer)
+    for note in made.notes:
+        warn(note)
+    return made
+
+
+def _table_of(folder: Path) -> int:
+    from dropexp.cli.screen import say
+    from dropexp.reading import reading
+    from dropexp.report.table import table
+
+    shown, note = reading(folder)
+    say(table(shown) if not shown.runs.empty else "no finished run yet")
+    if note:
+        say(note)
+    say(f"\n{folder.as_posix()}/")
+    return 0
+
+
+def fact(pair: Pair) -> dict[str, Any]:
+    """Return a pair as plain data; numbers that do not exist are null."""
+    return {
+        "a": {"arm_id": pair.a.arm.arm_id, **_axes(pair.a)},
+        "b": {"arm_id": pair.b.arm.arm_id, **_axes(pair.b)},
+        "metrics": {c.metric: _numbers(c) for c in pair.contrasts},
+    }
+
+
+def _axes(side: Any) -> dict[str, str]:
+    return {path: side.arm.cells.get(path, "") for path in side.tidy.axes}
+
+
+def _numbers(c: Contrast) -> dict[str, Any]:
+    d = c.difference
+    numbers = {
+        "a_mean": c.a.mean, "a_low": c.a.low, "a_high": c.a.high, "a_n": c.a.n,
+        "b_mean": c.b.mean, "b_low": c.b.low, "b_high": c.b.high, "b_n": c.b.n,
+        "difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_holm": c.p_holm,
+    }  # fmt: skip
+    known = {name: number if isfinite(number) else None for name, number in numbers.items()}
+    return {**known, "n": d.n, "paired": d.paired, "word": c.word}

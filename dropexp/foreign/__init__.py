@@ -1,0 +1,1 @@
+"""TABLES OF OTHERS -> A STUDY: results that dropexp did not train, from one epochs.csv."""
