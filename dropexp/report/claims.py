@@ -44,10 +44,10 @@ class Row:
 
 def claims_figure(tidy: Tidy) -> Figure | None:
     """Return a row for each claim and each part of one, up to thirty; None where a study claims nothing."""
-    found = judge(tidy)
-    if not found:
+    judged = judge(tidy)
+    if not judged:
         return None
-    rows = [_row(c, part) for claim in found for part, c in [(False, claim), *((True, p) for p in claim.parts)]]
+    rows = [_row(c, part) for claim in judged for part, c in [(False, claim), *((True, p) for p in claim.parts)]]
     shown = rows[:ROWS]
     badge = max(width(f"✓ {_badge(r.claim)}", TEXT, bold=True) for r in shown) + 0.2
     beside = max((width(r.numbers, TEXT) for r in shown), default=0.0) + 0.25
@@ -65,9 +65,9 @@ def claims_figure(tidy: Tidy) -> Figure | None:
     room = Room(left=left, right=beside, top=0.1, bottom=0.55)
     losses = any(r.claim.metric.endswith("loss") for r in shown)
     unit = "points (of a loss: hundredths of a nat)" if losses else "points"
-    figure, (ax,) = sheet(_title(found), note, 1, 1, size, room, key, (unit, ""))
-    values = [[0.0, 100 * r.claim.estimate.mean, *_goal(r.claim)] for r in shown]
-    view = scale(values, [100 * end for r in shown for end in (r.claim.estimate.low, r.claim.estimate.high)])
+    figure, (ax,) = sheet(_title(judged), note, 1, 1, size, room, key, (unit, ""))
+    found = [(r, r.claim.estimate) for r in shown]
+    view = scale([([0.0, 100 * d.mean, *_goal(r.claim)], [100 * d.low, 100 * d.high]) for r, d in found])
     ax.set_xlim(view.low, view.high)
     ax.set_ylim(size[1], 0)
     ax.set_yticks([])

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from dropexp.analysis.tidy import Tidy
-from dropexp.report.measure import height, width, wrap
+from dropexp.report.measure import height, shortened, width, wrap
 from dropexp.report.sheet import EDGE, GREY, TEXT, inches
 from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, value
 
-WIDEST = 4.2  # inches for all columns together, before words are broken
+WIDEST = 3.6  # inches for all columns together, before words are broken
 BETWEEN = 0.18
 PITCH, DENSE, MANY = 0.42, 0.3, 16  # inches a row; less where there are many
 DOT = 0.05  # inches that a seed's dot takes
@@ -39,29 +39,32 @@ class Columns:
 
 def columns(tidy: Tidy, arms: Sequence[Arm]) -> Columns:
     """Return the columns for arms, each another function; an axis on which all agree is no column."""
-    words = headings(tidy.axes)
+    words = {path: word.replace("_", " ") for path, word in headings(tidy.axes).items()}
     table = {p: [cell(tidy, arm, p) for arm in arms] for p in tidy.axes}
     kept = [p for p in tidy.axes if len(set(table[p])) > 1] or list(tidy.axes)[:1]
-    shared = ", ".join(f"{words[p]} {table[p][0]}".replace("_", " ") for p in tidy.axes if p not in kept)
-    heads = [words[p].replace("_", " ") for p in kept]
-    parts = [[_broken(c, _room(table, kept, p)) for c in table[p]] for p in kept]
-    rows = list(zip(*parts, strict=True)) if parts else [("",) for _ in arms]
-    wides = [max(width(h, TEXT), *(width(c, TEXT) for c in rows)) for h, rows in zip(heads, parts, strict=True)]
+    shared = ", ".join(f"{words[p]} {table[p][0]}" for p in tidy.axes if p not in kept)
+    parts = [[_broken(c, _room(table, kept, p)) for c in table[p]] for p in kept] or [[""] * len(arms)]
+    wides = [max(width(c, TEXT) for c in part) for part in parts]
+    heads = [shortened(words[p], max(wide, 1.2), TEXT) for p, wide in zip(kept, wides, strict=False)]
+    wides = [max(wide, width(head, TEXT)) for wide, head in zip(wides, heads or [""], strict=True)]
     spots = tuple(EDGE + sum(wides[:i]) + BETWEEN * i for i in range(len(wides)))
-    shown = [rows[0]]
-    for above, row in pairwise(rows):
-        same = next((i for i, (a, b) in enumerate(zip(above, row, strict=True)) if a != b), len(row) - 1)
-        shown.append(("",) * min(same, len(row) - 1) + row[min(same, len(row) - 1) :])
+    rows = list(zip(*parts, strict=True))
+    shown = [rows[0], *(_news(above, row) for above, row in pairwise(rows))]
     starts = [i for i, row in enumerate(shown) if i and row[0]]
-    groups = tuple(starts) if len(heads) > 1 and len(starts) < len(rows) - 1 else ()
-    pitch = max(
-        PITCH if len(arms) <= MANY else DENSE, *(_pitch([row[c] for row in shown]) for c in range(len(shown[0])))
-    )
-    wide = EDGE + sum(wides) + BETWEEN * len(wides)
-    return Columns(tuple(heads), tuple(shown), spots, wide, pitch, groups, shared)
+    groups = tuple(starts) if len(kept) > 1 and len(starts) < len(rows) - 1 else ()
+    pitch = max(PITCH if len(arms) <= MANY else DENSE, *map(_pitch, zip(*shown, strict=True)))
+    wide = EDGE + sum(wides) + BETWEEN * len(wides) if kept else EDGE
+    return Columns(tuple(heads or [""]), tuple(shown), spots, wide, pitch, groups, shared)
 
 
-def _pitch(column: list[str]) -> float:
+def _news(above: tuple[str, ...], row: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a row without the cells that it repeats from its left on; the last one is always written."""
+    same = next((i for i, (a, b) in enumerate(zip(above, row, strict=True)) if a != b), len(row) - 1)
+    same = min(same, len(row) - 1)
+    return ("",) * same + row[same:]
+
+
+def _pitch(column: Sequence[str]) -> float:
     """Return the inches a row in which each cell has room in its own row and the empty ones beneath."""
     starts = [i for i, text in enumerate(column) if text] or [0]
     spans = [b - a for a, b in pairwise([*starts, len(column)])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import nan
 
 import numpy as np
@@ -45,11 +46,7 @@ def curves_figure(tidy: Tidy) -> Figure | None:
     behind = {b.arm_id: _bands(tidy, b)[1] for a in shown if (b := bases.get(a.arm_id)) and len(tidy.curves(b))}
     last = max(float(band.index.max()) for pair in bands.values() for band in pair)
     late = {name: [band[band.index > EARLY * last] for band in pair] for name, pair in bands.items()}
-    view = scale(
-        [[float(v) for band in pair for v in band["mean"]] for pair in late.values()],
-        [float(v) for pair in late.values() for band in pair for end in ("low", "high") for v in band[end]],
-        cap=100.0,
-    )
+    view = scale([(_numbers(pair, "mean"), _numbers(pair, "low", "high")) for pair in late.values()], cap=100.0)
     names = [wrap(label(arm, tidy.axes) if tidy.axes else "", size[0] + ENDS, TEXT, listed=True) for arm in shown]
     note = footnote(tidy, "bands", len(arms) - len(shown)) + "; at the end of each curve its last mean"
     if any(tidy.finished(arm)["epochs_run"].nunique() > 1 for arm in shown):
@@ -111,6 +108,10 @@ def _bands(tidy: Tidy, arm: Arm) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows = tidy.curves(arm)
     train, test = (by_epoch(100 * rows[metric], rows["epoch"]) for metric in (tidy.lead.train, tidy.lead.test))
     return train, test
+
+
+def _numbers(bands: Sequence[pd.DataFrame], *columns: str) -> list[float]:
+    return [float(v) for band in bands for column in columns for v in band[column]]
 
 
 def _panel(ax: Axes, bands: tuple[pd.DataFrame, pd.DataFrame], base: pd.DataFrame | None) -> None:

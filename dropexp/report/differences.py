@@ -17,11 +17,11 @@ from dropexp.report.measure import width
 from dropexp.report.scale import Scale, scale
 from dropexp.report.sheet import HEAD, TEXT, Room, mark, sheet
 from dropexp.report.style import BETTER, INK, UNSURE, WORSE, grid
-from dropexp.report.words import footnote, half, named, signed
+from dropexp.report.words import footnote, half, here, named, signed, starred
 from dropexp.spec.naming import label
 
 ROWS = 40
-PANEL = 2.5
+PANEL = 2.3
 LONG = 40  # letters: an arm of a longer name is not named in the title
 LOOKS = {"better": ("o", BETTER), "smaller": ("o", BETTER)} | dict.fromkeys(
     ("worse", "larger", "underfitting"), ("X", WORSE)
@@ -41,7 +41,7 @@ def differences_figure(tidy: Tidy) -> Figure | None:
     words = {what: [_words(getattr(v, what)) for v in shown] for what in ("test", "gap")}
     sides = [0.12 + max(width(w, TEXT) for w in column) for column in words.values()]
     left = book.wide + 0.1
-    note = footnote(tidy, "small dots are seeds, bars", len(arms) - len(shown))
+    note = footnote(tidy, "small dots are seeds, bars", len(arms) - len(shown), stars=True)
     note = f"{book.shared} in every row; {note}" if book.shared else note
     size = (PANEL, max(book.pitch * len(shown), 0.5))
     room = Room(left=left, right=sides[1] + 0.1, top=0.32, bottom=0.55, across=sides[0] + 0.25)
@@ -52,8 +52,8 @@ def differences_figure(tidy: Tidy) -> Figure | None:
         (axes[1], "gap", tidy.lead.gap, f"{gap}: left is smaller"),
     ):
         seeds = [_seeds(tidy, v, metric) for v in shown]
-        ends = [100 * end for v in shown for d in [getattr(v, what).difference] for end in (d.low, d.high)]
-        view = scale([[*values, 0.0] for values in seeds], ends)
+        found_d = [getattr(v, what).difference for v in shown]
+        view = scale([([*s, 0.0], [100 * d.low, 100 * d.high]) for s, d in zip(seeds, found_d, strict=True)])
         ax.set_xlim(view.low, view.high)
         ax.set_ylim(len(shown) - 0.5, -0.5)
         ax.set_yticks([])
@@ -81,19 +81,19 @@ def _title(tidy: Tidy, found: list[Verdict]) -> str:
         return f"Test accuracy against {named(tidy)}: one seed each, no interval"
     if len(judged) == 1:
         v, j = judged[0]
-        return f"{_capital(label(v.arm, tidy.axes))} against {named(tidy)}: test accuracy {_words(j)}, {seeds}"
+        name = label(v.arm, tidy.axes)
+        points = f"{_points(j)} points {j.said}".strip()
+        return f"{name[:1].upper()}{name[1:]} against {named(tidy)}: test accuracy {points}, {seeds}"
     words = [f"{word} in {counts[word]}" for word in (*LOOKS, *sorted(set(counts) - set(LOOKS))) if counts[word]]
-    text = f"Test accuracy against {named(tidy)}: {', '.join(words)} of {len(judged)} arms"
+    text = (
+        f"Test accuracy against {named(tidy)}: {', '.join(words)} of {len(judged)} arms{here([j for _, j in judged])}"
+    )
     for word, sign in (("better", 1), ("worse", -1)):
         if counts[word]:
             v, j = max((pair for pair in judged if pair[1].word == word), key=lambda p: sign * p[1].difference.mean)
             name = label(v.arm, tidy.axes)
             return f"{text}, most at {name if len(name) <= LONG else 'one'}: {_points(j)} points, {seeds}"
     return f"{text}, {seeds}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _key(shown: list[Verdict]) -> list[Line2D]:
@@ -107,7 +107,7 @@ def _key(shown: list[Verdict]) -> list[Line2D]:
 
 
 def _words(judged: Judged) -> str:
-    return f"{_points(judged)} {judged.word if judged.word != ONE_SEED else ''}".strip()
+    return f"{_points(judged)} {starred(judged) if judged.word != ONE_SEED else ''}".strip()
 
 
 def _points(judged: Judged) -> str:

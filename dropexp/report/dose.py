@@ -46,7 +46,7 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
         for dose, what, best in zip(
             pair, ("test accuracy, percent", f"{gap}, points"), ("best", "smallest"), strict=True
         ):
-            names.append(wrap(f"{_setting(tidy, dose)}{what}; {best}: {_set(dose)}", size[0], TEXT))
+            names.append(wrap(f"{_setting(tidy, dose)}{what}; {best}: {_set(dose)}", size[0], TEXT, listed=True))
     note = footnote(tidy, "thin lines are seeds, bars", len(found) - len(shown), "settings")
     note += "; the band holds for all values together; the best are those that no other beats (paired, 5% together)"
     key: list[Line2D | Patch] = [
@@ -60,11 +60,8 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
     for column, metric in enumerate((tidy.lead.test, tidy.lead.gap)):
         cap = 100.0 if column == 0 else None
         mine = [pair[column] for pair in shown]
-        view = scale(
-            [[100 * float(v) for v in tidy.values(arm, metric)] for dose in mine for arm in dose.arms],
-            [100 * end for dose in mine for e in dose.bands for end in (e.low, e.high)],
-            cap=cap,
-        )
+        pairs = [pair for dose in mine for pair in zip(dose.arms, dose.bands, strict=True)]
+        view = scale([(100 * tidy.values(arm, metric), (100 * e.low, 100 * e.high)) for arm, e in pairs], cap=cap)
         for row, dose in enumerate(mine):
             ax = axes[2 * row + column]
             ax.set_title(names[2 * row + column], loc="left", fontsize=TEXT)

@@ -12,14 +12,14 @@ from matplotlib.patches import Patch
 
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import Verdict, verdicts
+from dropexp.analysis.verdicts import ONE_SEED, Verdict, verdicts
 from dropexp.report.columns import Columns, columns, dots, rule, write
 from dropexp.report.finding import finding
 from dropexp.report.measure import width
 from dropexp.report.scale import Scale, scale
 from dropexp.report.sheet import GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.report.style import AREA, INK, SHADE, TEST_LOOK, TRAIN_LOOK, grid
-from dropexp.report.words import footnote, half, named, percent
+from dropexp.report.words import footnote, half, named, percent, starred
 from dropexp.spec.design import Arm
 
 ROWS = 40
@@ -35,21 +35,16 @@ def dumbbell_figure(tidy: Tidy) -> Figure:
     words = [_words(tidy, arm, judged[arm.arm_id]) for arm in shown]
     beside = max((width(w, TEXT, bold=True) for w in words), default=0.0) + 0.3
     left = book.wide + 0.05
-    note = footnote(tidy, "small dots are seeds, bars", len(found) - len(shown))
+    note = footnote(tidy, "small dots are seeds, bars", len(found) - len(shown), stars=True)
     note = f"{book.shared} in every row; {note}" if book.shared else note
     gap = "clean gap" if tidy.noisy else "gap"
     size = (PANEL, max(book.pitch * len(shown), 0.6))
     room = Room(left=left, right=beside, top=0.3, bottom=0.55)
     figure, (ax,) = sheet(finding(tidy), note, 1, 1, size, room, _key(tidy, shown), ("accuracy, percent", ""))
-    values = [[100 * float(v) for m in _leads(tidy) for v in tidy.values(arm, m)] for arm in shown]
-    bars = [
-        100 * end
-        for arm in shown
-        for m in _leads(tidy)
-        for e in [estimate(tidy.values(arm, m))]
-        for end in (e.low, e.high)
-    ]
-    view = scale(values, bars, cap=100.0)
+    samples = [[100 * tidy.values(arm, m) for m in _leads(tidy)] for arm in shown]
+    means = [[estimate(x) for x in pair] for pair in samples]
+    ends = [[end for e in pair for end in (e.low, e.high)] for pair in means]
+    view = scale([([v for x in pair for v in x], bars) for pair, bars in zip(samples, ends, strict=True)], cap=100.0)
     ax.set_xlim(view.low, view.high)
     grid(ax, "x")
     write(ax, book, left)
@@ -75,7 +70,7 @@ def _leads(tidy: Tidy) -> tuple[str, str]:
 
 def _words(tidy: Tidy, arm: Arm, verdict: Verdict) -> str:
     e = estimate(tidy.values(arm, tidy.lead.gap))
-    word = verdict.gap.word if verdict.gap and tidy.values(arm, tidy.lead.gap).size else ""
+    word = starred(verdict.gap) if verdict.gap and verdict.gap.word != ONE_SEED else ""
     return " ".join(filter(None, [percent(e.mean), half(e.half), word]))
 
 

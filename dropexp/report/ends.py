@@ -34,7 +34,8 @@ def write_ends(ax: Axes, ends: Sequence[End], size: float = TEXT) -> None:
     ends = [end for end in ends if isfinite(end.y)]
     wide, tall = inches(ax)
     low, high = ax.get_ylim()
-    at = [min(max((end.y - low) / (high - low), 0.0), 1.0) * tall for end in ends]
+    shares = [(end.y - low) / (high - low) for end in ends]
+    at = [(min(max(share, 0.0), 1.0) + 1e-6 * share) * tall for share in shares]  # beyond the panel in their order
     line = max((height(end.text, size) for end in ends), default=0.0)
     for y, end in zip(spread(at, line, line / 2, tall - line / 2), ends, strict=True):
         bold = "bold" if end.bold else "normal"

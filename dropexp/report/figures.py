@@ -23,11 +23,12 @@ Drawn = Iterator[tuple[str, Figure]]
 
 def draw(tidy: Tidy, folder: Path) -> list[Path]:
     """Write each figure that applies as PNG and SVG into an existing folder; return the paths written."""
-    paths = []
+    paths: list[Path] = []
     with styled():
         for figures in FIGURES.values():
             for name, figure in figures(tidy):
-                paths += save(figure, folder, name)
+                again = sum(p.stem == name for p in paths) > 0  # two columns of a user's that read alike
+                paths += save(figure, folder, f"{name}-{len(paths)}" if again else name)
     return paths
 
 

@@ -17,12 +17,12 @@ from dropexp.report.axis import Across, across, main_axis, panels
 from dropexp.report.dumbbell import dumbbell_figure
 from dropexp.report.ends import End, needed, write_ends
 from dropexp.report.finding import finding
-from dropexp.report.gaps import ESTABLISHED, Spot, between, gaps, strip
+from dropexp.report.gaps import Spot, established, gaps, strip
 from dropexp.report.measure import height, width, wrap
 from dropexp.report.scale import Scale, scale, upright
 from dropexp.report.sheet import HEAD, NOTE, TEXT, Room, beside, inches, mark, sheet
 from dropexp.report.style import AREA, SEED, TEST, TEST_LOOK, TRAIN, TRAIN_LOOK, aside, grid
-from dropexp.report.words import against, footnote, percent
+from dropexp.report.words import against, footnote, percent, starred
 from dropexp.spec.design import Arm
 
 SIZES = {1: (6.4, 3.5), 2: (4.1, 2.7), 3: (2.8, 2.2), 4: (2.2, 1.9)}
@@ -35,22 +35,21 @@ def gap_figure(tidy: Tidy) -> Figure:
     parts, left_out = panels(tidy, place.path)
     if not place.numeric or (len(place.places) < 3 and len(parts) > 1):
         return dumbbell_figure(tidy)
-    words = {v.arm.arm_id: v.gap.word for v in reversed(verdicts(tidy)) if v.gap}
+    words = {v.arm.arm_id: starred(v.gap) for v in reversed(verdicts(tidy)) if v.gap}
     drawn = [[_spot(tidy, place, arm, words) for arm in _along(tidy, place, arms)] for _, arms in parts]
     spots = [spot for row in drawn for spot in row]
-    view = scale(
-        [[*s.train_seeds, *s.test_seeds] for s in spots], [end for s in spots for end in between(s)], cap=100.0
-    )
+    ends = [[s.train.low, s.train.high, s.test.low, s.test.high] for s in spots]
+    view = scale([([*s.train_seeds, *s.test_seeds], bars) for s, bars in zip(spots, ends, strict=True)], cap=100.0)
     columns = beside(len(parts))
     size = SIZES[columns]
     names = [wrap(name, size[0], TEXT, listed=True) for name, _ in parts]
     wordy = len(parts) == 1 and len(spots) <= WORDY
     direct = len(parts) == 1 and bool(spots) and not view.off(spots[-1].test.mean)
-    ends = (_training(tidy, "\n") if direct else "", "test")
-    note = footnote(tidy, "small dots are seeds, bars", left_out, "panels")
+    labels = (_training(tidy, "\n") if direct else "", "test")
+    note = footnote(tidy, "small dots are seeds, bars", left_out, "panels", stars=wordy)
     if against(tidy):
         note += "; the title compares seed by seed, which these bars do not"
-    if not wordy and any(s.word in ESTABLISHED for s in spots):
+    if not wordy and any(map(established, spots)):
         note += "; a bold gap differs from the baseline's"
     figure, axes = sheet(
         finding(tidy),
@@ -58,7 +57,7 @@ def gap_figure(tidy: Tidy) -> Figure:
         len(parts),
         columns,
         size,
-        Room(right=0.15 + needed(ends, HEAD, bold=True) * direct).named(names, columns),
+        Room(right=0.15 + needed(labels, HEAD, bold=True) * direct).named(names, columns),
         [] if direct else _key(tidy),
         (place.label if columns < 3 else place.name, "accuracy, percent"),
     )
@@ -73,7 +72,7 @@ def gap_figure(tidy: Tidy) -> Figure:
         gaps(ax, row, above, wordy, heading=i % columns == 0)
     if direct:
         last = spots[-1].train.mean, spots[-1].test.mean
-        write_ends(axes[0], [End(y, t, c, True) for y, t, c in zip(last, ends, (TRAIN, TEST), strict=True)], HEAD)
+        write_ends(axes[0], [End(y, t, c, True) for y, t, c in zip(last, labels, (TRAIN, TEST), strict=True)], HEAD)
     return figure
 
 

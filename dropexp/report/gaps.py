@@ -29,6 +29,11 @@ class Spot:
     word: str
 
 
+def established(spot: Spot) -> bool:
+    """Whether the gap is known to differ from the baseline's."""
+    return spot.word.rstrip("*") in ESTABLISHED
+
+
 def between(spot: Spot) -> tuple[float, float]:
     """Return the upper end of all that is drawn for test and the lower end of that for training."""
     highs, lows = [*spot.test_seeds, spot.test.high], [*spot.train_seeds, spot.train.low]
@@ -70,7 +75,7 @@ def gaps(ax: Axes, spots: list[Spot], above: float, wordy: bool, heading: bool) 
         middle = (sum(between(s)) / 2 - low) / (high - low) * tall
         top = tall - PAD if above else middle + lines / 2
         at = {"transform": ax.transAxes, "ha": "center", "va": "top", "zorder": 5}
-        bold = "bold" if wordy or s.word in ESTABLISHED else "normal"
+        bold = "bold" if wordy or established(s) else "normal"
         ax.text(middles[i] / wide, top / tall, texts[i], fontsize=size, fontweight=bold, **at)
         if wordy:
             ax.text(middles[i] / wide, (top - height("x", size)) / tall, s.word, fontsize=NOTE, **at)

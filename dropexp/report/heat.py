@@ -144,7 +144,7 @@ def _heat(ax: Axes, tidy: Tidy, found: Map, metric: str, colours: str, wide: flo
     grid = np.full((len(found.rows), len(found.columns)), np.nan)
     for c, mean in means.items():
         grid[c] = mean
-    view = scale([[v] for v in means.values()])
+    view = scale([([v], []) for v in means.values()])
     ax.set_facecolor("#DDDDDD")
     image = ax.imshow(np.ma.masked_invalid(grid), cmap=colours, aspect="auto", vmin=view.low, vmax=view.high)
     best = (max if metric == tidy.lead.test else min)(means, key=means.__getitem__, default=None)

@@ -44,14 +44,16 @@ def interaction_figure(tidy: Tidy) -> Figure | None:
         setting = f"{label(pair[0].cells[0][0], rest)}\n" if rest else ""
         for found, what in zip(pair, ("test accuracy", gap), strict=True):
             ends += [
-                wrap(f"{words[found.first]} {value(row[0], found.first)}".replace("_", " "), 1.5, NOTE)
+                wrap(f"{words[found.first]} {value(row[0], found.first)}".replace("_", " "), 1.5, NOTE, bold=True)
                 for row in found.cells
             ]
-            names.append(wrap(f"{setting}{what}: {_points(found)} {_word(found)}", SIZE[0] + 1.2, TEXT))
-    ticks = [[wrap(_named(arm, test.second, words), SIZE[0] * 0.6, NOTE) for arm in test.cells[0]] for test, _ in shown]
+            names.append(wrap(f"{setting}{what}: {_points(found)} {_word(found)}", SIZE[0] + 1.2, TEXT, listed=True))
+    ticks = [
+        [wrap(_named(arm, test.second, words), SIZE[0] * 0.47, NOTE) for arm in test.cells[0]] for test, _ in shown
+    ]
     tall = max(height(tick, NOTE) for pair in ticks for tick in pair)
-    side = max(needed(ends, NOTE), needed([GHOST], NOTE))
-    room = Room(right=side + 0.1, across=side + 0.6, down=tall + 0.18, bottom=tall + 0.1).named(names, 2)
+    side = max(needed(ends, NOTE, bold=True), needed([GHOST], NOTE))
+    room = Room(right=side + 0.1, across=side + 0.6, down=tall + 0.2, bottom=tall + 0.2).named(names, 2)
     note = footnote(tidy, "bars", len(both) - len(shown), "interactions")
     note += f"; {GHOST}: the other line's rise from the same start; in the heading the interaction, paired by seed"
     key = [mark(GHOST, color=GREY, marker="o", markerfacecolor="none", linestyle=":")]
@@ -66,9 +68,9 @@ def interaction_figure(tidy: Tidy) -> Figure | None:
             ax.set_title(names[2 * row + column], loc="left", fontsize=TEXT)
             four = [means[arm.arm_id] for row in found.cells for arm in row]
             added = _added(found, {name: e.mean for name, e in means.items()})
-            seen = scale([[added, *(v for e in four for v in (e.mean, e.low, e.high))]], cap=cap)
+            seen = scale([([added, *(v for e in four for v in (e.mean, e.low, e.high))], [])], cap=cap)
             upright(ax, seen, cap)
-            ax.set_xlim(-0.25, 1.15)
+            ax.set_xlim(-0.5, 1.5)
             ax.set_xticks([0, 1], ticks[row])
             ax.tick_params(axis="x", labelsize=NOTE)
             grid(ax)
@@ -134,7 +136,8 @@ def _title(tidy: Tidy, found: list[Interaction]) -> str:
         return f"Test accuracy: no interaction of {pair} is established ({_points(found[0])} points), {count}"
     more = "more" if found[0].difference.mean > 0 else "less"
     size = _points(found[0]).lstrip("+−")
-    return f"{names[0]} raises test accuracy by {size} points {more} at {names[2]} than at {names[1]}, {count}".capitalize()
+    first = names[0][:1].upper() + names[0][1:]
+    return f"{first} raises test accuracy by {size} points {more} at {names[2]} than at {names[1]}, {count}"
 
 
 def _named(arm: Arm, path: str, words: dict[str, str]) -> str:

@@ -29,17 +29,19 @@ class Scale:
         return (value > self.high) - (value < self.low)
 
 
-def scale(arms: Sequence[Sequence[float]], bars: Sequence[float] = (), cap: float | None = None) -> Scale:
-    """Return the scale for the values of each arm (its seeds, its mean) and the ends of intervals.
+def scale(arms: Sequence[tuple[Sequence[float], Sequence[float]]], cap: float | None = None) -> Scale:
+    """Return the scale for arms, each given as its values (seeds, mean) and the ends of its intervals.
 
-    Intervals count as far as they reach no further than the values do once more; `cap` is a value that nothing exceeds.
+    Intervals of the arms that are shown count as far as they reach no further than all values do once more; `cap` is
+    a value that nothing exceeds.
     """
-    found = [(min(kept), max(kept)) for arm in arms if (kept := [v for v in arm if isfinite(v)])]
+    found = [(min(kept), max(kept)) for arm, _ in arms if (kept := [v for v in arm if isfinite(v)])]
     if not found:
         return Scale(0.0, 100.0)
     low, high = _kept(found)
     span = max(high - low, LEAST)
-    ends = [min(max(v, low - span), high + span) for v in bars if isfinite(v)]
+    shown = [ends for arm, ends in arms if all(low <= v <= high for v in arm if isfinite(v))]
+    ends = [min(max(v, low - span), high + span) for ends in shown for v in ends if isfinite(v)]
     low, high = min([low, *ends]), max([high, *ends])
     pad = max(PAD * (high - low), (LEAST - (high - low)) / 2)
     return Scale(low - pad, min(high, cap) + pad if cap is not None else high + pad)

@@ -60,9 +60,13 @@ def _figure(tidy: Tidy, path: str, place: Across, lines: dict[str, tuple[str, ..
     shown, kept = list(combos.items())[:ROWS], dict(list(lines.items())[:MOST])
     words = headings(tidy.axes)
     heads = ("test accuracy, percent", f"{'clean gap' if tidy.noisy else 'gap'}, points")
-    names = [wrap(f"{name}\n{head}" if name else head, SIZE[0] + 1.0, TEXT) for name, _ in shown for head in heads]
+    names = [
+        wrap(f"{name}\n{head}" if name else head, SIZE[0] + 1.0, TEXT, listed=True)
+        for name, _ in shown
+        for head in heads
+    ]
     left_out = len(lines) - len(kept)
-    note = footnote(tidy, "bars", left_out or len(combos) - len(shown), words[path] if left_out else "combinations")
+    note = footnote(tidy, "bars", left_out or len(combos) - len(shown), "lines" if left_out else "combinations")
     metrics = (tidy.lead.test, tidy.lead.gap)
     means = {(a.arm_id, m): estimate(100 * tidy.values(a, m)) for a in tidy.arms for m in metrics}
     once = {arm.arm_id for _, arms in shown for arm in arms}
@@ -94,7 +98,7 @@ def _figure(tidy: Tidy, path: str, place: Across, lines: dict[str, tuple[str, ..
 
 
 def _view(found: list[Estimate], cap: float | None) -> Scale:
-    return scale([[e.mean] for e in found], [end for e in found for end in (e.low, e.high)], cap=cap)
+    return scale([([e.mean], [e.low, e.high]) for e in found], cap=cap)
 
 
 def _line(ax: Axes, spots: list[tuple[float, Estimate]], i: int, name: str, view: Scale) -> End:
