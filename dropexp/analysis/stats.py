@@ -9,7 +9,7 @@ from math import isnan, nan, sqrt
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 LEVEL = 0.95
 FLAT = 1e-12  # accuracies are counts over n: a smaller sd is the rounding of float64, not variance
@@ -56,7 +56,7 @@ class Difference(Estimate):
         """Return the p of Student's paired test against `direction` (+1: above 0) times the mean being above 0."""
         if self.why or not self.paired:
             return nan
-        return float(stats.t.sf(direction * self.mean / (self.sd / sqrt(self.n)), self.n - 1))
+        return float(stdtr(self.n - 1, -direction * self.mean / (self.sd / sqrt(self.n))))
 
     def at(self, level: float) -> tuple[float, float]:
         """Return the paired interval at another level, NaN where there is none."""
@@ -78,7 +78,7 @@ def _spread(x: np.ndarray) -> float:
 
 @cache
 def _quantile(degrees: float, level: float) -> float:
-    return float(stats.t.ppf(0.5 + level / 2, degrees))
+    return float(stdtrit(degrees, 0.5 + level / 2))
 
 
 def _half(degrees: float, error: float, level: float) -> float:
@@ -107,11 +107,13 @@ def contrast(terms: Sequence[tuple[float, pd.Series[float]]], level: float = LEV
 
     Only seeds that all samples have enter: with weights 1, -1, -1, 1 it is the 2 x 2 interaction.
     """
-    shared = pd.concat([x for _, x in terms], axis=1, join="inner").dropna() if terms else pd.DataFrame()
-    d = shared.to_numpy(dtype=float) @ np.array([w for w, _ in terms])
+    columns = [x.dropna() for _, x in terms]
+    if any(not x.index.equals(columns[0].index) for x in columns[1:]):
+        columns = [x for _, x in pd.concat(columns, axis=1, join="inner").items()]  # slow, and rarely needed
+    d = np.array([w for w, _ in terms]) @ np.array([x.to_numpy(dtype=float) for x in columns])
     e = estimate(d, level)
     agree = int((np.sign(d) == np.sign(e.mean)).sum()) if e.n and abs(e.mean) > FLAT else 0
-    p = nan if e.why else 2 * float(stats.t.sf(abs(e.mean) / (e.sd / sqrt(e.n)), e.n - 1))
+    p = nan if e.why else 2 * float(stdtr(e.n - 1, -abs(e.mean) / (e.sd / sqrt(e.n))))
     return Difference(e.n, e.mean, e.sd, e.low, e.high, e.why, p, agree)
 
 
@@ -126,7 +128,7 @@ def welch(a: pd.Series[float], b: pd.Series[float], level: float = LEVEL) -> Dif
     u, v = _spread(x) ** 2 / len(x), _spread(y) ** 2 / len(y)
     degrees = (u + v) ** 2 / (u**2 / (len(x) - 1) + v**2 / (len(y) - 1))
     half = _half(degrees, sqrt(u + v), level)
-    p = 2 * float(stats.t.sf(abs(mean) / sqrt(u + v), degrees))
+    p = 2 * float(stdtr(degrees, -abs(mean) / sqrt(u + v)))
     return Difference(n, mean, sd, mean - half, mean + half, "", p, 0, paired=False)
 
 
@@ -155,5 +157,5 @@ def by_epoch(values: pd.Series[float], epoch: pd.Series[float], level: float = L
     found = values.groupby(epoch).agg(["mean", "std", "count"])
     found = found[found["count"] >= found["count"].max() / 2]  # a mean over the few left would jump
     degrees = found["count"].clip(lower=2).to_numpy(dtype=float) - 1
-    half = stats.t.ppf(0.5 + level / 2, degrees) * found["std"] / np.sqrt(degrees + 1)
+    half = stdtrit(degrees, 0.5 + level / 2) * found["std"] / np.sqrt(degrees + 1)
     return pd.DataFrame({"mean": found["mean"], "low": found["mean"] - half, "high": found["mean"] + half})

@@ -39,7 +39,7 @@ class Facts:
     redrawn: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tidy:
     """A study's arms and the rows that belong to them.
 

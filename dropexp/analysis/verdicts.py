@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import isnan
 
 from dropexp.analysis.sampling import Reach, reach
@@ -60,6 +61,7 @@ class Verdict:
     gap: Judged | None = None
 
 
+@lru_cache(maxsize=1)  # each figure and table of a study asks for them
 def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
     """Return a verdict an arm, in the order of the arms.
 
@@ -140,7 +142,5 @@ def _underfits(train: Judged, test: Judged, gap: Judged) -> bool:
 
 def identical(tidy: Tidy, a: Arm, b: Arm) -> bool:
     """Whether two arms have the same seeds and, in each, the same bits in every loss and accuracy."""
-    if not tidy.values(a, "test_loss").size:
-        return False  # equal counts alone may be chance
-    pairs = [(tidy.values(a, metric), tidy.values(b, metric)) for metric in BITS]
-    return all(x.equals(y) for x, y in pairs)
+    same = all(tidy.values(a, metric).equals(tidy.values(b, metric)) for metric in BITS)
+    return same and len(tidy.values(a, "test_loss")) > 0  # equal counts alone may be chance

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from math import log10
+from typing import Any
 
 from matplotlib.axes import Axes
 
 from dropexp.analysis.tidy import Tidy
+from dropexp.report.measure import apart, width
+from dropexp.report.sheet import TEXT, inches
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, label, value
-from dropexp.spec.study import Arm
 
 PANELS = 12
 FRACTIONS = ("dropout.rate", "data.label_noise")
-LETTER = 0.095  # inches
 UNITS = {
     "dropout.rate": "dropout rate (probability that a unit is dropped)",
     "data.train_size": "training examples",
@@ -50,52 +54,46 @@ class Across:
     def word(self, arm: Arm) -> str:
         return value(arm, self.path) if self.path else ""
 
-    def dress(self, axes: Axes, margin: float = 0.06) -> None:
-        """Set scale, ticks and limits so that every arm has its place; ticks that would meet are thinned."""
-        names, spots = list(self.places), list(self.places.values())
+    def step(self, wide: float) -> float:
+        """Return the inches between the two nearest values in a panel that is `wide` inches."""
+        spots = sorted(self._linear(x) for x in self.places.values())
+        nearest = min((b - a for a, b in pairwise(spots)), default=1.0)
+        return wide * nearest / ((spots[-1] - spots[0]) or 1.0)
+
+    def moved(self, x: float, share: float) -> float:
+        """Return a place beside x, moved by a share of the whole axis."""
+        spots = [self._linear(x) for x in self.places.values()]
+        to = self._linear(x) + share * ((max(spots) - min(spots)) or 1.0)
+        return float(10**to if self.log else to)
+
+    def _linear(self, x: float) -> float:
+        return log10(x) if self.log else x
+
+    def dress(self, axes: Axes, left: float = 0.3, right: float = 0.3, labelled: bool = True) -> None:
+        """Set scale, ticks and limits, `left` and `right` inches free; ticks whose words would meet are thinned."""
+        names, spots = list(self.places), [self._linear(x) for x in self.places.values()]
+        wide, low, span = inches(axes)[0], min(spots), (max(spots) - min(spots)) or 1.0
+        unit = span / (wide - left - right)
+        ends = low - left * unit, max(spots) + right * unit
         if self.log:
             axes.set_xscale("log")
-        if self.numeric and len(spots) > 1:
-            low, high = min(spots), max(spots)
-            room = (high / low) ** margin if self.log else margin * (high - low)
-            axes.set_xlim(*((low / room, high * room) if self.log else (low - room, high + room)))
-            kept = apart(axes, spots, LETTER * max(map(len, names)) + 0.1)
-            axes.set_xticks([spots[i] for i in kept], [names[i] for i in kept])
-        else:
-            axes.set_xlim(min(spots) - 0.6, max(spots) + 0.6)
-            need = LETTER * max(len(line) for name in names for line in broken(name).split("\n"))
-            if len(apart(axes, spots, need)) == len(spots):
-                axes.set_xticks(spots, [broken(name) for name in names])
-            else:
-                axes.set_xticks(spots, names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_xlim(*((10.0**end if self.log else end) for end in ends))
+        kept = apart([x / unit for x in spots], [width(name, TEXT) for name in names])
+        words = [names[i] if labelled else "" for i in kept]
+        axes.set_xticks([self.places[names[i]] for i in kept], words)
         axes.minorticks_off()
 
 
-def apart(axes: Axes, spots: list[float], inches: float) -> list[int]:
-    """Return which of the spots to write at, from left to right, so that words of that width do not meet."""
-    if not spots:
-        return []
-    figure, place = axes.get_figure(root=True), axes.get_subplotspec()
-    assert figure is not None
-    assert place is not None
-    width = figure.get_size_inches()[0] / place.get_gridspec().ncols - 0.9
-    shares = axes.transAxes.inverted().transform(axes.transData.transform([(x, 0.0) for x in spots]))[:, 0]
-    kept: list[int] = []
-    for i in sorted(range(len(spots)), key=lambda i: shares[i]):
-        if not kept or (shares[i] - shares[kept[-1]]) * width >= inches:
-            kept.append(i)
-    return kept
-
-
-def broken(name: str) -> str:
-    """Return a name on several lines, so that neighbours do not meet."""
-    return name.replace(" > ", " >\n").replace("+", "+\n")
+def number(found: Any) -> float | None:
+    """Return a value on an axis as a number, also that of a list of one; None for words, truth values and null."""
+    if isinstance(found, tuple | list) and len(found) == 1:
+        found = found[0]
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def is_number(tidy: Tidy, path: str) -> bool:
-    """Whether all arms have a number on an axis; a truth value or null is none."""
-    values = [arm.value(path) for arm in tidy.arms]
-    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    """Whether all arms have a number on an axis."""
+    return all(number(arm.value(path)) is not None for arm in tidy.arms)
 
 
 def main_axis(tidy: Tidy) -> str:
@@ -117,7 +115,7 @@ def across(tidy: Tidy, path: str) -> Across:
     heading = UNITS.get(path, headings(tidy.axes)[path].replace("_", " "))
     if not is_number(tidy, path):
         return Across(path, heading, False, False, {name: float(i) for i, name in enumerate(values)})
-    numbers = [float(v) for v in values.values()]
+    numbers = [number(v) or 0.0 for v in values.values()]
     log = path not in FRACTIONS and min(numbers) > 0 and max(numbers) / min(numbers) >= 10
     return Across(path, heading, True, log, dict(zip(values, numbers, strict=True)))
 

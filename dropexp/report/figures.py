@@ -8,10 +8,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from dropexp.analysis.tidy import Tidy
+from dropexp.report.claims import claims_figure
 from dropexp.report.curves import curves_figure
 from dropexp.report.differences import differences_figure
+from dropexp.report.dose import dose_figures
 from dropexp.report.gap import gap_figure
 from dropexp.report.heat import heat_figures
+from dropexp.report.interaction import interaction_figure
 from dropexp.report.parts import parts_figure
 from dropexp.report.replay import NAME, replay_figure
 from dropexp.report.sides import side_figures
@@ -22,11 +25,12 @@ Drawn = Iterator[tuple[str, Figure]]
 
 def draw(tidy: Tidy, folder: Path) -> list[Path]:
     """Write each figure that applies as PNG and SVG into an existing folder; return the paths written."""
-    paths = []
+    paths: list[Path] = []
     with styled():
         for figures in FIGURES.values():
             for name, figure in figures(tidy):
-                paths += save(figure, folder, name)
+                again = sum(p.stem == name for p in paths) > 0  # two columns of a user's that read alike
+                paths += save(figure, folder, f"{name}-{len(paths)}" if again else name)
     return paths
 
 
@@ -39,11 +43,14 @@ def _one(name: str, figure: Callable[[Tidy], Figure | None]) -> Callable[[Tidy],
 
 
 FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
+    "claims": _one("claims", claims_figure),
     "gap": _one("gap", gap_figure),
-    "curves": _one("curves", curves_figure),
+    "dose-AXIS": dose_figures,
     "differences": _one("differences", differences_figure),
-    "heat-AXIS-AXIS": heat_figures,
+    "interaction": _one("interaction", interaction_figure),
     "by-AXIS": side_figures,
+    "heat-AXIS-AXIS": heat_figures,
+    "curves": _one("curves", curves_figure),
     NAME: _one(NAME, replay_figure),
     "gap-parts": _one("gap-parts", parts_figure),
 }

@@ -7,7 +7,7 @@ from collections import Counter
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import ONE_SEED, SAME, UNDECIDED, UNDERFITTING, Verdict, verdicts
-from dropexp.report.words import half, named, percent, seeds
+from dropexp.report.words import half, here, named, percent, seeds
 from dropexp.spec.naming import label
 
 FIRST = ("smaller", UNDERFITTING, "larger", UNDECIDED, ONE_SEED, SAME)  # what a title would rather speak of
@@ -24,7 +24,8 @@ def finding(tidy: Tidy) -> str:
     words = Counter(v.gap.word for v in judged.values() if v.gap)
     parts = [f"{word} in {words[word]}" for word in FIRST if words[word]]
     arms = f"{len(judged)} arm{'s' * (len(judged) != 1)}"
-    return f"{gap.capitalize()} against {named(tidy)}: {', '.join(parts)} of {arms}, {seeds(tidy)}"
+    local = here([v.gap for v in judged.values() if v.gap])
+    return f"{gap.capitalize()} against {named(tidy)}: {', '.join(parts)} of {arms}{local}, {seeds(tidy)}"
 
 
 def spoken_of(tidy: Tidy) -> Verdict | None:
@@ -63,16 +64,16 @@ def _sentence(tidy: Tidy, v: Verdict, gap: str) -> str:
     if v.gap.difference.paired:
         shared = own.index.intersection(base.index)
         own, base = own.loc[shared], base.loc[shared]
-    here, there, n = percent(own.mean()), percent(base.mean()), v.gap.difference.n
+    now, there, n = percent(own.mean()), percent(base.mean()), v.gap.difference.n
     name = label(v.arm, tidy.axes)
     name = name[:1].upper() + name[1:]
     if v.gap.word in (UNDECIDED, ONE_SEED, SAME):
         tail = "one seed, no interval" if v.gap.word == ONE_SEED else f"{v.gap.word}, n = {n}"
-        return f"{name}: {gap} {here} against {there} points, {tail}"
+        return f"{name}: {gap} {now} against {there} points, {tail}"
     if tidy.axes == ("dropout.rate",):
         name = name.replace("Rate", "Dropout")
     verb = "widens" if v.gap.word == "larger" else "narrows"
-    text = f"{name} {verb} the {gap} from {there} to {here} points, n = {n}"
+    text = f"{name} {verb} the {gap} from {there} to {now} points{here([v.gap])}, n = {n}"
     if v.gap.word == UNDERFITTING:
         return f"{text}: underfitting, training accuracy fell"
     return f"{text}, but test accuracy falls" if v.test.word == "worse" else text

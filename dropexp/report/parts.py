@@ -11,7 +11,9 @@ from matplotlib.patches import Patch
 from dropexp.analysis.overfit import PARTS, parts
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.report.axis import LETTER, across, apart, broken, main_axis, panels
+from dropexp.report.axis import across, main_axis, panels
+from dropexp.report.measure import apart, width, wrap
+from dropexp.report.sheet import HEAD
 from dropexp.report.style import INK, canvas, entitle, frame, grid
 from dropexp.report.words import footnote, percent, seeds
 from dropexp.spec.naming import label
@@ -52,10 +54,10 @@ def parts_figure(tidy: Tidy) -> Figure | None:
     figure, axes = canvas(rows, columns, size, sharey=True)
     for ax, (name, arms) in zip(axes, shown, strict=False):
         _stacks(ax, [means[arm.arm_id] for arm in arms])
-        names = [broken(place.word(arm)) for arm in arms]
+        names = [wrap(place.word(arm), 1.0, HEAD) for arm in arms]
         ax.set_xlim(*((-0.6, most - 0.4) if most > 1 else (-1.4, 1.4)))
-        letters = max(len(line) for name in names for line in name.split("\n"))
-        kept = apart(ax, [float(i) for i in range(len(arms))], LETTER * letters + 0.1)
+        stack = (size[0] / columns - 0.9) / max(most, 1)
+        kept = apart([i * stack for i in range(len(arms))], [width(name, HEAD) for name in names])
         ax.set_xticks(kept, [names[i] for i in kept])
         if name:
             entitle(ax, name)

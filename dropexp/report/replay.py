@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from dropexp.analysis.replay import PATIENCES, Replay, replay
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.report.axis import LETTER, across, broken, main_axis
+from dropexp.report.axis import across, main_axis
+from dropexp.report.measure import width, wrap
+from dropexp.report.sheet import HEAD
 from dropexp.report.style import canvas, frame, save, styled
 from dropexp.report.words import OVER, half, percent, signed
 from dropexp.spec.naming import headings, label
@@ -48,9 +50,9 @@ def replay_figure(tidy: Tidy, replayed: Replay | None = None) -> Figure | None:
     made = _grid(tidy, replayed)
     if made is None:
         return None
-    letters = max(len(line) for name in made.columns for line in _lines(name).split("\n"))
+    column = max(width(_lines(name), HEAD) for name in made.columns)
     wide, names = (
-        max(0.95, 0 if len(made.columns) > 12 else LETTER * letters + 0.15),
+        max(0.95, 0 if len(made.columns) > 12 else column + 0.15),
         0.09 * max(len(_row(s, made)) for s in made.rows) + 0.9,
     )
     panel, height = wide * len(made.columns), 0.5 * len(made.rows)
@@ -102,7 +104,7 @@ def _row(setting: Setting, made: Grid) -> str:
 
 
 def _lines(column: str) -> str:
-    return broken(column).replace(", ", "\n")
+    return wrap(column.replace(", ", "\n"), 1.6, HEAD)
 
 
 def _title(replayed: Replay, made: Grid) -> str:

@@ -20,6 +20,16 @@ from matplotlib.transforms import ScaledTranslation, Transform
 TRAIN, TEST, INK = "#D55E00", "#0072B2", "#262626"
 BETTER, WORSE, UNSURE = "#0072B2", "#D55E00", "#7A7A7A"
 SHADE = "#EFE5D0"
+AREA: dict[str, Any] = {"facecolor": SHADE, "edgecolor": "#D8CDB8"}
+TEST_LOOK: dict[str, Any] = {"color": TEST, "marker": "o", "markersize": 7, "markeredgecolor": "white"}
+TRAIN_LOOK: dict[str, Any] = {
+    "color": TRAIN,
+    "marker": "s",
+    "markersize": 6.5,
+    "markeredgecolor": TRAIN,
+    "markerfacecolor": "white",
+}
+SEED: dict[str, Any] = {"alpha": 0.55, "markersize": 5, "markeredgewidth": 0, "zorder": 2.5}
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))

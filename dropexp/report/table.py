@@ -11,8 +11,8 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import ON_THIS_DATA, SAME, UNDERFITTING, WORDS, Judged, Verdict, verdicts
 from dropexp.report.scope import power_line, scope
 from dropexp.report.words import OVER, against, epoch_rule, half, hint, oracle, percent, signed
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, label, plain, value
-from dropexp.spec.study import Arm
 
 __all__ = ["Column", "plain", "side_by_side", "table"]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from dropexp.analysis.numbers import half, percent, signed
 from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.verdicts import ON_THIS_DATA, WORDS, Judged, verdicts
 from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, value
 
@@ -14,7 +18,7 @@ OVER = "95% interval over seeds, for this pool of examples and this test set"
 
 def file_word(tidy: Tidy, path: str) -> str:
     """Return an axis as part of a file's name."""
-    return headings(tidy.axes)[path].replace(".", "-")
+    return re.sub(r"[^A-Za-z0-9_]+", "-", headings(tidy.axes)[path]).strip("-")[:40] or "axis"
 
 
 def against(tidy: Tidy) -> str:
@@ -69,8 +73,21 @@ def seeds(tidy: Tidy, arms: tuple[Arm, ...] | None = None) -> str:
     return f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
 
 
-def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms") -> str:
-    """Return what a figure's marks are, over what, and what it does not show."""
+def starred(judged: Judged) -> str:
+    """Return the word for a difference, with a star where it holds on this data only, as the footnote explains."""
+    return f"{judged.word}*" if judged.local else judged.word
+
+
+def here(judged: Sequence[Judged]) -> str:
+    """Return how many of the words that say something hold on this data only, as the end of a title."""
+    said = [j.local for j in judged if j.word in WORDS]
+    if not any(said):
+        return ""
+    return f", {ON_THIS_DATA}" if all(said) else f", {sum(said)} of them {ON_THIS_DATA} only"
+
+
+def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", stars: bool = False) -> str:
+    """Return what a figure's marks are, over what, what its `stars` mean, and what it does not show."""
     count = f"{seeds(tidy)} seed{'s' * (seeds(tidy) != 'n = 1')}"
     if seeds(tidy) == "n = 1":
         count = f"{count}, no interval"
@@ -82,8 +99,10 @@ def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms") -> s
         parts.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
     if absent := sum(tidy.finished(arm).empty for arm in tidy.arms):
         parts.append(f"{absent} arm{'s' * (absent != 1)} without a finished run")
+    if stars and any(j.local for v in verdicts(tidy) for j in (v.test, v.gap) if j):
+        parts.append(f"* {ON_THIS_DATA}: with other test examples or other splits it might not hold")
     if left_out:
-        parts.append(f"{left_out} more {what} not shown")
+        parts.append(f"{left_out} more {what.removesuffix('s') if left_out == 1 else what} not shown")
     if sentence := oracle(tidy):
         parts.append(sentence)
     return "; ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -11,7 +12,9 @@ import pandas as pd
 import pytest
 
 from dropexp.analysis.tidy import Tidy, tidy
+from dropexp.spec.claims import Claim, Part
 from dropexp.spec.config import Config
+from dropexp.spec.foreign import Foreign, ForeignArm
 from dropexp.spec.study import Study
 
 
@@ -26,16 +29,21 @@ def with_leaf(config: Config, path: str, value: object) -> Config:
     return Config.model_validate(data)
 
 
-def study(axes: dict, seeds: int = 10, base: Config | None = None, name: str = "made-up") -> Study:
+def study(
+    axes: dict | list[dict], seeds: int = 10, base: Config | None = None, claims: tuple[Claim, ...] = ()
+) -> Study:
+    """Return the study of a grid, or of the union of several."""
     base = base or Config()
-    configs = []
-    for values in product(*axes.values()):
-        config = base
-        for path, value in zip(axes, values, strict=True):
-            config = with_leaf(config, path, value)
-        configs.append(config)
-    grid = tuple((path, tuple(values)) for path, values in axes.items())
-    return Study(name, Path(), base, (grid,), tuple(range(seeds)), tuple(configs))
+    grids = axes if isinstance(axes, list) else [axes]
+    configs: dict[Config, None] = {}
+    for grid in grids:
+        for values in product(*grid.values()):
+            config = base
+            for path, value in zip(grid, values, strict=True):
+                config = with_leaf(config, path, value)
+            configs[config] = None
+    written = tuple(tuple((path, tuple(values)) for path, values in grid.items()) for grid in grids)
+    return Study("made-up", Path(), base, written, tuple(range(seeds)), tuple(configs), claims)
 
 
 def rows(made: Study, epochs: int = 40, effect: float = 0.012, spread: float = 0.004) -> tuple:
@@ -84,7 +92,7 @@ def rows(made: Study, epochs: int = 40, effect: float = 0.012, spread: float = 0
     return pd.DataFrame(runs), pd.DataFrame(curves)
 
 
-def made_up(axes: dict, seeds: int = 10, base: Config | None = None, **shape: float) -> Tidy:
+def made_up(axes: dict | list[dict], seeds: int = 10, base: Config | None = None, **shape: float) -> Tidy:
     made = study(axes, seeds, base)
     return tidy(made, *rows(made, **shape))
 
@@ -141,6 +149,74 @@ def constant() -> Tidy:
     for frame in (runs, epochs):
         frame[["train_accuracy", "test_accuracy"]] = 1.0
     return tidy(made, runs.assign(gap=0.0), epochs)
+
+
+def few_tests(found: Tidy) -> Tidy:
+    """Return a study whose test set is too small for its differences to reach further."""
+    return replace(found, runs=found.runs.assign(test_examples=500.0))
+
+
+def collapsed() -> Tidy:
+    """Return a study whose highest rate guesses, and learns nothing else."""
+    made = study({"dropout.rate": (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)}, 5)
+    runs, epochs = rows(made)
+    for frame in (runs, epochs):
+        at = frame.arm_id == made.arms[-1].arm_id
+        frame.loc[at, "train_accuracy"] = 0.124 + 0.001 * frame.loc[at, "seed"]
+        frame.loc[at, "test_accuracy"] = 0.093 + 0.002 * frame.loc[at, "seed"]
+    return tidy(made, runs.assign(gap=runs.train_accuracy - runs.test_accuracy), epochs)
+
+
+def crossed() -> Tidy:
+    """Return a 2 x 2 study in which rate 0.5 does more for the wider network."""
+    made = study({"model.hidden": ((16,), (64,)), "dropout.rate": (0.0, 0.5)}, 5)
+    runs, epochs = rows(made, epochs=3)
+    for arm, gain in zip(made.arms, (0.0, 0.01, 0.0, 0.03), strict=True):
+        at = runs.arm_id == arm.arm_id
+        seed = runs.loc[at, "seed"]
+        runs.loc[at, "test_accuracy"] = 0.9 + 0.002 * seed + gain + (0.001 * seed if gain == 0.03 else 0.0)
+    return tidy(made, runs, epochs)
+
+
+def claimed() -> Tidy:
+    """Return a study with claims of every kind and verdict."""
+
+    def part(kind: type, rate: object, expect: str, metric: str = "test_accuracy", **more: object) -> Claim | Part:
+        against = {} if rate == "all" else {"dropout.rate": 0.0}
+        return kind(metric=metric, compare={"dropout.rate": rate}, against=against, expect=expect, **more)
+
+    claims = (
+        part(Claim, 0.5, "lower", "gap", says="dropout 0.5 narrows the gap"),
+        part(Claim, 0.5, "lower", says="half of the units dropped is too much, whatever one thinks of the matter"),
+        part(Claim, 0.2, "equal", margin=0.05, says="a fifth makes no difference worth speaking of"),
+        part(Claim, 0.2, "higher", "test_loss"),
+        part(Claim, "all", "interior_best"),
+        Claim(says="both", all=(part(Part, 0.5, "lower", "gap"), part(Part, 0.5, "higher"))),
+    )
+    made = study({"dropout.rate": RATES}, 5, claims=claims)
+    return tidy(made, *rows(made))
+
+
+def elsewhere() -> Tidy:
+    """Return a study that others trained, whose columns and values are long words."""
+    names = ("a-sentence_that/nobody.would write into a cell", "b" * 60, "c $x_1$ 100%", "short", "d, e; f: g = h + i")
+    arms = tuple(
+        ForeignArm((("a column with a rather long heading", name), ("augmentation", other)))
+        for name in names
+        for other in ("none at all", "flips+crops+colour jitter of every image")
+    )
+    made = Foreign("elsewhere", tuple(range(4)), arms)
+    found, curves = [], []
+    for i, arm in enumerate(arms):
+        for seed in made.seeds:
+            test = 0.8 + 0.01 * i + 0.003 * ((7 * i + 5 * seed) % 11)
+            of = {"run_id": arm.run_id(seed), "arm_id": arm.arm_id, "seed": seed}
+            shape = {"train_accuracy": 0.99, "test_accuracy": test}
+            curves += [of | {"epoch": e} | {name: v * e / 4 for name, v in shape.items()} for e in (1, 2, 3, 4)]
+            found.append(of | {"epochs_run": 4, "selected_epoch": 4, "stop_reason": "max_epochs"} | shape)
+    return tidy(
+        made, pd.DataFrame(found).assign(gap=lambda r: r.train_accuracy - r.test_accuracy), pd.DataFrame(curves)
+    )
 
 
 def empty() -> Tidy:
@@ -201,15 +277,42 @@ CASES = {
     "overfitting-patience": lambda: overfitting({"early_stopping.patience": (None, 5), "dropout.rate": (0.0, 0.5)}),
     "parts": lambda: overfitting({"dropout.rate": RATES, "dropout.placement": PLACES}, parts=True),
     "parts-one": lambda: overfitting({}, 1, parts=True),
+    "widths": lambda: made_up({"model.hidden": ((16,), (64,), (256,), (1024,)), "dropout.rate": (0.0, 0.5)}, 4),
+    "lstm": lambda: made_up(
+        [
+            {"dropout.rate": (0.0,)},
+            {"dropout.rate": (0.3,), "dropout.placement": (("input",), ("output",))},
+            {
+                "dropout.rate": (0.3,),
+                "dropout.placement": (("recurrent",),),
+                "dropout.recurrent": ("step", "sequence", "candidate"),
+            },
+        ],
+        3,
+        base=Config.model_validate({"model": {"kind": "lstm"}}),
+        epochs=20,
+    ),
+    "few-tests": lambda: few_tests(made_up({"dropout.rate": RATES})),
+    "kinds": lambda: made_up(
+        [{"dropout.rate": (0.0,)}, {"dropout.rate": (0.5,), "dropout.kind": ("bernoulli", "gaussian", "fixed_count")}],
+        5,
+    ),
+    "two": lambda: made_up({"dropout.rate": (0.0, 0.5)}),
+    "collapsed": collapsed,
+    "claimed": claimed,
+    "crossed": crossed,
     "broken": lambda: broken({"dropout.rate": RATES}),
     "constant": constant,
     "empty": empty,
 }
 
 
+WORDY = {"elsewhere": elsewhere}  # words too long for a console
+
+
 @cache
 def ready(name: str) -> Tidy:
-    return CASES[name]()
+    return (CASES | WORDY)[name]()
 
 
 @pytest.fixture(scope="session", params=list(CASES))
@@ -219,4 +322,4 @@ def case(request: pytest.FixtureRequest) -> Tidy:
 
 @pytest.fixture(scope="session")
 def cases() -> dict:
-    return {name: partial(ready, name) for name in CASES}
+    return {name: partial(ready, name) for name in (*CASES, *WORDY)}

@@ -1,0 +1,81 @@
+"""What a figure must never do: let words meet, cover data, or leave the paper."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from dropexp.report.figures import FIGURES
+from dropexp.report.style import styled
+
+FAST = ["rates", "lstm", "three", "widths", "one-arm-one-seed", "elsewhere", "claimed", "collapsed", "noise"]
+TOUCH = 1.0  # points by which boxes may meet: they are as tall as the tallest letter
+
+
+def words_of(figure: Figure) -> list[tuple[str, Bbox]]:
+    """Return the texts that are drawn with their boxes: tick labels beyond the limits exist, and are not."""
+    found = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    for ax in figure.axes:
+        found += [*ax.texts, *(t for t in ax.get_children() if isinstance(t, Text))]
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            found += [axis.label, *(t.label1 for t in axis.get_major_ticks() if low <= t.get_loc() <= high)]
+    kept = [t for t in dict.fromkeys(found) if t.get_visible() and t.get_text().strip()]
+    pad = -TOUCH * figure.dpi / 72
+    return [(t.get_text(), t.get_window_extent().padded(pad)) for t in kept]
+
+
+def marks_of(figure: Figure) -> np.ndarray:
+    """Return the places of all markers within the panels, in pixels."""
+    places = [np.empty((0, 2))]
+    for ax in figure.axes:
+        for line in ax.lines:
+            if line.get_marker() in ("", " ", "None", None) or not line.get_visible():
+                continue
+            points = line.get_transform().transform(np.ma.filled(line.get_xydata(), np.nan))
+            inside = np.isfinite(points).all(axis=1)
+            box = ax.bbox.padded(1.0)
+            inside &= (points[:, 0] >= box.x0) & (points[:, 0] <= box.x1)
+            inside &= (points[:, 1] >= box.y0) & (points[:, 1] <= box.y1)
+            places.append(points[inside])
+    return np.concatenate(places)
+
+
+def faults(figure: Figure) -> list[str]:
+    """Return in words all that is wrong with how a figure is laid out."""
+    figure.draw_without_rendering()
+    words, marks = words_of(figure), marks_of(figure)
+    found = [f"{x!r} meets {y!r}" for (x, a), (y, b) in combinations(words, 2) if a.overlaps(b)]
+    paper = figure.bbox
+    for x, a in words:
+        if a.x0 < paper.x0 or a.y0 < paper.y0 or a.x1 > paper.x1 or a.y1 > paper.y1:
+            found.append(f"{x!r} leaves the paper")
+        covered = (marks > a.min).all(axis=1) & (marks < a.max).all(axis=1)
+        if covered.any():
+            found.append(f"{x!r} covers {covered.sum()} marks")
+    legends = [legend.get_window_extent() for legend in figure.legends]
+    found += ["the key covers a panel" for box in legends for ax in figure.axes if box.overlaps(ax.bbox)]
+    return found
+
+
+def check(tidy) -> None:
+    with styled():
+        for name, figure in (pair for figures in FIGURES.values() for pair in figures(tidy)):
+            assert not faults(figure), name
+            assert max(figure.get_size_inches()) < 24, name
+            assert figure.get_size_inches()[0] < 12.5, name
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_nothing_overlaps(cases, name):
+    check(cases[name]())
+
+
+@pytest.mark.slow
+def test_nothing_overlaps_in_any_case(case):
+    check(case)
