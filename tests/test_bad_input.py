@@ -215,3 +215,10 @@ def test_links_that_lead_to_each_other_are_a_sentence(argv, capsys, tmp_path, mo
     npz(tmp_path / "d.npz", x=X, y=np.arange(40) % 3)
     (tmp_path / "own.yaml").write_text("data: {source: d.npz}\n")
     assert "loop" in refused(argv, capsys, tmp_path)
+
+
+def test_a_path_of_two_thousand_folders_is_a_sentence(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    err = refused(["sweep", "--results", "x/" * 2000], capsys, tmp_path)
+    assert "x/..." in err
+    assert len(err.splitlines()[-1]) < 200

@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+DEEP = 200  # folders
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
@@ -19,11 +21,8 @@ def main(argv: list[str] | None = None) -> int:
         return _stopped()
     except OSError as error:
         return _unwritten(error)
-    except RuntimeError as error:  # Python's word, before 3.13, for links that lead to each other
-        if not str(error).startswith("Symlink loop"):
-            raise
-        print(f"{error}; name another path", file=sys.stderr)
-        return 2
+    except RuntimeError as error:
+        return _no_path(error, sys.argv[1:] if argv is None else argv)
 
 
 def _run(argv: list[str]) -> int:
@@ -49,6 +48,17 @@ def _run(argv: list[str]) -> int:
         error.show()  # type: ignore[attr-defined]
         code = 2
     return code if isinstance(code, int) else 0
+
+
+def _no_path(error: RuntimeError, argv: list[str]) -> int:
+    """Say of a path that it leads nowhere, where that is what Python means; else raise what it raised."""
+    if isinstance(error, RecursionError) and (deep := [word for word in argv if word.count("/") > DEEP]):
+        print(f"{deep[0][:60]}...: more than {DEEP} folders below each other; name a shorter path", file=sys.stderr)
+    elif str(error).startswith("Symlink loop"):  # Python's word, before 3.13, for links that lead to each other
+        print(f"{error}; name another path", file=sys.stderr)
+    else:
+        raise error
+    return 2
 
 
 def _stopped() -> int:
