@@ -45,10 +45,15 @@ def resident(pid: int) -> float:
 
 
 def children(pid: int) -> list[int]:
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+    """Return the workers of a process; a child that has not begun its own program yet still has its parent's memory."""
+    found = []
+    for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            if b"spawn_main" in Path(f"/proc/{word}/cmdline").read_bytes():
+                found.append(int(word))
+        except OSError:
+            continue
+    return found
 
 
 def sample(rows: list[tuple[float, float, float, int]], start: float, over: threading.Event) -> None:
