@@ -11,7 +11,6 @@ from scipy import stats
 
 from dropexp.analysis.stats import LEVEL, estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.spec.study import Arm
 
 PARTS = ("weights_moving", "dropout_noise", "batch_to_running", "train_to_val", "val_to_test", "train_to_test")
 ENDS = ("mean", "low", "high")
@@ -51,30 +50,29 @@ def onset(epochs: pd.Series[float], last: float) -> Onset:
     return Onset(n, censored, float(bound), e.mean, e.low, e.high, float(middle), float(low), float(high))
 
 
-def measured(tidy: Tidy, arm: Arm) -> pd.DataFrame:
-    """Return what is measured in each finished run of an arm, indexed by seed; absent numbers are NaN.
+def measured(tidy: Tidy) -> pd.DataFrame:
+    """Return what is measured in each finished run: arm_id, seed and numbers, NaN where they do not exist.
 
     `gap` is at the selected and `last_gap` at the last epoch, of the clean labels where any arm has label noise; `area`
     is the sum of the gap over the epochs, in fractions times epochs, `mean_gap` that by the number of epochs; `least` is
     the epoch of minimal validation loss of a run trained to the end, the earlier of equals; then the parts of the gap
-    that its training log shows (`apparent`, see `parts`).
+    that its training log shows (see `parts`).
     """
-    runs, lead = tidy.finished(arm), tidy.lead
-    curves = tidy.curves(arm).sort_values("epoch")
-    gaps = (curves[lead.train] - curves[lead.test]).groupby(curves["seed"])
-    found = pd.DataFrame({"epochs": runs["epochs_run"], "gap": runs[lead.gap]}, index=runs.index)
-    found["last_gap"] = gaps.last()
-    found["area"] = gaps.sum(min_count=1)
-    found["mean_gap"] = gaps.mean()
+    lead = tidy.lead
+    runs = tidy.runs[tidy.runs["stop_reason"] != "diverged"].set_index("run_id")
+    curves = tidy.epochs.sort_values("epoch", kind="stable")
+    gaps = (curves[lead.train] - curves[lead.test]).groupby(curves["run_id"])
+    found = runs[["arm_id", "seed"]].assign(epochs=runs["epochs_run"], gap=runs[lead.gap])
+    found["last_gap"], found["area"], found["mean_gap"] = gaps.last(), gaps.sum(min_count=1), gaps.mean()
     found["memorised"], found["recovered"] = runs["memorised"], runs["recovered"]
     found["neither"] = 1 - runs["memorised"] - runs["recovered"]
-    lowest = curves.dropna(subset="val_loss").sort_values(["val_loss", "epoch"], kind="stable").groupby("seed")["epoch"]
-    found["least"] = lowest.first().where(runs["stop_reason"] == "max_epochs")
-    return found.join(parts(tidy, arm))
+    lowest = curves.dropna(subset="val_loss").sort_values(["val_loss", "epoch"]).groupby("run_id")["epoch"].first()
+    found["least"] = lowest.reindex(found.index).where(runs["stop_reason"] == "max_epochs")
+    return found.join(parts(tidy)).reset_index(drop=True)
 
 
-def parts(tidy: Tidy, arm: Arm) -> pd.DataFrame:
-    """Return the apparent gap of each finished run at its selected epoch and its parts, indexed by seed.
+def parts(tidy: Tidy) -> pd.DataFrame:
+    """Return the gap that a training log shows at the selected epoch of each finished run, and its parts, by run_id.
 
     `apparent` is dropout_on_train_accuracy - test_accuracy, on the labels trained on. Its parts add up to it:
     `weights_moving` (the weights of each step, and with steps_per_epoch its examples, against those at the epoch's end),
@@ -83,14 +81,12 @@ def parts(tidy: Tidy, arm: Arm) -> pd.DataFrame:
     """
     columns = ["apparent", *PARTS]
     taken = tidy.probes[tidy.probes["probe"] == "gap_parts"] if len(tidy.probes) else tidy.probes
-    runs = tidy.finished(arm)
-    taken = taken[taken["run_id"].isin(runs["run_id"])] if len(taken) else taken
-    if not len(taken):
+    if taken.empty:
         return pd.DataFrame(columns=columns, dtype=float)
-    curves = tidy.curves(arm)
-    wide = taken.pivot_table(index=["run_id", "epoch"], columns="layer", values="value")
-    at = curves.merge(runs[["run_id", "selected_epoch"]], on="run_id")
-    at = at[at["epoch"] == at["selected_epoch"]].merge(wide, on=["run_id", "epoch"]).set_index("seed")
+    runs = tidy.runs[tidy.runs["stop_reason"] != "diverged"]
+    at = runs[["run_id", "selected_epoch"]].rename(columns={"selected_epoch": "epoch"})
+    wide = taken.merge(at, on=["run_id", "epoch"]).pivot_table(index="run_id", columns="layer", values="value")
+    at = tidy.epochs.merge(at, on=["run_id", "epoch"]).set_index("run_id").join(wide, how="inner")
     moved, train, val, test = (
         at[name] for name in ("dropout_on_train_accuracy", "train_accuracy", "val_accuracy", "test_accuracy")
     )
@@ -110,20 +106,20 @@ def overfit(tidy: Tidy) -> pd.DataFrame:
 
     Each measure has its mean over seeds and the ends of the 95% t-interval, NaN where they do not exist.
     """
+    runs = measured(tidy)
+    by_arm = {str(name): own for name, own in runs.groupby("arm_id")}
+    shown = ["memorised", "recovered", "neither"] if tidy.noisy else []
+    shown += ["apparent", *PARTS] if runs["apparent"].notna().any() else []
     rows = []
     for arm in tidy.arms:
-        found = measured(tidy, arm)
-        least = found["least"].dropna()
-        start = onset(least, float(found["epochs"].max()) if len(found) else nan)
+        found = by_arm.get(arm.arm_id, runs.iloc[:0])
+        start = onset(found["least"].dropna(), float(found["epochs"].max()))
         row: dict[str, object] = {"arm_id": arm.arm_id, "n": len(found), "n_diverged": tidy.diverged(arm)}
         for name in ("gap", "last_gap", "area", "mean_gap"):
             row |= _ends(name, found[name])
         row |= {"onset_n": start.n, "onset_censored": start.censored, "onset_after": start.bound}
-        row |= {f"onset_{end}": getattr(start, end) for end in ENDS}
-        row |= {f"onset_{end}": getattr(start, end) for end in ("median", "median_low", "median_high")}
-        for name in ("memorised", "recovered", "neither") if tidy.noisy else ():
-            row |= _ends(name, found[name])
-        for name in ("apparent", *PARTS) if found["apparent"].notna().any() or _probed(tidy) else ():
+        row |= {f"onset_{end}": getattr(start, end) for end in (*ENDS, "median", "median_low", "median_high")}
+        for name in shown:
             row |= _ends(name, found[name])
         rows.append(row | arm.cells)
     return pd.DataFrame(rows)
@@ -132,7 +128,3 @@ def overfit(tidy: Tidy) -> pd.DataFrame:
 def _ends(name: str, values: pd.Series[float]) -> dict[str, float]:
     e = estimate(values)
     return {f"{name}_mean": e.mean, f"{name}_low": e.low, f"{name}_high": e.high}
-
-
-def _probed(tidy: Tidy) -> bool:
-    return bool(len(tidy.probes) and (tidy.probes["probe"] == "gap_parts").any())

@@ -50,34 +50,44 @@ def replay(tidy: Tidy, settings: Sequence[Setting], monitor: str = "val_loss") -
     left: dict[str, dict[str, int]] = {}
     rows: list[tuple[object, ...]] = []
     arms = list({arm.arm_id: arm for arm in reversed(tidy.arms)}.values())[::-1]
+    curves = _curves(tidy, monitor)
     for arm in arms:
-        curves = {str(name): own.sort_values("epoch") for name, own in tidy.curves(arm).groupby("run_id")}
-        for seed, run in tidy.rows(arm).iterrows():
-            curve = curves.get(run["run_id"])
-            if why := _unfit(arm, run, curve, monitor):
+        runs = tidy.rows(arm)
+        columns = (runs.index, runs["run_id"], runs["stop_reason"], runs["epochs_run"])
+        for seed, name, reason, epochs in zip(*columns, strict=True):
+            curve = curves.get(str(name))
+            if why := _unfit(arm, reason, epochs, curve, monitor):
                 counts = left.setdefault(why, {})
                 counts[arm.arm_id] = counts.get(arm.arm_id, 0) + 1
             elif curve is not None:
-                rows += [(run["run_id"], arm.arm_id, seed, *line) for line in _replayed(curve, chosen, monitor)]
+                rows += [(name, arm.arm_id, seed, *line) for line in _replayed(curve, chosen, monitor)]
     found = pd.DataFrame(rows, columns=list(COLUMNS))
     kept = set(found["arm_id"])
     return Replay(monitor, chosen, tuple(arm for arm in arms if arm.arm_id in kept), found, left)
 
 
-def _unfit(arm: Arm, run: pd.Series[float], curve: pd.DataFrame | None, monitor: str) -> str:
+def _curves(tidy: Tidy, monitor: str) -> dict[str, np.ndarray]:
+    """Return each run's epoch, monitored number, training loss and test accuracy, (4, epochs), in order."""
+    rows = tidy.epochs.sort_values(["run_id", "epoch"], kind="stable")
+    names, first = np.unique(rows["run_id"].to_numpy(dtype=str), return_index=True)
+    numbers = rows[["epoch", monitor, "train_loss", "test_accuracy"]].to_numpy(dtype=float).T
+    return dict(zip(names.tolist(), np.split(numbers, first[1:], axis=1), strict=True)) if len(names) else {}
+
+
+def _unfit(arm: Arm, reason: str, epochs: float, curve: np.ndarray | None, monitor: str) -> str:
     """Return why a run cannot be replayed, '' where it can."""
-    if run["stop_reason"] == "diverged":
+    if reason == "diverged":
         return DIVERGED
-    if arm.monitor is not None or run["stop_reason"] != "max_epochs":
+    if arm.monitor is not None or reason != "max_epochs":
         return STOPPED
-    if curve is None or list(curve["epoch"]) != list(range(1, int(run["epochs_run"]) + 1)):
+    if curve is None or not np.array_equal(curve[0], np.arange(1, epochs + 1)):
         return TORN
-    return f"{UNMONITORED} {monitor}" if curve[monitor].isna().any() else ""
+    return f"{UNMONITORED} {monitor}" if np.isnan(curve[1]).any() else ""
 
 
-def _replayed(curve: pd.DataFrame, settings: Sequence[Setting], monitor: str) -> list[tuple[object, ...]]:
-    numbers, losses, test = (curve[name].tolist() for name in (monitor, "train_loss", "test_accuracy"))
-    best, last = float(np.max(test)), len(test)
+def _replayed(curve: np.ndarray, settings: Sequence[Setting], monitor: str) -> list[tuple[object, ...]]:
+    _, numbers, losses, test = curve.tolist()
+    best, last = max(test), len(test)
     found: list[tuple[object, ...]] = []
     for at, setting in enumerate(settings):
         state = follow(setting.begin(monitor), numbers, losses)
@@ -94,17 +104,19 @@ def stopping(tidy: Tidy, replayed: Replay) -> pd.DataFrame:
     sd and the 95% t-interval over seeds, NaN where it does not exist; `threshold` is empty for training to the end.
     """
     rows = []
-    by_arm = {str(name): rows_of for name, rows_of in replayed.runs.groupby("arm_id")}
+    groups = replayed.runs.groupby(["arm_id", "setting"]).indices
+    numbers, ended = replayed.runs[list(MEASURES)].to_numpy(dtype=float), replayed.runs["stopped"].to_numpy()
     for arm in replayed.arms:
         cells = arm.cells
-        own = {int(str(at)): rows_of for at, rows_of in by_arm[arm.arm_id].groupby("setting")}
         for at, setting in enumerate(replayed.settings):
+            own = groups[arm.arm_id, at]
             row: dict[str, object] = {
                 "arm_id": arm.arm_id, "criterion": setting.criterion, "threshold": setting.threshold,
                 "min_delta": setting.min_delta if setting.criterion == "patience" else None, "monitor": replayed.monitor,
-                "n": len(own[at]), "n_stopped": int(own[at]["stopped"].sum()), "n_diverged": tidy.diverged(arm),
+                "n": len(own), "n_stopped": int(ended[own].sum()), "n_diverged": tidy.diverged(arm),
             }  # fmt: skip
-            for measure, e in measures(own[at]).items():
+            for measure, values in zip(MEASURES, numbers[own].T, strict=True):
+                e = estimate(values)
                 row |= {f"{measure}_mean": e.mean, f"{measure}_sd": e.sd}
                 row |= {f"{measure}_low": e.low, f"{measure}_high": e.high}
             rows.append(row | cells)

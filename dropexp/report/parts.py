@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from dropexp.analysis.overfit import PARTS, parts
+from dropexp.analysis.overfit import PARTS, measured
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.axis import across, main_axis, panels
@@ -40,9 +40,9 @@ Means = dict[str, Estimate]
 
 def parts_figure(tidy: Tidy) -> Figure | None:
     """Return a stack an arm and a panel a combination of the other axes; None where the probe's rows do not exist."""
+    means = _means(tidy)
     place = across(tidy, main_axis(tidy))
     found, left_out = panels(tidy, place.path)
-    means = {arm.arm_id: _means(tidy, arm) for _, arms in found for arm in arms}
     shown = [(name, sorted((a for a in arms if means[a.arm_id]), key=place.at)) for name, arms in found]
     shown = [(name, arms) for name, arms in shown if arms]
     if not shown:
@@ -76,9 +76,12 @@ def parts_figure(tidy: Tidy) -> Figure | None:
     return figure
 
 
-def _means(tidy: Tidy, arm: Arm) -> Means:
-    found = parts(tidy, arm)
-    return {name: estimate(100 * found[name]) for name in found} if found["apparent"].notna().any() else {}
+def _means(tidy: Tidy) -> dict[str, Means]:
+    """Return the estimates of an arm's parts by arm_id, in points; nothing where its runs have none."""
+    names = ["apparent", *PARTS]
+    runs = measured(tidy).dropna(subset="apparent")
+    found = {str(arm): {name: estimate(100 * own[name]) for name in names} for arm, own in runs.groupby("arm_id")}
+    return {arm.arm_id: found.get(arm.arm_id, {}) for arm in tidy.arms}
 
 
 def _shown(means: Means) -> list[str]:

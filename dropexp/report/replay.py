@@ -23,6 +23,7 @@ from dropexp.stopping import Setting
 
 NAME = "stopping-heat"
 COLUMNS, ROWS = 20, 16  # beyond which numbers would not be read
+UPRIGHT = 12  # columns beyond which their names stand upright
 ARMS = 12  # up to so many arms of several axes have a column each
 
 
@@ -45,16 +46,17 @@ class Grid:
 def replay_figure(tidy: Tidy, replayed: Replay | None = None) -> Figure | None:
     """Return the heat maps of patience; None where no run was trained to the end or no rule could have ended one."""
     if replayed is None:
+        arms = tuple(arm for arm in tidy.arms if arm.config.early_stopping.patience is None)
         last = tidy.epochs["epoch"].max() if len(tidy.epochs) else 0
+        if tidy.epochs["val_loss"].isna().all() or not _columns(tidy, arms)[0]:
+            return None  # before the work of replaying
         replayed = replay(tidy, [s for s in PATIENCES if (s.threshold or 0) < last])
     made = _grid(tidy, replayed)
     if made is None:
         return None
     column = max(width(_lines(name), HEAD) for name in made.columns)
-    wide, names = (
-        max(0.95, 0 if len(made.columns) > 12 else column + 0.15),
-        0.09 * max(len(_row(s, made)) for s in made.rows) + 0.9,
-    )
+    wide = 0.95 if len(made.columns) > UPRIGHT else max(0.95, column + 0.15)
+    names = 0.09 * max(len(_row(s, made)) for s in made.rows) + 0.9
     panel, height = wide * len(made.columns), 0.5 * len(made.rows)
     stacked = 2 * panel + names > 13.0
     size = (max(8.4, min((panel if stacked else 2 * panel) + names, 14.0)), height * (2 if stacked else 1) + 2.6)
@@ -79,21 +81,26 @@ def draw_replay(tidy: Tidy, replayed: Replay, folder: Path) -> list[Path]:
 
 def _grid(tidy: Tidy, replayed: Replay) -> Grid | None:
     rules = tuple(s for s in replayed.settings if s.criterion == "patience")[: ROWS - 1]
-    if not rules or not replayed.arms or not replayed.runs["stopped"].any():
+    columns, name, over = _columns(tidy, replayed.arms)
+    if not rules or not columns or not replayed.runs["stopped"].any():
         return None
-    axes = [p for p in tidy.axes if len({arm.value(p) for arm in replayed.arms}) > 1]
+    return Grid((*rules, Setting()), columns, name, over)
+
+
+def _columns(tidy: Tidy, arms: tuple[Arm, ...]) -> tuple[dict[str, list[Arm]], str, str]:
+    """Return the arms of each column, the axis across and what cells are means over; no column where there are too many."""
+    arms = tuple({arm.arm_id: arm for arm in reversed(arms)}.values())[::-1]
+    axes = [p for p in tidy.axes if len({arm.value(p) for arm in arms}) > 1]
     main = main_axis(tidy) if main_axis(tidy) in axes else (axes[0] if axes else "")
-    place, columns = across(tidy, main), {}
-    for arm in sorted(replayed.arms, key=place.at):
-        columns.setdefault(place.word(arm), []).append(arm)
+    place, found = across(tidy, main), {}
+    for arm in sorted(arms, key=place.at):
+        found.setdefault(place.word(arm), []).append(arm)
     rest = tuple(p for p in axes if p != main)
-    balanced = len({frozenset(tuple(arm.value(p) for p in rest) for arm in arms) for arms in columns.values()}) == 1
-    if rest and (len(replayed.arms) <= ARMS or not balanced):
-        columns, main, rest = {label(arm, tuple(axes)): [arm] for arm in replayed.arms}, "", ()
-    if len(columns) > COLUMNS:
-        return None
+    balanced = len({frozenset(tuple(arm.value(p) for p in rest) for arm in own) for own in found.values()}) == 1
+    if rest and (len(arms) <= ARMS or not balanced):
+        found, main, rest = {label(arm, tuple(axes)): [arm] for arm in arms}, "", ()
     words = headings(tidy.axes)
-    return Grid((*rules, Setting()), columns, place.name if main else "", " and ".join(words[p] for p in rest))
+    return found if len(found) <= COLUMNS else {}, place.name if main else "", " and ".join(words[p] for p in rest)
 
 
 def _row(setting: Setting, made: Grid) -> str:
@@ -140,7 +147,7 @@ def _heat(ax: Axes, replayed: Replay, made: Grid, measure: str) -> None:
     grid = np.array([[scale * mean for mean, _ in row] for row in cells])
     low, high = grid.min(), grid.max()
     image = ax.imshow(grid, cmap="cividis", aspect="auto", vmin=low - 1e-9, vmax=max(high, low + 0.1))
-    upright = len(made.columns) > 12
+    upright = len(made.columns) > UPRIGHT
     ax.set_xticks(range(len(made.columns)), [_lines(c) for c in made.columns], rotation=90 if upright else 0)
     ax.set_yticks(range(len(made.rows)), [_row(s, made) for s in made.rows])
     ax.tick_params(length=0)

@@ -66,11 +66,10 @@ def _notes(tidy: Tidy, replayed: Replay) -> list[str]:
     ]
     if replayed.monitor.startswith("test_"):
         lines.append(f"oracle: {replayed.monitor} selects the epoch on the test set itself")
-    for name in dict.fromkeys(s.criterion for s in replayed.settings):
-        if name in CRITERIA:
-            lines.append(f"{CRITERIA[name].title}: stops {CRITERIA[name].stops}")
-    if any(s.criterion not in ("none", "patience") for s in replayed.settings):
-        lines.append("GL, PQ, UP: Prechelt 1998; the error is the monitored loss, or one minus the monitored accuracy")
+    used = [CRITERIA[name] for name in dict.fromkeys(s.criterion for s in replayed.settings) if name in CRITERIA]
+    lines += [f"{row.title}: stops {row.stops}" for row in used]
+    if names := ", ".join(row.title for row in used if row.rule):
+        lines.append(f"{names}: Prechelt 1998; the error is the monitored loss, or one minus the monitored accuracy")
     return lines + left_out(tidy, replayed)
 
 

@@ -32,7 +32,7 @@ def stored(study, rows_of, **columns: list[float]):
 
 def test_gaps_area_and_onset_by_hand(rate_study, rows_of):
     study = rate_study((0.0,), 2)
-    found = measured(data := tidy(study, *stored(study, rows_of)), data.arms[0])
+    found = measured(data := tidy(study, *stored(study, rows_of)))
     assert list(found["gap"]) == [0.3, 0.3]  # at the selected epoch, from runs.csv
     assert list(found["last_gap"]) == pytest.approx([0.4, 0.4])
     assert list(found["area"]) == pytest.approx([1.7, 1.7])  # 0 0 0 .1 .2 .2 .2 .3 .3 .4
@@ -131,9 +131,9 @@ def test_the_parts_of_a_training_logs_gap_by_hand(rate_study, rows_of):
     study = rate_study((0.0,), 2)
     runs, epochs = stored(study, rows_of, dropout_on_train_accuracy=[0.85] * 10, val_accuracy=[0.75] * 10)
     data = tidy(study, runs, epochs, probed(runs, noise_batch=0.88, batch=0.97, running=1.0))
-    found = parts(data, data.arms[0])
-    assert list(found.index) == [0, 1]
-    row = found.loc[0]  # the eighth epoch: training accuracy 1, test 0.7
+    found = parts(data)
+    assert list(found.index) == list(runs["run_id"])
+    row = found.iloc[0]  # the eighth epoch: training accuracy 1, test 0.7
     expected = {
         "apparent": 0.15, "weights_moving": -0.03, "dropout_noise": -0.09, "batch_to_running": -0.03,
         "train_to_val": 0.25, "val_to_test": 0.05,
@@ -149,7 +149,7 @@ def test_what_an_epoch_of_few_steps_did_not_see_counts_with_its_moving_weights(r
     study = rate_study((0.0,), 2)
     runs, epochs = stored(study, rows_of, dropout_on_train_accuracy=[0.85] * 10, val_accuracy=[0.75] * 10)
     data = tidy(study, runs, epochs, probed(runs, noise_batch=0.88, batch=0.96, running=0.96))
-    row = parts(data, data.arms[0]).loc[0]
+    row = parts(data).iloc[0]
     assert row["weights_moving"] == pytest.approx(0.85 - 0.88 - (1.0 - 0.96))
     assert row["batch_to_running"] == 0
     assert row[list(PARTS)].sum() == pytest.approx(0.15, abs=1e-15)
@@ -159,7 +159,7 @@ def test_without_validation_the_last_two_parts_are_one(rate_study, rows_of):
     study = rate_study((0.0,), 2)
     runs, epochs = stored(study, rows_of, dropout_on_train_accuracy=[0.85] * 10)
     data = tidy(study, runs, epochs.assign(val_loss=nan), probed(runs, noise_batch=0.88, batch=0.97, running=1.0))
-    row = parts(data, data.arms[0]).loc[1]
+    row = parts(data).iloc[1]
     assert isnan(row["train_to_val"])
     assert isnan(row["val_to_test"])
     assert row["train_to_test"] == pytest.approx(0.3)
@@ -169,7 +169,7 @@ def test_without_validation_the_last_two_parts_are_one(rate_study, rows_of):
 def test_without_the_probe_there_are_no_parts(rate_study, rows_of):
     study = rate_study((0.0,), 2)
     data = tidy(study, *stored(study, rows_of))
-    assert parts(data, data.arms[0]).empty
+    assert parts(data).empty
     assert "apparent_mean" not in overfit(data)
 
 

@@ -164,8 +164,9 @@ def test_the_parts_of_a_trained_runs_gap_add_up(make_run, vectors, norm, val_siz
     study = Study("parts", Path(), runs[0].config, (), (0, 1), (runs[0].config,))
     arm = study.arms[0]
     frames = [pd.DataFrame(map(dataclasses.asdict, rows)) for rows in (outcome.runs, outcome.epochs, outcome.probes)]
-    found = parts(data := tidy(study, *frames), arm)
-    assert list(found.index) == [0, 1]
+    data = tidy(study, *frames)
+    found = parts(data).rename({row.run_id: row.seed for row in outcome.runs})
+    assert sorted(found.index) == [0, 1]
     last = {row.seed: row for row in outcome.epochs if row.epoch == 4}
     for seed, row in found.iterrows():
         assert row["apparent"] == last[seed].dropout_on_train_accuracy - last[seed].test_accuracy
