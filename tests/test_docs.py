@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 NEEDS_NETWORK = "dropexp data mnist cifar10"
+TRAINED = ("dropexp sweep --rates 0 0.2 0.5", "--results")  # commands whose results others read; the rest is planned
 
 
 def commands() -> list[str]:
@@ -59,19 +60,27 @@ def test_the_readme_table_is_what_the_quickstart_prints(readme_folder):
 
 @pytest.fixture(scope="module")
 def readme_folder(tmp_path_factory):
-    """Run every command of the README in one folder; return what each printed. Long ones are only planned."""
+    """Run every script and command of the README in one folder; return what each printed. Long ones are only planned."""
     import contextlib
     import io
+    import subprocess
+    import sys
 
     folder = tmp_path_factory.mktemp("readme")
     before = Path.cwd()
     os.chdir(folder)
     printed = {}
     try:
+        for i, script in enumerate(re.findall(r"```python\n(.*?)```", README, re.DOTALL)):
+            (folder / f"script-{i}.py").write_text(script, encoding="utf-8")
+            env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            argv = [sys.executable, "-W", "error", f"script-{i}.py"]
+            out = subprocess.run(argv, env=env, capture_output=True, text=True)
+            assert out.returncode == 0, out.stderr
+            printed[f"script-{i}.py"] = out.stdout
         for command in commands():
             words = shlex.split(command)[1:]
-            first = command == "dropexp sweep --rates 0 0.2 0.5"
-            if words[0] in ("run", "sweep") and not first:
+            if words[0] in ("run", "sweep") and not any(part in command for part in TRAINED):
                 words += ["--dry-run"] if "--dry-run" not in words else []
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
@@ -85,7 +94,24 @@ def readme_folder(tmp_path_factory):
 
 def test_every_command_of_the_readme_runs(readme_folder):
     assert len(readme_folder) > 15
-    assert all(readme_folder.values())
+    assert all(printed for name, printed in readme_folder.items() if name != "script-0.py")
+
+
+def test_your_own_model_is_thirty_lines_that_dropexp_reads(readme_folder):
+    script = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    assert len(script.splitlines()) <= 30
+    assert "my-model" in readme_folder["dropexp plot results/my-model"]
+    assert "| 0.5 " in readme_folder["dropexp export results/my-model --to markdown"]
+    assert "Welch" in readme_folder["dropexp compare results/my-model results/quickstart"]
+    assert "dropexp does not yet train your own module itself" in README
+
+
+def test_the_notebook_example_prints_what_it_says(readme_folder):
+    shown = readme_folder["script-1.py"]
+    assert "test vs 0" in shown
+    assert "gap.png" in shown
+    assert " A: results/notebook, rate 0.5" in shown
+    assert " 0      2 " in readme_folder["dropexp compare anna ben --together --out results/class"]
 
 
 def test_the_two_commands_of_the_readme_are_what_ci_runs():
