@@ -46,7 +46,7 @@ class Grid:
 def replay_figure(tidy: Tidy, replayed: Replay | None = None) -> Figure | None:
     """Return the heat maps of patience; None where no run was trained to the end or no rule could have ended one."""
     if replayed is None:
-        arms = tuple(arm for arm in tidy.arms if arm.config.early_stopping.patience is None)
+        arms = tuple(arm for arm in tidy.arms if arm.monitor is None)
         last = tidy.epochs["epoch"].max() if len(tidy.epochs) else 0
         if tidy.epochs["val_loss"].isna().all() or not _columns(tidy, arms)[0]:
             return None  # before the work of replaying
