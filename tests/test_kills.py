@@ -1,5 +1,6 @@
 """Killed at any moment and continued, in other packs too: every deterministic file is that of an uninterrupted command."""
 
+import itertools
 import os
 import random
 import signal
@@ -36,9 +37,9 @@ def study(name):
     return parse(read_text(DATA + SWEEPS[name][0], "s.yaml"), name="s")
 
 
-def train(name, results, pack):
+def train(name, results, pack, heard=lambda *_: None):
     said = []
-    run(study(name), Options(results=results, jobs=1, pack=pack), Listener(warned=said.append))
+    run(study(name), Options(results=results, jobs=1, pack=pack), Listener(heard=heard, warned=said.append))
     return any("from checkpoints: " in text for text in said)
 
 
@@ -47,35 +48,41 @@ def contents(results):
     return {name: (results / "s" / name).read_bytes() for name in names}
 
 
-def killed(name, results, pack, after):
-    """Train in a process that is killed after so many seconds; return whether it had not ended before."""
+def killed(name, results, pack, epochs, seconds):
+    """Train in a process that is killed so long after its n-th epoch; return whether it had not ended before."""
+    ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            train(name, results, pack)
+            train(name, results, pack, lambda *_: os.write(theirs, b"."))
         finally:
             os._exit(0)
-    time.sleep(after)
-    os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as pipe:
+        for _ in range(epochs):
+            if not pipe.read(1):
+                break
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("name", SWEEPS)
 def test_killed_at_any_moment_and_continued_it_leaves_the_same_files(name, tmp_path, monkeypatch):
-    """Two kills a folder, at moments spread evenly over a command's length, then one command to the end."""
-    pack = SWEEPS[name][1]
-    train(name, tmp_path / "warm", pack)
+    """Two kills a folder, at any epoch and a random moment after it, then one command to the end."""
+    pack, heard = SWEEPS[name][1], []
     start = time.monotonic()
-    train(name, tmp_path / "whole", pack)
-    length = time.monotonic() - start
+    train(name, tmp_path / "whole", pack, lambda *_: heard.append(time.monotonic()))
+    longest = max(b - a for a, b in itertools.pairwise([start, *heard]))
     monkeypatch.setenv(INTERVAL, "0")
     rng, kills, folders, went_on = random.Random(name), 0, 0, 0
     while kills < -(-KILLS // (len(SWEEPS) + 1)):
         results, folders = tmp_path / str(folders), folders + 1
         for _ in range(2):
-            kills += killed(name, results, rng.choice([pack, 1, 5]), rng.uniform(0, 1.3) * length)
+            at, after = rng.randrange(len(heard)), rng.uniform(0, longest)
+            kills += killed(name, results, rng.choice([pack, 1, 5]), at, min(after, 0.3))
         went_on += train(name, results, rng.choice([pack, 1, 5]))
         assert contents(results) == contents(tmp_path / "whole")
         assert not (results / "s" / ".checkpoints").exists()
