@@ -37,7 +37,7 @@ def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) 
     import matplotlib
 
     stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
-    for name in ("study.yaml", "runs.csv", "epochs.csv", "claims.csv"):
+    for name in ("study.yaml", "runs.csv", "epochs.csv", "probes.csv", "claims.csv"):
         path = folder / name
         stamp.update(path.read_bytes() if path.is_file() else b"-")
     figures = folder / "figures"

@@ -72,7 +72,8 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
             "runs.csv",
         ):  # a row in the last says that a run is done
             lines = [line for run, folder in chosen.items() for line in rows[folder].of(name, run)]
-            writer.write(name, line_of(COLUMNS[name]) + "".join(lines))
+            if lines or (out / name).exists():
+                writer.write(name, line_of(COLUMNS[name]) + "".join(lines))
         writer.tidy()
         summarise(writer)
     missing = sum(run.run_id not in chosen for run in again.runs())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,10 @@ from dropexp.spec.layout import Layout, layout
 from dropexp.spec.packs import Size, pack_key, plan, seconds
 from dropexp.spec.sources import SOURCES
 from dropexp.spec.study import Run, Study
+from dropexp.spec.words import spelt
 from dropexp.store import Store
+from dropexp.train.checkpoint import FOLDER, circumstances
+from dropexp.train.checkpoint import begun as checkpoints
 
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
 
@@ -46,6 +50,8 @@ class Plan:
     done: int
     jobs: int = 1
     packs: list[list[Run]] = field(default_factory=list)
+    begun: dict[str, int] = field(default_factory=dict)  # epochs that a run's checkpoint has behind it
+    notes: list[str] = field(default_factory=list)  # checkpoints that cannot be used
 
     @cached_property
     def seconds(self) -> float:
@@ -91,14 +97,33 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
     store = Store(options.results / study.name)
     finished = set() if options.fresh else store.done()
     runs = study.runs()
+    if not options.fresh:
+        store.refuse_another(study.name, (run.run_id for run in runs))
     todo = [run for run in runs if run.run_id not in finished]
     made = Plan(study, datasets, layouts, counts, todo, len(runs) - len(todo))
     if todo:
-        threads_room = max(1, usable_cores() // options.threads)
-        jobs = options.jobs or (1 if made.seconds < INLINE_SECONDS else min(threads_room, default_jobs(len(todo))))
-        made.packs = plan(todo, layouts, jobs, options.pack)
-        made.jobs = min(jobs, len(made.packs))
+        pack(made, options)
     return made
+
+
+def pack(made: Plan, options: Options) -> None:
+    """Put the runs that are to be trained into packs, and say how many workers train them."""
+    todo = made.todo
+    threads_room = max(1, usable_cores() // options.threads)
+    jobs = options.jobs or (1 if made.seconds < INLINE_SECONDS else min(threads_room, default_jobs(len(todo))))
+    made.begun, made.notes = begun(made, options, todo)
+    made.packs = plan(todo, made.layouts, jobs, options.pack, made.begun)
+    made.jobs = min(jobs, len(made.packs))
+
+
+def begun(made: Plan, options: Options, runs: Sequence[Run]) -> tuple[dict[str, int], list[str]]:
+    """Return the epochs behind each run that has a checkpoint, and a line on each that cannot be used."""
+    if options.fresh:
+        return {}, []
+    study = made.study
+    alike = circumstances(study.probes, study.save_weights, device_name(options.device), options.threads)
+    found, notes = checkpoints(options.results / study.name / FOLDER, [run.run_id for run in runs], alike)
+    return {run_id: checkpoint.epoch for run_id, checkpoint in found.items()}, notes
 
 
 def device_check(options: Options) -> None:
@@ -109,9 +134,21 @@ def device_check(options: Options) -> None:
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True}
     if options.device not in there:
-        raise UsageError(f"--device: {options.device!r} is not one of cpu, cuda, mps, auto")
+        raise UsageError(f"--device: {spelt(options.device)} is not one of cpu, cuda, mps, auto")
     if not there[options.device]:
         raise UsageError(f"--device: torch sees no {options.device} device here; use --device cpu")
+
+
+@contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Leave torch with the threads that it had: training in this process sets its own."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def device_name(name: str) -> str:

@@ -33,7 +33,7 @@ def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()
     runs = store.frame("runs.csv")
     study, note = joined(study, store.cells(), everything)
     study = with_baseline(study, baseline)
-    found = tidy(study, runs, store.frame("epochs.csv"), judged(folder))
+    found = tidy(study, runs, store.frame("epochs.csv"), store.frame("probes.csv"), judged(folder))
     return found, "\n".join(filter(None, [note, _mixed(study, store)])) or None
 
 

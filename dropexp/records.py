@@ -40,8 +40,9 @@ class EpochRow:
 class RunRow:
     """One trained run: how it ended, and its metrics at the selected and at the last epoch.
 
-    `stop_reason` is max_epochs, patience or diverged; `gap` is training minus test accuracy. `test_set` is `official`, or
-    `pool` where each split sets its own test examples aside. The configuration's leaves follow these columns in runs.csv.
+    `stop_reason` is max_epochs, patience or diverged; `gap` is training minus test accuracy; `memorised` and `recovered`
+    are those of EpochRow. `test_set` is `official`, or `pool` where each split sets its own test examples aside. The
+    configuration's leaves follow these columns in runs.csv.
     """
 
     run_id: str
@@ -59,6 +60,8 @@ class RunRow:
     gap: Number = None
     clean_train_accuracy: Number = None
     clean_gap: Number = None
+    memorised: Number = None
+    recovered: Number = None
     final_train_accuracy: Number = None
     final_test_accuracy: Number = None
     final_gap: Number = None
@@ -72,7 +75,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class ProbeRow:
-    """One number of a diagnostic: of a run, after an epoch, at a layer."""
+    """One number of a diagnostic: of a run, after an epoch, at a layer or, for `gap_parts`, of one way to evaluate."""
 
     run_id: str
     epoch: int
@@ -114,7 +117,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a pack leaves: the rows of its runs, or the error that ended it."""
+    """What a pack leaves: the rows of its runs, or the error that ended it, or that it was `paused` at its checkpoint."""
 
     runs: tuple[RunRow, ...] = ()
     epochs: tuple[EpochRow, ...] = ()
@@ -122,7 +125,9 @@ class Outcome:
     provenance: tuple[Provenance, ...] = ()
     weights: tuple[tuple[str, dict[str, object]], ...] = field(default=(), repr=False)
     error: str | None = None
+    paused: bool = False
+    notes: tuple[str, ...] = ()  # what the user should hear
 
 
 METRICS = ("train_accuracy", "test_accuracy", "gap", "train_loss", "test_loss")
-NOISY_METRICS = ("clean_train_accuracy", "clean_gap")
+NOISY_METRICS = ("clean_train_accuracy", "clean_gap", "memorised", "recovered")

@@ -27,8 +27,35 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "failures.csv": names(Failure),
     "runs.csv": names(RunRow) + CONFIG_COLUMNS,  # last: a row here says that the run is done
 }
+# What each version of the files added to the one before, oldest first; every new column is a new entry here. A header that
+# is neither today's nor one of these was edited.
+ADDED: tuple[dict[str, tuple[str, ...]], ...] = (
+    {
+        "runs.csv": (
+            *("model.units", "model.layers", "model.bidirectional", "dropout.group_size", "dropout.block_size"),
+            *("dropout.at_test", "dropout.recurrent", "dropout.schedule.shape", "dropout.schedule.epochs"),
+            *("dropout.schedule.begin", "dropout.schedule.end"),
+        )
+    },
+    {
+        "runs.csv": (
+            *("memorised", "recovered"),
+            *("train_examples", "val_examples", "test_examples", "classes", "test_set"),
+        )
+    },
+)
 NUMERIC = ("epochs.csv", "probes.csv", "runs.csv")  # all their columns but words and configuration are numbers
+WHOLE = ("seed", "epoch", "epochs_run", "selected_epoch")  # whole numbers from 0; the last may be empty
 DEPENDENT = ("epochs.csv", "probes.csv", "provenance.csv")  # their rows count only beside one in runs.csv
+
+
+def headers(name: str) -> list[tuple[str, ...]]:
+    """Return the headers that a file has had, today's first."""
+    found = [COLUMNS[name]]
+    for added in reversed(ADDED):
+        if new := added.get(name):
+            found.append(tuple(column for column in found[-1] if column not in new))
+    return found
 
 
 def config_cells(config: Config) -> list[str]:

@@ -1,11 +1,13 @@
-"""Early stopping: a pure reducer over the monitored number, one per run."""
+"""Early stopping: criteria as pure reducers over the losses and accuracies of one run, epoch by epoch."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 HIGHER_IS_BETTER = {"val_loss": False, "test_loss": False, "val_accuracy": True, "test_accuracy": True}
+STRIP = 5  # epochs, the k of Prechelt 1998
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,11 @@ class Stopper:
     best: float = math.nan
     waited: int = 0
 
-    def observe(self, number: float | None) -> Stopper:
-        """Return the state after one more epoch whose monitored number is `number`; epochs count from 1."""
+    def observe(self, number: float | None, train_loss: float = math.nan) -> Stopper:
+        """Return the state after one more epoch whose monitored number is `number`; epochs count from 1.
+
+        The training loss has no part in this rule.
+        """
         epoch = self.epoch + 1
         if self.patience is None or epoch < self.start_from_epoch:
             return replace(self, epoch=epoch)
@@ -46,3 +51,136 @@ class Stopper:
     def selected_epoch(self) -> int | None:
         """The best epoch so far; without patience, or before any candidate, the last one."""
         return self.best_epoch if self.best_epoch is not None else (self.epoch or None)
+
+
+@dataclass(frozen=True)
+class Prechelt:
+    """The state of a criterion of Prechelt (1998, "Early stopping - but when?", section 2); `observe` returns the next.
+
+    `error` is the validation error E_va(t), the monitored loss or one minus the monitored accuracy, `best` its minimum
+    E_opt(t) so far, whose epoch is selected. `losses` are the training losses of the last five epochs and `rises` counts
+    the strips of five epochs in a row that end with a larger error than the strip before; `end` is the error at the
+    last strip's end. What ends training where no criterion does, there a progress below 0.1, is here the last epoch.
+    """
+
+    rule: Callable[[Prechelt], bool]
+    threshold: float
+    monitor: str = "val_loss"
+    epoch: int = 0
+    best_epoch: int | None = None
+    best: float = math.nan
+    error: float = math.nan
+    losses: tuple[float, ...] = ()
+    end: float = math.nan
+    rises: int = 0
+    stopped: bool = False
+
+    def observe(self, number: float | None, train_loss: float = math.nan) -> Prechelt:
+        """Return the state after one more epoch, with its monitored number and its training loss; epochs count from 1."""
+        epoch = self.epoch + 1
+        error = math.nan if number is None else 1.0 - number if HIGHER_IS_BETTER[self.monitor] else number
+        better = error < self.best or (self.best_epoch is None and not math.isnan(error))
+        end, rises = self.end, self.rises
+        if epoch % STRIP == 0:
+            end, rises = error, rises + 1 if error > end else 0
+        now = replace(
+            self, epoch=epoch, best_epoch=epoch if better else self.best_epoch, best=error if better else self.best,
+            error=error, losses=(*self.losses[1 - STRIP :], train_loss), end=end, rises=rises,
+        )  # fmt: skip
+        return replace(now, stopped=True) if self.rule(now) else now
+
+    @property
+    def selected_epoch(self) -> int | None:
+        """The epoch of the least validation error so far, the earlier of equals; before there is one, the last."""
+        return self.best_epoch if self.best_epoch is not None else (self.epoch or None)
+
+    @property
+    def generalisation_loss(self) -> float:
+        """GL(t) = 100 (E_va(t) / E_opt(t) - 1), in percent; infinite above an E_opt of 0."""
+        if self.best == 0:
+            return math.inf if self.error > 0 else 0.0
+        return 100 * (self.error / self.best - 1)
+
+    @property
+    def progress(self) -> float:
+        """P_k(t) = 1000 (mean over minimum of the training losses of the last five epochs - 1), in per mille."""
+        least = min(self.losses)
+        if least == 0:
+            return math.inf if max(self.losses) > 0 else 0.0
+        return 1000 * (sum(self.losses) / (len(self.losses) * least) - 1)
+
+
+def _gl(now: Prechelt) -> bool:
+    return now.generalisation_loss > now.threshold
+
+
+def _pq(now: Prechelt) -> bool:
+    return now.epoch % STRIP == 0 and now.generalisation_loss > now.threshold * now.progress
+
+
+def _up(now: Prechelt) -> bool:
+    return now.epoch % STRIP == 0 and now.rises >= now.threshold
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A family of rules: how it is called, when it stops, the option that lists its thresholds, and usual ones.
+
+    `whole` is whether a threshold counts something. `rule` is None where the rule is a Stopper's.
+    """
+
+    title: str
+    stops: str
+    option: str
+    usual: tuple[float, ...]
+    whole: bool
+    rule: Callable[[Prechelt], bool] | None = None
+
+
+CRITERIA = {
+    "patience": Criterion(
+        "patience", "after so many epochs in a row without improvement", "--patiences", (1, 2, 3, 5, 10, 20), True
+    ),
+    "gl": Criterion("GL", "where the error is that many percent above its minimum", "--alphas", (1, 2, 5), False, _gl),
+    "pq": Criterion(
+        "PQ", "where GL is that many times the training progress, in per mille", "--alphas", (0.5, 1, 2), False, _pq
+    ),
+    "up": Criterion(
+        "UP", "after so many strips of five epochs in a row that end worse", "--strips", (2, 4, 8), True, _up
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One criterion at one threshold, a row of CRITERIA or `none`, which trains to the end."""
+
+    criterion: str = "none"
+    threshold: float | None = None
+    min_delta: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """How tables call it: `patience 5`, `patience 5, min_delta 0.001`, `GL 2`."""
+        if self.threshold is None:
+            return "to the end"
+        delta = f", min_delta {self.min_delta:g}" if self.min_delta else ""
+        return f"{CRITERIA[self.criterion].title} {self.threshold:g}{delta}"
+
+    def begin(self, monitor: str) -> Stopper | Prechelt:
+        """Return the state before the first epoch."""
+        if self.threshold is None:
+            return Stopper(None, monitor)
+        rule = CRITERIA[self.criterion].rule
+        if rule is None:
+            return Stopper(int(self.threshold), monitor, self.min_delta)
+        return Prechelt(rule, self.threshold, monitor)
+
+
+def follow(state: Stopper | Prechelt, numbers: Sequence[float], train_losses: Sequence[float]) -> Stopper | Prechelt:
+    """Return the state where a run of those monitored numbers and training losses, one an epoch, stops or ends."""
+    for number, loss in zip(numbers, train_losses, strict=True):
+        state = state.observe(number, loss)
+        if state.stopped:
+            break
+    return state

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dropexp
 from dropexp.errors import StoreError
-from dropexp.executors.inline import run_inline
-from dropexp.executors.pool import run_pool
-from dropexp.planning import Options, Plan, device_name, prepare
+from dropexp.executors.inline import Stop, run_inline
+from dropexp.executors.pool import may_start, run_pool
+from dropexp.interrupts import finishing
+from dropexp.planning import Options, Plan, begun, device_name, prepare
 from dropexp.reading import reading
-from dropexp.records import Failure
+from dropexp.records import Failure, Outcome
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.spec.study import Run, Study
 from dropexp.spec.writing import to_yaml
 from dropexp.store import Store, Writer, set_aside
+from dropexp.train.checkpoint import FOLDER, remove, tidy
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,13 @@ class Listener:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a command leaves: the folder, how many runs it trained, and those that failed."""
+    """What a command leaves: the folder, how many runs it trained, those that failed, and those left at a checkpoint."""
 
     folder: Path
     trained: int
     failures: tuple[Failure, ...]
     interrupted: bool = False
+    begun: dict[str, int] = field(default_factory=dict)  # epochs behind each unfinished run
 
 
 def run(study: Study, options: Options, listener: Listener = Listener()) -> Finished:
@@ -62,59 +67,112 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
                     f"{source} has changed since {count} stored runs were trained on it; new runs are trained"
                 )
         writer.write("study.yaml", text)
+        for note in made.notes:
+            listener.warned(note)
+        if made.begun:
+            listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
         listener.started(made)
+        checkpoints = folder / FOLDER
+        tidy(checkpoints)
         try:
-            for pack, outcome in _outcomes(made, options, listener):
-                if outcome.error is None:
-                    writer.save_weights(outcome)
-                    writer.append(pack, outcome)
-                    trained += len(pack)
-                else:
-                    failures += [
-                        Failure(
-                            r.run_id,
-                            r.arm_id,
-                            r.seed,
-                            outcome.error,
-                            datetime.now(UTC).isoformat(timespec="seconds"),
-                        )
-                        for r in pack
-                    ]
-                    writer.append_failures(failures[-len(pack) :])
-                listener.finished(pack)
+            with closing(outcomes(made, options, listener, checkpoints)) as found:
+                for pack, outcome in found:
+                    if outcome.error is None:
+                        writer.save_weights(outcome)
+                        writer.append(pack, outcome)
+                        remove(checkpoints, [run.run_id for run in pack])
+                        trained += len(pack)
+                    else:
+                        failures += _failed(pack, outcome.error)
+                        writer.append_failures(failures[-len(pack) :])
+                    listener.finished(pack)
+            interrupted = trained + len(failures) < len(made.todo)
         except KeyboardInterrupt:
             interrupted = True
         summarise(writer)
-    return Finished(folder, trained, tuple(failures), interrupted)
+        done = writer.store.done()
+        remove(checkpoints, done)
+        tidy(checkpoints)
+        left = begun(made, options, [run for run in made.todo if run.run_id not in done])[0] if interrupted else {}
+    return Finished(folder, trained, tuple(failures), interrupted, left)
 
 
-def _outcomes(made: Plan, options: Options, listener: Listener) -> Any:
-    """Yield (pack, outcome); a pack that raises is split until the run at fault is alone."""
+def _failed(pack: list[Run], error: str) -> list[Failure]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return [Failure(run.run_id, run.arm_id, run.seed, error, now) for run in pack]
+
+
+def outcomes(
+    made: Plan, options: Options, listener: Listener, checkpoints: Path | None
+) -> Generator[tuple[list[Run], Outcome], None, None]:
+    """Yield (pack, outcome); a pack that raises is split until the run at fault is alone.
+
+    The first Ctrl-C or SIGTERM leaves every pack at a checkpoint and ends this; the second raises KeyboardInterrupt.
+    """
+
+    def tell() -> None:
+        listener.warned("stopping at the end of the epoch; once more stops at once")
+
+    from dropexp.train.alarms import sentences
+
+    with finishing(tell) as stop:
+        packs = list(made.packs)
+        while packs and not stop():
+            again: list[list[Run]] = []
+            for pack, outcome in _round(made, packs, options, listener, checkpoints, stop):
+                for note in (*outcome.notes, *sentences(outcome.probes)):
+                    listener.warned(note)
+                if outcome.paused:
+                    continue
+                if outcome.error is not None and len(pack) > 1:
+                    again += [pack[: len(pack) // 2], pack[len(pack) // 2 :]]
+                else:
+                    yield pack, outcome
+            packs = [part for half in again for part in _at_one_epoch(made, options, half, checkpoints)]
+
+
+def _round(
+    made: Plan, packs: list[list[Run]], options: Options, listener: Listener, checkpoints: Path | None, stop: Stop
+) -> Generator[tuple[list[Run], Outcome], None, None]:
     from dropexp.train.pack import Work, train_pack
 
-    execute = run_pool if made.jobs > 1 else run_inline
-    packs = list(made.packs)
-    while packs:
-        again: list[list[Run]] = []
-        works = [
-            Work(
-                tuple(pack), pack[0].config.data.source, made.study.probes, made.study.save_weights,
-                device_name(options.device), options.threads,
-            )
-            for pack in packs
-        ]  # fmt: skip
-        current = packs
+    works = [
+        Work(
+            tuple(pack), pack[0].config.data.source, made.study.probes, made.study.save_weights,
+            device_name(options.device), options.threads, checkpoints,
+        )
+        for pack in packs
+    ]  # fmt: skip
 
-        def listen(index: int, *heard: Any, current: list[list[Run]] = current) -> None:
-            listener.heard(current[index], *heard)
+    def listen(index: int, *heard: Any) -> None:
+        listener.heard(packs[index], *heard)
 
-        for index, outcome in execute(train_pack, works, made.datasets, made.jobs, listen):
-            pack = current[index]
-            if outcome.error is not None and len(pack) > 1:
-                again += [pack[: len(pack) // 2], pack[len(pack) // 2 :]]
-            else:
-                yield pack, outcome
-        packs = again
+    execute = _executor(made, options.device, listener)
+    with closing(execute(train_pack, works, made.datasets, made.jobs, listen, stop)) as found:
+        for index, outcome in found:
+            yield packs[index], outcome
+
+
+def _at_one_epoch(made: Plan, options: Options, pack: list[Run], checkpoints: Path | None) -> list[list[Run]]:
+    """Return a pack in parts whose checkpoints stand at one epoch."""
+    behind = {} if checkpoints is None else begun(made, options, pack)[0]
+    parts: dict[int, list[Run]] = {}
+    for run in pack:
+        parts.setdefault(behind.get(run.run_id, 0), []).append(run)
+    return list(parts.values())
+
+
+def _executor(made: Plan, device: str, listener: Listener) -> Callable[..., Any]:
+    """Return what trains the packs: worker processes for several jobs, and where this process would round otherwise."""
+    rounds = dropexp.TORCH_CAME_FIRST and device == "cpu"
+    if may_start():
+        return run_pool if made.jobs > 1 or rounds else run_inline
+    if rounds and made.packs:
+        listener.warned(
+            "torch was imported before dropexp, and this process may start no other: results can differ in their last "
+            "digits from those trained elsewhere; import dropexp first"
+        )
+    return run_inline
 
 
 def paths_from(study: Study, folder: Path) -> dict[str, str]:
@@ -141,13 +199,15 @@ def written(study: Study, folder: Path) -> str:
 
 
 def summarise(writer: Writer) -> None:
-    """Write summary.csv and, where the study makes claims, claims.csv from what the folder holds."""
+    """Write summary.csv, overfit.csv and, where the study makes claims, claims.csv from what the folder holds."""
     shown, _ = reading(writer.folder)
     from dropexp.analysis.claims import judge
     from dropexp.analysis.ledger import entries
     from dropexp.analysis.ledger import written as text_of
+    from dropexp.analysis.overfit import overfit
     from dropexp.analysis.summary import summary
 
-    writer.write("summary.csv", summary(shown).to_csv(index=False, lineterminator="\n"))
+    for name, rows in (("summary.csv", summary(shown)), ("overfit.csv", overfit(shown))):
+        writer.write(name, rows.to_csv(index=False, lineterminator="\n"))
     if shown.study.claims or shown.judged:
         writer.write("claims.csv", text_of(entries(judge(shown), shown.judged)))

@@ -34,6 +34,17 @@ FILES = {
     "sweep path": ("sweep: {dropout.rates: [0]}", "c.yaml:1:9: sweep: dropout.rates", "'dropout.rate'"),
     "sweep value": ("sweep: {dropout.rate: [0, 2]}", "c.yaml:1:2", "dropout.rate: 2"),
     "study name": ("study: ../../etc/x", "c.yaml:1:8: study: '../../etc/x' is not the name of one folder", "letters"),
+    **{f"study name {name[:9]}": (f"study: {name}", f"c.yaml:1:8: study: '{name[:50]}", says) for name, says in {
+        "con": "device", "NUL.txt": "device", "com1": "device", "LPT9.a.b": "device", "a.": "full stop", "..": "letters",
+        "a b": "letters", "a/b": "letters", "a\\b": "letters", ".hidden": "letters", "a" * 101: "100 bytes",
+        "\u00e9" * 60: "100 bytes", "q.old-1": "--fresh", "a:b": "letters",
+    }.items()},
+    "long words": (
+        "seeds: X\nsave_weights: X\nprobes: [X]\nclaims: [{metric: X}]\nsweep: {X: [1]}\n".replace("X", "x" * 900),
+        "c.yaml:1:8: seeds: 'xxx", "save_weights: 'xxx",
+    ),
+    "long places": (f"dropout: {{placement: [{'x' * 3000}]}}", "dropout.placement: this mlp has no place 'xxx", ""),
+    "a source of two lines": ('data: {source: "a\\nb.npz"}', "c.yaml:1:16: data.source:", "line break"),
     "bomb": ("a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
         f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(8)
     ), "c.yaml:", "alias"),
@@ -193,3 +204,14 @@ def test_the_second_writer_is_told_who_holds_the_folder(capsys, tmp_path, monkey
         out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, env=ENV)
     assert out.returncode == 2
     assert f"process {os.getpid()}" in out.stderr
+
+
+@pytest.mark.parametrize(
+    "argv", [["sweep", "--results", "loop/r"], ["run", "loop/c.yaml"], ["run", "own.yaml", "--results", "loop"]]
+)
+def test_links_that_lead_to_each_other_are_a_sentence(argv, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    npz(tmp_path / "d.npz", x=X, y=np.arange(40) % 3)
+    (tmp_path / "own.yaml").write_text("data: {source: d.npz}\n")
+    assert "loop" in refused(argv, capsys, tmp_path)

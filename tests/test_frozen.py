@@ -1,8 +1,10 @@
 """Pins what users and old results rely on: ids, defaults, columns and options may grow and never move."""
 
+import hashlib
+
 from dropexp.cli.app import VERBS, app
 from dropexp.cli.words import LISTS
-from dropexp.rows import COLUMNS
+from dropexp.rows import COLUMNS, headers
 from dropexp.spec.cells import leaves, spell
 from dropexp.spec.config import Config
 from dropexp.spec.identity import arm_id, canonical, run_id
@@ -108,9 +110,11 @@ OPTIONS = {
     ],
     "compare": ["--arm", "--json", "--out", "--prefer", "--together"],
     "data": ["--data-dir", "--json"],
+    "export": ["--all", "--json", "--out", "--to"],
     "init": ["--list", "--schema"],
     "laws": ["--figure", "--json"],
     "plot": ["--all", "--baseline", "--fresh", "--json", "--out", "--prefer", "--together"],
+    "report": ["--all", "--fresh", "--json", "--out"],
     "run": [
         "--baseline",
         "--data-dir",
@@ -132,6 +136,7 @@ OPTIONS = {
         "--threads",
         "--yes",
     ],
+    "stopping": ["--all", "--alphas", "--criteria", "--json", "--min-deltas", "--monitor", "--patiences", "--strips"],
     "sweep": [
         "--baseline",
         "--data-dir",
@@ -153,6 +158,7 @@ OPTIONS = {
         "--threads",
         "--yes",
     ],
+    "verify": ["--all", "--data-dir", "--jobs", "--json", "--sample", "--seed"],
 }
 
 
@@ -184,6 +190,22 @@ def test_columns_only_grow():
     assert COLUMNS["probes.csv"] == ("run_id", "epoch", "probe", "layer", "value")
 
 
+def test_every_new_column_says_since_when():
+    """A file's first header is pinned here; what came later stands in rows.ADDED, a version each, or old files are lost."""
+    first = {
+        "runs.csv": (63, "11a0967ab665"),
+        "epochs.csv": (17, "6bcc8bdf5625"),
+        "probes.csv": (5, "6da2aecacf65"),
+        "provenance.csv": (14, "6a286d4d29ca"),
+        "failures.csv": (5, "d4c625c2f9a4"),
+    }
+    digests = {name: hashlib.sha256(",".join(headers(name)[-1]).encode()).hexdigest()[:12] for name in COLUMNS}
+    assert {name: (len(headers(name)[-1]), digests[name]) for name in COLUMNS} == first
+    assert [len(header) for header in headers("runs.csv")] == sorted(
+        {len(h) for h in headers("runs.csv")}, reverse=True
+    )
+
+
 def test_the_options_are_these():
     import typer
 
@@ -195,7 +217,7 @@ def test_the_options_are_these():
     assert set(found) == {name for name, _, _ in VERBS}
     assert found == OPTIONS
     assert found["run"] == found["sweep"]
-    assert set(LISTS) <= set(found["run"])
+    assert set(LISTS) <= {option for options in found.values() for option in options}
 
 
 def test_the_schema_names_every_kind():

@@ -71,7 +71,7 @@ def test_an_edited_file_is_named_with_its_line(name, old, new, folder, capsys):
     assert main(["run", "c.yaml", "--no-plot"]) == 2
     err = capsys.readouterr().err
     assert f"{name}:2: " in err
-    assert "not a number" in err
+    assert "the file was edited" in err
 
 
 def test_all_configs_are_read_before_any_is_trained(folder, capsys):

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from dropexp.stopping import Stopper
+from dropexp.stopping import CRITERIA, Setting, Stopper
+from dropexp.stopping import follow as replayed
 
 
 def keras(curve, patience, higher, min_delta, start):
@@ -107,3 +108,106 @@ def test_observing_changes_no_earlier_state():
     first = Stopper(3).observe(1.0)
     assert first.observe(0.5).best == 0.5
     assert (first.best, first.epoch) == (1.0, 1)
+
+
+def prechelt(name, threshold, errors, losses, k=5):
+    """Return (epochs trained, selected epoch), reading section 2 of Prechelt 1998 word for word over whole curves."""
+
+    def least(t):
+        return min(errors[:t])
+
+    def gl(t):
+        return 100 * (errors[t - 1] / least(t) - 1)
+
+    def progress(t):
+        strip = losses[t - k : t]
+        return 1000 * (sum(strip) / (k * min(strip)) - 1)
+
+    def up(s, t):  # stops after t iff UP_(s-1) stops after t - k and E(t) > E(t - k)
+        if t - k < 1:
+            return False
+        return (s == 1 or up(s - 1, t - k)) and errors[t - 1] > errors[t - k - 1]
+
+    for t in range(1, len(errors) + 1):
+        end = t % k == 0
+        if (
+            (name == "gl" and gl(t) > threshold)
+            or (name == "pq" and end and gl(t) / progress(t) > threshold)
+            or (name == "up" and end and up(threshold, t))
+        ):
+            break
+    return t, 1 + errors[:t].index(least(t))
+
+
+def learning_curves(count):
+    """Validation errors that fall, turn and rise with noise, and training losses that fall."""
+    rng = np.random.default_rng(1)
+    t = np.arange(1, 61)
+    for _ in range(count):
+        turn, rise = rng.uniform(3, 60), rng.uniform(0, 0.02)
+        errors = 0.2 + np.exp(-t / rng.uniform(2, 20)) + rise * np.maximum(0, t - turn) + rng.normal(0, 0.004, 60)
+        losses = 0.05 + np.exp(-t / rng.uniform(2, 40)) + rng.uniform(0, 0.01, 60)
+        yield errors.tolist(), losses.tolist()
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+@pytest.mark.parametrize(
+    "name, thresholds",
+    [("gl", (0.5, 1, 2, 3, 5, 50)), ("pq", (0.02, 0.1, 0.5, 1, 2)), ("up", (1, 2, 3, 4, 6))],
+)
+def test_stops_and_selects_as_prechelts_formulas_do(name, thresholds, monitor):
+    for threshold in thresholds:
+        ended = set()
+        for errors, losses in learning_curves(120):
+            if monitor == "val_accuracy":
+                errors = [e / 3 for e in errors]
+            shown = errors if monitor == "val_loss" else [1 - e for e in errors]
+            errors = errors if monitor == "val_loss" else [1 - a for a in shown]
+            state = replayed(Setting(name, threshold).begin(monitor), shown, losses)
+            assert (state.epoch, state.selected_epoch) == prechelt(name, threshold, errors, losses)
+            ended.add(state.epoch)
+        assert len(ended) > 1
+
+
+def test_prechelts_criteria_by_hand():
+    errors = [4.0, 2.0, 2.1, 2.0, 2.2, 3.0, 3.0, 3.0, 3.0, 2.4, 2.5]
+    losses = [5.0, 4.0, 3.0, 2.0, 1.0, 1.5, 1.0, 1.0, 1.0, 0.9, 0.9]
+
+    def at(name, threshold):
+        state = replayed(Setting(name, threshold).begin("val_loss"), errors, losses)
+        return state.epoch, state.selected_epoch, state.stopped
+
+    assert at("gl", 4) == (3, 2, True)  # 100 (2.1 / 2 - 1) = 5 > 4
+    assert at("gl", 8) == (5, 2, True)  # 10 at epoch 5
+    assert replayed(Setting("gl", 25).begin("val_loss"), [4.0, 5.0, 5.0], [1.0] * 3).stopped is False  # exactly 25
+    assert at("gl", 60) == (11, 2, False)  # 50 at most
+    # epoch 5: GL 10, progress 1000 (15 / 5 - 1) = 2000; epoch 10: GL 20, progress 1000 (5.4 / 4.5 - 1) = 200
+    assert at("pq", 0.0049) == (5, 2, True)
+    assert at("pq", 0.0051) == (10, 2, True)
+    assert at("pq", 0.11) == (11, 2, False)
+    assert at("up", 1) == (10, 2, True)  # 2.4 at epoch 10 after 2.2 at epoch 5; the first strip has none before it
+    assert at("up", 2) == (11, 2, False)
+
+
+@pytest.mark.parametrize("name", [n for n, row in CRITERIA.items() if row.rule])
+def test_prechelts_criteria_at_their_edges(name):
+    def end(errors, losses, monitor="val_loss", threshold=1):
+        state = replayed(Setting(name, threshold).begin(monitor), errors, losses)
+        return state.epoch, state.selected_epoch
+
+    assert end([1.0] * 30, [1.0] * 30) == (30, 1)  # equal is no rise; no progress either
+    assert end([0.0] * 30, [0.0] * 30) == (30, 1)
+    assert end([1.0] * 30, [0.5] * 30, "val_accuracy") == (30, 1)
+    assert end([math.nan] * 12, [1.0] * 12) == (12, 12)
+    assert end([math.nan, *[1.0] * 11], [1.0] * 12) == (12, 2)
+    worse = [0.0, *[0.5] * 4, *[1.0] * 25]
+    assert (
+        end(worse, [0.0] * 30)[0] == {"gl": 2, "pq": 5, "up": 10}[name]
+    )  # an E_opt of 0: any error is infinitely worse
+
+
+def test_settings_begin_the_rule_that_trains_and_name_themselves():
+    assert Setting("patience", 5, 0.001).begin("val_accuracy") == Stopper(5, "val_accuracy", 0.001)
+    assert Setting().begin("val_loss") == Stopper(None)
+    names = [Setting().name, Setting("patience", 5).name, Setting("patience", 5, 0.001).name, Setting("pq", 0.5).name]
+    assert names == ["to the end", "patience 5", "patience 5, min_delta 0.001", "PQ 0.5"]

@@ -1,10 +1,13 @@
 """A study's folder: what is appended can be read, what a kill left is dropped, what is finished is never lost."""
 
+import csv
+import re
+
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.records import EpochRow, Outcome, ProbeRow, RunRow
-from dropexp.rows import COLUMNS
+from dropexp.records import EpochRow, Failure, Outcome, ProbeRow, RunRow
+from dropexp.rows import ADDED, COLUMNS
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.store import Store, set_aside
@@ -68,18 +71,136 @@ def test_a_torn_line_is_dropped_and_written_again(name, cut, tmp_path):
     assert (tmp_path / "torn" / "runs.csv").read_bytes() == whole["runs.csv"]
 
 
-def test_an_older_header_gains_the_new_columns_with_their_defaults(tmp_path):
-    filled(tmp_path, STUDY.runs()[:1])
-    path = tmp_path / "runs.csv"
-    header, row = path.read_text().splitlines()
-    drop = header.split(",").index("training.l1")
-    path.write_text(
-        "".join(",".join(c for i, c in enumerate(line.split(",")) if i != drop) + "\n" for line in (header, row))
-    )
-    assert Store(tmp_path).cells()[0]["training.l1"] == "0"
+def rewritten(path, change):
+    """Rewrite a CSV file with its header and rows changed by a function of a list of dicts."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows = change(rows) or rows
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path.read_bytes()
+
+
+def without(*columns):
+    return lambda rows: [{c: cell for c, cell in row.items() if c not in columns} for row in rows]
+
+
+@pytest.mark.parametrize("since", range(len(ADDED)))
+def test_the_header_of_each_older_version_gains_the_new_columns_with_their_defaults(since, tmp_path):
+    runs = STUDY.runs()[:2]
+    whole = filled(tmp_path, runs)["runs.csv"]
+    later = [column for added in ADDED[since:] for column in added.get("runs.csv", ())]
+    rewritten(tmp_path / "runs.csv", without(*later))
+    assert Store(tmp_path).done() == {run.run_id for run in runs}
     with Store(tmp_path).writing():
         pass
-    assert path.read_text().splitlines() == [header, row]
+    assert (tmp_path / "runs.csv").read_bytes() == whole
+
+
+def test_a_new_field_is_filled_in_as_it_applies_to_the_row(tmp_path):
+    study = parse(read_text("model: {kind: lstm}\ndropout: {placement: [output]}\nseeds: 1", "s.yaml"))
+    filled(tmp_path, study.runs())
+    rewritten(tmp_path / "runs.csv", without(*[c for added in ADDED for c in added.get("runs.csv", ())]))
+    (row,) = Store(tmp_path).cells()
+    assert (row["model.units"], row["model.layers"], row["dropout.block_size"]) == ("64", "1", "")
+
+
+EDITS = {
+    "a column removed": (without("training.l1"), "runs.csv:1: the column 'training.l1' is missing"),
+    "columns moved": (lambda rows: [dict(reversed(r.items())) for r in rows], "runs.csv:1: the columns stand in another order"),
+    "a rate changed": (
+        lambda rows: rows[1].update({"dropout.rate": "0.7"}), "runs.csv:3: dropout.rate is '0.7' here and '0' in other rows of"
+    ),
+    "a rate changed in every row of an arm": (
+        lambda rows: any(row.update({"dropout.rate": "0.7"}) for row in rows[:3]), "runs.csv:2: these are not the configuration"
+    ),
+    "no configuration": (lambda rows: rows[0].update({"dropout.rate": "much"}), "runs.csv:2: holds no configuration"),
+    "another seed": (lambda rows: rows[2].update(seed="7"), "runs.csv:4: these are not the configuration and seed of"),
+    "no seed": (lambda rows: rows[2].update(seed="2.0"), "runs.csv:4: seed: '2.0' is no seed"),
+    "another name": (lambda rows: rows[0].update(run_id="mine"), "runs.csv:2: these are not the configuration and seed of mine"),
+    "another arm": (lambda rows: rows[0].update(arm_id=rows[3]["arm_id"]), "runs.csv:2: "),
+    "a word for a number": (lambda rows: rows[3].update(train_loss="low"), "runs.csv:5: train_loss: 'low' is not a number"),
+    "a fraction for a count": (lambda rows: rows[3].update(epochs_run="1.5"), "runs.csv:5: epochs_run: '1.5' is not a whole"),
+    "a run twice": (lambda rows: [*rows, {**rows[0], "gap": "9"}], "runs.csv:11: the run of line 2 once more"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", EDITS)
+def test_an_edited_file_is_named_by_line_and_never_written_over(case, tmp_path):
+    change, says = EDITS[case]
+    filled(tmp_path, STUDY.runs())
+    edited = rewritten(tmp_path / "runs.csv", change)
+    others = (tmp_path / "epochs.csv").read_bytes()
+    for look in (Store(tmp_path).writing, lambda: Store(tmp_path).frame("runs.csv")):
+        with pytest.raises(StoreError, match=re.escape(says)) as caught:
+            look()
+        assert "\n" not in str(caught.value)
+    assert (tmp_path / "runs.csv").read_bytes() == edited
+    assert (tmp_path / "epochs.csv").read_bytes() == others
+    set_aside(tmp_path)
+    assert (tmp_path.with_name(f"{tmp_path.name}.old-1") / "runs.csv").read_bytes() == edited
+
+
+LINES = {
+    "a line cut short": (lambda text: text.replace(b"max_epochs", b"\nmax_epochs", 1), "runs.csv:2: has"),
+    "a byte that is no text": (lambda text: text.replace(b"max_epochs", b"max\xff", 1), "runs.csv:2: is not UTF-8"),
+    "zeros": (lambda text: text.replace(b"max_epochs", bytes(10), 1), "runs.csv:2: holds NUL bytes"),
+    "a quote": (lambda text: text.replace(b"max_epochs", b'"', 1), "runs.csv:2: is no row of cells"),
+    "a quote at the end": (lambda text: text[:-1] + b',"\n', "runs.csv:10: is no row of cells"),
+    "a cell without end": (
+        lambda text: text.replace(b"max_epochs", b"m" * 200_000, 1),
+        "runs.csv:2: is no row of cells",
+    ),
+    "a line end of its own": (
+        lambda text: text.replace(b"max_epochs", b"max\repochs", 1),
+        "runs.csv:2: is no row of cells",
+    ),
+    "semicolons": (lambda text: text.replace(b",", b";"), "runs.csv:1: unknown column 'run_id;arm_id"),
+    "another file": (lambda text: b"name,value\na,1\n", "runs.csv:1: unknown column 'name'"),
+}
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_a_damaged_line_in_the_middle_is_named_and_kept(case, tmp_path):
+    change, says = LINES[case]
+    damaged = change(filled(tmp_path, STUDY.runs())["runs.csv"])
+    (tmp_path / "runs.csv").write_bytes(damaged)
+    with pytest.raises(StoreError, match=re.escape(says)):
+        Store(tmp_path).writing()
+    assert (tmp_path / "runs.csv").read_bytes() == damaged
+
+
+def test_what_leaves_the_rows_as_they_are_is_no_edit(tmp_path):
+    """Lines in another order, with the line ends of another system, an empty line, and a line deleted to train it anew."""
+    runs = STUDY.runs()
+    whole = filled(tmp_path / "whole", runs)
+    filled(tmp_path / "s", runs)
+    header, *body = whole["runs.csv"].splitlines()
+    (tmp_path / "s" / "runs.csv").write_bytes(b"\r\n".join([header, *body[:0:-1], b"", b""]))
+    with Store(tmp_path / "s").writing() as writer:
+        assert writer.store.done() == {run.run_id for run in runs} - {runs[0].run_id}
+        writer.append(runs[:1], outcome(runs[:1]))
+    assert {name: (tmp_path / "s" / name).read_bytes() for name in whole} == whole
+
+
+def test_a_line_torn_inside_a_character_is_dropped(tmp_path):
+    (tmp_path / "failures.csv").write_bytes(",".join(COLUMNS["failures.csv"]).encode() + b"\nrun,arm,0,caf\xc3")
+    with Store(tmp_path).writing() as writer:
+        writer.append_failures([Failure("run", "arm", 1, "café", "now")])
+    assert list(Store(tmp_path).frame("failures.csv")["error"]) == ["café"]
+
+
+@pytest.mark.parametrize("loss", ["gone", "emptied"])
+def test_epochs_are_kept_where_their_runs_have_gone(loss, tmp_path):
+    kept = filled(tmp_path, STUDY.runs())["epochs.csv"]
+    (tmp_path / "summary.csv").write_text("arm_id,n\na,3\n")
+    runs = tmp_path / "runs.csv"
+    runs.unlink() if loss == "gone" else runs.write_bytes(runs.read_bytes().partition(b"\n")[0] + b"\n")
+    with pytest.raises(StoreError, match=r"runs\.csv: is missing or empty, and summary\.csv tells of finished runs"):
+        Store(tmp_path).writing()
+    assert (tmp_path / "epochs.csv").read_bytes() == kept
 
 
 def test_a_column_of_a_newer_version_is_refused_and_left_alone(tmp_path):
@@ -92,10 +213,16 @@ def test_a_column_of_a_newer_version_is_refused_and_left_alone(tmp_path):
     assert path.read_text() == text
 
 
-def test_a_folder_that_is_no_study_is_refused(tmp_path):
-    (tmp_path / "runs.csv").write_text("name,value\na,1\n")
-    with pytest.raises(StoreError, match="unknown column"):
-        Store(tmp_path).writing()
+def test_a_folder_of_another_study_is_refused(tmp_path):
+    filled(tmp_path, STUDY.runs()[:2])
+    (tmp_path / "study.yaml").write_text("study: theirs\n")
+    store = Store(tmp_path)
+    with pytest.raises(StoreError, match=r"holds the study 'theirs' with 2 runs, none of them of this one"):
+        store.refuse_another("mine", ["another-run"])
+    store.refuse_another("theirs", ["another-run"])  # its own name: a study that grows
+    store.refuse_another("mine", [STUDY.runs()[0].run_id])  # a folder that was renamed
+    (tmp_path / "study.yaml").write_text("study: [")
+    store.refuse_another("mine", ["another-run"])
 
 
 def test_fresh_moves_the_old_folder_aside(tmp_path):

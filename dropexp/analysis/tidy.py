@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import pairwise
 from math import nan
+from typing import Any
 
 import pandas as pd
 
-from dropexp.records import EpochRow, RunRow
+from dropexp.records import EpochRow, ProbeRow, RunRow
 from dropexp.spec.design import Arm, Design
 
-WORDS = ("run_id", "arm_id", "stop_reason", "test_set")  # columns that are no numbers
+WORDS = ("run_id", "arm_id", "stop_reason", "test_set", "probe", "layer")  # columns that are no numbers
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ class Facts:
 class Tidy:
     """A study's arms and the rows that belong to them.
 
-    `runs` has the columns of RunRow, the configuration's where stored, and `memorised` at the selected epoch;
-    `epochs` those of EpochRow. Accuracies are fractions, losses nats per example, absent numbers NaN. `noisy`
-    is whether any arm has label noise; arms without it then carry their plain numbers as clean ones. Arms
-    that are the same function share an arm_id, and so their rows.
+    `runs` has the columns of RunRow and the configuration's where stored; `epochs` those of EpochRow, `probes` those of
+    ProbeRow. Accuracies are fractions, losses nats per example, absent numbers NaN. `noisy` is whether any arm has label
+    noise; arms without it then carry their plain numbers as clean ones. Arms that are the same function share an arm_id,
+    and so their rows.
     """
 
     study: Design
@@ -53,6 +55,7 @@ class Tidy:
     runs: pd.DataFrame
     epochs: pd.DataFrame
     noisy: bool
+    probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     judged: tuple[Mapping[str, str], ...] = ()
 
     @property
@@ -68,11 +71,15 @@ class Tidy:
 
     @cached_property
     def _by_arm(self) -> dict[str, pd.DataFrame]:
-        return {str(name): rows.set_index("seed").sort_index() for name, rows in self.runs.groupby("arm_id")}
+        return _parted(self.runs)
 
     @cached_property
     def _finished_by_arm(self) -> dict[str, pd.DataFrame]:
-        return {name: rows[rows["stop_reason"] != "diverged"] for name, rows in self._by_arm.items()}
+        return _parted(self.runs[self.runs["stop_reason"] != "diverged"])
+
+    @cached_property
+    def _diverged_by_arm(self) -> pd.Series[int]:
+        return self.runs.loc[self.runs["stop_reason"] == "diverged", "arm_id"].value_counts()
 
     def rows(self, arm: Arm) -> pd.DataFrame:
         """Return all runs of an arm, the diverged too, indexed by seed."""
@@ -85,7 +92,7 @@ class Tidy:
         return self.rows(arm).iloc[:0] if found is None else found
 
     def diverged(self, arm: Arm) -> int:
-        return int((self.rows(arm)["stop_reason"] == "diverged").sum())
+        return int(self._diverged_by_arm.get(arm.arm_id, 0))
 
     def values(self, arm: Arm, metric: str) -> pd.Series[float]:
         """Return a metric of an arm's finished runs by seed, absent numbers left out."""
@@ -93,6 +100,11 @@ class Tidy:
         if key not in self._values:
             self._values[key] = self.finished(arm)[metric].dropna()
         return self._values[key]
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What has been computed from these tables, under the name of the function that did."""
+        return {}
 
     @cached_property
     def _values(self) -> dict[tuple[str, str], pd.Series[float]]:
@@ -117,18 +129,33 @@ class Tidy:
         return {str(name): rows for name, rows in self.epochs.groupby("arm_id")}
 
 
-def tidy(study: Design, runs: pd.DataFrame, epochs: pd.DataFrame, judged: Sequence[Mapping[str, str]] = ()) -> Tidy:
+def _parted(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows of each arm, indexed by seed and in its order: cut out of one sorted table, as there may be many."""
+    rows = runs.sort_values(["arm_id", "seed"], kind="stable").set_index("seed")
+    names = rows["arm_id"].to_numpy(dtype=object)
+    starts = [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
+    return {str(names[i]): rows.iloc[i:j] for i, j in pairwise([*starts, len(names)])}
+
+
+def tidy(
+    study: Design,
+    runs: pd.DataFrame,
+    epochs: pd.DataFrame,
+    probes: pd.DataFrame | None = None,
+    judged: Sequence[Mapping[str, str]] = (),
+) -> Tidy:
     """Return the rows whose arm and seed belong to a study; missing columns become empty ones."""
     noise = {arm.arm_id: arm.label_noise for arm in study.arms}
     noisy = any(q > 0 for q in noise.values())
-    runs = _kept(study, _numeric(runs, RunRow)).drop_duplicates("run_id", keep="last")
+    runs = _kept(study, _numeric(runs, RunRow)).drop_duplicates("run_id", keep="last").reset_index(drop=True)
     epochs = _kept(study, _numeric(epochs, EpochRow)).drop_duplicates(["run_id", "epoch"], keep="last")
     if noisy:
         runs = _clean(runs, noise, {"clean_train_accuracy": "train_accuracy", "clean_gap": "gap"})
         epochs = _clean(epochs, noise, {"clean_train_accuracy": "train_accuracy"})
-    at = epochs[["run_id", "epoch", "memorised"]].rename(columns={"epoch": "selected_epoch"})
-    runs = runs.drop(columns="memorised", errors="ignore").merge(at, how="left", on=["run_id", "selected_epoch"])
-    return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy, tuple(judged))
+        runs = _filled(runs, epochs, ("memorised", "recovered"))
+    taken = _numeric(pd.DataFrame() if probes is None else probes, ProbeRow)
+    taken = taken[taken["run_id"].isin(runs["run_id"])].reset_index(drop=True)
+    return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy, taken, tuple(judged))
 
 
 def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:
@@ -155,3 +182,12 @@ def _clean(rows: pd.DataFrame, noise: dict[str, float], plain: dict[str, str]) -
     for name, source in plain.items():
         rows[name] = rows[name].where(~untouched | rows[name].notna(), rows[source])
     return rows
+
+
+def _filled(runs: pd.DataFrame, epochs: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """Fill columns that an older runs.csv lacks from the selected epoch's row."""
+    at = epochs[["run_id", "epoch", *names]].rename(columns={"epoch": "selected_epoch"})
+    found = runs[["run_id", "selected_epoch"]].merge(at, how="left", on=["run_id", "selected_epoch"])
+    for name in names:
+        runs[name] = runs[name].fillna(found[name])
+    return runs

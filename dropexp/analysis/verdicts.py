@@ -68,8 +68,15 @@ def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
     A word other than `undecided` needs three seeds and a Holm-corrected p below 0.05 in the family of all
     arm-minus-baseline differences of that metric, arms that are one function counted once. With one seed, or with
     variance 0, there is no interval and no p. A gap is called `underfitting` where it is smaller, test accuracy is not
-    better, training accuracy is lower, and its fall makes at least half of the change.
+    better, training accuracy is lower, and its fall makes at least half of the change. Tables, titles and pages ask for
+    the verdicts of one study many times; they are found once.
     """
+    if "verdicts" not in tidy.kept:
+        tidy.kept["verdicts"] = _found(tidy)
+    return tidy.kept["verdicts"]
+
+
+def _found(tidy: Tidy) -> tuple[Verdict, ...]:
     first: dict[str, Arm] = {}
     pairs = list(zip(tidy.arms, tidy.baselines, strict=True))
     keys = {(a.arm_id, b.arm_id): (a, b) for a, b in pairs if b is not None}
@@ -135,5 +142,7 @@ def _underfits(train: Judged, test: Judged, gap: Judged) -> bool:
 
 def identical(tidy: Tidy, a: Arm, b: Arm) -> bool:
     """Whether two arms have the same seeds and, in each, the same bits in every loss and accuracy."""
-    same = all(tidy.values(a, metric).equals(tidy.values(b, metric)) for metric in BITS)
-    return same and len(tidy.values(a, "test_loss")) > 0  # equal counts alone may be chance
+    if not tidy.values(a, "test_loss").size:
+        return False  # equal counts alone may be chance
+    pairs = [(tidy.values(a, metric), tidy.values(b, metric)) for metric in BITS]
+    return all(x.equals(y) for x, y in pairs)

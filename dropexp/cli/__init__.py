@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 
 
@@ -18,6 +19,11 @@ def main(argv: list[str] | None = None) -> int:
         return _stopped()
     except OSError as error:
         return _unwritten(error)
+    except RuntimeError as error:  # Python's word, before 3.13, for links that lead to each other
+        if not str(error).startswith("Symlink loop"):
+            raise
+        print(f"{error}; name another path", file=sys.stderr)
+        return 2
 
 
 def _run(argv: list[str]) -> int:
@@ -62,7 +68,8 @@ def _unwritten(error: OSError) -> int:
 
 
 def entry() -> None:
-    """End the process with the command's exit code."""
+    """End the process with the command's exit code; SIGTERM, which batch systems send, is one more Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main()
     if code == 130:  # where Ctrl-C fell into a library's own start, Python would end by the signal instead
         with contextlib.suppress(OSError):

@@ -9,7 +9,11 @@ import typer
 from dropexp import __version__
 from dropexp.cli import everyday, learn, training
 from dropexp.cli.compare import compare
+from dropexp.cli.export import export
 from dropexp.cli.laws import laws
+from dropexp.cli.report import report
+from dropexp.cli.stopping import stopping
+from dropexp.cli.verify import verify
 
 app = typer.Typer(
     name="dropexp",
@@ -28,7 +32,11 @@ VERBS = (
     ("run", training.run, EVERYDAY),
     ("sweep", training.sweep, EVERYDAY),
     ("plot", everyday.plot, EVERYDAY),
+    ("report", report, EVERYDAY),
     ("compare", compare, DEEPER),
+    ("stopping", stopping, DEEPER),
+    ("export", export, DEEPER),
+    ("verify", verify, DEEPER),
     ("laws", laws, LEARN),
     ("data", learn.data, LEARN),
 )

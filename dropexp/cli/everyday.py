@@ -45,7 +45,7 @@ def init(
     from dropexp.cli.screen import say
     from dropexp.cli.shipped import folder, question, shipped
     from dropexp.errors import UsageError
-    from dropexp.spec.words import near
+    from dropexp.spec.words import near, spelt
 
     if schema:
         from dropexp.spec.schema import schema as made
@@ -65,7 +65,7 @@ def init(
     else:
         guess = near(name, known)
         hint = f"did you mean {guess!r}?" if guess else "'dropexp init --list' names them"
-        raise UsageError(f"init: no shipped study is called {name!r}; {hint}")
+        raise UsageError(f"init: no shipped study is called {spelt(name)}; {hint}")
     try:
         with target.open("x", encoding="utf-8", newline="\n") as file:
             file.write(source.read_text(encoding="utf-8"))

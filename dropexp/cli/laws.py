@@ -25,7 +25,7 @@ def laws(
     """Check the laws of dropout on the code that trains: [bold]dropexp laws per-sample[/bold]."""
     from dropexp.cli.screen import say
     from dropexp.errors import UsageError
-    from dropexp.spec.words import near
+    from dropexp.spec.words import near, spelt
 
     if figure is not None:
         _check_figure(name, figure)
@@ -34,7 +34,7 @@ def laws(
     if name is not None and name not in LAWS_TABLE:
         guess = near(name, LAWS_TABLE)
         hint = f"did you mean {guess!r}? " if guess else ""
-        raise UsageError(f"laws: no law is called {name!r}; {hint}'dropexp laws' lists them")
+        raise UsageError(f"laws: no law is called {spelt(name)}; {hint}'dropexp laws' lists them")
     chosen = list(LAWS_TABLE.values()) if name is None else [LAWS_TABLE[name]]
     results = [(law, examine(law)) for law in chosen]
     if figure is not None:

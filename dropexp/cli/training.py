@@ -207,7 +207,16 @@ def _conclude(finished: Finished, no_plot: bool, baseline: list[str]) -> int:
         warn(f"{len(finished.failures)} runs failed (failures.csv); the same command tries them again")
         return 1
     if finished.interrupted:
-        raise Interrupted(
-            f"interrupted: {finished.trained} runs of this command are kept; the same command trains the rest"
-        )
+        raise Interrupted(f"interrupted: {_kept(finished)}; the same command trains the rest")
     return 0
+
+
+def _kept(finished: Finished) -> str:
+    """Say what an interruption leaves: runs that are done, and epochs of others."""
+    from dropexp.cli.progress import counted
+
+    text = f"{counted(finished.trained, 'run')} of this command done"
+    if epochs := sorted(set(finished.begun.values())):
+        span = f"epoch {epochs[0]}" if len(epochs) == 1 else f"epochs {epochs[0]} to {epochs[-1]}"
+        text += f", {len(finished.begun)} more kept at {span}"
+    return text

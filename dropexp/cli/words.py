@@ -17,7 +17,7 @@ AXES = {
     "--patiences": "early_stopping.patience",
 }
 EXAMPLES = dict(zip(AXES, ("0 0.5", "bernoulli vanilla", "hidden input", "NAD DNA", "none 5"), strict=True))
-LISTS = (*AXES, "--seeds", "--set", "--baseline")
+LISTS = (*AXES, "--seeds", "--set", "--baseline", "--min-deltas", "--criteria", "--alphas", "--strips")
 PAIRS = ("--arm",)  # lists of PATH=VALUE, which end at a word without '='
 _NUMBER = re.compile(r"-[\d.].*")
 

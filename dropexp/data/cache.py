@@ -128,7 +128,7 @@ def _state(name: str, path: Path, expected: str, folder: Path, known: dict[str, 
 def _remembered(folder: Path) -> dict[str, list]:
     try:
         known = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
 

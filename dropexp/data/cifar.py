@@ -1,17 +1,13 @@
-"""CIFAR-10 and CIFAR-100 from their python batches, through an unpickler that builds plain data only."""
+"""CIFAR-10 and CIFAR-100 from their python batches, images and labels as plain arrays."""
 
 from __future__ import annotations
 
-import io
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from dropexp.data.pickles import plain_pickle
 from dropexp.errors import DataError
-
-_reconstruct = np.empty(0).__reduce__()[0]  # its module is named differently before numpy 2
 
 
 def read_batch(path: Path, label: str = "labels") -> tuple[np.ndarray, np.ndarray]:
@@ -35,56 +31,3 @@ def read_names(path: Path, entry: str) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, bytes) for name in names):
         raise DataError(f"{path}: has no entry {entry!r} with the names of the classes")
     return tuple(name.decode("utf-8", "replace") for name in names)
-
-
-def plain_pickle(path: Path) -> Any:
-    """Return a pickle's content where that is numpy arrays, dicts, lists, tuples, bytes, str and numbers.
-
-    Raises DataError where the file asks for anything else, before it is built, and where the file is damaged.
-    """
-    try:
-        return _Plain(io.BytesIO(path.read_bytes()), encoding="bytes").load()
-    except _Refused as refused:
-        raise DataError(
-            f"{path}: asks for {refused}, and a data file may hold arrays and plain values only; fetch it again"
-        ) from None
-    # a damaged pickle can make the virtual machine of pickle fail in almost any way
-    except Exception as error:
-        raise DataError(f"{path}: cannot be read as a python batch: {type(error).__name__}: {_line(error)}") from None
-
-
-class _Refused(Exception):
-    pass
-
-
-class _Plain(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return ALLOWED[module, name]
-        except KeyError:
-            raise _Refused(f"{module}.{name}") from None
-
-
-def _dtype(code: Any, align: Any = False, copy: Any = False) -> np.dtype:
-    found = np.dtype(code, bool(align), bool(copy))  # old pickles hold 0 and 1, which numpy no longer likes
-    if found.hasobject:
-        raise _Refused("an array of Python objects")
-    return found
-
-
-def _encode(text: Any, codec: Any = "latin1") -> bytes:
-    if codec != "latin1" or not isinstance(text, str):
-        raise _Refused(f"the codec {codec!r}")
-    return text.encode("latin1")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-ALLOWED: dict[tuple[str, str], Any] = {
-    **{(module, "_reconstruct"): _reconstruct for module in ("numpy.core.multiarray", "numpy._core.multiarray")},
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): _dtype,
-    ("_codecs", "encode"): _encode,
-}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from dropexp.errors import DataError
+from dropexp.spec.words import near
 
 Progress = Callable[[str, int, int], None]  # (file name, bytes so far, bytes in all or 0)
 _SHOWN = 12
 _CHUNK = 4096  # rows
+LARGEST, SMALL, RATIO = 4 << 30, 64 << 20, 200  # bytes, bytes, and unpacked bytes for each stored one
+CLASSES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +119,11 @@ def relabel(labels: np.ndarray, place: str) -> tuple[np.ndarray, tuple[str, ...]
             f"{place}: has one class only, label {shorten(values)} in all of its rows ({len(labels)}); a network is"
             " trained to tell apart two or more classes"
         )
+    if len(values) > CLASSES:
+        raise DataError(
+            f"{place}: has {len(values):,} different labels in {len(labels):,} rows, and {CLASSES:,} are allowed; is the"
+            " label a number to predict? dropexp trains classifiers"
+        )
     return y.astype(np.int64).reshape(-1), tuple(str(value) for value in values)
 
 
@@ -143,11 +151,21 @@ def _one_line(word: object) -> str:
     return " ".join(str(word).split())[:60]
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the known word closest to `word`, or nothing."""
-    plain = {name.lower().replace("-", "").replace("_", ""): name for name in known}
-    found = difflib.get_close_matches(word.lower().replace("-", "").replace("_", ""), plain, n=1, cutoff=0.6)
-    return f"; did you mean {plain[found[0]]!r}?" if found else ""
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the known word nearest to `word`, or nothing."""
+    guess = near(word, known)
+    return f"; did you mean {guess!r}?" if guess else ""
+
+
+def bounded(place: object, what: str, size: int, stored: int | None = None) -> None:
+    """Raise DataError for data too large for this tool, and for what would unpack to RATIO times its `stored` bytes."""
+    if size > LARGEST:
+        raise DataError(f"{place}: {what} takes {size / 1e9:,.1f} GB unpacked; {LARGEST / 1e9:.1f} GB are allowed")
+    if stored is not None and size > SMALL and size > RATIO * stored:
+        raise DataError(
+            f"{place}: {what} would unpack from {stored / 1e6:,.1f} MB to {size / 1e6:,.1f} MB, which real data seldom do; "
+            "store it uncompressed if that is meant"
+        )
 
 
 def _numbers(x: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> np.ndarray:
@@ -203,6 +221,9 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
             raise DataError(f"{place}: {name} holds bytes that are not UTF-8; store the labels as text") from None
     if y.dtype.kind != "U":
         raise DataError(f"{place}: {name} holds {_called(y.dtype)}; labels must be whole numbers or words")
+    codes = np.frombuffer(y.tobytes(), np.dtype("u4").newbyteorder(y.dtype.byteorder))
+    if (codes > sys.maxunicode).any():
+        raise DataError(f"{place}: {name} holds numbers that stand for no character; store the labels as text")
     return y
 
 

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import tarfile
 import tempfile
+import time
+import warnings
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 from dropexp.data.cache import File, Listed, cache_dir, examine, listed
-from dropexp.data.dataset import Progress, near
+from dropexp.data.dataset import Progress, meant
 from dropexp.data.published import PUBLISHED
 from dropexp.errors import DataError
 from dropexp.spec.sources import SOURCES
 
-TIMEOUT = 20  # seconds without a byte
+TIMEOUT = 20.0  # seconds without a byte
+SLOW, PATIENCE = 1000, 60.0  # bytes a second that a download must reach, and the seconds before that is asked of it
+WAIT = 600.0  # seconds for another process that fetches the same source
+LARGEST = 1 << 30  # bytes of a download, and of what an archive unpacks to
+TRIES = 2  # a mirror, where it may be a matter of the moment
+HEADERS = {"Accept-Encoding": "identity"}  # the bytes as published
+WORDS = {
+    "ConnectTimeout": "no answer",
+    "ReadTimeout": "no answer",
+    "ChunkedEncodingError": "the connection broke off",
+    "InvalidSchema": "a redirect to what is no web address",
+}
 
 
 def fetch(names: Iterable[str], data_dir: Path | None = None, progress: Progress | None = None) -> list[Listed]:
@@ -28,7 +44,7 @@ def fetch(names: Iterable[str], data_dir: Path | None = None, progress: Progress
     names = list(dict.fromkeys(names))
     for name in names:
         if name not in SOURCES:
-            raise DataError(f"{name}: not a data set; choose from {', '.join(SOURCES)}{near(name, SOURCES)}")
+            raise DataError(f"{name}: not a data set; choose from {', '.join(SOURCES)}{meant(name, SOURCES)}")
     for name in names:
         files_of(name, data_dir, True, progress)
     return [listed(name, data_dir) for name in names]
@@ -49,7 +65,7 @@ def files_of(
     if lacking := [file for file in files if file.state != "good"]:
         if not download:
             raise DataError(_lacking(source, folder, lacking[0], ""))
-        _fetch(source, folder, lacking, progress)
+        _fetch(source, folder, progress)
         files = examine(source, folder)
         if lacking := [file for file in files if file.state != "good"]:
             raise DataError(_lacking(source, folder, lacking[0], "; the download did not hold it"))
@@ -71,28 +87,48 @@ def _lacking(source: str, folder: Path, file: File, why: str) -> str:
     )
 
 
-def _fetch(source: str, folder: Path, lacking: list[File], progress: Progress | None) -> None:
+def _fetch(source: str, folder: Path, progress: Progress | None) -> None:
+    """Download what is lacking, one process at a time: a second one waits and finds it there."""
     published = PUBLISHED[source]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if published.archive is None:
-            for file in lacking:
-                _retrieve(source, folder, file.name, published.files[file.name], file, progress)
-            return
-        name, md5 = published.archive
-        theirs = (folder / name).exists()
-        _retrieve(source, folder, name, md5, lacking[0], progress)
-        unpack(folder / name, folder, set(published.files))
-        if not theirs:
-            (folder / name).unlink(missing_ok=True)
+        with _turn(folder):
+            lacking = [file for file in examine(source, folder) if file.state != "good"]
+            if published.archive is None:
+                for file in lacking:
+                    _retrieve(source, folder, file.name, published.files[file.name], file, progress)
+            elif lacking:
+                name, md5 = published.archive
+                theirs = (folder / name).exists()
+                _retrieve(source, folder, name, md5, lacking[0], progress)
+                unpack(folder / name, folder, set(published.files))
+                if not theirs:
+                    (folder / name).unlink(missing_ok=True)
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise DataError(
-            f"{source}: cannot write to {folder}: {error.strerror or error}; name a writable folder with"
-            " --data-dir DIR or"
+            f"{source}: cannot write to {folder}: {error.strerror or error}; name a writable folder with --data-dir DIR or"
             " DROPEXP_DATA"
         ) from None
     except OSError as error:
-        raise DataError(f"{source}: writing to {folder} failed: {error.strerror or error}") from None
+        raise DataError(
+            f"{source}: writing to {folder} failed: {error.strerror or error}; make room, or name another folder with"
+            " --data-dir DIR"
+        ) from None
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait for another process that fetches into this folder; where there are no locks each fetches for itself."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(str(folder / ".lock"))
+    with suppress(OSError, NotImplementedError, Timeout), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lock.acquire(timeout=WAIT)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _retrieve(source: str, folder: Path, name: str, md5: str, lacking: File, progress: Progress | None) -> None:
@@ -100,21 +136,68 @@ def _retrieve(source: str, folder: Path, name: str, md5: str, lacking: File, pro
     import pooch
     import requests
 
-    pooch.get_logger().setLevel("WARNING")
+    pooch.get_logger().setLevel("CRITICAL")
     reasons = []
     for mirror in PUBLISHED[source].mirrors:
-        bar = _Bar(name, progress) if progress else False
-        downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)
-        try:
-            pooch.retrieve(mirror + name, f"md5:{md5}", fname=name, path=folder, downloader=downloader)
-            return
-        except requests.RequestException as error:
-            status = getattr(error.response, "status_code", None)
-            reason = f"HTTP {status}" if status else type(error).__name__
-        except ValueError:  # pooch's word for a checksum that differs
-            reason = "wrong checksum"
+        for _ in range(TRIES):
+            try:
+                pooch.retrieve(mirror + name, f"md5:{md5}", fname=name, path=folder, downloader=_Stream(name, progress))
+                return
+            except requests.RequestException as error:
+                status = getattr(error.response, "status_code", None)
+                told = str(error) if type(error) is requests.RequestException else type(error).__name__
+                reason = f"HTTP {status}" if status else WORDS.get(told, told)
+                again = isinstance(error, requests.exceptions.ChunkedEncodingError) or (status or 0) >= 500
+            except ValueError:  # pooch's word for a checksum that differs
+                reason, again = "wrong checksum", False
+            if not again:
+                break
         reasons.append(f"{urlparse(mirror).hostname}: {reason}")
     raise DataError(_lacking(source, folder, lacking, f", and no mirror gave it ({', '.join(reasons)})"))
+
+
+class _Stream:
+    """What pooch calls to download: a file from an address, in pieces, neither endless nor endlessly slow."""
+
+    def __init__(self, name: str, progress: Progress | None):
+        self.name, self.progress = name, progress
+
+    def __call__(self, url: str, output: str, _: object) -> None:
+        import requests
+
+        begin = time.monotonic()
+        with (
+            closing(requests.get(url, timeout=TIMEOUT, stream=True, headers=HEADERS)) as response,
+            Path(output).open("wb") as file,
+        ):
+            response.raise_for_status()
+            length = response.headers.get("content-length", "")
+            total, done = int(length) if length.isdecimal() and len(length) < 18 else 0, 0
+            for piece in _pieces(response.raw):
+                file.write(piece)
+                done += len(piece)
+                seconds = time.monotonic() - begin
+                if done > LARGEST:
+                    raise requests.RequestException(f"more than {LARGEST:,} bytes")
+                if seconds > PATIENCE and done < SLOW * seconds:
+                    raise requests.RequestException(f"slower than {SLOW:,} bytes a second")
+                if self.progress:
+                    self.progress(self.name, min(done, total) if total else done, total)
+
+
+def _pieces(raw: Any) -> Iterator[bytes]:
+    """Yield what arrives as it arrives: a whole block, byte by byte, could take for ever. Raises as requests does."""
+    import requests
+    import urllib3
+
+    read = getattr(raw, "read1", raw.read)  # urllib3 before 2 has no read1
+    try:
+        while piece := read(1 << 16):
+            yield piece
+    except urllib3.exceptions.ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from None
 
 
 def unpack(archive: Path, folder: Path, members: set[str]) -> None:
@@ -126,7 +209,11 @@ def unpack(archive: Path, folder: Path, members: set[str]) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as aside:
         try:
             with tarfile.open(archive, "r|gz") as tar:
+                size = 0
                 for member in tar:
+                    size += member.size
+                    if size > LARGEST:
+                        raise tarfile.TarError(f"it holds more than {LARGEST / 1e9:.1f} GB")
                     # content only, to a path of ours: no link, owner, mode or `..` of the archive takes
                     # effect
                     if member.name in members and member.isreg() and (content := tar.extractfile(member)):
@@ -136,23 +223,5 @@ def unpack(archive: Path, folder: Path, members: set[str]) -> None:
                         target = folder / member.name
                         target.parent.mkdir(parents=True, exist_ok=True)
                         fresh.replace(target)
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+        except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError) as error:
             raise DataError(f"{archive}: cannot be unpacked: {error}; delete it and fetch it again") from None
-
-
-class _Bar:
-    """What pooch wants of a progress bar, handed on to a plain function."""
-
-    def __init__(self, name: str, progress: Progress):
-        self.name, self.progress = name, progress
-        self.total = self.done = 0
-
-    def update(self, count: int) -> None:
-        self.done += count
-        self.progress(self.name, min(self.done, self.total) if self.total else self.done, self.total)
-
-    def reset(self) -> None:
-        self.done = 0
-
-    def close(self) -> None:
-        pass

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from dropexp.data.dataset import Dataset, assemble, shorten
+from dropexp.data.dataset import Dataset, assemble, bounded, shorten
 from dropexp.errors import DataError
 from dropexp.spec.config import Data
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; others may start programs of their own
+PIXELS = 1 << 24  # of one image
 GREY = ("1", "L")  # PIL's modes of one channel and at most 8 bits
 DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -38,6 +40,7 @@ def read_images(path: Path, data: Data) -> Dataset:
             )
     grey = [mode in GREY for _, mode in shapes]
     mode, channels = ("L", 1) if all(grey) else ("RGB", 3)
+    bounded(path, "the folder of images", len(found) * size[0] * size[1] * channels)
     x = np.empty((len(found), size[1], size[0], channels), np.uint8)
     digest = hashlib.sha256()
     for i, (_, file) in enumerate(found):
@@ -45,7 +48,7 @@ def read_images(path: Path, data: Data) -> Dataset:
             content = file.read_bytes()
         except OSError as error:
             raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
-        digest.update(f"{file.relative_to(path).as_posix()}\0{len(content)}\0".encode())
+        digest.update(f"{file.relative_to(path).as_posix()}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)
         x[i] = _inspect(file, mode, content).reshape(x.shape[1:])
     notes = [
@@ -100,8 +103,11 @@ def _inspect(file: Path, mode: str | None, content: bytes | None = None) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file if content is None else io.BytesIO(content)) as image:
+            with Image.open(file if content is None else io.BytesIO(content), formats=FORMATS) as image:
+                if image.width * image.height > PIXELS:
+                    raise DataError(
+                        f"{file}: has {image.width} x {image.height} pixels; {PIXELS:,} in all are allowed: make it smaller"
+                    )
                 if image.mode in DEEP:
                     raise DataError(f"{file}: has more than 8 bits a channel (mode {image.mode}); save it with 8 bits")
                 if mode is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dropexp.data.cifar import read_batch, read_names
-from dropexp.data.dataset import Dataset, Progress, describe_classes, near
+from dropexp.data.dataset import Dataset, Progress, describe_classes, meant
 from dropexp.data.download import files_of
 from dropexp.data.idx import read_idx
 from dropexp.data.images import read_images
@@ -50,13 +50,15 @@ def load(
         raise DataError(f"{data.source}: cannot be a path: {error}; give a path to your own data") from None
     allowed = f"a source is one of {', '.join(SOURCES)}, or a path to a .npz, a .csv or a folder of images"
     if not found:
-        raise DataError(f"{path}: no such file or folder; {allowed}{near(data.source, SOURCES)}")
-    if is_folder:
-        made = read_images(path, data)
-    elif path.suffix.lower() in READERS:
-        made = READERS[path.suffix.lower()](path, data, _sha256(path))
-    else:
+        raise DataError(f"{path}: no such file or folder; {allowed}{meant(data.source, SOURCES)}")
+    if not is_folder and path.suffix.lower() not in READERS:
         raise DataError(f"{path}: cannot tell how to read a file ending in {path.suffix or 'nothing'!r}; {allowed}")
+    if not is_folder and not path.is_file():
+        raise DataError(f"{path}: is neither a file nor a folder; {allowed}")
+    try:
+        made = read_images(path, data) if is_folder else READERS[path.suffix.lower()](path, data, _sha256(path))
+    except MemoryError:
+        raise DataError(f"{path}: does not fit into this machine's memory; use a part of it") from None
     if data.sha256 and data.sha256 != made.sha256:
         raise DataError(
             f"{path}: its content has the sha256 {made.sha256}, and data.sha256 is {data.sha256}: restore the"

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
+import math
 from pathlib import Path
 
 import numpy as np
 
-from dropexp.data.dataset import Dataset, assemble, near, shorten
+from dropexp.data.dataset import Dataset, assemble, bounded, meant, shorten
 from dropexp.errors import DataError
 from dropexp.spec.config import Data
 
 WHOLE = ("x", "y")
 PARTS = ("x_train", "y_train")
 TEST = ("x_test", "y_test")
-_DAMAGED = (
-    OSError, ValueError, EOFError, KeyError, SyntaxError, RuntimeError, MemoryError, zipfile.BadZipFile,
-    zlib.error, struct.error,
-)  # fmt: skip
 
 
 def read_npz(path: Path, data: Data, sha256: str) -> Dataset:
@@ -34,7 +28,9 @@ def read_npz(path: Path, data: Data, sha256: str) -> Dataset:
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.lib.npyio.NpzFile):
                 return _read(archive, path, data, sha256)
-    except _DAMAGED as error:
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # a damaged header can make numpy fail in almost any way
         raise DataError(f"{path}: is not a readable .npz: {_line(error)}; write it with numpy.savez") from None
     raise DataError(f"{path}: holds a single array; write numpy.savez(FILE, x=..., y=...) so that it holds x and y")
 
@@ -46,7 +42,7 @@ def _read(archive: np.lib.npyio.NpzFile, path: Path, data: Data, sha256: str) ->
     wanted = [WHOLE] if names & {*WHOLE} else [PARTS, TEST] if names & {*TEST} else [PARTS]
     for name in (name for pair in wanted for name in pair):
         if name not in names:
-            guess = near(name, names) if names else ""
+            guess = meant(name, names)
             raise DataError(
                 f"{path}: has no array {name!r}, only {shorten(sorted(names)) or 'nothing'}; give x and y,"
                 f" or x_train, y_train and optionally x_test, y_test{guess}"
@@ -59,8 +55,11 @@ def _read(archive: np.lib.npyio.NpzFile, path: Path, data: Data, sha256: str) ->
 
 def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     try:
+        _check_claim(archive, name, path)
         found = archive[name]
-    except _DAMAGED as error:
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{path}: {name} is an object array (perhaps rows of unequal length), which is never read;"
@@ -71,6 +70,25 @@ def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     if not isinstance(found, np.ndarray) or found.ndim == 0:
         raise DataError(f"{path}: {name} is not an array of examples; its first axis must count them")
     return found
+
+
+def _check_claim(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> None:
+    """Raise DataError, before memory is set aside for it, where an array is too large or larger than what is stored."""
+    entry = archive.zip.getinfo(f"{name}.npy" if f"{name}.npy" in archive.zip.namelist() else name)
+    bounded(path, name, entry.file_size, min(entry.compress_size, path.stat().st_size))
+    with archive.zip.open(entry) as file:
+        if file.read(6) != b"\x93NUMPY":
+            return  # no array, which numpy says
+        file.seek(0)
+        version = np.lib.format.read_magic(file)
+        if version not in HEADERS:
+            raise ValueError(f"an array of format {version[0]}.{version[1]}")
+        shape, _, dtype = HEADERS[version](file)
+        if math.prod(shape) * dtype.itemsize > entry.file_size and not dtype.hasobject:
+            raise ValueError(f"its header claims the shape {shape}, and it holds {entry.file_size} bytes"[:200])
+
+
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def _line(error: BaseException) -> str:

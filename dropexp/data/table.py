@@ -6,16 +6,19 @@ import csv
 import math
 import warnings
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from dropexp.data.dataset import Dataset, assemble, near, shorten
+from dropexp.data.dataset import Dataset, assemble, bounded, meant, shorten
 from dropexp.errors import DataError
 from dropexp.spec.config import Data
+from dropexp.spec.words import spelt
 
 _LARGEST = float(np.finfo(np.float32).max)
+COLUMNS, LINE = 100_000, 4_000_000  # columns, and characters of a line
 
 
 def read_csv(path: Path, data: Data, sha256: str) -> Dataset:
@@ -33,17 +36,17 @@ def read_csv(path: Path, data: Data, sha256: str) -> Dataset:
     if columns.count(label) != 1:
         why = "has no column" if label not in columns else "has more than one column"
         raise DataError(
-            f"{path}: {why} {label!r} (data.label); its columns are {shorten(columns)}{near(label, columns)}"
+            f"{path}: {why} {spelt(label)} (data.label); its columns are {shorten(columns)}{meant(label, columns)}"
         )
     if len(columns) < 2:
-        raise DataError(f"{path}: {label!r} is its only column; add numeric columns to learn from")
+        raise DataError(f"{path}: {spelt(label)} is its only column; add numeric columns to learn from")
     x, labels = _values(path, columns, columns.index(label))
     return assemble(
         data.source,
         str(path),
-        [("the table", x, f"column {label!r}", _labels(labels))],
+        [("the table", x, f"column {spelt(label)}", _labels(labels))],
         sha256=sha256,
-        notes=[f"{len(columns) - 1} of the {len(columns)} columns are inputs, {label!r} is the label"],
+        notes=[f"{len(columns) - 1} of the {len(columns)} columns are inputs, {spelt(label)} is the label"],
         row=lambda i: f"line {next(islice(_rows(path), i + 1, None))[0]}",
     )
 
@@ -53,6 +56,8 @@ def _header(path: Path) -> list[str]:
     if first is None:
         raise DataError(f"{path}: is empty; its first line must name the columns")
     columns = [name.strip() for name in first[1]]
+    if len(columns) > COLUMNS:
+        raise DataError(f"{path}: its first line names {len(columns):,} columns; {COLUMNS:,} are allowed")
     for mark, called in ((";", "semicolons"), ("\t", "tabs")):
         if len(columns) == 1 and mark in columns[0]:
             raise DataError(f"{path}: its columns are separated by {called}; separate them by commas")
@@ -63,7 +68,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of each line that is not blank, with its cells."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(_bounded_lines(path, file))
             for cells in reader:
                 if cells:
                     yield reader.line_num, cells
@@ -75,11 +80,31 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
+def _bounded_lines(path: Path, file: IO[str]) -> Iterator[str]:
+    for number in count(1):
+        line = file.readline(LINE)
+        if len(line) == LINE:
+            raise DataError(f"{path}: line {number} has {LINE:,} characters or more; is it a table of text?")
+        if not line:
+            return
+        yield line
+
+
+def _dense(path: Path, columns: int) -> bool:
+    """Whether a file has the bytes for all cells of its lines; pandas would make up what is lacking, and run out of memory."""
+    with path.open("rb") as file:
+        lines = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    return lines * columns <= path.stat().st_size
+
+
 def _values(path: Path, columns: list[str], label: int) -> tuple[np.ndarray, list[str]]:
     """Return the numbers (N, F) float32, and the labels as words, of a table that holds nothing else."""
     import pandas as pd
 
+    bounded(path, "the table", path.stat().st_size)
     try:
+        if not _dense(path, len(columns)):
+            raise ValueError
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             frame = pd.read_csv(
@@ -110,11 +135,11 @@ def _cell_by_cell(path: Path, columns: list[str], label: int) -> tuple[np.ndarra
             )
         cells = [cell.strip() for cell in cells]
         for column, (name, cell) in enumerate(zip(columns, cells, strict=True)):
-            where = f"{path}: line {line}, column {name!r}"
+            where = f"{path}: line {line}, column {spelt(name)}"
             if not cell:
                 raise DataError(f"{where}: the cell is empty; fill it in or remove the line")
             if column != label and (why := _wrong(cell)):
-                raise DataError(f"{where}: {cell!r} {why}; give numbers only, or remove the line or the column")
+                raise DataError(f"{where}: {spelt(cell)} {why}; give numbers only, or remove the line or the column")
         words.append(cells.pop(label))
         x.append([float(cell) for cell in cells])
     return np.array(x), words

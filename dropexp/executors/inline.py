@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from dropexp.records import Outcome
 
 Train = Callable[..., Outcome]  # (work, shared[source], report) -> Outcome
 Listen = Callable[[int, int, int, dict[str, float]], None]  # pack, epoch, runs left, test accuracy by run
+Stop = Callable[[], bool]  # whether packs should be left at the end of their epoch, and no other begun
 
 
 def run_inline(
-    train: Train, packs: Sequence[Any], shared: Mapping[str, Any], jobs: int, listen: Listen
-) -> Iterator[tuple[int, Outcome]]:
+    train: Train,
+    packs: Sequence[Any],
+    shared: Mapping[str, Any],
+    jobs: int,
+    listen: Listen,
+    stop: Stop = lambda: False,
+) -> Generator[tuple[int, Outcome], None, None]:
     """Yield (index of the pack, its outcome) as packs finish; a pack that raises yields an outcome with an error."""
     for index, work in enumerate(packs):
-        yield index, attempt(train, work, shared, lambda *heard, i=index: listen(i, *heard))
+        if stop():
+            return
+
+        def report(*heard: Any, index: int = index) -> bool:
+            listen(index, *heard)
+            return stop()
+
+        yield index, attempt(train, work, shared, report)
 
 
-def attempt(train: Train, work: Any, shared: Mapping[str, Any], report: Callable[..., None]) -> Outcome:
+def attempt(train: Train, work: Any, shared: Mapping[str, Any], report: Callable[..., bool]) -> Outcome:
     """Train one pack; turn an exception into an outcome that carries it."""
     try:
         return train(work, shared[work.source], report)

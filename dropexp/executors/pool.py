@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
-from dropexp.executors.inline import Listen, Train, attempt
+from dropexp.executors.inline import Listen, Stop, Train, attempt
 from dropexp.records import Outcome
+
+LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+POLL_SECONDS = 0.25  # how long a request to stop may go unheard by the workers
 
 
 def run_pool(
-    train: Train, packs: Sequence[Any], shared: Mapping[str, Any], jobs: int, listen: Listen
-) -> Iterator[tuple[int, Outcome]]:
+    train: Train,
+    packs: Sequence[Any],
+    shared: Mapping[str, Any],
+    jobs: int,
+    listen: Listen,
+    stop: Stop = lambda: False,
+) -> Generator[tuple[int, Outcome], None, None]:
     """Yield (index of the pack, its outcome) as packs finish in `jobs` processes.
 
-    A worker that dies takes its pack with it: the outcome says so, and a new worker takes the next pack.
+    A worker that dies takes its pack with it: the outcome says so, and a new worker takes the next pack. Where `stop`
+    turns true, each worker is told to leave its pack at the end of the epoch, and ends.
     """
     context = multiprocessing.get_context("spawn")
     todo = list(range(len(packs)))[::-1]
     workers: dict[Connection, tuple[BaseProcess, int]] = {}
+    told = False
     try:
         while todo or workers:
+            if not told and stop():
+                told = True
+                todo.clear()
+                for ours in workers:
+                    _send(ours, None)
             fresh = []
             while todo and len(workers) < jobs:
                 ours, theirs = context.Pipe()
@@ -39,7 +58,7 @@ def run_pool(
             for ours in fresh:  # all are starting by now; data go by the pipe, whose other end only the worker holds
                 _send(ours, (train, dict(shared)))
                 _send(ours, packs[workers[ours][1]])
-            for ready in wait(list(workers)):
+            for ready in wait(list(workers), POLL_SECONDS):
                 assert isinstance(ready, Connection)
                 process, index = workers[ready]
                 try:
@@ -68,6 +87,11 @@ def run_pool(
             process.join()
 
 
+def may_start() -> bool:
+    """Whether this process may start others: a daemonic one, such as another pool's worker, may not."""
+    return not multiprocessing.current_process().daemon
+
+
 def _ending(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
@@ -76,16 +100,31 @@ def _ending(code: int | None) -> str:
 
 
 def _start(context: SpawnContext, theirs: Connection) -> BaseProcess:
-    """Start a worker that ignores Ctrl-C from its first moment: what is ignored here is ignored there."""
+    """Start a worker that ignores Ctrl-C and SIGTERM from its first moment: what is ignored here is ignored there."""
     process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
     main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    before = {name: signal.signal(name, signal.SIG_IGN) for name in LEFT_TO_THE_PARENT} if main else {}
     try:
-        process.start()
+        with _without_script():
+            process.start()
     finally:
-        if main:
-            signal.signal(signal.SIGINT, before)
+        for name, handler in before.items():
+            signal.signal(name, handler)
     return process
+
+
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """Hide the user's script from a new worker, which would run it again and needs nothing of it.
+
+    A script that trains need therefore not ask whether `__name__ == "__main__"`.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _send(connection: Connection, message: object) -> None:
@@ -95,21 +134,38 @@ def _send(connection: Connection, message: object) -> None:
 
 
 def _serve(connection: Connection, parent: int) -> None:
-    """A worker: take the data once, then packs until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    """A worker: take the data once, then packs until the parent says None or closes the pipe."""
+    for name in LEFT_TO_THE_PARENT:  # it decides what they mean, and says so over the pipe
+        signal.signal(name, signal.SIG_IGN)
+    _die_with(parent)
+
+    def report(*heard: Any) -> bool:
+        connection.send(("heard", *heard))
+        return connection.poll() and connection.recv() is None
+
     try:
         train, shared = connection.recv()
-        while True:
-            work = connection.recv()
-            outcome = attempt(train, work, shared, lambda *heard: connection.send(("heard", *heard)))
+        while (work := connection.recv()) is not None:
+            outcome = attempt(train, work, shared, report)
             connection.send(("done", outcome))
+            if outcome.paused:
+                return
     except (EOFError, OSError):
         return
 
 
-def _follow(parent: int) -> None:
-    """End this process when its parent is gone, however that ended."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+def _die_with(parent: int) -> None:
+    """End this process when its parent is gone, however that ended: by the kernel on Linux, else by a thread's watch."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was gone before it could be asked
+            os._exit(1)
+    threading.Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    """Wait for the end of the pipe that only the parent holds open."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)

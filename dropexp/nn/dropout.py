@@ -77,8 +77,12 @@ class Noise:
     """The masks of one epoch: each (seed, site) has its stream, read step by step in the order of the steps."""
 
     def __init__(self, sites: dict[str, Site], seeds: Sequence[int], seed_of_R: Tensor, epoch: int):
-        self.sites, self.seed_of_R, self.epoch = sites, seed_of_R, epoch
+        self.sites, self.seeds, self.seed_of_R, self.epoch = sites, seeds, seed_of_R, epoch
         self._streams = {name: [generator(seed, "mask", name, epoch) for seed in seeds] for name in sites}
+
+    def again(self) -> Noise:
+        """Return the same masks from the epoch's first step on."""
+        return Noise(self.sites, self.seeds, self.seed_of_R, self.epoch)
 
     def mask(self, name: str, batch: int) -> Mask | None:
         """Return the next step's factor and offset at a site, None where nothing is masked.

@@ -50,6 +50,7 @@ class Network:
             self._initialise(block, init_seeds)
         self.device = torch.device("cpu")
         self.watch: Callable[[str, Tensor], None] | None = None  # sees what enters each batch norm
+        self.noisy_calls = 0
         self.epoch = 1
         self.sites = self._sites()
 
@@ -129,6 +130,7 @@ class Network:
         statistics and updates the running ones, or the running ones. Training is noise and batch, testing None and
         running, Monte-Carlo dropout noise and running.
         """
+        self.noisy_calls += noise is not None
         if self.model.kind == "lstm":
             x_RB = x_RB.transpose(2, 3).flatten(3)  # (R, B, C, H, W) -> (R, B, T = H, F = C W)
         x = self._mask(x_RB if self.model.kind != "mlp" else x_RB.flatten(2), "input", noise)

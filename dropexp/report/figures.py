@@ -15,6 +15,8 @@ from dropexp.report.dose import dose_figures
 from dropexp.report.gap import gap_figure
 from dropexp.report.heat import heat_figures
 from dropexp.report.interaction import interaction_figure
+from dropexp.report.parts import parts_figure
+from dropexp.report.replay import NAME, replay_figure
 from dropexp.report.sides import side_figures
 from dropexp.report.style import save, styled
 
@@ -49,4 +51,6 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     "by-AXIS": side_figures,
     "heat-AXIS-AXIS": heat_figures,
     "curves": _one("curves", curves_figure),
+    NAME: _one(NAME, replay_figure),
+    "gap-parts": _one("gap-parts", parts_figure),
 }

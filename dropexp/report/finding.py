@@ -15,18 +15,27 @@ FIRST = ("smaller", UNDERFITTING, "larger", UNDECIDED, ONE_SEED, SAME)  # what a
 
 def finding(tidy: Tidy) -> str:
     """Return the title of the gap's picture: on one axis its strongest arm, on several how many arms."""
-    judged = {v.arm.arm_id: v for v in verdicts(tidy) if v.gap and v.gap.word in FIRST}
+    judged = _judged(tidy)
     gap = "clean gap" if tidy.noisy else "gap"
     if not judged:
         return _alone(tidy, gap)
-    if len(tidy.axes) == 1:
-        best = min(judged.values(), key=_strength)
-        return _sentence(tidy, best, gap)
+    if strongest := spoken_of(tidy):
+        return _sentence(tidy, strongest, gap)
     words = Counter(v.gap.word for v in judged.values() if v.gap)
     parts = [f"{word} in {words[word]}" for word in FIRST if words[word]]
     arms = f"{len(judged)} arm{'s' * (len(judged) != 1)}"
     local = here([v.gap for v in judged.values() if v.gap])
     return f"{gap.capitalize()} against {named(tidy)}: {', '.join(parts)} of {arms}{local}, {seeds(tidy)}"
+
+
+def spoken_of(tidy: Tidy) -> Verdict | None:
+    """Return the verdict that `finding` is about, where it speaks of one arm alone."""
+    judged = _judged(tidy)
+    return min(judged.values(), key=_strength) if judged and len(tidy.axes) == 1 else None
+
+
+def _judged(tidy: Tidy) -> dict[str, Verdict]:
+    return {v.arm.arm_id: v for v in verdicts(tidy) if v.gap and v.gap.word in FIRST}
 
 
 def _strength(v: Verdict) -> tuple[int, float]:

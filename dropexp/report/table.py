@@ -14,7 +14,7 @@ from dropexp.report.words import OVER, against, epoch_rule, half, hint, oracle, 
 from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, label, plain, value
 
-__all__ = ["plain", "table"]
+__all__ = ["Column", "plain", "side_by_side", "table"]
 
 WIDTH = 100
 TWINS = 6  # lines on arms that are the same function
@@ -50,14 +50,18 @@ def table(tidy: Tidy) -> str:
         body = [*side_by_side(axes + numbers), "", *side_by_side(axes + versus)]
     if _wide(body):
         body = _stacked(tidy, numbers + versus)
-    notes = [line for note in NOTES for line in note(tidy, found)]
-    wrapped = [part for line in notes for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
+    wrapped = [part for line in notes(tidy, found) for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
     return "\n".join([*body, "", *(f" {line}" for line in wrapped)])
 
 
 def columns(tidy: Tidy, found: tuple[Verdict, ...]) -> tuple[list[Column], list[Column], list[Column]]:
     """Return the columns of the axes, of the means and of the differences to the baseline, a cell an arm."""
     return _axes(tidy), _numbers(tidy), _versus(tidy, found)
+
+
+def notes(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
+    """Return the sentences beneath the table: what the numbers are, and what the reader must know of single ones."""
+    return [line for note in NOTES for line in note(tidy, found)]
 
 
 def _wide(lines: list[str]) -> bool:

@@ -10,10 +10,20 @@ from pydantic import BeforeValidator, Field, ValidationError
 from dropexp.spec.cells import LISTS, roles, shown
 from dropexp.spec.fields import Section
 from dropexp.spec.mistakes import near, sentences
+from dropexp.spec.words import clean, spelt
 
 CLAIM_METRICS = tuple(
     f"{when}{metric}" for when in ("", "final_") for metric in ("train_accuracy", "test_accuracy", "gap")
-) + ("train_loss", "val_loss", "val_accuracy", "test_loss", "clean_train_accuracy", "clean_gap")
+) + (
+    "train_loss",
+    "val_loss",
+    "val_accuracy",
+    "test_loss",
+    "clean_train_accuracy",
+    "clean_gap",
+    "memorised",
+    "recovered",
+)
 ALONG = ("increasing", "decreasing", "interior_best")  # claims about all values of one axis
 ALL = "all"
 
@@ -97,7 +107,7 @@ def _part(part: Part, loc: Loc, blame: Blame, typed: Typed) -> Part:
     if part.metric not in CLAIM_METRICS:
         guess = near(part.metric, CLAIM_METRICS)
         hint = f"; did you mean {guess!r}?" if guess else f"; they are {', '.join(CLAIM_METRICS)}"
-        say("metric", f"{part.metric!r} is no metric of runs.csv{hint}")
+        say("metric", f"{spelt(part.metric)} is no metric of runs.csv{hint}")
     if part.margin >= 0.5 and not part.metric.endswith("loss"):
         say(
             "margin",
@@ -194,4 +204,6 @@ def unmatched(claims: Sequence[Claim], values: dict[str, set[Any]]) -> list[tupl
 def no_path(path: str) -> str:
     """Return the sentence for a path that is no field's, with the nearest that is."""
     guess = near(str(path), list(roles())) or next((p for p in roles() if p.endswith(f".{path}")), None)
-    return f"{path} is not a YAML path of a field" + (f"; did you mean {guess!r}?" if guess else ", as dropout.rate is")
+    return f"{clean(str(path))} is not a YAML path of a field" + (
+        f"; did you mean {guess!r}?" if guess else ", as dropout.rate is"
+    )

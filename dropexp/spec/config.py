@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dropexp.spec.fields import Places, Rate, RateAt, Section, Widths, shape, value
 
@@ -46,12 +46,23 @@ def _spelt_out(given: Any) -> Any:
     return given
 
 
+def _one_line(given: str) -> str:
+    """Refuse what no cell of a CSV file can hold on one line."""
+    if any(c < " " or "\x7f" <= c <= "\x9f" or c in "\u2028\u2029" for c in given):
+        raise ValueError("a line break or another control character is not allowed; rename it")
+    return given
+
+
 class Data(Section):
-    source: str = shape("digits", "digits, mnist, fashion-mnist, cifar10, cifar100 or a path to your own", min_length=1)
+    source: Annotated[str, AfterValidator(_one_line)] = shape(
+        "digits", "digits, mnist, fashion-mnist, cifar10, cifar100 or a path to your own", min_length=1
+    )
     sha256: str | None = shape(
         None, "the content of your own data; filled in, and checked where given", pattern="^[0-9a-f]{64}$"
     )
-    label: str | None = shape(None, "the column of a .csv that holds the label", min_length=1)
+    label: Annotated[str, AfterValidator(_one_line)] | None = shape(
+        None, "the column of a .csv that holds the label", min_length=1
+    )
     test_size: Annotated[int | float | None, Field(gt=0)] = shape(
         None, "a count, a fraction below 1, or null for the official test set, else 30%"
     )

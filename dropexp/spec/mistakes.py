@@ -81,8 +81,11 @@ def _placed(found: Any, section: type[BaseModel], where: Loc, given: Any) -> _Fa
     loc: list[str | int] = []
     wants: Any = section
     means, name, known = "", str(where[-1]) if where else "", tuple(section.model_fields)
-    at = given
+    at, paired = given, False
     for part in found["loc"]:
+        if paired:  # the key or the value of a pair
+            paired = False
+            continue
         model = wants if isinstance(wants, type) and issubclass(wants, BaseModel) else None
         if model is not None and (part in model.model_fields or found["type"] in KEYED):
             field = model.model_fields.get(part)
@@ -90,7 +93,7 @@ def _placed(found: Any, section: type[BaseModel], where: Loc, given: Any) -> _Fa
             wants, means = (field.annotation, field.description or "") if field else (Any, "")
         elif isinstance(part, int) and isinstance(at, dict):  # the pairs of a mapping, sorted as in fields._paired
             part = sorted(at, key=str)[part]
-            wants = Any
+            wants, paired = Any, True
         elif isinstance(part, int) and isinstance(at, tuple | list | None):
             wants = Any
         elif not (isinstance(at, dict) and part in at):

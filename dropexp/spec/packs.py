@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dropexp.spec.cells import roles, spelt
@@ -64,19 +64,23 @@ def pack_size(config: Config, layout: Layout, runs: int, jobs: int) -> int:
 
 
 def plan(
-    runs: Sequence[Run], layouts: dict[tuple[str, ...], Layout], jobs: int, size: int | None = None
+    runs: Sequence[Run],
+    layouts: dict[tuple[str, ...], Layout],
+    jobs: int,
+    size: int | None = None,
+    begun: Mapping[str, int] | None = None,
 ) -> list[list[Run]]:
     """Return the packs: runs of one key, seeds together so that they share their data, largest packs first.
 
-    `layouts` holds a layout by pack key; `size` overrides the automatic one. How runs are packed leaves no trace in
-    their results.
+    `layouts` holds a layout by pack key; `size` overrides the automatic one; `begun` holds the epochs that a run has
+    behind it, which the runs of a pack agree in. How runs are packed leaves no trace in their results.
     """
-    groups: dict[tuple[str, ...], list[Run]] = {}
+    groups: dict[tuple[tuple[str, ...], int], list[Run]] = {}
     keys = keys_by_arm(runs)
     for run in runs:
-        groups.setdefault(keys[run.arm_id], []).append(run)
+        groups.setdefault((keys[run.arm_id], (begun or {}).get(run.run_id, 0)), []).append(run)
     packs: list[list[Run]] = []
-    for key, members in groups.items():
+    for (key, _), members in groups.items():
         members.sort(key=lambda run: run.seed)
         share = max(1, round(jobs * len(members) / len(runs)))
         each = size or pack_size(members[0].config, layouts[key], len(members), share)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ValidationError
 
 from dropexp.errors import ConfigError
-from dropexp.spec.cells import leaf, roles, shown
+from dropexp.spec.cells import leaf, roles
 from dropexp.spec.claims import claims_of, no_path, unmatched
 from dropexp.spec.config import Config
 from dropexp.spec.headings import WEIGHTS, name_of, seeds_of, words_of
@@ -20,6 +20,7 @@ from dropexp.spec.mistakes import sentences, unknown_top_level
 from dropexp.spec.reader import Document, read_text
 from dropexp.spec.rules import broken, unused
 from dropexp.spec.study import PROBES, Grid, Study
+from dropexp.spec.words import clean, spelt
 
 SECTIONS: dict[str, type[BaseModel]] = {name: type(field.default) for name, field in Config.model_fields.items()}
 LARGEST_GRID = 100_000  # runs, without --yes
@@ -82,7 +83,7 @@ class _Parser:
         probes = words_of(self.content, "probes", PROBES, self.blame)
         weights = self.content.get("save_weights", "none")
         if weights not in WEIGHTS:
-            self.blame(("save_weights",), f"save_weights: {shown('', weights)} is not one of {', '.join(WEIGHTS)}")
+            self.blame(("save_weights",), f"save_weights: {spelt(weights)} is not one of {', '.join(WEIGHTS)}")
         count = sum(_product(len(values) for _, values in grid) for grid in self.grids) * max(1, len(chosen))
         if count > LARGEST_GRID and not self.large:
             self.blame(
@@ -123,7 +124,7 @@ class _Parser:
                 if path not in roles():
                     self.blame((*loc, path), f"sweep: {no_path(path)}", key=True)
                 elif not listed:
-                    self.blame((*loc, path), f"sweep: {path} has no values; list at least one, as in [0, 0.5]")
+                    self.blame((*loc, path), f"sweep: {clean(path)} has no values; list at least one, as in [0, 0.5]")
                 else:
                     grids[-1][path] = tuple(listed)
                     self.options.setdefault(path, self.document.mark((*loc, path)))

@@ -41,7 +41,7 @@ class Document:
     def mark(self, loc: Loc, key: bool = False) -> str:
         """Return what a message about a path begins with: `config.yaml:7:9`."""
         line, column = self.position(loc, key=key)
-        return f"{_shown(self.path)}:{line}:{column}"
+        return f"{_shown(self.path)}:{line}:{column}" if line else _shown(self.path)
 
 
 def read_text(text: str, shown: str) -> Document:

@@ -10,6 +10,7 @@ from dropexp.spec.identity import applies
 from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
 from dropexp.spec.mistakes import near
+from dropexp.spec.words import clean, spelt
 
 Broken = Iterator[tuple[str, str]]  # (YAML path, sentence)
 
@@ -42,7 +43,7 @@ def _data(c: Config) -> Broken:
     if c.data.label is not None and not csv:
         yield (
             "data.label",
-            f"{c.data.label!r} names a column, and {c.data.source} is not a .csv; leave data.label out",
+            f"{spelt(c.data.label)} names a column, and {clean(c.data.source)} is not a .csv; leave data.label out",
         )
     for path in ("data.test_size", "data.val_size"):
         size = leaf(c, path)
@@ -65,7 +66,7 @@ def _places(c: Config) -> Broken:
             yield path, f"{place} lies between two LSTM layers, and model.layers is 1; use 2 or more, or leave it out"
             continue
         hint = f"; did you mean {guess!r}?" if guess and sites_of(guess, c.model) else ""
-        yield path, f"this {c.model.kind} has no place {place!r}; its places are {', '.join(has)}{hint}"
+        yield path, f"this {c.model.kind} has no place {spelt(place)}; its places are {', '.join(has)}{hint}"
 
 
 def _kind(c: Config) -> Broken:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from dropexp.spec.cells import LISTS, MAPPINGS, in_order, leaf, read_word, roles, shown
 from dropexp.spec.config import Config
-from dropexp.spec.identity import arm_id, canonical
+from dropexp.spec.identity import arm_id, canonical, run_id
 from dropexp.spec.study import Grid, Study
 from dropexp.spec.syntax import core_value
 
@@ -33,6 +34,21 @@ def from_cells(cells: Mapping[str, str]) -> Config:
     if "patience" not in sections.get("early_stopping", {}):
         sections.pop("early_stopping", None)
     return Config.model_validate(sections)
+
+
+def names_of(cells: tuple[str, ...], seed: int) -> tuple[str, str]:
+    """Return the arm_id and run_id of a row by its configuration's cells, in the order of `roles`, and its seed.
+
+    Raises ValueError where the cells are no configuration.
+    """
+    config, arm = _named(cells)
+    return arm, run_id(config, seed)
+
+
+@lru_cache(maxsize=4096)
+def _named(cells: tuple[str, ...]) -> tuple[Config, str]:
+    config = from_cells(dict(zip(roles(), cells, strict=True)))
+    return config, arm_id(config)
 
 
 def with_leaves(base: Config, changes: Mapping[str, Any]) -> Config:

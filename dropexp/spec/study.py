@@ -16,7 +16,7 @@ from dropexp.spec.identity import arm_id, canonical, cells, run_ids
 from dropexp.spec.layout import site_rates
 from dropexp.spec.sources import SOURCES
 
-PROBES = ("gradient_norms", "variance_shift")
+PROBES = ("gradient_norms", "variance_shift", "gap_parts")
 Grid = tuple[tuple[str, tuple[Any, ...]], ...]  # (YAML path, values as written), ...
 
 

@@ -33,9 +33,8 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
         {path: [plain(v) for v in values] for path, values in part}
         for grid in study.grids
         for part in _by_source(grid, digests, moved)
-        if part
     ]
-    if grids:
+    if any(grids):  # an empty grid beside others is the base configuration
         content["sweep"] = grids[0] if len(grids) == 1 else grids
     if study.claims:
         content["claims"] = [_claim(claim) for claim in study.claims]

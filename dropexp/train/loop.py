@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,10 +13,23 @@ from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
 from dropexp.spec.layout import Layout
 from dropexp.spec.study import Run
+from dropexp.train.audit import Audit, Audited, Finding, checked_evaluation
 from dropexp.train.evaluate import Scores, evaluate, losses, mean
 from dropexp.train.feed import Feed
 from dropexp.train.optim import Optimiser
 from dropexp.train.probes import take
+
+
+@dataclass(frozen=True)
+class State:
+    """A pack at the end of an epoch: tensors, or arrays, with a leading axis of runs, by name.
+
+    Random streams are keyed by epoch, so that they are no part of it.
+    """
+
+    epoch: int
+    tensors: Mapping[str, Any]
+    masks: Mapping[str, Any] = field(default_factory=dict)  # what the audit remembers, by run
 
 
 @dataclass(frozen=True)
@@ -30,30 +44,48 @@ class Epoch:
     finite: tuple[bool, ...]
     probes: tuple[tuple[str, str, list[float]], ...]
     network: Network
+    optimiser: Optimiser
+    audit: Audit
+    wrong: tuple[Finding, ...]  # what the audit found
+
+    def state(self) -> State:
+        """Return what the rest of training depends on, beside the runs and their data."""
+        network = {f"network.{name}": t for name, t in (self.network.parameters | self.network.statistics).items()}
+        optimiser = {f"optimiser.{name}": t for name, t in self.optimiser.state.items()}
+        return State(self.number, network | optimiser, self.audit.memory)
 
 
 def train(
-    runs: Sequence[Run], feed: Feed, layout: Layout, probes: Sequence[str] = ()
+    runs: Sequence[Run], feed: Feed, layout: Layout, probes: Sequence[str] = (), start: State | None = None
 ) -> Generator[Epoch, Sequence[int], None]:
     """Train a pack of runs epoch by epoch; yield an Epoch, and be sent the positions of the runs that go on.
 
-    The runs agree in their shape fields. The generator ends when none goes on.
+    The runs agree in their shape fields. The generator ends when none goes on. With `start` it goes on after that epoch.
     """
     runs = list(runs)
     network = Network(layout, [r.config for r in runs], [r.stream_seed("init") for r in runs], feed.dtype)
     network.to(feed.device)
     optimiser = Optimiser([r.config for r in runs], feed.dtype, feed.device)
+    if start is not None:
+        _restore(network, optimiser, start, feed)
     network.require_grad()
-    number = 0
+    number = 0 if start is None else start.epoch
+    audit = Audit(None if start is None else start.masks)
     while runs:
         number += 1
         optimiser.configure([r.config for r in runs], number)
         network.set_epoch(number)
-        noisy = _one_epoch(network, optimiser, feed, _noise(runs, network, number), number)
+        audit.begin(runs, number, feed.steps_per_epoch())
+        noisy = _one_epoch(network, optimiser, feed, _noise(runs, network, number, audit), number)
+        before = network.noisy_calls
         scores = evaluate(network, feed)
+        wrong = audit.end() + checked_evaluation(network, feed, network.noisy_calls - before, number)
         measured = take(probes, network, feed, _noise(runs, network, number)) if probes else []
         finite = _finite(network, [s.train_loss for s in scores], noisy[0])
-        kept = yield Epoch(number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network)
+        kept = yield Epoch(
+            number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network, optimiser,
+            audit, tuple(wrong),
+        )  # fmt: skip
         if len(kept) < len(runs):
             runs = [runs[i] for i in kept]
             if runs:
@@ -62,10 +94,24 @@ def train(
                 feed.keep(kept)
 
 
-def _noise(runs: Sequence[Run], network: Network, epoch: int) -> Noise:
+def _restore(network: Network, optimiser: Optimiser, start: State, feed: Feed) -> None:
+    """Put a pack's tensors back as they were."""
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}}
+    for key, array in start.tensors.items():
+        part, _, name = key.partition(".")
+        parts[part][name] = torch.as_tensor(array).to(feed.device)
+    for own in (network.parameters, network.statistics):
+        own.update({name: parts["network"][name] for name in own})
+    optimiser.state = parts["optimiser"]
+    optimiser.step_count = start.epoch * feed.steps_per_epoch()
+
+
+def _noise(runs: Sequence[Run], network: Network, epoch: int, audit: Audit | None = None) -> Noise:
     seeds = [run.stream_seed("mask") for run in runs]
     distinct = list(dict.fromkeys(seeds))
     of_run = torch.tensor([distinct.index(seed) for seed in seeds], device=network.device)
+    if audit is not None:
+        return Audited(audit, network.sites, distinct, of_run, epoch)
     return Noise(network.sites, distinct, of_run, epoch)
 
 

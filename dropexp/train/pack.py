@@ -5,26 +5,28 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from dropexp.data import Dataset
-from dropexp.records import EpochRow, Outcome, ProbeRow, RunRow
+from dropexp.data import Dataset, sizes
+from dropexp.records import Outcome, ProbeRow
 from dropexp.spec.config import Config
 from dropexp.spec.layout import layout
-from dropexp.spec.schedules import rate_factor
 from dropexp.spec.study import Run
-from dropexp.stopping import Stopper
-from dropexp.train.evaluate import Scores
+from dropexp.train.checkpoint import Timer, Unusable, circumstances, load, save
 from dropexp.train.feed import Feed
-from dropexp.train.loop import Epoch, train
+from dropexp.train.loop import Epoch, State, train
 from dropexp.train.provenance import provenance
+from dropexp.train.recorder import Recorder
 
-Report = Callable[[int, int, dict[str, float]], None]  # epoch, runs still training, test accuracy by run_id
+Report = Callable[[int, int, dict[str, float]], bool | None]  # epoch, runs still training, test accuracy by run_id
 
 
 @dataclass(frozen=True)
@@ -37,117 +39,142 @@ class Work:
     save_weights: str = "none"
     device: str = "cpu"
     threads: int = 1
-
-
-class _Recorder:
-    """One run's rows and stopper while it trains."""
-
-    def __init__(self, run: Run, facts: Mapping[str, Any]):
-        self.run, self.facts = run, facts
-        stop = run.config.early_stopping
-        self.stopper = Stopper(stop.patience, stop.monitor, stop.min_delta, stop.start_from_epoch)
-        self.rows: list[EpochRow] = []
-        self.reason: str | None = None
-        self.weights: list[tuple[str, dict[str, object]]] = []
-        self.latest: dict[str, object] | None = None
-        self.best: dict[str, object] | None = None
-
-    def observe(self, number: int, scores: Scores, noisy_loss: float, noisy_accuracy: float, finite: bool) -> None:
-        gap = None if scores.test_accuracy is None else scores.train_accuracy - scores.test_accuracy
-        row = EpochRow(
-            self.run.run_id, self.run.arm_id, self.run.seed, number,
-            dropout_on_train_loss=noisy_loss, dropout_on_train_accuracy=noisy_accuracy, gap=gap,
-            rate=self.run.config.dropout.rate * rate_factor(self.run.config.dropout.schedule, number), **dataclasses.asdict(scores),
-        )  # fmt: skip
-        self.rows.append(row)
-        if not finite:
-            self.reason = "diverged"
-            return
-        self.stopper = self.stopper.observe(getattr(row, self.stopper.monitor))
-        if self.stopper.stopped:
-            self.reason = "patience"
-        elif number >= self.run.config.training.epochs:
-            self.reason = "max_epochs"
+    checkpoints: Path | None = None
 
     @property
-    def selected(self) -> int | None:
-        if self.reason == "diverged":
-            return len(self.rows) - 1 or None
-        return self.stopper.selected_epoch
-
-    def kept(self) -> list[tuple[str, dict[str, object]]]:
-        """Return the weights to store, under their names."""
-        chosen = self.latest if self.reason == "diverged" else self.best
-        return self.weights + ([(self.run.run_id, chosen)] if chosen is not None else [])
-
-    def result(self) -> RunRow:
-        selected = self.rows[self.selected - 1] if self.selected else None
-        last = (self.rows[-2] if len(self.rows) > 1 else None) if self.reason == "diverged" else self.rows[-1]
-        at = {} if selected is None else {
-            name: getattr(selected, name)
-            for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap",
-                         "clean_train_accuracy")
-        }  # fmt: skip
-        if selected and selected.clean_train_accuracy is not None and selected.test_accuracy is not None:
-            at["clean_gap"] = selected.clean_train_accuracy - selected.test_accuracy
-        end = {} if last is None else {
-            "final_train_accuracy": last.train_accuracy, "final_test_accuracy": last.test_accuracy, "final_gap": last.gap
-        }  # fmt: skip
-        return RunRow(
-            self.run.run_id, self.run.arm_id, self.run.seed, len(self.rows), self.reason or "", self.selected,
-            **self.facts, **at, **end,
-        )  # fmt: skip
+    def circumstances(self) -> dict[str, Any]:
+        """What a checkpoint of this work must agree with."""
+        return circumstances(self.probes, self.save_weights, self.device, self.threads)
 
 
 def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:
-    """Train a pack and return its rows; `report` hears of every epoch.
+    """Train a pack and return its rows, going on from checkpoints where its runs have them.
 
-    float32 with `work.threads` threads; the bytes of the rows depend on each run alone, not on its neighbours.
+    `report` hears of every epoch; where it returns True, the pack is left at that epoch's end, checkpointed, and the
+    outcome is `paused`. float32 with `work.threads` threads; the bytes of the rows depend on each run alone, not on its
+    neighbours nor on where it was interrupted.
     """
     torch.set_num_threads(work.threads)
-    began, clock = datetime.now(UTC), time.perf_counter()
-    feed = Feed(dataset, work.runs, torch.float32, torch.device(work.device))
+    began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     network = layout(work.runs[0].config.model, dataset.example, len(dataset.classes))
-    facts = _facts(dataset, feed, network.parameters)
-    recorders = {run.run_id: _Recorder(run, facts) for run in work.runs}
-    probes: list[ProbeRow] = []
-    loop = train(work.runs, feed, network, work.probes)
-    epoch = next(loop)
-    while True:
-        for i, run in enumerate(epoch.runs):
-            recorder = recorders[run.run_id]
-            recorder.observe(
-                epoch.number, epoch.scores[i], epoch.noisy_loss[i], epoch.noisy_accuracy[i], epoch.finite[i]
-            )
-            _keep_weights(recorder, epoch, i, work.save_weights)
-        probes += [
-            ProbeRow(run.run_id, epoch.number, probe, layer, values[i])
-            for probe, layer, values in epoch.probes
-            for i, run in enumerate(epoch.runs)
-        ]
-        kept = [i for i, run in enumerate(epoch.runs) if recorders[run.run_id].reason is None]
-        if report is not None:
-            report(epoch.number, len(kept), _accuracies(epoch))
-        try:
-            epoch = loop.send(kept)
-        except StopIteration:
-            break
+    facts = _facts(work.runs[0], dataset, network.parameters)
+    recorders = {run.run_id: Recorder(run, facts) for run in work.runs}
+    start = _restored(work, recorders)
+    runs = [run for run in work.runs if recorders[run.run_id].reason is None]
+    keeper = _Keeper(work, recorders, began, clock)
+    if runs:
+        feed = Feed(dataset, runs, torch.float32, torch.device(work.device))
+        loop = train(runs, feed, network, work.probes, start)
+        epoch = next(loop)
+        while True:
+            kept = _record(epoch, recorders, work.save_weights)
+            paused = report is not None and report(epoch.number, len(kept), _accuracies(epoch)) and len(kept) > 0
+            keeper.keep(epoch, now=paused)
+            if paused:
+                return Outcome(paused=True, notes=tuple(keeper.notes))
+            try:
+                epoch = loop.send(kept)
+            except StopIteration:
+                break
     seconds = (time.perf_counter() - clock) / len(work.runs)
     return Outcome(
         runs=tuple(r.result() for r in recorders.values()),
         epochs=tuple(row for r in recorders.values() for row in r.rows),
-        probes=tuple(probes),
+        probes=tuple(row for r in recorders.values() for row in r.probes),
         provenance=tuple(
-            provenance(run.run_id, work.device, work.threads, len(work.runs), dataset.sha256, seconds, began)
-            for run in work.runs
+            provenance(
+                r.run.run_id, work.device, work.threads, len(work.runs), dataset.sha256, r.seconds + seconds, r.began or began
+            )
+            for r in recorders.values()
         ),
         weights=tuple(pair for r in recorders.values() for pair in r.kept()),
-    )
+        notes=tuple(keeper.notes),
+    )  # fmt: skip
 
 
-def _facts(dataset: Dataset, feed: Feed, parameters: int) -> dict[str, Any]:
+def _record(epoch: Epoch, recorders: dict[str, Recorder], save_weights: str) -> list[int]:
+    """Record an epoch of every run; return the positions of those that go on."""
+    for i, run in enumerate(epoch.runs):
+        recorder = recorders[run.run_id]
+        recorder.observe(epoch.number, epoch.scores[i], epoch.noisy_loss[i], epoch.noisy_accuracy[i], epoch.finite[i])
+        recorder.probes += [
+            ProbeRow(run.run_id, epoch.number, p, layer, values[i]) for p, layer, values in epoch.probes
+        ]
+        recorder.probes += [
+            ProbeRow(run.run_id, epoch.number, p, layer, value) for r, p, layer, value in epoch.wrong if r == i
+        ]
+        if save_weights != "none":
+            network = epoch.network
+            recorder.keep_weights(_slice(network.parameters | network.statistics, i), save_weights)
+    return [i for i, run in enumerate(epoch.runs) if recorders[run.run_id].reason is None]
+
+
+def _slice(tensors: dict[str, Tensor], i: int) -> dict[str, Any]:
+    """Return a copy of one run's part of tensors with a leading axis of runs."""
+    return {name: tensor[i].detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+
+
+def _restored(work: Work, recorders: dict[str, Recorder]) -> State | None:
+    """Bring every run to its checkpoint, which all have at one epoch; return None, the runs untouched, where not."""
+    if work.checkpoints is None:
+        return None
+    try:
+        found = [load(work.checkpoints, run.run_id, work.circumstances) for run in work.runs]
+    except Unusable:
+        return None
+    there = [c for c in found if c is not None]
+    if len(there) < len(work.runs) or len({(c.epoch, c.reason) for c in there if c.reason is None}) > 1:
+        return None
+    states = [recorders[c.run_id].restore(c) for c in there]
+    live = [state for c, state in zip(there, states, strict=True) if c.reason is None]
+    if not live:
+        return None
+    epoch = next(c.epoch for c in there if c.reason is None)
+    masks = {c.run_id: c.notes["masks"] for c in there}
+    return State(epoch, {name: np.stack([state[name] for state in live]) for name in live[0]}, masks)
+
+
+class _Keeper:
+    """Writes the checkpoints of a pack, when it is time."""
+
+    def __init__(self, work: Work, recorders: dict[str, Recorder], began: str, clock: float):
+        self.work, self.recorders, self.began, self.clock = work, recorders, began, clock
+        self.timer, self.notes = Timer(), list[str]()
+        self.ended: set[str] = set()  # whose last checkpoint is written
+
+    def keep(self, epoch: Epoch, now: bool) -> None:
+        """Write a checkpoint of every run where one is due or wanted now; a full disk is a note, not an end."""
+        if self.work.checkpoints is None or not (self.timer.due() or now):
+            return
+        try:
+            self._write(epoch, self.work.checkpoints)
+        except OSError as error:
+            self.notes = [
+                f"{self.work.checkpoints}: no checkpoint could be written ({error.strerror}); training goes on"
+            ]
+        self.timer.written()
+
+    def _write(self, epoch: Epoch, folder: Path) -> None:
+        seconds = (time.perf_counter() - self.clock) / len(self.work.runs)
+        places = {run.run_id: i for i, run in enumerate(epoch.runs)}
+        state = epoch.state()
+        for run_id, recorder in self.recorders.items():
+            if run_id in self.ended:
+                continue
+            notes = {
+                "seconds": recorder.seconds + seconds, "began": recorder.began or self.began,
+                "masks": state.masks.get(run_id, {}),
+            }  # fmt: skip
+            live = recorder.reason is None
+            own = _slice(state.tensors, places[run_id]) if live else {}
+            save(folder, recorder.checkpoint(own, notes), self.work.circumstances)
+            if not live:
+                self.ended.add(run_id)
+
+
+def _facts(run: Run, dataset: Dataset, parameters: int) -> dict[str, Any]:
     """Return the columns of a run's row that all runs of a pack share."""
-    train, val, test = feed.set_sizes
+    train, val, test = sizes(run.config.data, len(dataset.y), dataset.n_test)
     return {
         "parameters": parameters, "train_examples": train, "val_examples": val, "test_examples": test,
         "classes": len(dataset.classes), "test_set": "pool" if dataset.n_test is None else "official",
@@ -157,23 +184,6 @@ def _facts(dataset: Dataset, feed: Feed, parameters: int) -> dict[str, Any]:
 def _accuracies(epoch: Epoch) -> dict[str, float]:
     pairs = zip(epoch.runs, epoch.scores, strict=True)
     return {run.run_id: math.nan if s.test_accuracy is None else s.test_accuracy for run, s in pairs}
-
-
-def _keep_weights(recorder: _Recorder, epoch: Epoch, i: int, which: str) -> None:
-    """Keep a copy of a run's weights: of every epoch, or of the selected one, which for a diverged run is the last finite."""
-    if which == "none" or (which == "selected" and recorder.reason == "diverged"):
-        return
-    network = epoch.network
-    arrays: dict[str, object] = {
-        name: tensor[i].detach().cpu().numpy().copy()
-        for name, tensor in (network.parameters | network.statistics).items()
-    }
-    if which == "all":
-        recorder.weights.append((f"{recorder.run.run_id}/epoch-{epoch.number:05d}", arrays))
-        return
-    recorder.latest = arrays
-    if recorder.selected == epoch.number:
-        recorder.best = arrays
 
 
 def measure(runs: Sequence[Run], dataset: Dataset, steps: int = 4) -> float:

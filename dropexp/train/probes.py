@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
-from dropexp.train.evaluate import losses
+from dropexp.train.evaluate import losses, mean
 from dropexp.train.feed import Feed
 
 Measured = list[tuple[str, list[float]]]  # layer, a value a run
+
+
+@contextmanager
+def _restored(network: Network) -> Iterator[None]:
+    """Put the running statistics back that passes with batch statistics move."""
+    statistics = {name: tensor.clone() for name, tensor in network.statistics.items()}
+    try:
+        yield
+    finally:
+        network.statistics.update(statistics)
 
 
 def gradient_norms(network: Network, feed: Feed, noise: Noise) -> Measured:
@@ -21,10 +33,9 @@ def gradient_norms(network: Network, feed: Feed, noise: Noise) -> Measured:
 
     Dropout on, batch statistics: the gradient that training follows (Glorot & Bengio 2010, figures 7 to 9).
     """
-    statistics = {name: tensor.clone() for name, tensor in network.statistics.items()}
     x_RB, labels_RB = next(iter(feed.batches(noise.epoch)))
-    (losses(network(x_RB, noise=noise, norm="batch"), labels_RB) / labels_RB.shape[1]).sum().backward()
-    network.statistics.update(statistics)
+    with _restored(network):
+        (losses(network(x_RB, noise=noise, norm="batch"), labels_RB) / labels_RB.shape[1]).sum().backward()
     found = []
     for name, tensor in network.parameters.items():
         if name.endswith(".weight"):
@@ -70,12 +81,39 @@ def variance_shift(network: Network, feed: Feed, noise: Noise) -> Measured:
     return found
 
 
+def gap_parts(network: Network, feed: Feed, noise: Noise) -> Measured:
+    """Return training accuracies with the weights that the epoch ended with, over its own batches.
+
+    `noise_batch` is with the epoch's masks and batch statistics, `batch` without masks, `running` with running statistics
+    besides; without batch norm the last two are one. From dropout_on_train_accuracy to train_accuracy their differences
+    are what the weights' movement, dropout and batch norm add to the gap that a training log shows.
+    """
+    plain = _accuracy(network, feed, noise.epoch, None, "running")
+    return [
+        ("noise_batch", _accuracy(network, feed, noise.epoch, noise, "batch")),
+        ("batch", _accuracy(network, feed, noise.epoch, None, "batch") if network.model.norm == "batch" else plain),
+        ("running", plain),
+    ]
+
+
+def _accuracy(
+    network: Network, feed: Feed, epoch: int, noise: Noise | None, norm: Literal["batch", "running"]
+) -> list[float]:
+    """Return each run's accuracy over the batches of an epoch, whose weights no longer move."""
+    right = []
+    with torch.no_grad(), _restored(network):
+        for x_RB, labels_RB in feed.batches(epoch):
+            right.append(network(x_RB, noise=noise, norm=norm).argmax(-1) == labels_RB)
+    return [mean(row) or 0.0 for row in torch.cat(right, 1).cpu().numpy()]
+
+
 PROBES: dict[str, Callable[[Network, Feed, Noise], Measured]] = {
     "gradient_norms": gradient_norms,
     "variance_shift": variance_shift,
+    "gap_parts": gap_parts,
 }
 
 
 def take(names: Sequence[str], network: Network, feed: Feed, noise: Noise) -> list[tuple[str, str, list[float]]]:
     """Return (probe, layer, a value a run) for each named probe."""
-    return [(name, layer, values) for name in names for layer, values in PROBES[name](network, feed, noise)]
+    return [(name, layer, values) for name in names for layer, values in PROBES[name](network, feed, noise.again())]

@@ -22,13 +22,13 @@ def provenance(
     pack_runs: int,
     data_sha256: str | None,
     seconds: float,
-    began: datetime,
+    began: str,
 ) -> Provenance:
-    """Return a run's row of provenance.csv; `seconds` is its share of its pack's time."""
+    """Return a run's row of provenance.csv; `seconds` is its share of its packs' time, all sessions together."""
     return Provenance(
         run_id, round(seconds, 4), socket.gethostname(), device, threads, pack_runs, dropexp.__version__,
         platform.python_version(), torch.__version__, np.__version__, git_commit(), data_sha256 or "",
-        began.isoformat(timespec="seconds"), datetime.now(UTC).isoformat(timespec="seconds"),
+        began, datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def judged(text: str, test: dict, earlier=(), diverged=(), drop=(), **columns):
             row |= {name: values[key][seed] for name, values in columns.items()}
             if (key[-1], seed) not in drop:
                 rows.append(row | FACTS)
-    return judge(tidy(study, pd.DataFrame(rows), pd.DataFrame(), earlier))
+    return judge(tidy(study, pd.DataFrame(rows), pd.DataFrame(), judged=earlier))
 
 
 def one(expect: str, differences: list[float], margin: float = 0.005, **given):

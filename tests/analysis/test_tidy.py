@@ -38,15 +38,27 @@ def test_no_rows_at_all(rate_study):
     assert found.curves(found.arms[0]).empty
 
 
-def test_memorised_is_that_of_the_selected_epoch(rate_study, rows_of):
-    study = rate_study((0.0,), 1, noise=0.2)
-    runs = rows_of(study, {0.0: [0.9]}, {0.0: [0.8]}).assign(selected_epoch=2, clean_train_accuracy=0.95)
-    epochs = pd.DataFrame({"epoch": [1, 2, 3], "memorised": [0.1, 0.2, 0.3]})
-    epochs = epochs.assign(run_id=runs["run_id"][0], arm_id=runs["arm_id"][0], seed=0)
+def test_what_became_of_wrong_labels_is_read_from_epochs_where_an_older_folder_has_no_column(rate_study, rows_of):
+    study = rate_study((0.0,), 2, noise=0.2)
+    runs = rows_of(study, {0.0: [0.9] * 2}, {0.0: [0.8] * 2}).assign(selected_epoch=2, clean_train_accuracy=0.95)
+    epochs = pd.DataFrame({"epoch": [1, 2, 3] * 2, "memorised": [0.1, 0.2, 0.3] * 2, "recovered": [0.7, 0.6, 0.5] * 2})
+    epochs = epochs.assign(run_id=runs["run_id"].repeat(3).to_numpy(), arm_id=runs["arm_id"][0], seed=[0] * 3 + [1] * 3)
     found = tidy(study, runs, epochs)
     assert found.noisy
     assert found.lead.gap == "clean_gap"
-    assert list(found.values(found.arms[0], "memorised")) == [0.2]
+    assert list(found.values(found.arms[0], "memorised")) == [0.2, 0.2]
+    assert list(found.values(found.arms[0], "recovered")) == [0.6, 0.6]
+    stored = tidy(study, runs.assign(memorised=[0.25, np.nan]), epochs)
+    assert list(stored.values(stored.arms[0], "memorised")) == [0.25, 0.2]
+
+
+def test_probes_are_those_of_the_runs_shown(rate_study, rows_of):
+    study = rate_study((0.0, 0.5), 2)
+    runs = rows_of(study, {0.0: [0.9] * 2, 0.5: [0.9] * 2}, {0.0: [0.8] * 2, 0.5: [0.8] * 2})
+    rows = [{"run_id": r, "epoch": 1, "probe": "gap_parts", "layer": "batch", "value": 0.5} for r in runs["run_id"]]
+    found = tidy(rate_study((0.5,), 2), runs, pd.DataFrame(), pd.DataFrame(rows))
+    assert list(found.probes["run_id"]) == list(runs["run_id"][2:])
+    assert tidy(study, runs, pd.DataFrame()).probes.empty
 
 
 def test_without_label_noise_every_example_is_clean(rate_study, rows_of):

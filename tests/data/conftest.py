@@ -64,7 +64,7 @@ class Web:
         self.answers, self.asked = {}, []
         self.packed, self.plain, self.batches, self.archive = PACKED, SMALL, BATCHES, archive
 
-    def get(self, url, timeout, stream):
+    def get(self, url, timeout, stream, headers):
         assert timeout == TIMEOUT
         self.asked.append(url)
         answer = self.answers.get(url)

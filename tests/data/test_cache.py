@@ -103,6 +103,13 @@ def test_a_folder_that_cannot_be_written_serves_good_files(web, monkeypatch):
     assert not (cache_dir() / "mnist" / cache_module.SIDECAR).exists()
 
 
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"{", b"[1]", b"\xff", b'{"%s": [1]}' % TRAIN_X.encode()])
+def test_a_note_on_checksums_that_makes_no_sense_is_as_none(web, content):
+    web.put("mnist", web.packed)
+    (cache_dir() / "mnist" / cache_module.SIDECAR).write_bytes(content)
+    assert len(web.load().x) == 70
+
+
 def test_the_listing_says_what_is_there(web):
     web.put("mnist", {TRAIN_X: web.packed[TRAIN_X]})
     web.put("cifar10", {**web.batches, "cifar-10-batches-py/test_batch": b"damaged"})

@@ -9,7 +9,8 @@ import struct
 import numpy as np
 import pytest
 
-from dropexp.data.cifar import plain_pickle, read_batch, read_names
+from dropexp.data.cifar import read_batch, read_names
+from dropexp.data.pickles import plain_pickle
 from dropexp.errors import DataError
 
 
@@ -111,3 +112,27 @@ def test_a_batch_that_claims_a_huge_array_is_an_error(tmp_path):
     path.write_bytes(whole.replace(struct.pack("<H", 3072), b"\xff\xff", 1))
     with pytest.raises(DataError):
         read_batch(path)
+
+
+BOMBS = {
+    "a memo of 2^31 places": b"\x80\x02Nr\xff\xff\xff\x7f.",
+    "a byte array of 2^60": b"\x80\x05\x96" + b"\0" * 7 + b"\x10.",
+    "a key that takes for ever to hash": b"\x80\x02}K\x01" + b"q\x00h\x00\x86" * 60 + b"NsK.",
+    "an array that is called": b"\x80\x02cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85R.",
+    "a state for a function": b"\x80\x02cnumpy\ndtype\n}U\x01aK\x01sb.",
+    "a state for a dict": b"\x80\x02}}U\x01aK\x01sb.",
+    "an array that lies": pickle.dumps(np.zeros(4, np.uint8), 2).replace(b"K\x04\x85", b"J\xff\xff\xff\x7f\x85"),
+    "marks only": b"(" * 100_000 + b".",
+    "an extension": b"\x80\x02\x82\x01.",
+    "a persistent id": b"\x80\x02NQ.",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_pickle_takes_no_more_than_it_holds_and_calls_nothing(name, tmp_path):
+    path = tmp_path / "batch"
+    path.write_bytes(BOMBS[name])
+    with pytest.raises(DataError) as caught:
+        read_batch(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value)) < 400

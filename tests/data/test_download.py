@@ -31,7 +31,9 @@ def test_mirrors_are_tried_in_turn_and_good_files_are_kept(web):
     assert web.asked == [m + n for n in (TRAIN_X, TRAIN_Y, TEST_X) for m in ("http://one/", "http://two/")]
     size = len(web.packed[TEST_X])
     assert told[-1] == (TEST_X, size, size)
-    assert sorted(p.name for p in (cache_dir() / "mnist").iterdir()) == sorted([*web.packed, cache_module.SIDECAR])
+    assert sorted(p.name for p in (cache_dir() / "mnist").iterdir()) == sorted(
+        [*web.packed, cache_module.SIDECAR, ".lock"]
+    )
 
 
 def test_where_every_mirror_fails_each_reason_is_named(web):
@@ -50,7 +52,7 @@ def test_an_archive_is_unpacked_to_its_expected_files_only(web, tmp_path):
     files = {
         p.relative_to(cache_dir() / "cifar10").as_posix() for p in (cache_dir() / "cifar10").rglob("*") if p.is_file()
     }
-    assert files == {*web.batches, cache_module.SIDECAR}
+    assert files == {*web.batches, cache_module.SIDECAR, ".lock"}
     assert not (cache_dir() / "evil").exists()
 
 
@@ -100,3 +102,24 @@ def test_every_source_has_a_loader_and_every_download_two_mirrors():
         assert len(row.mirrors) >= 2
         assert all(mirror.endswith("/") for mirror in row.mirrors)
         assert all(len(checksum) == 32 for checksum in [*row.files.values(), *row.unpacked.values()])
+
+
+def test_what_an_archive_unpacks_to_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("dropexp.data.download.LARGEST", 1 << 20)
+    member = tarfile.TarInfo("other")
+    (tmp_path / "a.tar.gz").write_bytes(tar((member, bytes(2 << 20)), (tarfile.TarInfo("wanted"), b"x")))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DataError, match=r"a\.tar\.gz: cannot be unpacked: it holds more than 0.0 GB"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out", {"wanted"})
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["/tmp/abs", "../up", "a/../../up", "."])
+def test_a_member_that_would_leave_the_folder_is_not_written(name, tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(tar((tarfile.TarInfo(name), b"x"), (tarfile.TarInfo("wanted"), b"y")))
+    (tmp_path / "in" / "out").mkdir(parents=True)
+    unpack(tmp_path / "a.tar.gz", tmp_path / "in" / "out", {"wanted"})
+    assert {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()} == {
+        "a.tar.gz",
+        "in/out/wanted",
+    }

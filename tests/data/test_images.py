@@ -123,3 +123,31 @@ def test_mistakes_are_named(tmp_path, make, message):
     assert message in str(caught.value).replace("\\", "/")
     assert "\n" not in str(caught.value)
     assert "BytesIO" not in str(caught.value)
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused_by_its_header(tmp_path):
+    (tmp_path / "own" / "a").mkdir(parents=True)
+    Image.new("1", (9000, 9000)).save(tmp_path / "own" / "a" / "1.png")  # 10 kB, of 81 million pixels
+    with pytest.raises(
+        DataError, match=r"1\.png: has 9000 x 9000 pixels; 16,777,216 in all are allowed: make it smaller"
+    ):
+        given(tmp_path)
+
+
+def test_a_folder_that_would_fill_the_memory_is_refused_by_its_headers(tmp_path, monkeypatch):
+    for k in range(3):
+        save(tmp_path / "own" / str(k) / "1.png", size=(40, 40))
+    monkeypatch.setattr("dropexp.data.dataset.LARGEST", 4000)
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("a picture was unpacked"))
+    with pytest.raises(DataError, match="the folder of images takes 0"):
+        given(tmp_path)
+
+
+def test_a_file_that_other_programs_would_be_started_for_is_no_picture(tmp_path, monkeypatch):
+    """PIL hands EPS to Ghostscript, whatever the file is called."""
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a program was started"))
+    save(tmp_path / "own" / "b" / "1.png")
+    (tmp_path / "own" / "a").mkdir()
+    Image.new("RGB", (5, 4)).save(tmp_path / "own" / "a" / "1.png", "EPS")
+    with pytest.raises(DataError, match=r"1\.png: cannot be read as an image"):
+        given(tmp_path)

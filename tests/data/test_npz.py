@@ -123,6 +123,8 @@ MISTAKES = [
     ({"x": X, "y": Y * 0 + 4}, "has one class only, label 4 in all of its rows (20)"),
     ({"x": X, "y": np.eye(2)[Y]}, "argmax(axis=1)"),
     ({"x": X, "y": np.array([0, 2**63] * 10, np.uint64)}, "labels as numbers must be below 2**63"),
+    ({"x": np.zeros((20_000, 1)), "y": np.arange(20_000)}, "has 20,000 different labels in 20,000 rows"),
+    ({"x": X[:2], "y": np.array([0x110000, 65], "u4").view("U1")}, "y holds numbers that stand for no character"),
     ({"x": X, "y": Y.astype("M8[D]")}, "y holds dates"),
     ({"x": X, "y": np.array([b"\xff", b"a"] * 10)}, "y holds bytes that are not UTF-8"),
     ({"x_train": X, "y_train": Y, "x_test": X[:, :2], "y_test": Y}, "x_test has examples of shape (2,)"),
@@ -212,3 +214,37 @@ def test_a_source_that_is_none_is_named_with_what_is_allowed(tmp_path, source, m
         load(Data(source=source), folder=tmp_path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def with_header(array, old, new):
+    """Return an .npy whose header says something else than its content."""
+    raw = saved(np.save, array)
+    header = raw[10 : 10 + int.from_bytes(raw[8:10], "little")].replace(old, new)
+    return raw[:8] + len(header).to_bytes(2, "little") + header + raw[10 + int.from_bytes(raw[8:10], "little") :]
+
+
+CLAIMS = [
+    (with_header(X, b"(20, 3)", b"(1152921504606846976,)"), "its header claims the shape (1152921504606846976,)"),
+    (with_header(X, b"(20, 3)", b"(1000000, 1000000)"), "its header claims the shape (1000000, 1000000)"),
+    (with_header(X, b"'<f8'", b"'<U99999999'"), "its header claims the shape (20, 3), and it holds"),
+    (with_header(X, b"'<f8'", b"('a',)"), "x cannot be read"),
+    (with_header(X, b"False", b"(" * 500), "x cannot be read"),
+    (with_header(X, b"False", b"\n\n  0\n"), "x cannot be read"),
+    (saved(np.save, np.zeros(70 << 20, np.uint8)), "would unpack from 0.1 MB to 73.4 MB"),
+]
+
+
+@pytest.mark.parametrize("content, message", CLAIMS, ids=[message[:30] for _, message in CLAIMS])
+def test_an_array_that_claims_more_than_it_holds_takes_no_memory(content, message, tmp_path):
+    with zipfile.ZipFile(tmp_path / "own.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", content)
+        archive.writestr("y.npy", saved(np.save, Y))
+    with pytest.raises(DataError) as caught:
+        load(Data(source="own.npz"), folder=tmp_path)
+    assert message in str(caught.value)
+
+
+def test_more_memory_than_there_is_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("dropexp.data.npz.assemble", lambda *_, **__: np.empty(1 << 62, np.uint8))
+    with pytest.raises(DataError, match="does not fit into this machine's memory"):
+        given(tmp_path, x=X, y=Y)

@@ -63,6 +63,10 @@ MISTAKES = [
     ("a,y\n1,2\n\n2,1.5\n", "column 'y', line 4: label 1.5 is not a whole number"),
     ("a,y\n1,7\n2,7\n", "has one class only, label 7 in all of its rows (2)"),
     ("a,y\n1\0,2\n3,4\n", "line 2"),
+    (",".join("a" * 100_001), "its first line names 100,001 columns; 100,000 are allowed"),
+    ("a" * 4_000_000, "line 1 has 4,000,000 characters or more"),
+    ("a,y\n" + "1" * 5_000_000 + ",2\n", "line 2 has 4,000,000 characters or more"),
+    ("a,y\n" + "9" * 5000 + ",2\n", "99...' is not a finite number"),
     ('a,y\n"1,2\n3,4\n', "has 1 cells, and the header names 2 columns"),
 ]
 
@@ -92,3 +96,13 @@ def test_the_fast_and_the_slow_reader_agree(tmp_path):
     slow = given(tmp_path, "a,b,y\n" + "\n".join([*rows, f"1,{10**30},0"]))
     np.testing.assert_array_equal(fast.x, slow.x[:-1])
     assert (fast.y == slow.y[:-1]).all()
+
+
+def test_rows_of_one_cell_under_many_columns_take_no_memory_for_the_others(tmp_path, monkeypatch):
+    """100,000 columns and as many rows of two bytes would be ten thousand million cells to pandas, which fills rows up."""
+    import pandas
+
+    monkeypatch.setattr(pandas, "read_csv", lambda *_, **__: pytest.fail("pandas was asked"))
+    text = ",".join(["y", *("a" * 99_999)]) + "\n" + "1\n" * 100_000
+    with pytest.raises(DataError, match="line 2 has 1 cells, and the header names 100000 columns"):
+        given(tmp_path, text)

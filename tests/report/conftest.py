@@ -97,6 +97,24 @@ def made_up(axes: dict | list[dict], seeds: int = 10, base: Config | None = None
     return tidy(made, *rows(made, **shape))
 
 
+def overfitting(axes: dict, seeds: int = 10, parts: bool = False) -> Tidy:
+    """Return a study with a validation loss that falls and rises again, and, with `parts`, the probe's rows."""
+    made = study(axes, seeds)
+    runs, epochs = rows(made)
+    draw, epoch = np.random.default_rng(0), epochs["epoch"]
+    rise = 0.002 * np.maximum(0, epoch - 15)
+    epochs["val_loss"] = 0.2 + np.exp(-epoch / 5) + rise + draw.normal(0, 0.004, len(epochs))
+    epochs["val_accuracy"] = epochs["test_accuracy"] + 0.01
+    epochs["dropout_on_train_accuracy"] = epochs["train_accuracy"] - 0.09
+    probes = [
+        {"run_id": run, "epoch": epoch, "probe": "gap_parts", "layer": layer, "value": accuracy + by}
+        for run, epoch, accuracy in epochs[["run_id", "epoch", "train_accuracy"]].itertuples(index=False)
+        for layer, by in (("noise_batch", -0.05), ("batch", 0.01), ("running", 0.0))
+        if parts
+    ]
+    return tidy(made, runs, epochs, pd.DataFrame(probes))
+
+
 ORDERS = (
     "norm-activation-dropout",
     "norm-dropout-activation",
@@ -279,6 +297,10 @@ CASES = {
     "collapsed": collapsed,
     "claimed": claimed,
     "crossed": crossed,
+    "overfitting": lambda: overfitting({"dropout.rate": RATES}),
+    "overfitting-patience": lambda: overfitting({"early_stopping.patience": (None, 5), "dropout.rate": (0.0, 0.5)}),
+    "parts": lambda: overfitting({"dropout.rate": RATES, "dropout.placement": PLACES}, parts=True),
+    "parts-one": lambda: overfitting({}, 1, parts=True),
     "broken": lambda: broken({"dropout.rate": RATES}),
     "constant": constant,
     "empty": empty,

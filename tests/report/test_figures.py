@@ -17,6 +17,7 @@ NAMES = {
     "constant": ["curves", "differences", "dose-rate", "gap"],
     "broken": ["curves", "differences", "gap"],
     "empty": ["gap"],
+    "parts-one": ["curves", "gap", "gap-parts", "stopping-heat"],
     "orders": ["curves", "differences", "gap"],
     "claimed": ["claims", "curves", "differences", "dose-rate", "gap"],
     "lstm": ["curves", "differences", "gap"],

@@ -241,3 +241,14 @@ def test_mistakes_come_in_the_order_of_the_file():
     with pytest.raises(ConfigError) as caught:
         study("training: {lr: abc}\nmodel: {hiden: 5}\ndropout: {rate: 2}")
     assert [m.split(":")[1] for m in caught.value.messages] == ["1", "2", "3"]
+
+
+def test_an_empty_grid_beside_others_is_the_base_and_is_written_as_such():
+    study = parse(read_text("sweep: [{dropout.rate: [0]}, {}, {dropout.rate: [0.2]}]", "s.yaml"))
+    again = parse(read_text(to_yaml(study), "study.yaml"))
+    assert [arm.config.dropout.rate for arm in again.arms] == [0, 0.5, 0.2]
+
+
+def test_a_value_of_many_levels_where_a_rate_belongs_is_a_sentence():
+    with pytest.raises(ConfigError, match=r"dropout.rate_at.a: \{b: \{c: 1\}\} is not a number"):
+        parse(read_text("dropout: {rate_at: {z: 1, a: {b: {c: 1}}}}", "s.yaml"))

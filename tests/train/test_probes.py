@@ -1,13 +1,24 @@
 """Probes against an independent computation; they change nothing in training."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
-from dropexp.data import split
+from dropexp.analysis.overfit import PARTS, parts
+from dropexp.analysis.tidy import tidy
+from dropexp.data import load, split
+from dropexp.executors.inline import run_inline
+from dropexp.executors.pool import run_pool
 from dropexp.nn.dropout import Noise
+from dropexp.spec.config import Data
 from dropexp.spec.layout import layout
+from dropexp.spec.packs import plan
+from dropexp.spec.study import Study
 from dropexp.train.feed import Feed
 from dropexp.train.loop import train
 from dropexp.train.pack import Work, train_pack
@@ -100,6 +111,102 @@ def test_without_batch_norm_there_is_no_variance_to_shift(make_run, vectors):
         assert begin(make_run, vectors, 1, ("variance_shift",), **{"model.norm": norm})[2].probes == ()
 
 
+@pytest.mark.parametrize("steps", [None, 3])
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_gap_parts_are_accuracies_over_the_epochs_own_batches_and_masks(make_run, vectors, norm, steps):
+    settings = {"model.norm": norm, "training.steps_per_epoch": steps, "data.label_noise": 0.2}
+    runs, feed, epoch = begin(make_run, vectors, 1, ("gradient_norms", "gap_parts"), **settings)
+    found = {layer: values for probe, layer, values in epoch.probes if probe == "gap_parts"}
+    assert list(found) == ["noise_batch", "batch", "running"]
+    held = {k: v.detach() for k, v in (epoch.network.parameters | epoch.network.statistics).items()}
+    noise = Noise(epoch.network.sites, [0, 1], torch.tensor([0, 1, 0]), 1)
+    right = {layer: [0, 0, 0] for layer in found}
+    seen = 0
+    for x, y in feed.batches(1):
+        masks = {name: noise.mask(name, x.shape[1])[0] for name in ("hidden.1", "hidden.2")}
+        seen += x.shape[1]
+        for layer in found:
+            for r in range(len(runs)):
+                at, own = x[r], {k: v[r] for k, v in held.items()}
+                for name in ("hidden.1", "hidden.2"):
+                    at = at @ own[f"{name}.weight"] + own[f"{name}.bias"]
+                    if norm == "batch":
+                        running = (
+                            [None, None]
+                            if layer != "running"
+                            else [own[f"{name}.norm.{s}"] for s in ("mean", "variance")]
+                        )
+                        scale, shift = own[f"{name}.norm.scale"], own[f"{name}.norm.shift"]
+                        at = F.batch_norm(at, *running, scale, shift, training=layer != "running")
+                    at = torch.tanh(at) * (masks[name][r] if layer == "noise_batch" else 1.0)
+                guess = (at @ own["output.weight"] + own["output.bias"]).argmax(-1)
+                right[layer][r] += int((guess == y[r]).sum())
+    assert seen == (70 if steps is None else 48)
+    assert found == {
+        layer: [pytest.approx(count / seen, abs=1e-12) for count in counts] for layer, counts in right.items()
+    }
+    if norm == "batch":
+        assert len({tuple(values) for values in found.values()}) == 3
+    else:
+        assert found["batch"] == found["running"] != found["noise_batch"]
+    assert found["noise_batch"][2] == found["batch"][2]  # rate 0
+    if steps is None:
+        assert found["running"] == [pytest.approx(s.train_accuracy, abs=1e-12) for s in epoch.scores]
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+@pytest.mark.parametrize("val_size", [20, 0])
+@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
+def test_the_parts_of_a_trained_runs_gap_add_up(make_run, vectors, norm, val_size, steps):
+    settings = {"model.norm": norm, "data.val_size": val_size, "training.steps_per_epoch": steps, "training.epochs": 4}
+    runs = [make_run(seed, **{**SIZES, "dropout.rate": 0.5, **settings}) for seed in (0, 1)]
+    outcome = train_pack(Work(tuple(runs), "toy", probes=("gap_parts",)), vectors)
+    study = Study("parts", Path(), runs[0].config, (), (0, 1), (runs[0].config,))
+    arm = study.arms[0]
+    frames = [pd.DataFrame(map(dataclasses.asdict, rows)) for rows in (outcome.runs, outcome.epochs, outcome.probes)]
+    found = parts(data := tidy(study, *frames), arm)
+    assert list(found.index) == [0, 1]
+    last = {row.seed: row for row in outcome.epochs if row.epoch == 4}
+    for seed, row in found.iterrows():
+        assert row["apparent"] == last[seed].dropout_on_train_accuracy - last[seed].test_accuracy
+        assert row[list(PARTS)].sum() == pytest.approx(row["apparent"], abs=1e-15)
+        gap = row[["train_to_val", "val_to_test", "train_to_test"]].sum()
+        assert gap == pytest.approx(data.values(arm, "gap")[seed], abs=1e-15)
+        assert np.isnan(row["train_to_test"]) == (val_size > 0)
+    assert (found["batch_to_running"] == 0).all() == (norm != "batch")
+    assert (found[["weights_moving", "dropout_noise"]] != 0).all(axis=None)
+
+
+def test_each_probe_meets_the_epochs_masks_from_its_first_step(make_run, vectors):
+    after = begin(make_run, vectors, 2, ("gradient_norms", "gap_parts"))[2].probes
+    alone = begin(make_run, vectors, 2, ("gap_parts",))[2].probes
+    assert after[-3:] == alone
+
+
+def test_gap_parts_are_the_same_inline_in_a_pool_and_in_packs_of_any_size(make_run):
+    digits = load(Data(), folder=Path())
+    sizes = {
+        "data": {"train_size": 149, "val_size": 51, "test_size": 101},
+        "model": {"hidden": [50, 30], "norm": "batch"},
+    }
+    training = {"epochs": 3, "batch_size": 37}
+    runs = [
+        make_run(seed, **sizes, training=training, **{"dropout.rate": rate})
+        for seed in (0, 1)
+        for rate in (0.0, 0.2, 0.5)
+    ]
+
+    def probed(size, execute, jobs):
+        works = [Work(tuple(pack), "digits", probes=("gap_parts",)) for pack in plan(runs, {}, 1, size)]
+        outcomes = [o for _, o in execute(train_pack, works, {"digits": digits}, jobs, lambda *heard: None)]
+        assert not any(o.error for o in outcomes)
+        return {(p.run_id, p.epoch, p.layer): repr(p.value) for o in outcomes for p in o.probes}
+
+    alone = probed(1, run_inline, 1)
+    assert len(alone) == 6 * 3 * 3
+    assert probed(30, run_inline, 1) == probed(4, run_inline, 1) == probed(2, run_pool, 2) == alone
+
+
 @pytest.mark.parametrize("norm", ["none", "batch", "layer"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_probes_change_nothing_in_training(make_run, vectors, norm, optimizer):
@@ -110,7 +217,7 @@ def test_probes_change_nothing_in_training(make_run, vectors, norm, optimizer):
     assert repr(plain.runs) == repr(probed.runs)
     assert repr(plain.epochs) == repr(probed.epochs)
     assert plain.probes == ()
-    assert len(probed.probes) == 3 * 6 * (3 + (2 if norm == "batch" else 0))
+    assert len(probed.probes) == 3 * 6 * (3 + (2 if norm == "batch" else 0) + 3)
     for (name, a), (same, b) in zip(plain.weights, probed.weights, strict=True):
         assert name == same
         assert {k: v.tobytes() for k, v in a.items()} == {k: v.tobytes() for k, v in b.items()}

@@ -108,6 +108,7 @@ def test_a_row_holds_the_numbers_of_its_selected_and_last_epochs(make_run, vecto
         assert getattr(row, name) == getattr(chosen, name)
     assert row.gap == row.train_accuracy - row.test_accuracy
     assert row.clean_gap == row.clean_train_accuracy - row.test_accuracy
+    assert (row.memorised, row.recovered) == (chosen.memorised, chosen.recovered)
     assert (row.final_train_accuracy, row.final_test_accuracy) == (last.train_accuracy, last.test_accuracy)
     assert row.final_gap == last.gap == last.train_accuracy - last.test_accuracy
     assert row.parameters == 11 * 13 + 13 + 13 * 5 + 5
@@ -115,9 +116,21 @@ def test_a_row_holds_the_numbers_of_its_selected_and_last_epochs(make_run, vecto
     assert all(e.memorised is not None and e.recovered is not None for e in epochs)
 
 
+def test_wrong_labels_are_memorised_recovered_or_neither_and_make_up_training_accuracy(make_run, vectors):
+    run = make_run(0, **SIZES, **{"training.epochs": 15, "data.label_noise": 0.3, "dropout.rate": 0.2})
+    wrong, total = 21, 70  # round(0.3 x 70) labels
+    for e in trained(vectors, run).epochs:
+        memorised, recovered = e.memorised * wrong, e.recovered * wrong
+        assert memorised == pytest.approx(round(memorised), abs=1e-9)
+        assert recovered == pytest.approx(round(recovered), abs=1e-9)
+        assert 0 <= memorised + recovered <= wrong + 1e-9
+        clean = e.clean_train_accuracy
+        assert e.train_accuracy == pytest.approx((1 - wrong / total) * clean + wrong / total * e.memorised, abs=1e-12)
+
+
 def test_without_noise_the_columns_of_clean_labels_stay_empty(make_run, vectors):
     outcome = trained(vectors, make_run(0, **SIZES, **{"training.epochs": 2}))
-    assert outcome.runs[0].clean_gap is None
+    assert outcome.runs[0].clean_gap is outcome.runs[0].memorised is outcome.runs[0].recovered is None
     assert outcome.epochs[0].clean_train_accuracy is outcome.epochs[0].memorised is outcome.epochs[0].recovered is None
 
 

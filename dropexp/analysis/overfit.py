@@ -1,0 +1,138 @@
+"""Overfitting, measured: gaps, when it begins, the area between the curves, and what a training log's gap is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, nan
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from dropexp.analysis.stats import LEVEL, estimate
+from dropexp.analysis.tidy import Tidy
+from dropexp.spec.study import Arm
+
+PARTS = ("weights_moving", "dropout_noise", "batch_to_running", "train_to_val", "val_to_test", "train_to_test")
+ENDS = ("mean", "low", "high")
+
+
+@dataclass(frozen=True)
+class Onset:
+    """When overfitting begins in an arm: the epoch of minimal validation loss, over `n` seeds trained to the end.
+
+    In `censored` of them the minimum lies in the last tenth of the epochs: overfitting begins after epoch `bound`, if it
+    does. Where none is, `mean`, `low`, `high` are the mean and its 95% t-interval. The median is that of all seeds, with
+    the order-statistic interval of the sign test, at least 95% for any distribution, and so from six seeds on. It needs
+    to know of a censored seed only that it is later: infinite means after `bound`, NaN that there is none.
+    """
+
+    n: int
+    censored: int
+    bound: float
+    mean: float
+    low: float
+    high: float
+    median: float
+    median_low: float
+    median_high: float
+
+
+def onset(epochs: pd.Series[float], last: float) -> Onset:
+    """Return the onset in an arm from each seed's epoch of minimal validation loss and its number of epochs."""
+    n, bound = len(epochs), np.floor(0.9 * last + 1e-9)
+    seen = epochs.where(epochs <= bound, inf)
+    censored = int(np.isinf(seen).sum())
+    e = estimate(seen if n and not censored else [])
+    ordered = np.sort(seen.to_numpy(dtype=float))
+    below = int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)) if n else 0  # order statistics to leave out at either end
+    low, high = (ordered[below - 1], ordered[n - below]) if below else (nan, nan)
+    middle = ordered[[(n - 1) // 2, n // 2]].mean() if n else nan
+    return Onset(n, censored, float(bound), e.mean, e.low, e.high, float(middle), float(low), float(high))
+
+
+def measured(tidy: Tidy, arm: Arm) -> pd.DataFrame:
+    """Return what is measured in each finished run of an arm, indexed by seed; absent numbers are NaN.
+
+    `gap` is at the selected and `last_gap` at the last epoch, of the clean labels where any arm has label noise; `area`
+    is the sum of the gap over the epochs, in fractions times epochs, `mean_gap` that by the number of epochs; `least` is
+    the epoch of minimal validation loss of a run trained to the end, the earlier of equals; then the parts of the gap
+    that its training log shows (`apparent`, see `parts`).
+    """
+    runs, lead = tidy.finished(arm), tidy.lead
+    curves = tidy.curves(arm).sort_values("epoch")
+    gaps = (curves[lead.train] - curves[lead.test]).groupby(curves["seed"])
+    found = pd.DataFrame({"epochs": runs["epochs_run"], "gap": runs[lead.gap]}, index=runs.index)
+    found["last_gap"] = gaps.last()
+    found["area"] = gaps.sum(min_count=1)
+    found["mean_gap"] = gaps.mean()
+    found["memorised"], found["recovered"] = runs["memorised"], runs["recovered"]
+    found["neither"] = 1 - runs["memorised"] - runs["recovered"]
+    lowest = curves.dropna(subset="val_loss").sort_values(["val_loss", "epoch"], kind="stable").groupby("seed")["epoch"]
+    found["least"] = lowest.first().where(runs["stop_reason"] == "max_epochs")
+    return found.join(parts(tidy, arm))
+
+
+def parts(tidy: Tidy, arm: Arm) -> pd.DataFrame:
+    """Return the apparent gap of each finished run at its selected epoch and its parts, indexed by seed.
+
+    `apparent` is dropout_on_train_accuracy - test_accuracy, on the labels trained on. Its parts add up to it:
+    `weights_moving` (the weights of each step, and with steps_per_epoch its examples, against those at the epoch's end),
+    `dropout_noise` (masks on against off), `batch_to_running` (0 without batch norm), `train_to_val` and `val_to_test`,
+    whose sum is the gap; without a validation set `train_to_test` is. A run without the probe `gap_parts` has no row.
+    """
+    columns = ["apparent", *PARTS]
+    taken = tidy.probes[tidy.probes["probe"] == "gap_parts"] if len(tidy.probes) else tidy.probes
+    runs = tidy.finished(arm)
+    taken = taken[taken["run_id"].isin(runs["run_id"])] if len(taken) else taken
+    if not len(taken):
+        return pd.DataFrame(columns=columns, dtype=float)
+    curves = tidy.curves(arm)
+    wide = taken.pivot_table(index=["run_id", "epoch"], columns="layer", values="value")
+    at = curves.merge(runs[["run_id", "selected_epoch"]], on="run_id")
+    at = at[at["epoch"] == at["selected_epoch"]].merge(wide, on=["run_id", "epoch"]).set_index("seed")
+    moved, train, val, test = (
+        at[name] for name in ("dropout_on_train_accuracy", "train_accuracy", "val_accuracy", "test_accuracy")
+    )
+    return pd.DataFrame({
+        "apparent": moved - test,
+        "weights_moving": (moved - at["noise_batch"]) - (train - at["running"]),
+        "dropout_noise": at["noise_batch"] - at["batch"],
+        "batch_to_running": at["batch"] - at["running"],
+        "train_to_val": train - val,
+        "val_to_test": val - test,
+        "train_to_test": (train - test).where(val.isna()),
+    }, columns=columns)  # fmt: skip
+
+
+def overfit(tidy: Tidy) -> pd.DataFrame:
+    """Return overfit.csv: a row an arm with what `measured` and `onset` say of it, then its configuration as cells.
+
+    Each measure has its mean over seeds and the ends of the 95% t-interval, NaN where they do not exist.
+    """
+    rows = []
+    for arm in tidy.arms:
+        found = measured(tidy, arm)
+        least = found["least"].dropna()
+        start = onset(least, float(found["epochs"].max()) if len(found) else nan)
+        row: dict[str, object] = {"arm_id": arm.arm_id, "n": len(found), "n_diverged": tidy.diverged(arm)}
+        for name in ("gap", "last_gap", "area", "mean_gap"):
+            row |= _ends(name, found[name])
+        row |= {"onset_n": start.n, "onset_censored": start.censored, "onset_after": start.bound}
+        row |= {f"onset_{end}": getattr(start, end) for end in ENDS}
+        row |= {f"onset_{end}": getattr(start, end) for end in ("median", "median_low", "median_high")}
+        for name in ("memorised", "recovered", "neither") if tidy.noisy else ():
+            row |= _ends(name, found[name])
+        for name in ("apparent", *PARTS) if found["apparent"].notna().any() or _probed(tidy) else ():
+            row |= _ends(name, found[name])
+        rows.append(row | arm.cells)
+    return pd.DataFrame(rows)
+
+
+def _ends(name: str, values: pd.Series[float]) -> dict[str, float]:
+    e = estimate(values)
+    return {f"{name}_mean": e.mean, f"{name}_low": e.low, f"{name}_high": e.high}
+
+
+def _probed(tidy: Tidy) -> bool:
+    return bool(len(tidy.probes) and (tidy.probes["probe"] == "gap_parts").any())

@@ -1,0 +1,209 @@
+"""`import dropexp`: the commands as functions, for scripts and notebooks; quiet, and mistakes are exceptions."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dropexp import comparing, drawing, workflow
+from dropexp.cli.describe import facts
+from dropexp.cli.progress import Progress
+from dropexp.cli.shipped import shipped
+from dropexp.cli.words import AXES
+from dropexp.errors import ConfigError, Interrupted, UsageError
+from dropexp.joining import together
+from dropexp.notebook import Comparison, Results
+from dropexp.planning import Options, threads_kept
+from dropexp.reading import reading, studies_below
+from dropexp.spec.cells import read_word, spell
+from dropexp.spec.mapping import read_mapping
+from dropexp.spec.parse import Override, parse
+from dropexp.spec.reader import read as read_yaml
+from dropexp.spec.study import Study
+
+Config = str | Path | Mapping[str, Any]
+Axis = Any  # one value, or a list, range or array of them
+UNNAMED = "unnamed"  # the study of a dict that does not name itself
+
+
+def run(
+    config: Config,
+    *,
+    rates: Axis = None,
+    kinds: Axis = None,
+    placements: Axis = None,
+    orders: Axis = None,
+    patiences: Axis = None,
+    seeds: int | Sequence[int] | None = None,
+    set: Mapping[str, Axis] | None = None,
+    results: str | Path = "results",
+    study: str | None = None,
+    jobs: int | None = None,
+    threads: int = 1,
+    pack: int | None = None,
+    device: str = "cpu",
+    data_dir: str | Path | None = None,
+    fresh: bool = False,
+    yes: bool = False,
+    progress: bool = False,
+) -> Results:
+    """Train a study, the path of a YAML file or a dict as YAML would be, and return its results.
+
+    The options are those of the command line: `rates=[0, 0.5]`, `seeds=3` for seeds 0 to 2 or `[3, 4]` for those two,
+    `set={"training.lr": [0.01, 0.1]}`, where a list holds values to sweep. What the folder has is not trained again.
+
+    Where torch was imported before dropexp, runs train in a worker process: their last digits depend on a setting that
+    torch reads once. Raises ConfigError with every mistake as a message, DataError, StoreError, UsageError, and
+    Interrupted where Ctrl-C ended it; a run that fails is a warning and stands in `failed`.
+    """
+    axes = {"rates": rates, "kinds": kinds, "placements": placements, "orders": orders, "patiences": patiences}
+    made = _study(config, axes, set, seeds, study, yes)
+    options = _options(results, jobs, threads, pack, device, data_dir, fresh)
+    bar = Progress(sys.stderr) if progress else None
+    try:
+        with threads_kept():
+            finished = workflow.run(made, options, bar.listener() if bar else workflow.Listener(warned=_warn))
+    finally:
+        if bar:
+            bar.close()
+    if finished.interrupted:
+        raise Interrupted(f"interrupted: {finished.trained} runs are kept in {finished.folder}; the same call goes on")
+    if finished.failures:
+        first = finished.failures[0]
+        _warn(f"{len(finished.failures)} runs failed, the first with {first.error}; the same call tries them again")
+    return Results(finished.folder, *reading(finished.folder), finished.trained, finished.failures)
+
+
+def sweep(config: Config | None = None, **options: Any) -> Results:
+    """Train a study over the axes in `options`, which are those of `run`; without a config the built-in quickstart."""
+    return run(shipped()["quickstart"] if config is None else config, **options)
+
+
+def check(
+    config: Config,
+    *,
+    rates: Axis = None,
+    kinds: Axis = None,
+    placements: Axis = None,
+    orders: Axis = None,
+    patiences: Axis = None,
+    seeds: int | Sequence[int] | None = None,
+    set: Mapping[str, Axis] | None = None,
+    results: str | Path = "results",
+    study: str | None = None,
+    time: bool = False,
+    yes: bool = False,
+) -> dict[str, Any]:
+    """Return what a study would train, its arms, runs, packs and networks' parameters; with `time` the seconds too."""
+    axes = {"rates": rates, "kinds": kinds, "placements": placements, "orders": orders, "patiences": patiences}
+    with threads_kept():
+        return facts(_study(config, axes, set, seeds, study, yes), Options(Path(results)), time)
+
+
+def read(folder: str | Path, everything: bool = False) -> Results:
+    """Return the results in a study's folder; `everything` shows runs that differ in more than axes and seeds too."""
+    return Results(Path(folder), *reading(Path(folder), everything))
+
+
+def plot(*folders: str | Path, everything: bool = False, fresh: bool = False) -> list[Path]:
+    """Draw the figures of every study at or below the folders; return the paths of the figures."""
+    found = studies_below(*map(Path, folders or ("results",)))
+    return [path for folder in found for path in drawing.plot(folder, everything, fresh).paths]
+
+
+def compare(*folders: str | Path, arms: Sequence[str | Mapping[str, Any]] = ()) -> Comparison:
+    """Compare two studies, or two arms of one: `compare("results/x", arms=["rate=0.5", "rate=0"])`, or dicts."""
+    sides = [
+        side.split() if isinstance(side, str) else [f"{path}={spell(value)}" for path, value in side.items()]
+        for side in ([arms] if isinstance(arms, str | Mapping) else arms)
+    ]
+    pairs, names = comparing.compare([Path(folder) for folder in folders], sides)
+    return Comparison(names, pairs)
+
+
+def join(*folders: str | Path, out: str | Path, prefer: str | Path | None = None) -> Results:
+    """Read several folders as one study, written to `out`; `prefer` is the folder that counts where runs disagree."""
+    together(studies_below(*map(Path, folders)), Path(out), None if prefer is None else Path(prefer))
+    return read(out)
+
+
+def check_laws(name: str | None = None) -> pd.DataFrame:
+    """Check the laws of dropout on the code that trains, or one of them; return a row a law."""
+    from dropexp.laws.table import LAWS_TABLE, examine
+
+    if name is not None and name not in LAWS_TABLE:
+        raise UsageError(f"check_laws: no law is called {name!r}; they are {', '.join(LAWS_TABLE)}")
+    rows = []
+    for law in LAWS_TABLE.values() if name is None else [LAWS_TABLE[name]]:
+        found = examine(law)
+        row = {"law": law.id, "says": law.says, "source": law.source, "expected": found.expected}
+        rows.append(row | {"measured": found.measured, "low": found.low, "high": found.high, "holds": found.holds})
+    return pd.DataFrame(rows)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
+
+
+def _study(
+    config: Config,
+    axes: Mapping[str, Axis],
+    fields: Mapping[str, Axis] | None,
+    seeds: int | Sequence[int] | None,
+    name: str | None,
+    large: bool,
+) -> Study:
+    if isinstance(config, Mapping):
+        document = read_mapping(config)
+        name = name or (None if "study" in document.content else UNNAMED)
+    elif isinstance(config, str | Path):
+        document = read_yaml(Path(config), str(config))
+    else:
+        raise UsageError(f"config: a {type(config).__name__}; give the path of a YAML file or a dict")
+    counted = None if seeds is None else [_plain("seeds", seeds)]  # [5] is a count, [[5]] a list of one seed
+    return parse(document, _overrides(axes, fields), name=name, seeds=counted, large=large)
+
+
+def _overrides(axes: Mapping[str, Axis], fields: Mapping[str, Axis] | None) -> list[Override]:
+    """Return what the options say of fields; words are read as on the command line, so that `none` turns a thing off."""
+    if not isinstance(fields or {}, Mapping):
+        raise UsageError("set: give a dict of YAML paths, as in set={'training.lr': [0.01, 0.1]}")
+    given = [(AXES[f"--{name}"], f"{name}=", values, True) for name, values in axes.items() if values is not None]
+    given += [(path, f"set {path}=", values, False) for path, values in (fields or {}).items()]
+    found = []
+    for path, name, values, axis in given:
+        plain = _plain(name.removesuffix("="), values)
+        listed = plain if isinstance(plain, list) else [plain]
+        if not listed:
+            raise UsageError(f"{name}[]: no value; list at least one")
+        words = tuple(read_word(path, value) if isinstance(value, str) else value for value in listed)
+        found.append(Override(path, words, f"{name}{plain}", axis))
+    return found
+
+
+def _plain(name: str, value: Any) -> Any:
+    try:
+        return read_mapping({name: value}, "option").content[name]
+    except ConfigError as error:
+        raise UsageError(error.messages) from None
+
+
+def _options(
+    results: str | Path,
+    jobs: int | None,
+    threads: int,
+    pack: int | None,
+    device: str,
+    data_dir: str | Path | None,
+    fresh: bool,
+) -> Options:
+    for name, number, most in (("jobs", jobs, 1024), ("threads", threads, 1024), ("pack", pack, 4096)):
+        if number is not None and not (type(number) is int and 1 <= number <= most):
+            raise UsageError(f"{name}={number!r}: a whole number from 1 to {most}")
+    place = None if data_dir is None else Path(data_dir)
+    return Options(Path(results), jobs, threads, pack, device, place, fresh)

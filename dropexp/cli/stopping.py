@@ -1,0 +1,149 @@
+"""stopping: where overfitting begins, and early-stopping rules replayed on what is stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dropexp.replaying import Replayed
+    from dropexp.stopping import Setting
+
+RULES = "Rules"
+
+
+def _list(help: str, name: str | None = None) -> Any:
+    return typer.Option(*([name] if name else []), help=help, rich_help_panel=RULES, show_default=False)
+
+
+def stopping(
+    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path(
+        "results"
+    ),
+    criteria: Annotated[list[str] | None, _list("Of patience, gl, pq, up; all by default.")] = None,
+    patiences: Annotated[list[str] | None, _list("Epochs without improvement; 1 2 3 5 10 20 by default.")] = None,
+    min_deltas: Annotated[list[str] | None, _list("What patience counts as improvement; 0 by default.")] = None,
+    alphas: Annotated[list[str] | None, _list("Thresholds of gl and pq; 1 2 5 and 0.5 1 2 by default.")] = None,
+    strips: Annotated[list[str] | None, _list("Strips of five epochs for up; 2 4 8 by default.")] = None,
+    monitor: Annotated[str, typer.Option(help="val_loss, val_accuracy, or test_* as an oracle.")] = "val_loss",
+    everything: Annotated[bool, typer.Option("--all", help="Replay every stored run of a study.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Replay early-stopping rules without retraining: [bold]dropexp stopping results/x --patiences 1 5 20[/bold]."""
+    from dropexp.cli.screen import say, warn
+    from dropexp.errors import StoreError
+    from dropexp.reading import studies_below
+    from dropexp.replaying import replay_rules
+
+    lists = {"--patiences": patiences, "--min-deltas": min_deltas, "--alphas": alphas, "--strips": strips}
+    settings = _settings(criteria, lists)
+    _check_monitor(monitor)
+    folders, found = studies_below(path), []
+    for folder in folders:
+        try:
+            found.append(replay_rules(folder, settings, monitor, everything))
+        except StoreError as error:
+            if len(folders) == 1:
+                raise
+            warn(str(error))
+    if as_json:
+        say(json.dumps([_fact(one) for one in found], indent=2))
+    else:
+        say("\n\n".join(_told(one, len(folders) > 1) for one in found))
+    return 0 if found else 2
+
+
+def _settings(criteria: Sequence[str] | None, lists: dict[str, list[str] | None]) -> tuple[Setting, ...]:
+    """Return every criterion at every threshold given, or at its usual ones."""
+    from dropexp.cli.words import split
+    from dropexp.errors import UsageError
+    from dropexp.spec.words import near
+    from dropexp.stopping import CRITERIA, Setting
+
+    names = list(dict.fromkeys(w for word in split(criteria) for w in word.lower().split(",") if w)) or list(CRITERIA)
+    for name in names:
+        if name not in CRITERIA:
+            guess = near(name, CRITERIA)
+            hint = f"did you mean {guess!r}?" if guess else f"they are {', '.join(CRITERIA)}"
+            raise UsageError(f"--criteria: no criterion is called {name!r}; {hint}; the folder goes before the lists")
+    for option, words in lists.items():
+        users = [n for n, row in CRITERIA.items() if option == row.option] or ["patience"]
+        if words and not set(users) & set(names):
+            raise UsageError(f"{option}: --criteria {' '.join(names)} has no use for it; add {' or '.join(users)}")
+    deltas = _numbers("--min-deltas", lists["--min-deltas"], 0.0) or (0.0,)
+    found = []
+    for name in names:
+        row = CRITERIA[name]
+        thresholds = _numbers(row.option, lists[row.option], 1 if row.whole else None) or row.usual
+        found += [Setting(name, x, d) for x in thresholds for d in (deltas if name == "patience" else (0.0,))]
+    return tuple(dict.fromkeys(found))
+
+
+def _numbers(option: str, given: list[str] | None, least: float | None) -> tuple[float, ...]:
+    """Return the numbers of a list: whole from 1, of at least 0, or, with `least` None, above 0."""
+    from math import isfinite
+
+    from dropexp.cli.words import split
+    from dropexp.errors import UsageError
+    from dropexp.spec.cells import read_words
+
+    words = split(given)
+    what = {1: "a whole number from 1 to 1,000,000", 0.0: "a number from 0", None: "a number above 0"}[least]
+    found = []
+    for value in read_words("early_stopping.patience", words, f"{option} {' '.join(words)}"):
+        number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        if not number or (value < least if least is not None else value <= 0) or (least == 1 and not _whole(value)):
+            hint = "training to the end is always shown" if value is None else "the folder goes before the lists"
+            said = "none" if value is None else value
+            raise UsageError(f"{option}: {said} is not {what}" + (f"; {hint}" if isinstance(said, str) else ""))
+        found.append(value)
+    if given and not found:
+        raise UsageError(f"{option}: no value; list at least one, each {what}")
+    return tuple(found)
+
+
+def _whole(value: float) -> bool:
+    return isinstance(value, int) and value <= 1_000_000
+
+
+def _check_monitor(monitor: str) -> None:
+    from dropexp.errors import UsageError
+    from dropexp.spec.words import near
+    from dropexp.stopping import HIGHER_IS_BETTER
+
+    if monitor not in HIGHER_IS_BETTER:
+        guess = near(monitor, HIGHER_IS_BETTER)
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        raise UsageError(f"--monitor: {monitor!r} is not one of {', '.join(HIGHER_IS_BETTER)}{hint}")
+
+
+def _told(one: Replayed, named: bool) -> str:
+    from dropexp.report.overfit import overfit_table
+    from dropexp.report.stopping import stopping_table
+
+    parts = [f"{one.folder.as_posix()}\n"] if named else []
+    parts += [overfit_table(one.tidy), "", stopping_table(one.tidy, one.replay)]
+    if one.note:
+        parts += ["", one.note]
+    return "\n".join([*parts, "", f"written: {'  '.join(str(p) for p in one.files)}"])
+
+
+def _fact(one: Replayed) -> dict[str, Any]:
+    from math import isfinite
+
+    from dropexp.analysis.overfit import overfit
+
+    def rows(frame: Any) -> list[dict[str, Any]]:
+        return [
+            {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in row.items()}
+            for row in frame.to_dict("records")
+        ]
+
+    return {
+        "study": str(one.folder), "monitor": one.replay.monitor, "left_out": one.replay.left_out,
+        "overfitting": rows(overfit(one.tidy)), "rules": rows(one.rows), "files": [str(p) for p in one.files],
+    }  # fmt: skip

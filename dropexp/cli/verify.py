@@ -1,0 +1,110 @@
+"""verify: a study's files against each other and, trained again, against the bytes of its runs."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropexp.cli.everyday import Json
+from dropexp.cli.training import DataDir, Jobs
+
+if TYPE_CHECKING:
+    from dropexp.analysis.consistency import Mismatch
+    from dropexp.verifying import Verified
+
+SHOWN = 20
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path(
+        "results"
+    ),
+    sample: Annotated[
+        int | None, typer.Option(min=0, help="Runs to train again, 5 without it; 0 looks at files alone.", show_default=False)
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Train every run again.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Makes the choice of runs again; without it, a new one.", show_default=False)
+    ] = None,
+    jobs: Jobs = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Check that results are what training gives: [bold]dropexp verify results/[/bold]."""
+    from dropexp.cli.progress import Progress
+    from dropexp.cli.screen import say
+    from dropexp.errors import UsageError
+    from dropexp.planning import Options
+    from dropexp.reading import studies_below
+    from dropexp.verifying import verify as verified
+
+    if everything and sample is not None:
+        raise UsageError(f"--sample {sample}: --all trains every run again; give one of the two")
+    chosen = random.SystemRandom().randrange(10_000) if seed is None else seed
+    found = []
+    for folder in studies_below(path):
+        progress = Progress(sys.stderr)
+        try:
+            size = None if everything else 5 if sample is None else sample
+            found.append(verified(folder, size, chosen, Options(jobs=jobs, data_dir=data_dir), progress.listener()))
+        finally:
+            progress.close()
+        if not as_json:
+            say("\n".join(lines(found[-1])))
+    if as_json:
+        say(json.dumps([facts(v) for v in found], indent=2))
+    return 0 if all(v.fine for v in found) else 1
+
+
+def facts(v: Verified) -> dict[str, object]:
+    """Return what `verify --json` prints of a study."""
+    return {
+        "study": v.folder.as_posix(), "fine": v.fine, "runs": v.runs, "epochs": v.epochs, "seed": v.seed,
+        "trained_again": v.chosen, "equal": list(v.equal), "elsewhere": list(v.elsewhere),
+        "circumstances": list(v.circumstances), "arms": [vars(arm) for arm in v.arms], "left": list(v.left),
+        "differences": [vars(m) for m in v.mismatches],
+    }  # fmt: skip
+
+
+def lines(v: Verified) -> list[str]:
+    """Return a study's verification as lines for a person."""
+    from dropexp.cli.progress import counted
+
+    found = [f"{place(v, m)}: {sentence(m)}" for m in v.mismatches[:SHOWN]]
+    if len(v.mismatches) > SHOWN:
+        found.append(f"and {len(v.mismatches) - SHOWN} more differences; --json names them all")
+    files = "the files agree with each other" if not v.mismatches else counted(len(v.mismatches), "difference")
+    found.append(f"{v.folder.as_posix()}: {counted(v.runs, 'run')}, {counted(v.epochs, 'epoch')}: {files}")
+    if v.chosen:
+        which = "all" if v.chosen == v.runs else f"{v.chosen} of {v.runs}"
+        how = "" if v.chosen == v.runs else f" (--seed {v.seed} chooses them again)"
+        found.append(f"trained again: {which}{how}; equal to the byte: {len(v.equal)}")
+    if v.elsewhere:
+        found.append(f"not equal, and trained under other circumstances: {counted(len(v.elsewhere), 'run')}")
+        found += [f"  {text}" for text in v.circumstances]
+    for arm in v.arms:
+        interval = (
+            f"95% interval {100 * arm.low:+.1f} to {100 * arm.high:+.1f}" if arm.low == arm.low else "no interval"
+        )
+        word = "differs" if arm.differs else "no difference that chance does not explain"
+        found.append(
+            f"  {arm.arm_id}: {arm.metric}: stored minus again {100 * arm.mean:+.1f} points, n {arm.n}, {interval}: {word}"
+        )
+    return found + [f"not trained again: {text}" for text in v.left]
+
+
+def place(v: Verified, m: Mismatch) -> str:
+    return f"{(v.folder / m.file).as_posix()}{f':{m.line}' if m.line else ''}"
+
+
+def sentence(m: Mismatch) -> str:
+    """Return a difference in words: the column, what is stored and what it should be."""
+    if not m.stored and not m.expected:
+        return m.why
+    column = f"{m.column}: " if m.column else ""
+    return f"{column}{m.stored or 'nothing'} is stored, {m.expected or 'nothing'} expected ({m.why})"

@@ -1,0 +1,78 @@
+"""EXPORTS: every format that a study can be written in, by the word after --to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from dropexp.analysis.tidy import Tidy
+from dropexp.errors import StoreError, UsageError
+from dropexp.export.events import as_events
+from dropexp.export.latex import latex
+from dropexp.export.markdown import markdown
+from dropexp.export.rows import as_csv, as_parquet
+from dropexp.rows import COLUMNS
+from dropexp.spec.words import near
+
+OWN = (*COLUMNS, "study.yaml", "summary.csv")
+
+
+@dataclass(frozen=True)
+class Export:
+    """A format: what a file of it holds, or else what writes a folder, and the library that it needs."""
+
+    means: str
+    content: Callable[[Tidy], str | bytes] | None = None
+    folder: Callable[[Tidy, Path], None] | None = None
+    needs: str = ""
+
+
+def export(tidy: Tidy, to: str, out: Path | None = None) -> str:
+    """Write a study in a format, to `out` or as the text that is returned; with `out` the text is empty.
+
+    Raises UsageError for an unknown format, one that needs `out` and a library that is missing, StoreError where
+    nothing is to be written or it cannot be.
+    """
+    row = _format(to)
+    if tidy.runs.empty:
+        raise StoreError(f"{tidy.study.name}: no finished run to export yet")
+    if out is None and to not in TEXTS:
+        raise UsageError(f"--to {to}: is no text to print; add --out {tidy.study.name}.{to}")
+    if out is not None and out.name in OWN and any((out.parent / n).exists() for n in ("study.yaml", "epochs.csv")):
+        raise UsageError(f"--out {out}: is a file of the study itself; name another")
+    if row.folder is None and out is not None and out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; name a file in it")
+    made = row.content(tidy) if row.content else ""
+    if out is None:
+        return str(made)
+    try:
+        if row.folder:
+            row.folder(tidy, out)
+        else:
+            out.write_bytes(made if isinstance(made, bytes) else made.encode())
+    except OSError as error:
+        raise StoreError(f"--out {out}: cannot be written ({error.strerror}); name another") from None
+    return ""
+
+
+def _format(to: str) -> Export:
+    if to not in EXPORTS:
+        guess = near(to, EXPORTS)
+        hint = f"did you mean {guess!r}?" if guess else f"they are {', '.join(EXPORTS)}"
+        raise UsageError(f"--to {to}: no such format; {hint}")
+    row = EXPORTS[to]
+    if row.needs and find_spec(row.needs) is None:
+        raise UsageError(f"--to {to}: needs {row.needs}, which is not installed: pip install 'dropexp[{to}]'")
+    return row
+
+
+EXPORTS = {
+    "latex": Export("the summary as a booktabs table", latex),
+    "markdown": Export("the summary as a table of pipes", markdown),
+    "csv": Export("a row a run and epoch with the axes of its arm", as_csv),
+    "parquet": Export("the same, with types", as_parquet, needs="pyarrow"),
+    "tensorboard": Export("event files, a folder a run", folder=as_events, needs="tensorboard"),
+}
+TEXTS = ("latex", "markdown", "csv")

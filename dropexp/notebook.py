@@ -1,0 +1,127 @@
+"""What a notebook holds in its hand: a study's results and a comparison, as data frames, text and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from dropexp.analysis.compare import Pair
+from dropexp.analysis.frames import epochs_frame, runs_frame
+from dropexp.analysis.summary import summary
+from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.verdicts import verdicts
+from dropexp.drawing import plot
+from dropexp.export.formats import export
+from dropexp.records import Failure
+from dropexp.report.comparison import comparison
+from dropexp.report.table import columns, notes, table
+from dropexp.spec.naming import label
+
+
+def _html(headings: Iterable[str], rows: Iterable[Iterable[str]], notes: Iterable[str]) -> str:
+    """Return a plain table with its notes beneath, everything escaped."""
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    lines = "<br>".join(escape(note) for note in notes)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p><small>{lines}</small></p>"
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """The stored results of one study; accuracies are fractions, losses nats an example.
+
+    `trained` is how many runs this call trained, `failed` those that raised, `note` what is not shown.
+    """
+
+    folder: Path
+    tidy: Tidy
+    note: str | None = None
+    trained: int = 0
+    failed: tuple[Failure, ...] = ()
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """A row a run: the axes, the metrics at the selected epoch and the configuration."""
+        return runs_frame(self.tidy)
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """A row a run and epoch: the axes, and the metrics after that epoch."""
+        return epochs_frame(self.tidy)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """A row an arm: means, sds, 95% intervals and differences to its baseline, as in summary.csv."""
+        return summary(self.tidy)
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """A row an arm and metric: the difference to its baseline with its interval, p and word."""
+        rows = []
+        for v in verdicts(self.tidy):
+            for metric in ("train", "test", "gap"):
+                if (judged := getattr(v, metric)) is not None and v.baseline is not None:
+                    d, axes = judged.difference, self.tidy.axes
+                    row = {"arm": label(v.arm, axes), "baseline": label(v.baseline, axes), "metric": metric, "n": d.n}
+                    row |= {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p}
+                    rows.append(row | {"p_holm": judged.p_holm, "word": judged.word})
+        return pd.DataFrame(rows)
+
+    def table(self) -> str:
+        """Return the table that the command line prints."""
+        return "no finished run yet" if self.tidy.runs.empty else table(self.tidy)
+
+    def plot(self, fresh: bool = False) -> list[Path]:
+        """Draw the figures into the study's folder, where anything has changed; return their paths."""
+        return list(plot(self.folder, again=fresh).paths)
+
+    def export(self, to: str, out: str | Path | None = None) -> str:
+        """Return the study as latex, markdown or csv, or write it to `out`, as parquet or tensorboard too."""
+        return export(self.tidy, to, None if out is None else Path(out))
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        if self.tidy.runs.empty:
+            return f"<p>{self.table()}</p>"
+        found = verdicts(self.tidy)
+        body = [column for part in columns(self.tidy, found) for column in part]
+        rows = zip(*([f"{number} {rest}".strip() for number, rest in column.cells] for column in body), strict=True)
+        return _html([column.heading for column in body], rows, notes(self.tidy, found))
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Two studies or two arms against each other: `frame` has a row a pair of arms and metric."""
+
+    names: tuple[str, str]
+    pairs: tuple[Pair, ...]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The means of both sides, A minus B with its interval, p and word; losses in nats, the rest fractions."""
+        rows = []
+        for pair in self.pairs:
+            arms = {f"{side}_arm": label(own.arm, own.tidy.axes) for side, own in (("a", pair.a), ("b", pair.b))}
+            for c in pair.contrasts:
+                d = c.difference
+                row = {**arms, "metric": c.metric, "a": c.a.mean, "b": c.b.mean, "n": d.n, "paired": d.paired}
+                row |= {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_holm": c.p_holm}
+                rows.append({**row, "word": c.word})
+        return pd.DataFrame(rows)
+
+    def table(self) -> str:
+        """Return the text that the command line prints."""
+        return comparison(self.pairs, self.names)
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.table())}</pre>"

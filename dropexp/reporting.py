@@ -1,0 +1,97 @@
+"""Pages of what is stored: a study's report, written anew only where something has changed, and the index of several."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import dropexp
+from dropexp.errors import StoreError
+from dropexp.reading import reading
+from dropexp.store import Store
+
+PAGE, INDEX = "report.html", "index.html"
+DERIVED = ("summary.csv", "claims.csv")  # they follow from the others
+HEAD = 4096  # characters among which a page's stamp stands
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The page of one study: `current` where it was up to date; `sums` is what an index says of it."""
+
+    folder: Path
+    path: Path
+    current: bool
+    sums: Any
+    note: str | None
+
+
+def report(folder: Path, everything: bool = False, again: bool = False, out: Path | None = None) -> Reported:
+    """Write a study's page, report.html in its folder or `out`, unless it is up to date.
+
+    Raises StoreError where the folder holds no study or the page cannot be written.
+    """
+    from dropexp.report.page.origin import Beside
+    from dropexp.report.page.render import STAMP, study_page, sums
+
+    path = out or folder / PAGE
+    stamp = _stamp(folder, everything)
+    tidy, note = reading(folder, everything)
+    store = Store(folder)
+    beside = Beside(_text(folder / "study.yaml"), store.frame("provenance.csv"), store.frame("failures.csv"), note)
+    current = not again and _stamped(path, STAMP) == stamp
+    if not current:
+        write(path, study_page(tidy, beside, stamp=stamp))
+    return Reported(folder, path, current, sums(tidy, beside), note)
+
+
+def index(root: Path, reports: Sequence[Reported], out: Path | None = None) -> Path:
+    """Write the index of several studies, index.html in their folder or in `out`, and return its path."""
+    from dropexp.report.page.render import index_page
+
+    folder = out or root
+    rows = [(quote(r.path.relative_to(folder).as_posix()), r.sums) for r in reports]
+    write(folder / INDEX, index_page(root.resolve().name, rows))
+    return folder / INDEX
+
+
+def write(path: Path, text: str) -> None:
+    """Write a page as a whole: aside, then renamed; raises StoreError where that cannot be done."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(text.encode())
+        aside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from None
+
+
+def _stamp(folder: Path, everything: bool) -> str:
+    """Return a digest of everything that the page depends on but the code that writes it."""
+    import matplotlib
+
+    digest = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything}".encode())
+    for path in sorted(p for p in folder.glob("*.csv") if p.name not in DERIVED) + [folder / "study.yaml"]:
+        digest.update(path.name.encode() + (path.read_bytes() if path.is_file() else b"-"))
+    return digest.hexdigest()
+
+
+def _stamped(path: Path, name: str) -> str | None:
+    try:
+        head = path.read_bytes()[:HEAD].decode(errors="replace")
+    except OSError:
+        return None
+    found = re.search(f'<meta name="{name}" content="([0-9a-f]+)">', head)
+    return found and found.group(1)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -1,0 +1,170 @@
+"""Stored runs trained again, from their configuration cells alone, and held against what is stored."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dropexp.analysis.consistency import AUDIT, Mismatch, Row, Stored, apart
+from dropexp.data import Dataset, load, sizes
+from dropexp.errors import DataError, Interrupted
+from dropexp.planning import Options, Plan, pack
+from dropexp.records import Outcome
+from dropexp.rows import COLUMNS, config_cells, line_of, lines_of
+from dropexp.spec.identity import canonical
+from dropexp.spec.layout import layout
+from dropexp.spec.packs import Size, pack_key
+from dropexp.spec.sources import SOURCES
+from dropexp.spec.stored import from_cells
+from dropexp.spec.study import PROBES, Run, Study
+from dropexp.workflow import Listener, outcomes
+
+if TYPE_CHECKING:
+    from dropexp.analysis.agreement import Compared
+
+COMPARED = ("train_accuracy", "test_accuracy", "gap")
+CIRCUMSTANCES = ("host", "device", "threads", "dropexp", "torch", "numpy")
+
+
+class Again:
+    """Trains stored runs again and compares."""
+
+    def __init__(self, stored: Stored, study: Study, options: Options):
+        self.stored, self.study, self.options = stored, study, options
+        self.equal: list[str] = []
+        self.elsewhere: list[str] = []
+        self.left: list[str] = []
+        self.wrong: list[Mismatch] = []
+        self.circumstances: set[str] = set()
+        self._metrics: list[tuple[str, int, str, float, float]] = []
+
+    def train(self, rows: Sequence[Row], listener: Listener) -> Iterator[tuple[list[Run], Outcome]]:
+        """Yield (pack, outcome) of rows of runs.csv, from their configuration cells alone."""
+        self.rows = {row["run_id"]: row for row in rows}
+        configs = {row["run_id"]: canonical(from_cells(row.cells)) for row in rows}
+        runs = [Run(configs[r["run_id"]], int(r["seed"]), r["arm_id"], r["run_id"]) for r in rows]
+        datasets = self._datasets(runs)
+        runs = [run for run in runs if run.config.data.source in datasets and self._same_data(run, datasets)]
+        asked = {row["probe"] for run in runs for row in self.stored.probes.get(run.run_id, ())}
+        study = replace(self.study, probes=tuple(p for p in PROBES if p in asked), save_weights="none")
+        made = Plan(study, datasets, {}, {}, runs, 0)
+        for run in runs:
+            key, data = pack_key(run.config), datasets[run.config.data.source]
+            made.layouts[key] = layout(run.config.model, data.example, len(data.classes))
+            made.sizes[key] = Size(*sizes(run.config.data, len(data.y), data.n_test))
+        if not runs:
+            return
+        pack(made, replace(self.options, fresh=True))
+        listener.started(made)
+        done = 0
+        for members, outcome in outcomes(made, self.options, listener, None):
+            done += len(members)
+            listener.finished(members)
+            yield members, outcome
+        if done < len(runs):
+            raise Interrupted(f"interrupted: {done} of {len(runs)} runs trained again; nothing was changed")
+
+    def _datasets(self, runs: Sequence[Run]) -> dict[str, Dataset]:
+        """Load what the runs were trained on: built-in sets by name, a user's files by their content."""
+        own: dict[str | None, Dataset] = {}
+        found: dict[str, Dataset] = {}
+        problems: dict[str, str] = {}
+        where = {c.data.source: c.data for c in self.study.configs}
+        for source in self.study.own_sources:
+            try:
+                data = load(where[source], folder=self.study.folder, data_dir=self.options.data_dir)
+                own[data.sha256] = data
+            except DataError as error:
+                problems[source] = error.messages[0]
+        for run in runs:
+            data = run.config.data
+            if data.source in found:
+                continue
+            if data.source not in SOURCES:
+                if data.sha256 in own:
+                    found[data.source] = own[data.sha256]
+                continue
+            try:
+                found[data.source] = load(data, folder=self.study.folder, data_dir=self.options.data_dir)
+            except DataError as error:
+                problems[data.source] = error.messages[0]
+        lost = {run.config.data.source for run in runs} - set(found)
+        self.left += [
+            problems.get(s, f"{s}: its content has changed since, or study.yaml names it no more") for s in lost
+        ]
+        return found
+
+    def _same_data(self, run: Run, datasets: dict[str, Dataset]) -> bool:
+        data = run.config.data
+        if data.source in SOURCES or datasets[data.source].sha256 == data.sha256:
+            return True
+        self.left.append(f"{run.run_id}: {data.source} has changed since")
+        return False
+
+    def compare(self, done: tuple[list[Run], Outcome]) -> None:
+        """Hold a pack that was trained again against what is stored."""
+        members, outcome = done
+        for run in members:
+            row = self.rows[run.run_id]
+            if outcome.error is not None:
+                self.wrong.append(
+                    Mismatch("runs.csv", row.line, "", "", "", f"trained again, it failed: {outcome.error}")
+                )
+                continue
+            found = list(self._differences(run, row, outcome))
+            elsewhere = self._circumstances(run, outcome) if found else []
+            self.equal += [run.run_id] if not found else []
+            if found and elsewhere:
+                self.elsewhere.append(run.run_id)
+                self.circumstances |= set(elsewhere)
+                self._remember(run, row, outcome)
+            else:
+                self.wrong += found
+
+    def _differences(self, run: Run, row: Row, outcome: Outcome) -> Iterator[Mismatch]:
+        why = "trained again"
+        result = next(r for r in outcome.runs if r.run_id == run.run_id)
+        text = lines_of([result]).rstrip("\n") + "," + line_of(config_cells(run.config)).rstrip("\n")
+        yield from apart("runs.csv", row, _row("runs.csv", text), why)
+        there = {r["probe"] for r in self.stored.probes.get(run.run_id, ())}
+        probes = [
+            r for r in outcome.probes if r.run_id == run.run_id and (r.probe in there or r.probe.startswith(AUDIT))
+        ]
+        epochs = [r for r in outcome.epochs if r.run_id == run.run_id]
+        for file, made, own in (("epochs.csv", epochs, self.stored.epochs), ("probes.csv", probes, self.stored.probes)):
+            stored, again = own.get(run.run_id, ()), lines_of(made).splitlines()
+            for before, after in zip(stored, again, strict=False):
+                yield from apart(file, before, _row(file, after), why)
+            if len(stored) != len(again):
+                line = stored[-1].line if stored else 0
+                yield Mismatch(file, line, "", f"{len(stored)} rows", f"{len(again)} rows", f"{run.run_id}, {why}")
+
+    def _circumstances(self, run: Run, outcome: Outcome) -> list[str]:
+        """Return in what the run was trained otherwise than here and now."""
+        now = next(p for p in outcome.provenance if p.run_id == run.run_id)
+        for row in self.stored.provenance.get(run.run_id, ()):
+            return [
+                f"{name} {row[name]} then, {getattr(now, name)} now"
+                for name in CIRCUMSTANCES
+                if row[name] != str(getattr(now, name))
+            ]
+        return []
+
+    def _remember(self, run: Run, row: Row, outcome: Outcome) -> None:
+        result = next(r for r in outcome.runs if r.run_id == run.run_id)
+        for metric in COMPARED:
+            number = getattr(result, metric)
+            if row[metric] and number is not None:
+                self._metrics.append((run.arm_id, run.seed, metric, float(row[metric]), float(number)))
+
+    def arms(self) -> list[Compared]:
+        """Return the arms of runs that were trained elsewhere, stored and again."""
+        from dropexp.analysis.agreement import compared
+
+        return compared(self._metrics)
+
+
+def _row(file: str, text: str) -> Row:
+    return Row(0, text, dict(zip(COLUMNS[file], next(csv.reader([text])), strict=True)))

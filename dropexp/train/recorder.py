@@ -1,0 +1,123 @@
+"""One run while it trains: its rows, its stopper, the weights it keeps, and how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dropexp.records import EpochRow, ProbeRow, RunRow
+from dropexp.spec.schedules import rate_factor
+from dropexp.spec.study import Run
+from dropexp.stopping import Stopper
+from dropexp.train.checkpoint import Checkpoint
+from dropexp.train.evaluate import Scores
+
+Weights = dict[str, object]
+
+
+class Recorder:
+    """Hears of each epoch of a run; `reason` is why it has ended, None while it trains.
+
+    `facts` are the columns of its row that its pack shares.
+    """
+
+    def __init__(self, run: Run, facts: Mapping[str, Any]):
+        self.run, self.facts = run, facts
+        stop = run.config.early_stopping
+        self.stopper = Stopper(stop.patience, stop.monitor, stop.min_delta, stop.start_from_epoch)
+        self.rows: list[EpochRow] = []
+        self.probes: list[ProbeRow] = []
+        self.reason: str | None = None
+        self.weights: list[tuple[str, Weights]] = []
+        self.latest: Weights | None = None
+        self.best: Weights | None = None
+        self.seconds = 0.0  # before this process
+        self.began: str | None = None
+
+    def observe(self, number: int, scores: Scores, noisy_loss: float, noisy_accuracy: float, finite: bool) -> None:
+        """Record an epoch, and say whether it was the last."""
+        gap = None if scores.test_accuracy is None else scores.train_accuracy - scores.test_accuracy
+        row = EpochRow(
+            self.run.run_id, self.run.arm_id, self.run.seed, number,
+            dropout_on_train_loss=noisy_loss, dropout_on_train_accuracy=noisy_accuracy, gap=gap,
+            rate=self.run.config.dropout.rate * rate_factor(self.run.config.dropout.schedule, number), **dataclasses.asdict(scores),
+        )  # fmt: skip
+        self.rows.append(row)
+        if not finite:
+            self.reason = "diverged"
+            return
+        self.stopper = self.stopper.observe(getattr(row, self.stopper.monitor))
+        if self.stopper.stopped:
+            self.reason = "patience"
+        elif number >= self.run.config.training.epochs:
+            self.reason = "max_epochs"
+
+    def keep_weights(self, arrays: Weights, which: str) -> None:
+        """Keep a copy of an epoch's weights: every one, or the selected, which for a diverged run is the last finite."""
+        if which == "all":
+            self.weights.append((f"{self.run.run_id}/epoch-{len(self.rows):05d}", arrays))
+        elif self.reason != "diverged":
+            self.latest = arrays
+            if self.selected == len(self.rows):
+                self.best = arrays
+
+    @property
+    def selected(self) -> int | None:
+        if self.reason == "diverged":
+            return len(self.rows) - 1 or None
+        return self.stopper.selected_epoch
+
+    def kept(self) -> list[tuple[str, Weights]]:
+        """Return the weights to store, under their names."""
+        chosen = self.latest if self.reason == "diverged" else self.best
+        return self.weights + ([(self.run.run_id, chosen)] if chosen is not None else [])
+
+    def result(self) -> RunRow:
+        """Return the run's row, once it has ended."""
+        selected = self.rows[self.selected - 1] if self.selected else None
+        last = (self.rows[-2] if len(self.rows) > 1 else None) if self.reason == "diverged" else self.rows[-1]
+        at = {} if selected is None else {
+            name: getattr(selected, name)
+            for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap",
+                         "clean_train_accuracy", "memorised", "recovered")
+        }  # fmt: skip
+        if selected and selected.clean_train_accuracy is not None and selected.test_accuracy is not None:
+            at["clean_gap"] = selected.clean_train_accuracy - selected.test_accuracy
+        end = {} if last is None else {
+            "final_train_accuracy": last.train_accuracy, "final_test_accuracy": last.test_accuracy, "final_gap": last.gap
+        }  # fmt: skip
+        return RunRow(
+            self.run.run_id, self.run.arm_id, self.run.seed, len(self.rows), self.reason or "", self.selected,
+            **self.facts, **at, **end,
+        )  # fmt: skip
+
+    def checkpoint(self, state: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Checkpoint:
+        """Return the run as it stands; `state` is what training needs to go on, empty for a run that has ended."""
+        arrays = {f"state/{name}": array for name, array in state.items()}
+        for where, kept in [("best", self.best), ("latest", self.latest), *self.weights]:
+            arrays |= {f"{where}/{name}": np.asarray(array) for name, array in (kept or {}).items()}
+        own = {
+            "rows": [list(dataclasses.astuple(row)) for row in self.rows],
+            "probes": [list(dataclasses.astuple(row)) for row in self.probes],
+        }
+        return Checkpoint(self.run.run_id, len(self.rows), self.reason, arrays, {**notes, **own})
+
+    def restore(self, found: Checkpoint) -> dict[str, np.ndarray]:
+        """Take over what a checkpoint holds; return the state that training goes on from."""
+        self.rows = [EpochRow(*cells) for cells in found.notes["rows"]]
+        self.probes = [ProbeRow(*cells) for cells in found.notes["probes"]]
+        self.seconds, self.began = float(found.notes["seconds"]), str(found.notes["began"])
+        self.reason = found.reason
+        for row in self.rows[: len(self.rows) - (self.reason == "diverged")]:
+            self.stopper = self.stopper.observe(getattr(row, self.stopper.monitor))
+        groups: dict[str, Any] = {}
+        for key, array in found.arrays.items():
+            where, _, name = key.rpartition("/")
+            groups.setdefault(where, {})[name] = array
+        state = groups.pop("state", {})
+        self.best, self.latest = groups.pop("best", None), groups.pop("latest", None)
+        self.weights = sorted(groups.items())
+        return state

@@ -1,0 +1,164 @@
+"""Verification: a study's files held against each other, and its runs trained again and compared byte for byte."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from dropexp.analysis.consistency import Mismatch, Row, Stored, apart, mismatches, table
+from dropexp.errors import DropexpError, StoreError
+from dropexp.planning import Options
+from dropexp.reading import reading
+from dropexp.retraining import Again
+from dropexp.rows import COLUMNS, CONFIG_COLUMNS
+from dropexp.spec.parse import parse
+from dropexp.spec.reader import read
+from dropexp.spec.stored import from_cells
+from dropexp.spec.study import Study
+from dropexp.workflow import Listener
+
+if TYPE_CHECKING:
+    from dropexp.analysis.agreement import Compared
+
+HERE, QUIET = Options(), Listener()
+FILES = ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv")
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What verification found in a study's folder.
+
+    `equal` runs were trained again to the same bytes; `elsewhere` ones were not, and come from other `circumstances`, so
+    that their arms are compared instead; `left` says why runs could not be trained again.
+    """
+
+    folder: Path
+    runs: int
+    epochs: int
+    chosen: int
+    seed: int
+    equal: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+    circumstances: tuple[str, ...]
+    arms: tuple[Compared, ...]
+    left: tuple[str, ...]
+    mismatches: tuple[Mismatch, ...]
+
+    @property
+    def fine(self) -> bool:
+        return not self.mismatches and not any(arm.differs for arm in self.arms)
+
+
+def verify(
+    folder: Path, sample: int | None = 5, seed: int = 0, options: Options = HERE, listener: Listener = QUIET
+) -> Verified:
+    """Check a study's files and train `sample` of its runs again, drawn by `seed`, or all where it is None.
+
+    Nothing in the folder is changed. Raises StoreError where there is no study or somebody writes it, Interrupted.
+    """
+    _nobody_writes(folder)
+    rows, wrong = {}, []
+    for name in FILES:
+        rows[name], torn = _rows(folder, name)
+        wrong += torn
+    stored = Stored(rows["runs.csv"], *(_by_run(rows[name]) for name in FILES[1:]))
+    wrong += mismatches(stored)
+    study, unread = _study(folder)
+    wrong += unread
+    if study is not None:
+        wrong += _summed(folder)
+    named = ("run_id", "arm_id", "seed", *CONFIG_COLUMNS)  # where these are wrong, nothing can be trained from them
+    bad = {m.line for m in wrong if m.file == "runs.csv" and m.column in named}
+    chosen = [row for row in stored.runs if row.line not in bad]
+    if sample is not None:
+        chosen = random.Random(seed).sample(chosen, min(sample, len(chosen)))
+    again = Again(stored, study or Study("", folder, from_cells({}), (), (), ()), options)
+    for outcome in again.train(chosen, listener) if chosen else ():
+        again.compare(outcome)
+    wrong += again.wrong
+    return Verified(
+        folder, len(stored.runs), len(rows["epochs.csv"]), len(chosen), seed, tuple(again.equal), tuple(again.elsewhere),
+        tuple(sorted(again.circumstances)), tuple(again.arms()), tuple(again.left),
+        _each_once(wrong),
+    )  # fmt: skip
+
+
+def _each_once(wrong: Sequence[Mismatch]) -> tuple[Mismatch, ...]:
+    """Return differences by place, a cell that two checks expect the same of once."""
+    first: dict[tuple[object, ...], Mismatch] = {}
+    for m in wrong:
+        first.setdefault((m.file, m.line, m.column, m.expected, m.why if not m.expected else ""), m)
+    return tuple(sorted(first.values(), key=lambda m: (m.file, m.line, m.column)))
+
+
+def _nobody_writes(folder: Path) -> None:
+    if not (folder / "runs.csv").is_file():
+        raise StoreError(f"{folder}: no runs.csv here, so there is nothing to verify; name results/ or results/<study>")
+    if (folder / ".lock").exists():
+        lock = FileLock(str(folder / ".lock"))
+        try:
+            lock.acquire(timeout=0)
+            lock.release()
+        except Timeout:
+            raise StoreError(f"{folder}: another dropexp is writing here; verify when it has ended") from None
+        except OSError:
+            return  # a folder that may only be read is written by nobody
+
+
+def _rows(folder: Path, name: str) -> tuple[list[Row], list[Mismatch]]:
+    try:
+        text = (folder / name).read_bytes().decode()
+    except FileNotFoundError:
+        return [], []
+    except (OSError, UnicodeDecodeError) as error:
+        return [], [Mismatch(name, 0, "", "", "", f"cannot be read ({error})")]
+    return table(name, text, COLUMNS[name], lambda line: next(csv.reader([line]), []))
+
+
+def _by_run(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["run_id"], []).append(row)
+    return found
+
+
+def _study(folder: Path) -> tuple[Study | None, list[Mismatch]]:
+    try:
+        return parse(read(folder / "study.yaml"), folder=folder, large=True), []
+    except DropexpError as error:
+        return None, [Mismatch("study.yaml", 0, "", "", "", message) for message in error.messages]
+
+
+def _summed(folder: Path) -> Iterator[Mismatch]:
+    """Yield the cells of summary.csv that are not what its runs make."""
+    from dropexp.analysis.summary import summary
+
+    try:
+        text = (folder / "summary.csv").read_text(encoding="utf-8")
+        expected = summary(reading(folder)[0]).to_csv(index=False, lineterminator="\n")
+    except (DropexpError, OSError, ValueError, KeyError) as error:
+        yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
+        return
+    heads = next(csv.reader([expected.partition("\n")[0]]))
+    ours, wrong = table("summary.csv", text, heads, lambda line: next(csv.reader([line]), []))
+    yield from wrong
+    theirs, _ = table("summary.csv", expected, heads, lambda line: next(csv.reader([line]), []))
+    if len(ours) != len(theirs):
+        yield Mismatch("summary.csv", 0, "", f"{len(ours)} rows", f"{len(theirs)} rows", "an arm a row")
+    for row, made in zip(ours, theirs, strict=False):
+        for mismatch in apart("summary.csv", row, made, "computed again from runs.csv"):
+            if not _close(mismatch.stored, mismatch.expected):  # other versions of scipy round in other places
+                yield mismatch
+
+
+def _close(a: str, b: str) -> bool:
+    try:
+        return abs(float(a) - float(b)) <= 1e-12 * max(abs(float(a)), abs(float(b)))
+    except ValueError:
+        return False

@@ -1,0 +1,289 @@
+"""Words that nobody meant, for every verb and option: exit code 0, 1, 2 or 130, and never a traceback."""
+
+import contextlib
+import io
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+import typer
+
+from dropexp.cli import main
+from dropexp.cli.app import VERBS, app
+from dropexp.rows import CONFIG_COLUMNS
+
+ROOT = Path(__file__).parent.parent.parent
+COMMANDS = typer.main.get_command(app).commands
+TINY = """data: {train_size: 30, val_size: 10}
+model: {hidden: [4]}
+training: {epochs: 1}
+seeds: 2
+sweep: {dropout.rate: [0, 0.5]}
+"""
+PATHS = [
+    *(
+        "c.yaml",
+        "c.yaml",
+        "c.yaml",
+        "bad.yaml",
+        "empty.yaml",
+        "absent.yaml",
+        "image.yaml",
+        "folder.yaml",
+        "own.yaml",
+        "results",
+    ),
+    *(
+        "results/c",
+        "results/edited",
+        "results/torn",
+        "results/bare",
+        "results/c/runs.csv",
+        "results/c/study.yaml",
+        "d.npz",
+        "d.csv",
+    ),
+    *(
+        "/dev/null",
+        "/proc/self/mem",
+        "/",
+        "",
+        ".",
+        "..",
+        "~",
+        "~nobody/x",
+        "sealed",
+        "sealed/in",
+        "x" * 300,
+        "x/" * 2000,
+        "a\0b",
+    ),
+    *("\udcff.yaml", "é.yaml", "new.yaml", "loop", "loop/x.yaml", "http://x/y.yaml", "figure.png", "c.yaml/x", "-"),
+]
+WORDS = [
+    *(
+        "0",
+        "1",
+        "2",
+        "-1",
+        "0.5",
+        "1.5",
+        "1e400",
+        "nan",
+        "inf",
+        "0:1:0.1",
+        "0:1:0",
+        "1:0:0.1",
+        "0:1e9:1e-9",
+        "::",
+        "0:0.4:0.2",
+    ),
+    *(
+        "none",
+        "all",
+        "hidden",
+        "input+hidden",
+        "hidden.1",
+        "+",
+        ",",
+        "[",
+        "[]",
+        "[7]",
+        "[0,1]",
+        "'",
+        '"',
+        "é",
+        "\u2028",
+        "\udcff",
+    ),
+    *(
+        "bernoulli",
+        "spatial",
+        "nosuch",
+        "NAD",
+        "DNA",
+        "cpu",
+        "cuda",
+        "mps",
+        "tpu",
+        "auto",
+        "99999999999999999999",
+        "x" * 5000,
+        "",
+    ),
+    *(
+        "digits",
+        "mnist",
+        "cifar10",
+        "mnst",
+        "bn-order",
+        "per-sample",
+        "q",
+        "con",
+        "../x",
+        "a/b",
+        "--",
+        "-x",
+        "=",
+        "a=b",
+        "0x10",
+        "1_0",
+    ),
+]
+SETS = [
+    *("training.lr=0.1", "training.lr=", "=1", "model.hidden=4+4", "model.hidden=", "model.kind=cnn", "model.kind=lstm", "x.y=1"),
+    *("data.source=d.npz", "data.source=d.csv", "data.label=y", "data.source=absent.npz", "data.source=/dev/zero", "data.source=."),
+    *("data.source=\udcff", "data.source=a\nb", "dropout.rate_at=input=0.2", "dropout.rate_at=input", "dropout.rate_at=="),
+    *("model.hidden=64*9999", "streams.split=99999999999999999999", "training.epochs=0", "model.norm=batch", "data.test_size=0.5"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with configs, data and results: good, bad, edited, torn and sealed."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "c.yaml").write_text(TINY)
+    (home / "é.yaml").write_text(TINY)
+    (home / "own.yaml").write_text(f"{TINY}".replace("train_size", "source: d.csv, label: y, train_size"))
+    (home / "bad.yaml").write_text("dropout: {rate: 2, placment: x}\nmodel: 3\n")
+    (home / "empty.yaml").write_text("")
+    (home / "image.yaml").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
+    (home / "folder.yaml").mkdir()
+    (home / "loop").symlink_to("loop")
+    (home / "sealed").mkdir()
+    np.savez(home / "d.npz", x=np.random.default_rng(0).normal(size=(60, 5)), y=np.arange(60) % 3)
+    (home / "d.csv").write_text("a,b,y\n" + "".join(f"{k / 7},{k % 5},{'uv'[k % 2]}\n" for k in range(60)))
+    with contextlib.chdir(home), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        for name in ("c", "edited", "torn", "bare"):
+            assert main(["run", "c.yaml", "--study", name, "--no-plot", "--jobs", "1"]) == 0
+    runs = home / "results" / "edited" / "runs.csv"
+    runs.write_text(runs.read_text().replace(",0.05,", ",0.07,"))
+    torn = home / "results" / "torn" / "epochs.csv"
+    torn.write_bytes(torn.read_bytes()[:-9])
+    for file in ("runs.csv", "summary.csv"):
+        (home / "results" / "bare" / file).unlink()
+    (home / "sealed").chmod(0o500)
+    return home
+
+
+def words_for(rng: random.Random, name: str, parameter) -> list[str]:
+    """Return words for one parameter: most of them of its kind, some of another."""
+    if name == "--set":
+        made = [rng.choice(SETS), f"{rng.choice(CONFIG_COLUMNS)}={rng.choice(WORDS)}", rng.choice(WORDS)]
+        return rng.sample(made, rng.randint(1, 2))
+    if rng.random() < 0.3:
+        return [rng.choice(WORDS + PATHS)]
+    kind = str(getattr(parameter, "type_descriptor", None) or parameter.type).lower()
+    if "path" in kind:
+        return [rng.choice(PATHS)]
+    if "class 'int'" in kind or "integer" in kind:
+        return [rng.choice(("1", "2", "0", "-1", "1024", "1025", "x", "1.0"))]
+    return [rng.choice(WORDS) for _ in range(rng.choice((1, 1, 2, 4)))]
+
+
+def words(rng: random.Random, verb: str) -> list[str]:
+    """Return a command line of a verb, its options and words in any order and number."""
+    parts = []
+    for parameter in COMMANDS[verb].params:
+        options = [o for o in getattr(parameter, "opts", ()) if o.startswith("-")]
+        if not options:
+            if rng.random() < 0.75:
+                parts.append([rng.choice(WORDS if rng.random() < 0.2 else PATHS)])
+            continue
+        for _ in range(
+            rng.choice((0, 0, 0, 1, 1, 2) if len(COMMANDS[verb].params) < 8 else (0, 0, 0, 0, 0, 0, 1, 1, 2))
+        ):
+            option = rng.choice(options)
+            if parameter.is_flag:
+                parts.append([option if rng.random() < 0.95 else f"{option}=x"])
+            else:
+                taken = words_for(rng, options[-1], parameter)
+                parts.append([f"{option}={taken[0]}", *taken[1:]] if rng.random() < 0.2 else [option, *taken])
+    rng.shuffle(parts)
+    if rng.random() < 0.05:
+        parts.append([rng.choice(("--nosuch", "--help", "--version", "-h", "--", "-"))])
+    return [verb, *(word for part in parts for word in part)]
+
+
+def harmless(rng: random.Random, argv: list[str]) -> list[str]:
+    """Return a command line that trains nothing, or next to nothing, and looks at no law but one that takes no time."""
+    if argv[0] in ("run", "sweep"):
+        if rng.random() < 0.85 or "--threads" in " ".join(argv):
+            return [argv[0], "--dry-run", *argv[1:]]
+        return [argv[0], "c.yaml", "--jobs", "1", "--no-plot", "--study", f"s{rng.randrange(9)}"] + rng.choice(
+            ([], ["--fresh"], ["--rates", "0.1"], ["--set", "data.source=d.npz"], ["--results", rng.choice(PATHS)])
+        )
+    if argv[0] == "check":
+        return [word for word in argv if not word.startswith("--time")]
+    if argv[0] == "laws" and not any(word not in PATHS and not word.startswith("-") for word in argv[1:]):
+        return ["laws", *argv[1:], "nosuch"]
+    return argv
+
+
+@pytest.fixture
+def case(home, monkeypatch):
+    def offline(*_, **__):
+        raise requests.ConnectionError("no network")
+
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(requests, "get", offline)
+    monkeypatch.setenv("DROPEXP_DATA", str(home / "cache"))
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def check(rng):
+        argv = harmless(rng, words(rng, rng.choice([name for name, _, _ in VERBS])))
+        out, err = io.StringIO(), io.StringIO()
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = main(argv)
+        except BaseException as error:
+            raise AssertionError(f"{argv}: {type(error).__name__}: {error}") from error
+        assert code in (0, 1, 2, 130), f"{argv}: {code}"
+        assert "Traceback" not in err.getvalue(), f"{argv}: {err.getvalue()[-3000:]}"
+        if code == 2:
+            assert err.getvalue().strip(), f"{argv}: exit code 2 without a word"
+            from dropexp.errors import UsageError
+
+            raise UsageError("refused")  # so that the harness counts it
+
+    return check
+
+
+def test_mutated_command_lines(case, fuzz):
+    fuzz(case, 150, seconds=20)
+
+
+@pytest.mark.slow
+def test_many_mutated_command_lines(case, fuzz, many):
+    fuzz(case, many(5_000), seconds=20)
+
+
+@pytest.mark.slow
+def test_a_hundred_processes(home):
+    """As a user starts them, with descriptors of a console: nothing of a traceback on either."""
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "DROPEXP_DATA": str(home / "cache"),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+    }
+    env |= {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "", "PYTHONWARNINGS": "default"}
+    for seed in range(100):
+        rng = random.Random(f"process {seed}")
+        argv = harmless(rng, words(rng, VERBS[seed % len(VERBS)][0]))
+        argv = [word.replace("\0", "?") for word in argv]
+        out = subprocess.run(
+            [sys.executable, "-m", "dropexp", *argv],
+            cwd=home,
+            env=env,
+            capture_output=True,
+            timeout=300,
+            stdin=subprocess.DEVNULL,
+        )
+        assert out.returncode in (0, 1, 2, 130), (argv, out.returncode, out.stderr[-2000:])
+        assert b"Traceback" not in out.stdout + out.stderr, (argv, out.stderr[-3000:])

@@ -1,0 +1,59 @@
+"""Pages of made-up studies, and a browser to open them with where there is one."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dropexp.analysis.tidy import Tidy, tidy
+from dropexp.report.page import render
+from dropexp.spec.config import Config
+from dropexp.spec.study import Study
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Leave the figures out: they take seconds, and what stands around them does not depend on them."""
+    monkeypatch.setattr(render, "pictures", lambda tidy: iter(()))
+
+
+def by_hand(test: dict[float, list[float]], memorised: dict[float, list[float]] | None = None) -> Tidy:
+    """Return a study of rates whose training accuracy is 1; with `memorised` a fifth of the labels is wrong."""
+    base = Config.model_validate({"data": {"label_noise": 0.2 if memorised else 0.0}})
+    configs = tuple(base.model_copy(update={"dropout": base.dropout.model_copy(update={"rate": r})}) for r in test)
+    seeds = tuple(range(max(map(len, test.values()))))
+    study = Study("hand", Path(), base, ((("dropout.rate", tuple(test)),),), seeds, configs)
+    runs, epochs = [], []
+    for arm in study.arms:
+        rate = arm.config.dropout.rate
+        for seed, accuracy in enumerate(test[rate]):
+            row = {"run_id": f"{arm.arm_id}-{seed}", "arm_id": arm.arm_id, "seed": seed}
+            clean = {"clean_train_accuracy": 1.0, "memorised": memorised[rate][seed]} if memorised else {}
+            epochs.append({**row, "epoch": 1, "train_accuracy": 1.0, "test_accuracy": accuracy, **clean})
+            row |= {"stop_reason": "max_epochs", "selected_epoch": 1, "epochs_run": 1, "train_accuracy": 1.0}
+            row |= {"test_accuracy": accuracy, "gap": 1 - accuracy, "train_loss": 1 - accuracy, "test_loss": accuracy}
+            runs.append(row | ({"clean_train_accuracy": 1.0, "clean_gap": 1 - accuracy} if memorised else {}))
+    return tidy(study, pd.DataFrame(runs), pd.DataFrame(epochs))
+
+
+@pytest.fixture
+def hand():
+    return by_hand
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium; tests that need it are skipped where there is none."""
+    path = Path(__file__).with_name("browser.py")
+    spec = importlib.util.spec_from_file_location("browser", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if module.found() is None:
+        pytest.skip(f"no browser here: none of {', '.join(module.NAMES)}")
+    pytest.importorskip("websocket", reason="websocket-client is not installed; pip install '.[test]'")
+    made = module.Browser(tmp_path_factory.mktemp("browser"))
+    yield made
+    made.close()

@@ -1,0 +1,142 @@
+"""The answer in words: each number by hand or by scipy, and what is not established said as plainly as what is."""
+
+from __future__ import annotations
+
+import pytest
+from scipy import stats
+
+from dropexp.analysis.verdicts import verdicts
+from dropexp.report.page.answer import answer, headline, probability
+from dropexp.report.page.question import question
+
+BASE, BETTER = [0.90, 0.91, 0.92, 0.93], [0.91, 0.93, 0.95, 0.95]  # differences 0.01, 0.02, 0.03, 0.02
+
+
+def said(tidy):
+    return answer(tidy, verdicts(tidy))
+
+
+def test_a_difference_by_hand(hand):
+    # mean 0.02, sd sqrt(2 / 3) / 100, half t(3) sd / 2 = 3.182 x 0.00408 = 0.0130; t = 4.90 at 3 degrees: p = 0.016
+    test, gap = said(hand({0.0: BASE, 0.5: BETTER})).established
+    assert (test.number, test.word, test.tone) == ("+2.0 ± 1.3 points", "better on this data", "good")
+    assert test.of == "test accuracy, rate 0.5 against rate 0"
+    assert test.detail == "93.5 against 91.5 percent, n = 4, p = 0.016, 4 of 4 seeds have this sign"
+    assert (gap.number, gap.word) == ("-2.0 ± 1.3 points", "smaller on this data")
+    assert gap.detail.startswith("6.5 against 8.5 points, n = 4")
+
+
+def test_what_the_interval_leaves_open_is_said(hand):
+    found = said(hand({0.0: BASE, 0.5: [0.91, 0.90, 0.94, 0.93]}))  # differences 0.01, -0.01, 0.02, 0
+    assert not found.established
+    test, _ = found.undecided
+    assert (test.number, test.word, test.tone) == ("+0.5 ± 2.1 points", "undecided", "open")
+    # mean 0.005, sd 0.0129, half 3.182 x 0.00645 = 0.0205; t = 0.775 at 3 degrees: p = 0.495
+    assert test.detail.endswith("p = 0.50, 2 of 4 seeds have this sign, the interval leaves -1.6 to +2.6 points open")
+    assert "undecided" in found.headline
+
+
+def test_memorised_labels_are_judged_like_accuracies(hand):
+    memorised = {0.0: [0.80, 0.82, 0.85, 0.81], 0.5: [0.40, 0.41, 0.47, 0.42]}
+    found = said(hand({0.0: BASE, 0.5: BETTER}, memorised))
+    p = stats.ttest_rel(memorised[0.5], memorised[0.0]).pvalue
+    fact = found.established[-1]
+    assert fact.number == "-39.5 ± 2.1 points"  # differences -0.40, -0.41, -0.38, -0.39; sd 0.0129
+    assert (fact.word, fact.tone) == ("less", "good")
+    assert fact.detail.startswith(f"42.5 against 82.0 percent, n = 4, {probability(p)}")
+    assert found.headline.endswith(
+        "test accuracy +2.0 ± 1.3 points, better on this data; wrong labels memorised -39.5 ± 2.1 points, less"
+    )
+
+
+def test_an_arm_compared_over_the_seeds_that_both_have(hand):
+    test, _ = said(hand({0.0: [*BASE, 0.10], 0.5: BETTER})).established
+    assert test.detail.startswith("93.5 against 91.5 percent, n = 4")
+
+
+@pytest.mark.parametrize(
+    "name,sentence",
+    [
+        ("one-seed", "one seed: no interval, nothing is established"),
+        ("constant", "the same difference in every seed (variance 0): no interval"),
+        ("broken", "no seed has a finished run of both"),
+        ("undecided", "the interval leaves"),
+    ],
+)
+def test_what_is_not_established(cases, name, sentence):
+    found = said(cases[name]())
+    assert any(sentence in fact.detail for fact in found.undecided)
+
+
+@pytest.mark.parametrize(
+    "name,sentence",
+    [
+        ("rates", "for this pool of examples and this test set"),
+        ("rates", "Which of the 2 arms compared is best: each is held against rate 0 alone."),
+        ("rates", "at its own best learning rate: all were trained at 0.05."),
+        ("one-seed", "a single run has no interval"),
+        ("one-arm", "there is no arm to compare with"),
+        ("one-arm", "No arm without dropout; --rates 0 0.5 adds 10 runs."),
+        ("oracle", "Oracle: test_accuracy selects the epoch on the test set itself."),
+        ("hundred", "it is likely to be overstated"),
+        ("empty", "no run has finished"),
+    ],
+)
+def test_limits(cases, name, sentence):
+    assert any(sentence in line for line in said(cases[name]()).limits)
+
+
+def test_a_swept_learning_rate_is_no_common_one(cases):
+    assert not any("learning rate" in line for line in said(cases["hundred"]()).limits)
+
+
+def test_many_arms_are_counted_and_the_largest_told(cases):
+    found = said(cases["hundred"]())
+    assert len(found.counts) == 2
+    assert "of 95 arms; mean differences" in found.counts[0]
+    sizes = [abs(float(f.number.split()[0])) for f in found.established if f.of.startswith("test accuracy")]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(found.established) + len(found.undecided) <= 12
+
+
+def test_arms_that_are_one_function_are_told_once(cases):
+    tidy = cases["orders"]()
+    found = said(tidy)
+    assert len(found.established) + len(found.undecided) == 2 * (len({a.arm_id for a in tidy.arms}) - 1)
+
+
+@pytest.mark.parametrize(
+    "name,text",
+    [
+        (
+            "rates",
+            "Dropout 0.5 narrows the gap from 4.7 to 3.8 points, n = 10; test accuracy +0.9 ± 0.2 points, better",
+        ),
+        ("empty", "No finished run"),
+        ("one-arm-one-seed", "Gap 4.1 points: training 100.0, test 95.9 percent, n = 1, no interval"),
+    ],
+)
+def test_headline(cases, name, text):
+    tidy = cases[name]()
+    assert headline(tidy, verdicts(tidy)) == text
+
+
+@pytest.mark.parametrize(
+    "p,text",
+    [(0.00004, "p < 0.001"), (0.0314, "p = 0.031"), (0.25, "p = 0.25"), (1.0, "p = 1.00"), (float("nan"), "no p")],
+)
+def test_probabilities(p, text):
+    assert probability(p) == text
+
+
+@pytest.mark.parametrize(
+    "name,text",
+    [
+        ("rates", "depend on dropout rate (0, 0.2, 0.5)?"),
+        ("noise", "depend on label noise (0, 0.2) and dropout rate (0, 0.2, 0.5)?"),
+        ("hundred", "dropout rate (0, 0.05, 0.1, 0.15, 0.2, 0.25, …, 0.95)"),
+        ("one-arm", "What are training accuracy, test accuracy and the gap between them?"),
+    ],
+)
+def test_a_question_is_made_from_the_axes(cases, name, text):
+    assert question(cases[name]()).endswith(text) or text in question(cases[name]())

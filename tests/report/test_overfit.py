@@ -1,0 +1,161 @@
+"""The tables of overfitting and of rules replayed, and what their figures claim."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from dropexp.analysis.overfit import overfit
+from dropexp.analysis.replay import replay
+from dropexp.analysis.stats import estimate
+from dropexp.analysis.tidy import tidy
+from dropexp.report.overfit import overfit_table
+from dropexp.report.parts import parts_figure
+from dropexp.report.replay import replay_figure
+from dropexp.report.stopping import stopping_table
+from dropexp.report.style import styled
+from dropexp.report.table import WIDTH
+from dropexp.stopping import CRITERIA, Setting
+
+ALL = [Setting(name, threshold) for name, row in CRITERIA.items() for threshold in row.usual]
+
+
+def lines(text: str) -> list[list[str]]:
+    return [line.split() for line in text.split("\n")]
+
+
+def test_every_case_has_a_table_of_overfitting(case):
+    assert "±: half the 95% interval over seeds" in overfit_table(case)
+
+
+def test_numbers_of_overfitting_are_those_of_the_rows(cases):
+    data = cases["overfitting"]()
+    shown = lines(overfit_table(data))
+    assert shown[0] == ["rate", "n", "gap", "area", "onset,", "epoch"]
+    gap = estimate(data.values(data.arms[0], "gap"))
+    row = overfit(data).iloc[0]
+    assert shown[1][:5] == ["0", "10", f"{100 * gap.mean:.1f}", "±", f"{100 * gap.half:.1f}"]
+    assert shown[1][5] == f"{100 * row['area_mean']:.1f}"
+    assert shown[1][8] == f"{row['onset_mean']:.1f}"
+
+
+def test_censored_seeds_are_counted_and_the_median_stands_for_the_mean(cases):
+    data = cases["overfitting"]()
+    late = data.epochs["seed"].isin([0, 1, 2, 3, 4, 5]) & (data.epochs["epoch"] == 40)
+    epochs = data.epochs.assign(val_loss=data.epochs["val_loss"].mask(late, 0.0))
+    text = overfit_table(tidy(data.study, data.runs, epochs))
+    shown = lines(text)
+    assert shown[0][-2:] == ["not", "seen"]
+    assert shown[1][-3:] == ["6", "of", "10"]
+    assert ">36" in shown[1]
+    assert "median over seeds with an order-" in text
+
+
+@pytest.mark.parametrize(
+    "name, sentence",
+    [
+        ("overfitting", "the epoch of minimal validation loss, mean over seeds"),
+        ("overfitting-patience", "onset: of runs trained to the end"),
+        ("rates", "no onset of overfitting: there is no validation loss"),
+        ("noise", "memorised, recovered, neither: percent of the wrong labels"),
+        ("broken", "5 diverged runs left out"),
+        ("parts-one", "one seed gives no interval"),
+        ("parts", "the weights moved during the epoch"),
+        ("empty", "no run is there yet"),
+    ],
+)
+def test_says_of_overfitting(cases, name, sentence):
+    assert sentence in overfit_table(cases[name]()).replace("\n   ", " ")
+
+
+def test_the_parts_of_a_logs_gap_stand_in_a_second_part(cases):
+    data = cases["parts"]()
+    shown = lines(overfit_table(data))
+    at = next(i for i, words in enumerate(shown) if "log" in words)
+    row = dict(zip(["rate", "placement", "log"], shown[at + 1], strict=False))
+    assert row["rate"] == "0"
+    assert [w for w in shown[at] if w not in "=+"] == [
+        *("rate", "placement", "in", "the", "log", "weights", "dropout", "batch", "norm", "train-val", "val-test")
+    ]
+    found = overfit(data).iloc[0]
+    assert row["log"] == f"{100 * found['apparent_mean']:.1f}"
+    assert shown[at + 1][5:8] == ["-4.0", "-6.0", "1.0"]
+
+
+@pytest.mark.parametrize("name", ["overfitting", "parts", "parts-one"])
+def test_the_table_of_rules_fits_a_console_and_holds_every_rule(cases, name):
+    data = cases[name]()
+    text = stopping_table(data, replay(data, ALL))
+    assert max(map(len, text.split("\n"))) <= WIDTH
+    for arm in range(min(len(data.arms), 2)):
+        assert text.count(" to the end ") > arm
+    assert all(f" {setting.name} " in text for setting in ALL)
+
+
+def test_a_row_of_rules_by_hand(cases):
+    data = cases["overfitting"]()
+    found = replay(data, [Setting("patience", 5)])
+    shown = lines(stopping_table(data, found))
+    assert shown[0] == ["rule", "stops", "after", "epoch", "selects", "saved", "test", "regret"]
+    assert shown[1] == ["rate", "0,", "n", "=", "10"]
+    assert shown[2][:6] == ["to", "the", "end", "0/10", "40.0", "40.0"]
+    own = found.of(data.arms[0], Setting("patience", 5))
+    stop, test = estimate(own["stop_epoch"]), estimate(own["test_accuracy"])
+    assert shown[3][:3] == ["patience", "5", f"{int(own['stopped'].sum())}/10"]
+    assert shown[3][3:6] == [f"{stop.mean:.1f}", "±", f"{stop.half:.1f}"]
+    assert f"{100 * test.mean:.1f}" in shown[3]
+
+
+def test_an_oracle_and_what_is_left_out_are_named(cases):
+    data = cases["overfitting-patience"]()
+    text = stopping_table(data, replay(data, ALL, "test_accuracy")).replace("\n   ", " ")
+    assert "oracle: test_accuracy selects the epoch on the test set itself" in text
+    assert "not replayed: 20 runs trained with early stopping: 10 at patience 5, rate 0; 10 at patience 5" in text
+
+
+def title(figure) -> str:
+    return " ".join(figure.texts[0].get_text().split())
+
+
+def test_the_heat_map_holds_the_means_and_its_title_what_the_ends_save(cases):
+    data = cases["overfitting"]()
+    found = replay(data, ALL)
+    with styled():
+        figure = replay_figure(data, found)
+    cells = [" ".join(text.get_text().split()) for text in figure.axes[0].texts]
+    assert len(cells) == 7 * 3
+    for at, setting in ((0, Setting("patience", 1)), (18, Setting())):  # the first row and the last
+        e = estimate(found.of(data.arms[0], setting)["test_accuracy"])
+        assert cells[at] == f"{100 * e.mean:.1f} ± {100 * e.half:.1f}"
+    one = found.runs[found.runs["setting"] == 1]
+    saved = 100 * one["epochs_saved"].sum() / (30 * 40)
+    change = (
+        one.set_index("run_id")["test_accuracy"]
+        - found.runs[found.runs["setting"] == 0].set_index("run_id")["test_accuracy"]
+    )
+    assert title(figure).startswith(
+        f"Patience 1: {saved:.0f}% of the epochs saved, test accuracy {100 * change.mean():+.1f} ±"
+    )
+    assert title(figure).endswith("; n = 10")
+
+
+def test_the_title_of_the_parts_names_the_arm_whose_log_misleads_most(cases):
+    data = cases["parts-one"]()
+    with styled():
+        figure = parts_figure(data)
+    gap = data.values(data.arms[0], "gap")[0]
+    assert (
+        title(figure)
+        == f"A training log shows a gap of {100 * (gap - 0.09):.1f} points where it is {100 * gap:.1f}, n = 1"
+    )
+    heights = [p.get_height() for p in figure.axes[0].patches]
+    assert sum(heights) == pytest.approx(100 * (gap - 0.09))
+
+
+def test_figures_that_do_not_apply_are_not_drawn(cases):
+    data = cases["overfitting"]()
+    assert parts_figure(data) is None
+    assert replay_figure(tidy(data.study, data.runs, data.epochs.drop(columns="val_loss"))) is None
+    never = data.epochs.assign(val_loss=-data.epochs["epoch"].astype(float))
+    assert replay_figure(tidy(data.study, data.runs, never)) is None  # no rule ends a run that improves to the end
+    assert replay_figure(tidy(data.study, pd.DataFrame(), pd.DataFrame())) is None

@@ -1,0 +1,83 @@
+"""Killed at any moment and continued, in other packs too: every deterministic file is that of an uninterrupted command."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from dropexp.planning import Options
+from dropexp.spec.parse import parse
+from dropexp.spec.reader import read_text
+from dropexp.train.checkpoint import INTERVAL
+from dropexp.workflow import Listener, run
+
+KILLS = int(os.environ.get("DROPEXP_TEST_KILLS", "10"))  # over all sweeps, and the pool of test_interruption.py
+DATA = "data: {train_size: 200, val_size: 40, test_size: 100}\nseeds: 3\nprobes: all\n"
+RATES = "sweep: {dropout.rate: [0, 0.2, 0.5]}\n"
+SWEEPS = {
+    "mlp": ("model: {hidden: [30, 20]}\ntraining: {epochs: 8, optimizer: adam, lr: 0.01}\n" + RATES, 1),
+    "packs": (
+        "model: {hidden: [20], norm: batch}\nearly_stopping: {patience: 3, min_delta: 0.02}\n"
+        "training: {epochs: 20, schedule: {shape: cosine}}\nsweep: {dropout.rate: [0, 0.5], model.order: [NAD, DNA]}\n",
+        4,
+    ),
+    "cnn": (
+        "model: {kind: cnn, channels: [4], hidden: [8], norm: batch}\ndropout: {placement: [all]}\n"
+        "training: {epochs: 4}\n" + RATES,
+        3,
+    ),
+    "lstm": ("model: {kind: lstm, units: 8}\ndropout: {placement: [all]}\ntraining: {epochs: 4}\n" + RATES, 2),
+}
+
+
+def study(name):
+    return parse(read_text(DATA + SWEEPS[name][0], "s.yaml"), name="s")
+
+
+def train(name, results, pack):
+    said = []
+    run(study(name), Options(results=results, jobs=1, pack=pack), Listener(warned=said.append))
+    return any("from checkpoints: " in text for text in said)
+
+
+def contents(results):
+    names = ("runs.csv", "epochs.csv", "probes.csv", "summary.csv", "study.yaml")
+    return {name: (results / "s" / name).read_bytes() for name in names}
+
+
+def killed(name, results, pack, after):
+    """Train in a process that is killed after so many seconds; return whether it had not ended before."""
+    child = os.fork()
+    if child == 0:
+        try:
+            train(name, results, pack)
+        finally:
+            os._exit(0)
+    time.sleep(after)
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("name", SWEEPS)
+def test_killed_at_any_moment_and_continued_it_leaves_the_same_files(name, tmp_path, monkeypatch):
+    """Two kills a folder, at moments spread evenly over a command's length, then one command to the end."""
+    pack = SWEEPS[name][1]
+    train(name, tmp_path / "warm", pack)
+    start = time.monotonic()
+    train(name, tmp_path / "whole", pack)
+    length = time.monotonic() - start
+    monkeypatch.setenv(INTERVAL, "0")
+    rng, kills, folders, went_on = random.Random(name), 0, 0, 0
+    while kills < -(-KILLS // (len(SWEEPS) + 1)):
+        results, folders = tmp_path / str(folders), folders + 1
+        for _ in range(2):
+            kills += killed(name, results, rng.choice([pack, 1, 5]), rng.uniform(0, 1.3) * length)
+        went_on += train(name, results, rng.choice([pack, 1, 5]))
+        assert contents(results) == contents(tmp_path / "whole")
+        assert not (results / "s" / ".checkpoints").exists()
+    assert KILLS < 100 or went_on > folders // 4
+    print(f"{name}: {kills} kills in {folders} folders, {went_on} continued from checkpoints, all files equal")

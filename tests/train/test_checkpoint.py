@@ -1,0 +1,233 @@
+"""Checkpoints: a pack left at any epoch goes on to the same bytes, in other packs too; a bad file starts anew."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dropexp.train import checkpoint as module
+from dropexp.train.checkpoint import Checkpoint, Timer, Unusable, begun, circumstances, load, remove, save, tidy
+from dropexp.train.pack import Work, train_pack
+
+SIZES = {"data": {"test_size": 30, "val_size": 20}, "training": {"epochs": 5, "batch_size": 16}}
+MLP = {"model": {"hidden": [13, 9], "norm": "batch"}}
+CNN = {"model": {"kind": "cnn", "channels": [3], "hidden": [7], "norm": "batch"}, "dropout": {"placement": ["all"]}}
+LSTM = {"model": {"kind": "lstm", "units": 7, "layers": 2}, "dropout": {"placement": ["all"]}}
+SWEEPS = {
+    "mlp": ({**MLP, "training": {"momentum": 0.9, "nesterov": True, "max_norm": 1.0}}, "vectors"),
+    "adam": ({**MLP, "training": {"optimizer": "adam", "lr": 0.01, "steps_per_epoch": 3}}, "vectors"),
+    "adamw": ({"model": {"hidden": [13], "norm": "layer"}, "training": {"optimizer": "adamw", "lr": 0.01}}, "vectors"),
+    "schedules": (
+        {"model": {"hidden": [13]}, "dropout": {"schedule": {"shape": "linear", "epochs": 4}},
+         "training": {"schedule": {"shape": "cosine"}}}, "vectors"),
+    "noise": ({"model": {"hidden": [13]}, "data": {"label_noise": 0.3}}, "vectors"),
+    "weights": ({"model": {"hidden": [8]}, "dropout": {"kind": "dropconnect"}}, "vectors"),
+    "stopped": ({"model": {"hidden": [13]}, "early_stopping": {"patience": 1, "min_delta": 0.05}}, "vectors"),
+    "cnn": (CNN, "images"),
+    "lstm": (LSTM, "images"),
+}  # fmt: skip
+
+
+def runs_of(make_run, sections):
+    merged = {name: {**SIZES.get(name, {}), **sections.get(name, {})} for name in {*SIZES, *sections}}
+    return [
+        make_run(seed, **{**merged, "dropout": {**merged.get("dropout", {}), "rate": rate}})
+        for seed, rate in ((0, 0.5), (1, 0.2), (0, 0.1 if "kind" in merged.get("dropout", {}) else 0.0), (2, 0.5))
+    ]
+
+
+def rows(outcomes):
+    """Return every row of every run, spelt, and every array that was kept."""
+    found = {}
+    for outcome in outcomes:
+        assert outcome.error is None
+        assert not outcome.paused
+        for row in outcome.runs:
+            own = [repr(r) for r in (*outcome.epochs, *outcome.probes) if r.run_id == row.run_id]
+            kept = [
+                (name, {k: a.tobytes() for k, a in arrays.items()})
+                for name, arrays in outcome.weights
+                if name.partition("/")[0] == row.run_id
+            ]
+            found[row.run_id] = (repr(row), own, kept)
+    return found
+
+
+def packs(runs, sizes):
+    found, at = [], 0
+    for size in sizes:
+        found.append(tuple(runs[at : at + size]))
+        at += size
+    return found
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize(("before", "after"), [((4,), (4,)), ((1, 3), (2, 2)), ((4,), (1, 1, 1, 1))])
+def test_a_pack_left_at_an_epoch_goes_on_to_the_same_bytes(name, before, after, make_run, request, tmp_path):
+    sections, data = SWEEPS[name]
+    dataset, runs = request.getfixturevalue(data), runs_of(make_run, sections)
+    probes = ("gradient_norms",)
+    whole = rows([train_pack(Work(tuple(runs), data, probes, "selected"), dataset)])
+    heard = []
+    for pack in packs(runs, before):
+        work = Work(pack, data, probes, "selected", checkpoints=tmp_path / "c")
+        assert train_pack(work, dataset, lambda epoch, left, _: heard.append(epoch) or epoch == 2).paused
+    assert set(heard) == {1, 2}
+    heard.clear()
+    outcomes = []
+    for pack in packs(runs, after):
+        work = Work(pack, data, probes, "selected", checkpoints=tmp_path / "c")
+        outcomes.append(train_pack(work, dataset, lambda epoch, *_: heard.append(epoch)))
+    assert rows(outcomes) == whole
+    assert min(heard, default=3) == 3, "it went on, instead of starting anew"
+
+
+@pytest.mark.parametrize("which", ["none", "selected", "all"])
+def test_left_after_every_epoch_it_ends_in_the_same_weights(which, make_run, vectors, tmp_path):
+    runs = tuple(runs_of(make_run, {**MLP, "early_stopping": {"patience": 2, "min_delta": 0.03}}))
+    whole = rows([train_pack(Work(runs, "vectors", save_weights=which), vectors)])
+    work = Work(runs, "vectors", save_weights=which, checkpoints=tmp_path)
+    for _ in range(20):
+        outcome = train_pack(work, vectors, lambda *_: True)
+        if not outcome.paused:
+            break
+    assert rows([outcome]) == whole
+
+
+def test_a_diverged_neighbour_and_one_that_ended_are_remembered(make_run, vectors, tmp_path):
+    """Four runs that end at different epochs, one of them diverged: only those that train need a state."""
+    ends = ((1e30, 5), (0.05, 2), (0.05, 5), (0.01, 4))
+    runs = tuple(
+        make_run(0, data=SIZES["data"], model={"hidden": [13]}, training={"lr": lr, "epochs": epochs})
+        for lr, epochs in ends
+    )
+    whole = rows([train_pack(Work(runs, "vectors", save_weights="selected"), vectors)])
+    work = Work(runs, "vectors", save_weights="selected", checkpoints=tmp_path)
+    assert train_pack(work, vectors, lambda epoch, *_: epoch == 3).paused
+    assert [load(tmp_path, r.run_id, work.circumstances).reason for r in runs] == ["diverged", "max_epochs", None, None]
+    outcomes = [train_pack(Work((r,), "vectors", save_weights="selected", checkpoints=tmp_path), vectors) for r in runs]
+    assert rows(outcomes) == whole
+
+
+def paused(make_run, vectors, folder):
+    run = make_run(0, **SIZES, model={"hidden": [13]})
+    work = Work((run,), "vectors", checkpoints=folder)
+    assert train_pack(work, vectors, lambda epoch, *_: epoch == 2).paused
+    return run, work, folder / f"{run.run_id}.checkpoint"
+
+
+def head_with(path, **changes):
+    head, _, body = path.read_bytes().partition(b"\n")
+    path.write_bytes(json.dumps({**json.loads(head), **changes}).encode() + b"\n" + body)
+
+
+SPOILT = {
+    "torn": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is torn"),
+    "a bit": (lambda path: path.write_bytes(path.read_bytes()[:-9] + b"!" + path.read_bytes()[-8:]), "is torn"),
+    "empty": (lambda path: path.write_bytes(b""), "torn or no checkpoint"),
+    "noise": (lambda path: path.write_bytes(bytes(range(256)) * 9), "torn or no checkpoint"),
+    "a list": (lambda path: path.write_bytes(b"[1]\n"), "torn or no checkpoint"),
+    "schema": (lambda path: head_with(path, schema=99), "version 99"),
+    "foreign": (lambda path: head_with(path, run_id="another"), "another run"),
+    "version": (lambda path: head_with(path, made={**circumstances(), "torch": "1.0"}), "made with torch '1.0'"),
+    "threads": (lambda path: head_with(path, made={**circumstances(), "threads": 4}), "made with threads 4"),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_file_that_cannot_be_used_is_one_line_and_the_run_starts_anew(how, make_run, vectors, tmp_path):
+    spoil, why = SPOILT[how]
+    run, work, path = paused(make_run, vectors, tmp_path)
+    spoil(path)
+    found, lines = begun(tmp_path, [run.run_id, "another-run"], work.circumstances)
+    assert found == {}
+    [line] = lines
+    assert line.startswith(f"{path}: ")
+    assert why in line
+    assert line.endswith("the run starts anew")
+    whole = rows([train_pack(Work((run,), "vectors"), vectors)])
+    assert rows([train_pack(work, vectors)]) == whole
+
+
+def test_no_pickle_is_read(tmp_path):
+    made = circumstances()
+    save(tmp_path, Checkpoint("r", 1, None, {"state/x": np.array([{}], dtype=object)}, {}), made)
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        load(tmp_path, "r", made)
+
+
+def test_other_probes_need_rows_that_a_checkpoint_has_not(make_run, vectors, tmp_path):
+    run, _, _ = paused(make_run, vectors, tmp_path)
+    with pytest.raises(Unusable, match="probes"):
+        load(tmp_path, run.run_id, circumstances(("gradient_norms",)))
+
+
+def test_runs_at_different_epochs_in_one_pack_start_anew(make_run, vectors, tmp_path):
+    runs = tuple(runs_of(make_run, MLP))
+    whole = rows([train_pack(Work(runs, "vectors"), vectors)])
+    for epoch, pack in ((2, runs[:2]), (3, runs[2:])):
+        train_pack(Work(pack, "vectors", checkpoints=tmp_path), vectors, lambda e, *_, epoch=epoch: e == epoch)
+    assert rows([train_pack(Work(runs, "vectors", checkpoints=tmp_path), vectors)]) == whole
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace", "mkdir"])
+def test_a_full_disk_leaves_the_last_checkpoint_and_training_goes_on(call, make_run, vectors, tmp_path, monkeypatch):
+    run, work, path = paused(make_run, vectors, tmp_path / "c")
+    before = path.read_bytes()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv(module.INTERVAL, "0")
+    if call == "write":
+        monkeypatch.setattr(module.json, "dumps", lambda *a, **k: full())
+    elif call == "fsync":
+        monkeypatch.setattr(module.os, "fsync", full)
+    else:
+        monkeypatch.setattr(Path, call, full)
+    outcome = train_pack(work, vectors)
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert "No space left" in outcome.notes[0]
+    assert rows([outcome]) == rows([train_pack(Work((run,), "vectors"), vectors)])
+
+
+def test_removed_when_done_and_swept_of_what_a_kill_left(make_run, vectors, tmp_path):
+    run, _, path = paused(make_run, vectors, tmp_path / "c")
+    left = path.with_name(f".{path.name}.77.new")
+    left.write_bytes(b"half")
+    tidy(tmp_path / "c")
+    assert path.exists()
+    assert not left.exists()
+    remove(tmp_path / "c", [run.run_id, "another"])
+    tidy(tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_first_after_twenty_seconds_then_never_a_minute_apart(monkeypatch):
+    """By a clock of our own: epochs of 7 s, then one of 70."""
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    timer, written = Timer(), []
+    for seconds in [7.0] * 20 + [70.0, 70.0]:
+        now[0] += seconds
+        if timer.due():
+            written.append(now[0])
+            timer.written()
+    assert written == [14.0, 70.0, 126.0, 210.0, 280.0]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-9])
+def test_the_interval_can_be_none_at_all(seconds, monkeypatch):
+    monkeypatch.setenv(module.INTERVAL, str(seconds))
+    timer = Timer()
+    for _ in range(3):
+        now = module.time.monotonic()
+        while module.time.monotonic() == now:
+            pass
+        assert timer.due()
+        timer.written()
