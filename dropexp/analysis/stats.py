@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import isnan, nan, sqrt
 
 import numpy as np
@@ -76,13 +75,8 @@ def _spread(x: np.ndarray) -> float:
     return float(x.std(ddof=1)) if len(x) > 1 else nan
 
 
-@cache
-def _quantile(degrees: float, level: float) -> float:
-    return float(stdtrit(degrees, 0.5 + level / 2))
-
-
 def _half(degrees: float, error: float, level: float) -> float:
-    return _quantile(degrees, level) * error
+    return float(stdtrit(degrees, 0.5 + level / 2)) * error
 
 
 def estimate(values: Sequence[float] | pd.Series[float] | np.ndarray, level: float = LEVEL) -> Estimate:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
-from dropexp.report.style import INK, METADATA, TEST, canvas, entitle, frame, grid, styled
+from dropexp.report.sheet import TEXT, Room, mark, sheet
+from dropexp.report.style import INK, METADATA, TEST, grid, styled
 
 Points = Mapping[str, Sequence[tuple[float, float, float]]]
 
@@ -18,19 +19,21 @@ def draw_shift(points: Points, curve: Sequence[tuple[float, float]], path: Path)
     to that in training.
     """
     with styled():
-        figure, panels = canvas(1, len(points), size=(9.5, 4.2), sharey=True)
-        for axes, (kind, found) in zip(panels, points.items(), strict=True):
-            grid(axes)
-            entitle(axes, kind)
-            line = axes.plot(*zip(*curve, strict=True), color=INK, label="closed form", zorder=1)
-            keeps, _, measured = zip(*found, strict=True)
-            marks = axes.plot(keeps, measured, "o", color=TEST, label="measured")
-            axes.set_xlabel("keep probability")
-            axes.set_ylim(0.0, 1.03)
-        panels[0].set_ylabel("variance in evaluation / in training")
         title = "Dropout before batch norm: once it is off, what enters varies less"
         note = "relu of a standard normal; the norm's running variance is the one in training"
-        frame(figure, title, note, [*line, *marks])
+        line, dots = {"color": INK}, {"color": TEST, "marker": "o"}
+        key = [mark("closed form", **line, linestyle="-"), mark("measured", **dots)]
+        room = Room().named(list(points), len(points))
+        labels = ("keep probability", "variance in evaluation / in training")
+        figure, panels = sheet(title, note, len(points), len(points), (2.6, 2.6), room, key, labels)
+        for i, (axes, (kind, found)) in enumerate(zip(panels, points.items(), strict=True)):
+            grid(axes)
+            axes.set_title(kind, loc="left", fontsize=TEXT)
+            axes.plot(*zip(*curve, strict=True), **line, zorder=1)
+            keeps, _, measured = zip(*found, strict=True)
+            axes.plot(keeps, measured, **dots, linestyle="")
+            axes.set_ylim(0.0, 1.03)
+            axes.tick_params(labelleft=i == 0)
         content = BytesIO()
         kind = path.suffix.lower().removeprefix(".")
         figure.savefig(content, format=kind, metadata=METADATA[kind])

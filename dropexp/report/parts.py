@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,12 +14,12 @@ from dropexp.analysis.overfit import PARTS, measured
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.axis import across, main_axis, panels
-from dropexp.report.measure import apart, width, wrap
-from dropexp.report.sheet import HEAD
-from dropexp.report.style import INK, canvas, entitle, frame, grid
+from dropexp.report.measure import apart, height, width, wrap
+from dropexp.report.sheet import TEXT, Room, beside, mark, sheet
+from dropexp.report.style import INK, grid
 from dropexp.report.words import footnote, percent, seeds
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import label
-from dropexp.spec.study import Arm
 
 LOOK = {  # colour and hatch, told apart without the colour
     "train_to_val": ("#D55E00", ""),
@@ -47,32 +49,33 @@ def parts_figure(tidy: Tidy) -> Figure | None:
     shown = [(name, arms) for name, arms in shown if arms]
     if not shown:
         return None
-    columns = min(len(shown), 3 if len(shown) != 4 else 2)
-    rows = -(-len(shown) // columns)
+    columns = beside(len(shown))
     most = max(len(arms) for _, arms in shown)
-    size = (max(8.4, min(columns * max(3.2, 0.95 * most + 0.6), 14.0)), (3.4 if rows > 1 else 3.9) * rows + 2.1)
-    figure, axes = canvas(rows, columns, size, sharey=True)
-    for ax, (name, arms) in zip(axes, shown, strict=False):
-        _stacks(ax, [means[arm.arm_id] for arm in arms])
-        names = [wrap(place.word(arm), 1.0, HEAD) for arm in arms]
-        ax.set_xlim(*((-0.6, most - 0.4) if most > 1 else (-1.4, 1.4)))
-        stack = (size[0] / columns - 0.9) / max(most, 1)
-        kept = apart([i * stack for i in range(len(arms))], [width(name, HEAD) for name in names])
-        ax.set_xticks(kept, [names[i] for i in kept])
-        if name:
-            entitle(ax, name)
-    low, high = _limits([means[arm.arm_id] for _, arms in shown for arm in arms])
-    for i, ax in enumerate(axes):
-        ax.set_visible(i < len(shown))
-        ax.set_ylim(low, high)
-        ax.set_ylabel("points" if i % columns == 0 else "")
-        ax.set_xlabel(place.name if i + columns >= len(shown) else "")
-    wordy = (size[0] / columns - 0.9) / most > 0.5  # inches a stack
-    for ax, (_, arms) in zip(axes, shown if wordy else [], strict=False):
-        _numbers(ax, [means[arm.arm_id] for arm in arms], high - low)
+    wide = min(max(2.3, 0.85 * most + 0.4), (10.0 - 0.3 * columns) / columns)
+    size = (wide, 2.5 if len(shown) > 1 else 3.2)
+    names = [wrap(name, wide, TEXT, listed=True) for name, _ in shown]
+    ticks = [[wrap(place.word(arm), max(wide / most - 0.1, 0.5), TEXT) for arm in arms] for _, arms in shown]
+    tall = max(height(tick, TEXT) for row in ticks for tick in row)
     note = footnote(tidy, "bars beside the diamonds", left_out, "panels").replace("dropout off, ", "")
-    labels = "; on the labels trained on" if tidy.noisy else ""
-    frame(figure, _title(tidy, shown, means), note + labels, _key(means), columns=2 if size[0] < 10 else 3)
+    note += "; on the labels trained on" if tidy.noisy else ""
+    room = Room(bottom=tall + 0.4).named(names, columns)
+    room = replace(room, down=room.down + tall + 0.1)
+    labels = (place.name, "points")
+    figure, axes = sheet(_title(tidy, shown, means), note, len(shown), columns, size, room, _key(means), labels)
+    low, high = _limits([means[arm.arm_id] for _, arms in shown for arm in arms])
+    for i, (ax, (_, arms)) in enumerate(zip(axes, shown, strict=True)):
+        stacks = [means[arm.arm_id] for arm in arms]
+        ax.set_title(names[i], loc="left", fontsize=TEXT)
+        ax.set_xlim(*((-0.6, most - 0.4) if most > 1 else (-1.4, 1.4)))
+        ax.set_ylim(low, high)
+        spots = [x * wide / most for x in range(len(arms))]
+        kept = apart(spots, [width(tick, TEXT) for tick in ticks[i]])
+        ax.set_xticks(kept, [ticks[i][k] for k in kept])
+        ax.tick_params(labelleft=i % columns == 0)
+        grid(ax)
+        _stacks(ax, stacks)
+        if wide / most > 0.5:  # inches a stack
+            _numbers(ax, stacks, size[1])
     return figure
 
 
@@ -111,27 +114,27 @@ def _limits(stacks: list[Means]) -> tuple[float, float]:
 
 def _stacks(ax: Axes, stacks: list[Means]) -> None:
     for x, means in enumerate(stacks):
-        for name, bottom, height in _spans(means):
+        for name, bottom, part in _spans(means):
             color, hatch = LOOK[name]
-            ax.bar(x, height, bottom=bottom, width=0.62, color=color, hatch=hatch, edgecolor="white", linewidth=0.8)
+            ax.bar(x, part, bottom=bottom, width=0.62, color=color, hatch=hatch, edgecolor="white", linewidth=0.8)
         total = means["apparent"]
         ax.vlines(x + 0.4, total.low, total.high, color=INK, linewidth=2.4)
         ax.plot([x + 0.4], [total.mean], "D", color=INK, markeredgecolor="white", markeredgewidth=0.6, markersize=5.5)
     ax.axhline(0, color=INK, linewidth=1.0)
-    grid(ax)
 
 
-def _numbers(ax: Axes, stacks: list[Means], span: float) -> None:
+def _numbers(ax: Axes, stacks: list[Means], tall: float) -> None:
     """Write a part's points into it where it is high enough, and the whole above the stack."""
+    low, high = ax.get_ylim()
     for x, means in enumerate(stacks):
         spans = _spans(means)
-        for _, bottom, height in spans:
-            if abs(height) > 0.07 * span:
+        for _, bottom, part in spans:
+            if abs(part) * tall / (high - low) > height("x", TEXT) + 0.04:
                 box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "linewidth": 0}
-                ax.text(x, bottom + height / 2, percent(height / 100), ha="center", va="center", fontsize=10, bbox=box)
-        top = max(bottom + max(height, 0.0) for _, bottom, height in spans)
+                ax.text(x, bottom + part / 2, percent(part / 100), ha="center", va="center", fontsize=TEXT, bbox=box)
+        top = max(bottom + max(part, 0.0) for _, bottom, part in spans) + 0.04 * (high - low) / tall
         words = percent(means["apparent"].mean / 100)
-        ax.text(x, top + 0.015 * span, f"= {words}", ha="center", va="bottom", fontsize=11, fontweight="bold")
+        ax.text(x, top, f"= {words}", ha="center", va="bottom", fontsize=TEXT, fontweight="bold")
 
 
 def _title(tidy: Tidy, shown: list[tuple[str, list[Arm]]], means: dict[str, Means]) -> str:
@@ -154,4 +157,4 @@ def _key(means: dict[str, Means]) -> list[Patch | Line2D]:
         for name in LOOK if name in shown
     ]  # fmt: skip
     total = "= training accuracy in the log minus test accuracy"
-    return [*found, Line2D([], [], color=INK, marker="D", linestyle="", label=total)]
+    return [*found, mark(total, color=INK, marker="D")]

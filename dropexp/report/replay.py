@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropexp.analysis.replay import PATIENCES, Replay, replay
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.axis import across, main_axis
-from dropexp.report.measure import width, wrap
-from dropexp.report.sheet import HEAD
-from dropexp.report.style import canvas, frame, save, styled
-from dropexp.report.words import OVER, half, percent, signed
+from dropexp.report.maps import Measure, maps
+from dropexp.report.style import save, styled
+from dropexp.report.words import OVER, half, signed
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, label
-from dropexp.spec.study import Arm
 from dropexp.stopping import Setting
 
 NAME = "stopping-heat"
@@ -54,22 +52,14 @@ def replay_figure(tidy: Tidy, replayed: Replay | None = None) -> Figure | None:
     made = _grid(tidy, replayed)
     if made is None:
         return None
-    column = max(width(_lines(name), HEAD) for name in made.columns)
-    wide = 0.95 if len(made.columns) > UPRIGHT else max(0.95, column + 0.15)
-    names = 0.09 * max(len(_row(s, made)) for s in made.rows) + 0.9
-    panel, height = wide * len(made.columns), 0.5 * len(made.rows)
-    stacked = 2 * panel + names > 13.0
-    size = (max(8.4, min((panel if stacked else 2 * panel) + names, 14.0)), height * (2 if stacked else 1) + 2.6)
-    share = {"sharex": True} if stacked else {"sharey": True}
-    figure, axes = canvas(2 if stacked else 1, 1 if stacked else 2, size, **share)
-    panels = (("test_accuracy", "test accuracy at the selected epoch, percent"), ("epochs_saved", "epochs saved"))
-    for ax, (measure, name) in zip(axes, panels, strict=True):
-        _heat(ax, replayed, made, measure)
-        ax.set_title(name, loc="left")
-        ax.set_xlabel(made.name if not stacked or ax is axes[1] else "")
-        ax.set_ylabel("patience" if stacked or ax is axes[0] else "")
-    frame(figure, _title(replayed, made), _note(replayed, made))
-    return figure
+    measures = (
+        _measure(replayed, made, "test_accuracy", "test accuracy at the selected epoch, percent"),
+        _measure(replayed, made, "epochs_saved", "epochs saved"),
+    )
+    rows = [_row(setting, made) for setting in made.rows]
+    return maps(
+        _title(replayed, made), _note(replayed, made), rows, list(made.columns), (made.name, "patience"), measures
+    )
 
 
 def draw_replay(tidy: Tidy, replayed: Replay, folder: Path) -> list[Path]:
@@ -110,10 +100,6 @@ def _row(setting: Setting, made: Grid) -> str:
     return f"{setting.threshold:g}" + (f", min_delta {setting.min_delta:g}" if several else "")
 
 
-def _lines(column: str) -> str:
-    return wrap(column.replace(", ", "\n"), 1.6, HEAD)
-
-
 def _title(replayed: Replay, made: Grid) -> str:
     """Say what the shortest and the longest patience save and change, against training the same runs to the end."""
     whole = replayed.runs[replayed.runs["setting"] == 0].set_index("run_id")
@@ -141,20 +127,12 @@ def _note(replayed: Replay, made: Grid) -> str:
     return "; ".join([*parts, "light is high; the title: mean over the arms, against training to the end"])
 
 
-def _heat(ax: Axes, replayed: Replay, made: Grid, measure: str) -> None:
-    cells = [[made.cell(replayed, setting, column, measure) for column in made.columns] for setting in made.rows]
+def _measure(replayed: Replay, made: Grid, measure: str, name: str) -> Measure:
     scale = 100 if measure == "test_accuracy" else 1
-    grid = np.array([[scale * mean for mean, _ in row] for row in cells])
-    low, high = grid.min(), grid.max()
-    image = ax.imshow(grid, cmap="cividis", aspect="auto", vmin=low - 1e-9, vmax=max(high, low + 0.1))
-    upright = len(made.columns) > UPRIGHT
-    ax.set_xticks(range(len(made.columns)), [_lines(c) for c in made.columns], rotation=90 if upright else 0)
-    ax.set_yticks(range(len(made.rows)), [_row(s, made) for s in made.rows])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    for i, row in enumerate(cells):
-        for j, (_, interval) in enumerate(row):
-            red, green, blue, _ = image.cmap(image.norm(grid[i, j]))
-            ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.42 else "white"
-            words = f"{percent(grid[i, j] / 100)} {interval}".strip()
-            ax.text(j, i, words, ha="center", va="center", color=ink, fontsize=10)
+    cells = {
+        (i, j): made.cell(replayed, setting, column, measure)
+        for i, setting in enumerate(made.rows)
+        for j, column in enumerate(made.columns)
+    }
+    means = {cell: scale * mean for cell, (mean, _) in cells.items()}
+    return Measure(name, means, {cell: interval for cell, (_, interval) in cells.items()})

@@ -58,7 +58,8 @@ def sheet(
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure as large as its panels of `size` inches need, and their axes, row by row.
 
-    `labels` are what runs across and upwards in every panel, written once.
+    `labels` are what runs across and upwards in every panel, written once. The title is the figure's first text and
+    the note its last, by which a page finds them.
     """
     rows = max(-(-panels // columns), 1)
     inner = columns * size[0] + (columns - 1) * room.across
@@ -72,7 +73,6 @@ def sheet(
     tall = top + rows * size[1] + (rows - 1) * room.down + bottom
     figure = Figure(figsize=(wide, tall))
     figure.text(EDGE / wide, 1 - EDGE / tall, heading, fontsize=TITLE, fontweight="bold", va="top", ha="left")
-    figure.text(EDGE / wide, 0.08 / tall, foot, fontsize=NOTE, color=GREY, va="bottom", ha="left")
     for i, line in enumerate(lines):
         _legend(figure, line, EDGE / wide, 1 - (key_top + 0.25 * i) / tall)
     axes = []
@@ -85,6 +85,7 @@ def sheet(
     figure.text((room.left + inner / 2) / wide, foot_top, across, fontsize=HEAD, va="bottom", ha="center")
     middle = (tall - top - (rows * size[1] + (rows - 1) * room.down) / 2) / tall
     figure.text(EDGE / wide, middle, upwards, fontsize=HEAD, va="center", ha="left", rotation=90)
+    figure.text(EDGE / wide, 0.08 / tall, foot, fontsize=NOTE, color=GREY, va="bottom", ha="left")
     return figure, axes
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation, Transform
@@ -73,63 +70,8 @@ def styled() -> Iterator[None]:
         yield
 
 
-def canvas(
-    rows: int = 1, columns: int = 1, size: tuple[float, float] = (8.0, 5.2), **share: Any
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure of `size` inches and its axes in a flat list, row by row."""
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, **share)
-    return figure, list(axes.flat)
-
-
 def grid(axes: Axes, axis: str = "y") -> None:
     axes.grid(axis=axis, color="#E3E3E3", linewidth=0.8)  # type: ignore[arg-type]
-
-
-def frame(figure: Figure, title: str, note: str, handles: Sequence[Artist] = (), columns: int = 4) -> None:
-    """Set the finding and the key above the axes and the note beneath, each in room of its own."""
-    width, height = figure.get_size_inches()
-    titles = textwrap.wrap(title, int(width * 8.0))
-    notes = textwrap.wrap(note, int(width * 15.3))
-    keys = -(-len(handles) // columns)
-    key_top = 0.12 + 0.25 * len(titles)
-    top, bottom = key_top + 0.24 * keys + 0.06, 0.1 + 0.16 * len(notes)
-    figure.text(0.1 / width, 1 - 0.1 / height, "\n".join(titles), fontsize=14, fontweight="bold", va="top", ha="left")
-    if handles:
-        figure.legend(
-            handles=handles,
-            loc="upper left",
-            bbox_to_anchor=(0.05 / width, 1 - key_top / height),
-            ncols=columns,
-            fontsize=10,
-            borderaxespad=0.0,
-            columnspacing=1.4,
-            handlelength=2.6,
-        ).set_in_layout(False)
-    figure.text(0.1 / width, 0.07 / height, "\n".join(notes), fontsize=9, color="#595959", va="bottom", ha="left")
-    figure.get_layout_engine().set(  # type: ignore[union-attr]
-        rect=(0, bottom / height, 1, 1 - (top + bottom) / height), w_pad=0.06, h_pad=0.06
-    )
-
-
-def entitle(axes: Axes, name: str) -> None:
-    """Set the name above a panel, on as many lines as its width needs."""
-    figure, place = axes.get_figure(root=True), axes.get_subplotspec()
-    assert figure is not None
-    assert place is not None
-    room = int((figure.get_size_inches()[0] / place.get_gridspec().ncols - 0.5) / 0.092)
-    lines = [line for part in name.split("\n") for line in textwrap.wrap(part, room)]
-    axes.set_title("\n".join(lines), loc="left")
-
-
-def cut(axes: Axes, lows: list[float], highs: list[float], pad: float = 0.08, cap: float | None = 100.0) -> None:
-    """Cut the y axis to finite data; where the data reach `cap`, a little above it."""
-    finite = [y for y in (*lows, *highs) if isfinite(y)] or [0.0, 100.0]
-    low, high = min(finite), max(finite)
-    space = max(pad * (high - low), 0.25)
-    axes.set_ylim(low - space, min(high + space, cap + space) if cap is not None else high + space)
-    if cap is not None:
-        axes.set_yticks([tick for tick in axes.get_yticks() if low - space <= tick <= cap])
 
 
 def aside(axes: Axes, points: float = 7.0) -> Transform:
@@ -147,5 +89,4 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         figure.savefig(content, format=suffix, metadata=metadata)
         paths.append(folder / f"{name}.{suffix}")
         paths[-1].write_bytes(content.getvalue())
-        figure.set_layout_engine("none")  # it stands; to lay it out again would take as long as drawing it
     return paths

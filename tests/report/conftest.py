@@ -273,10 +273,6 @@ CASES = {
         {"dropout.rate": tuple(i / 25 for i in range(24)), "data.train_size": (100, 500, 1000)}, 2, epochs=3
     ),
     "hidden": lambda: made_up({"model.hidden": ((64,), (256,), (256, 256)), "dropout.rate": (0.0, 0.5)}),
-    "overfitting": lambda: overfitting({"dropout.rate": RATES}),
-    "overfitting-patience": lambda: overfitting({"early_stopping.patience": (None, 5), "dropout.rate": (0.0, 0.5)}),
-    "parts": lambda: overfitting({"dropout.rate": RATES, "dropout.placement": PLACES}, parts=True),
-    "parts-one": lambda: overfitting({}, 1, parts=True),
     "widths": lambda: made_up({"model.hidden": ((16,), (64,), (256,), (1024,)), "dropout.rate": (0.0, 0.5)}, 4),
     "lstm": lambda: made_up(
         [
@@ -301,6 +297,10 @@ CASES = {
     "collapsed": collapsed,
     "claimed": claimed,
     "crossed": crossed,
+    "overfitting": lambda: overfitting({"dropout.rate": RATES}),
+    "overfitting-patience": lambda: overfitting({"early_stopping.patience": (None, 5), "dropout.rate": (0.0, 0.5)}),
+    "parts": lambda: overfitting({"dropout.rate": RATES, "dropout.placement": PLACES}, parts=True),
+    "parts-one": lambda: overfitting({}, 1, parts=True),
     "broken": lambda: broken({"dropout.rate": RATES}),
     "constant": constant,
     "empty": empty,

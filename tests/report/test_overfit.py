@@ -122,7 +122,7 @@ def test_the_heat_map_holds_the_means_and_its_title_what_the_ends_save(cases):
     found = replay(data, ALL)
     with styled():
         figure = replay_figure(data, found)
-    cells = [text.get_text() for text in figure.axes[0].texts]
+    cells = [" ".join(text.get_text().split()) for text in figure.axes[0].texts]
     assert len(cells) == 7 * 3
     for at, setting in ((0, Setting("patience", 1)), (18, Setting())):  # the first row and the last
         e = estimate(found.of(data.arms[0], setting)["test_accuracy"])
