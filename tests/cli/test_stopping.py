@@ -8,7 +8,16 @@ import pytest
 
 from dropexp.cli import main
 
-SMALL = ["--set", "training.epochs=25", "training.lr=0.3", "model.hidden=20", "data.train_size=100", "--no-plot", "--seeds", "3"]
+SMALL = [
+    "--set",
+    "training.epochs=25",
+    "training.lr=0.3",
+    "model.hidden=20",
+    "data.train_size=100",
+    "--no-plot",
+    "--seeds",
+    "3",
+]
 
 
 @pytest.fixture(scope="module")
