@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.report.axis import across, is_number
+from dropexp.report.axis import across, number
 from dropexp.report.maps import Cell, Measure, maps
 from dropexp.report.words import file_word, footnote, half, percent, seeds
 from dropexp.spec.design import Arm
@@ -113,9 +113,10 @@ def _title(tidy: Tidy, found: Map) -> str:
 
 
 def _named(tidy: Tidy, found: Map, cell: Cell) -> str:
-    """Return a cell by its values, numbers with their axis: `rate 0.5, input+hidden`."""
+    """Return a cell by its values, with the axis where numbers are among them: `rate 0.5, input+hidden`."""
     words = headings(tidy.axes)
     pairs = ((found.down, found.rows[cell[0]]), (found.along, found.columns[cell[1]]))
-    return ", ".join(
-        f"{words[path]} {name}".replace("_", " ") if is_number(tidy, path) else name for path, name in pairs
-    )
+    counted = {
+        path for path in (found.down, found.along) if any(number(arm.value(path)) is not None for arm in tidy.arms)
+    }
+    return ", ".join(f"{words[path]} {name}".replace("_", " ") if path in counted else name for path, name in pairs)

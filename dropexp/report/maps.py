@@ -17,7 +17,8 @@ from dropexp.report.style import INK
 from dropexp.report.words import percent
 
 WIDE, SIDE = 5.2, 9.6  # inches of a map that still stands beside another, and of the widest
-NARROW, BROAD, TALL = 0.72, 1.05, 0.46  # inches of a cell
+NARROW, BROAD, SINGLE, TALL = 0.72, 1.05, 1.5, 0.46  # inches of a cell
+LONGEST = 1.7  # inches of a name that runs upwards, before it is broken
 Cell = tuple[int, int]
 
 
@@ -45,18 +46,22 @@ def maps(
     `labels` are what runs across and down; `means` are written with one decimal.
     """
     y_names = [wrap(name, 1.9, TEXT) for name in rows]
-    left = max(width(name, TEXT) for name in y_names) + 0.5
-    cell = min(max(NARROW, (SIDE / 2 - left) / len(columns)), BROAD, (SIDE - left) / len(columns))
-    turned = not all(whole(name, cell - 0.06, TEXT) for name in columns)
-    x_names = list(columns) if turned else [wrap(name, cell - 0.06, TEXT) for name in columns]
-    below = max(width(n, TEXT) for n in x_names) + 0.1 if turned else max(height(n, TEXT) for n in x_names) + 0.08
     tall = max(TALL, max(height(name, TEXT) for name in y_names) + 0.06)
+    down = wrap(labels[1], tall * len(rows) + 0.2, HEAD)
+    left = max(width(name, TEXT) for name in y_names) + height(down, HEAD) + 0.3
+    broad = BROAD if len(columns) > 2 else SINGLE
+    cell = min(max(NARROW, (SIDE / 2 - left) / len(columns)), broad, (SIDE - left) / len(columns))
     size = (cell * len(columns), tall * len(rows))
+    turned = not all(whole(name, cell - 0.06, TEXT) for name in columns)
+    x_names = [_turned(name, cell) if turned else wrap(name, cell - 0.06, TEXT) for name in columns]
+    below = max(width(n, TEXT) + 0.1 if turned else height(n, TEXT) + 0.08 for n in x_names)
     stacked = size[0] > WIDE or left + 2 * size[0] > SIDE + 1
-    room = Room(left=left, bottom=below + 0.3, top=0.28, down=0.35, across=0.35)
-    figure, axes = sheet(title, note, 2, 1 if stacked else 2, size, room, (), labels)
+    names = [wrap(m.name, max(size[0], SIDE / 2) if stacked else size[0] + 0.25, HEAD) for m in measures]
+    top = 0.1 + max(height(name, HEAD) for name in names)
+    room = Room(left=left, bottom=below + 0.3, top=top, down=top + 0.07, across=0.35)
+    figure, axes = sheet(title, note, 2, 1 if stacked else 2, size, room, (), (labels[0], down))
     for i, (ax, measure) in enumerate(zip(axes, measures, strict=True)):
-        ax.set_title(measure.name, loc="left", fontsize=HEAD)
+        ax.set_title(names[i], loc="left", fontsize=HEAD)
         _draw(ax, measure, (len(rows), len(columns)), (cell, tall))
         ax.set_xticks([], [])
         ax.set_yticks([], [])
@@ -67,6 +72,12 @@ def maps(
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
     return figure
+
+
+def _turned(name: str, cell: float) -> str:
+    """Return a name that runs upwards in a column, in lines where these fit beside each other."""
+    lines = wrap(name, LONGEST, TEXT, listed=True)
+    return lines if height(lines, TEXT) < cell else name
 
 
 def _draw(ax: Axes, measure: Measure, shape: tuple[int, int], size: tuple[float, float]) -> None:
