@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from dropexp.records import Failure
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.spec.study import Run, Study
+from dropexp.spec.union import seen_from
 from dropexp.spec.writing import to_yaml
 from dropexp.store import Store, Writer, set_aside
 
@@ -120,7 +120,7 @@ def _outcomes(made: Plan, options: Options, listener: Listener) -> Any:
 
 def _executor(made: Plan, device: str, listener: Listener) -> Callable[..., Any]:
     """Return what trains the packs: worker processes for several jobs, and where this process would round otherwise."""
-    rounds = dropexp.TORCH_CAME_FIRST and device == "cpu"
+    rounds = dropexp.TORCH_CAME_FIRST and device_name(device) == "cpu"
     if may_start():
         return run_pool if made.jobs > 1 or rounds else run_inline
     if rounds and made.packs:
@@ -133,21 +133,15 @@ def _executor(made: Plan, device: str, listener: Listener) -> Callable[..., Any]
 
 def paths_from(study: Study, folder: Path) -> dict[str, str]:
     """Return the paths of the user's own data as seen from the results folder."""
-    found = {}
-    for source in study.own_sources:
-        path = (study.folder / source).resolve()
-        try:
-            found[source] = Path(os.path.relpath(path, folder.resolve())).as_posix()
-        except ValueError:
-            found[source] = path.as_posix()  # another drive
-    return found
+    return {source: seen_from(folder, study.folder / source) for source in study.own_sources}
 
 
 def written(study: Study, folder: Path) -> str:
     """Return study.yaml, having read it back: what cannot be read again must not cost a night of training."""
     text = to_yaml(study, paths_from(study, folder))
     again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True)
-    if [arm.arm_id for arm in again.arms] != [arm.arm_id for arm in study.arms]:
+    before, after = (sorted(arm.arm_id for arm in made.arms) for made in (study, again))  # own files are regrouped
+    if before != after:
         raise StoreError(
             f"{folder / 'study.yaml'}: would not read back as the same study; nothing was trained; please report it"
         )
