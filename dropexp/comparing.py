@@ -29,9 +29,9 @@ def compare(paths: Sequence[Path], arms: Sequence[Sequence[str]] = ()) -> tuple[
     if len(arms) > 2:
         raise UsageError(f"--arm: {len(arms)} times; a comparison has two sides")
     if len(folders) > 2:
-        names = ", ".join(str(folder) for folder in folders[:5])
+        some = ", ".join(str(folder) for folder in folders[:3])
         raise UsageError(
-            f"compare: {len(folders)} studies ({names} ...); name two, or join them with --together --out DIR"
+            f"compare: {len(folders)} studies ({some} ...); name two, or join them with --together --out DIR"
         )
     if len(folders) == 1 and len(arms) < 2:
         raise UsageError("compare: one study; name a second, or two of its arms: --arm rate=0.5 --arm rate=0")

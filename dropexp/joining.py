@@ -89,9 +89,9 @@ class Rows:
         store = Store(folder)
         self.by_run: dict[str, dict[str, list[str]]] = {}
         for name in ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv"):
-            lines = self.by_run.setdefault(name, {})
+            runs = self.by_run.setdefault(name, {})
             for line in store.lines(name):
-                lines.setdefault(line.partition(",")[0], []).append(line)
+                runs.setdefault(line.partition(",")[0], []).append(line)
         epoch = COLUMNS["epochs.csv"].index("epoch")
         for lines in self.by_run["epochs.csv"].values():
             lines.sort(key=lambda line: epoch_of(line, epoch))

@@ -209,6 +209,17 @@ def test_a_script_without_a_guard_trains_once_however_it_is_run(folder):
     assert script(folder, 1, first="import torch; torch.ones(9, 9) @ torch.ones(9, 9)") == alone
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_where_torch_came_first_a_worker_trains_what_must_have_its_bytes(folder, monkeypatch, first):
+    from dropexp import workflow
+
+    used = []
+    monkeypatch.setattr(workflow, "run_pool", lambda *rest: (used.append(1), workflow.run_inline(*rest))[1])
+    monkeypatch.setattr(dropexp, "TORCH_CAME_FIRST", first)
+    assert dropexp.run(DICT, seeds=1, jobs=1).trained == 2
+    assert len(used) == first
+
+
 def test_where_no_process_may_start_the_packs_train_in_this_one(folder, monkeypatch):
     monkeypatch.setattr("dropexp.workflow.may_start", lambda: False)
     monkeypatch.setattr("dropexp.workflow.run_pool", lambda *rest: 1 / 0)

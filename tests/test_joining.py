@@ -150,17 +150,40 @@ def test_claims_of_the_first_are_kept_and_that_is_said(trained, tmp_path):
     assert any(note.startswith("claims: those of") for note in made.notes)
 
 
-def own_data(tmp_path, name, rows, seed):
+def own_data(tmp_path, name, rows, seed, where="", sources="mine.csv"):
     """A study of a user's .csv that lies beside its folder, as a student would have it."""
-    home = tmp_path / name
-    home.mkdir()
-    (home / "mine.csv").write_text("a,b,species\n" + "".join(f"{i % 7},{i % 5},{'xy'[i % 2]}\n" for i in range(rows)))
     from dropexp.cli import main
 
-    text = "data: {source: mine.csv, label: species}\nmodel: {hidden: [4]}\ntraining: {epochs: 1}\n"
-    (home / "c.yaml").write_text(f"{text}seeds: [{seed}]\nsweep: {{dropout.rate: [0, 0.5]}}\n")
-    assert main(["run", str(home / "c.yaml"), "--results", str(home / "results"), "--no-plot"]) == 0
-    return home / "results" / "c"
+    home = tmp_path / name / where
+    home.mkdir(parents=True)
+    for i, source in enumerate(sources.split()):
+        lines = "".join(f"{j % 7},{(j + i) % 5},{'xy'[j % 2]}\n" for j in range(rows))
+        (home / source).parent.mkdir(exist_ok=True)
+        (home / source).write_text("a,b,species\n" + lines)
+    text = f"data: {{source: {sources.split()[0]}, label: species}}\nmodel: {{hidden: [4]}}\ntraining: {{epochs: 1}}\n"
+    swept = f", data.source: [{', '.join(sources.split())}]" if " " in sources else ""
+    (home / "c.yaml").write_text(f"{text}seeds: [{seed}]\nsweep: {{dropout.rate: [0, 0.5]{swept}}}\n")
+    results = tmp_path / name / "results"
+    assert main(["run", str(home / "c.yaml"), "--results", str(results), "--no-plot"]) == 0
+    return results / "c"
+
+
+def test_the_same_run_on_a_copy_of_the_file_elsewhere_is_the_same_run(tmp_path, capsys):
+    a, b = own_data(tmp_path, "a", 60, 0), own_data(tmp_path, "b", 60, 0, sources="deep/mine.csv")
+    assert (a / "runs.csv").read_text() != (b / "runs.csv").read_text(), "the path is another"
+    assert together([a, b], tmp_path / "class").runs == 2
+    renamed = own_data(tmp_path, "renamed", 60, 0, sources="copy.csv")
+    with pytest.raises(StoreError, match=r"data\.source is .*copy\.csv, and .*mine\.csv in"):
+        together([a, renamed], tmp_path / "no")
+
+
+def test_a_sweep_over_own_files_joins_by_their_content(tmp_path, capsys):
+    both = {"sources": "mine.csv yours.csv"}
+    a, b = own_data(tmp_path, "a", 60, 0, **both), own_data(tmp_path, "b", 60, 1, where="deep", **both)
+    together([a, b], tmp_path / "class")
+    shown, _ = reading(tmp_path / "class")
+    assert [len(shown.finished(arm)) for arm in shown.arms] == [2] * 4
+    assert (tmp_path / "class" / "study.yaml").read_text().count("sha256") == 3  # the base's, and one a file
 
 
 def test_copies_of_one_file_are_one_data_set_and_other_content_is_another(tmp_path, capsys):

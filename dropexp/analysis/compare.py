@@ -96,6 +96,6 @@ def differing(pairs: Sequence[Pair]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] | None = None
     for pair in pairs:
         x, y = pair.a.arm.cells, pair.b.arm.cells
-        here = {p: (x.get(p, ""), y.get(p, "")) for p in dict.fromkeys((*x, *y)) if x.get(p, "") != y.get(p, "")}
+        here = {p: (cell, y[p]) for p, cell in x.items() if p in y and cell != y[p]}
         found = here if found is None else {p: cells for p, cells in found.items() if here.get(p) == cells}
     return found or {}

@@ -81,10 +81,10 @@ def half_nats(loss: float) -> str:
 def _notes(pairs: tuple[Pair, ...]) -> list[str]:
     sides = [side for pair in pairs for side in (pair.a, pair.b)]
     rules = dict.fromkeys(epoch_rule(side.tidy) for side in sides)
+    losses = "; losses in nats an example" if any("loss" in c.metric for pair in pairs for c in pair.contrasts) else ""
     lines = [
         f"±: half the {OVER}",
-        f"train, test: accuracy in percent, dropout off, {' or '.join(rules)}; gap: train minus test, in points; losses "
-        "in nats an example",
+        f"train, test: accuracy in percent, dropout off, {' or '.join(rules)}; gap: train minus test, in points{losses}",
     ]
     if any(side.tidy.noisy for side in sides):
         lines.append("where labels are wrong, train and gap are those of the examples whose label was left alone")

@@ -29,7 +29,7 @@ def union(studies: Mapping[Path, Study], name: str) -> tuple[Study, tuple[str, .
         for arm in study.arms:
             close = with_leaves(reference, {path: leaf(arm.config, path) for path in paths})
             if arm_id(canonical(close)) != arm.arm_id:
-                path = next(iter(apart(canonical(close), arm.trained)))
+                path = next(iter(apart(canonical(close), arm.trained)), "data.source")
                 here, there = (spell(leaf(config, path)) or "none" for config in (close, arm.config))
                 raise StoreError(
                     f"{folder}: {path} is {there}, and {here} in {first_folder}; "
@@ -56,13 +56,13 @@ def union(studies: Mapping[Path, Study], name: str) -> tuple[Study, tuple[str, .
 def _same_paths(studies: Mapping[Path, Study]) -> dict[Path, Study]:
     """Return the studies with every user's file at one path, as seen from the first folder, whoever holds a copy."""
     home = next(iter(studies.values())).folder
-    known: dict[str, str] = {}
+    known: dict[tuple[str, str | None], str] = {}  # the name is part of a run's own
     found = {}
     for folder, study in studies.items():
         moved = {}
         for data in (config.data for config in study.configs if config.data.sha256):
-            here = Path(os.path.relpath((study.folder / data.source).resolve(), home.resolve())).as_posix()
-            moved[data.source] = known.setdefault(str(data.sha256), here)
+            path = study.folder / data.source
+            moved[data.source] = known.setdefault((path.name, data.sha256), seen_from(home, path))
         configs = [_with_source(config, moved) for config in (study.base, *study.configs)]
         grids = tuple(
             tuple((p, tuple(moved.get(v, v) for v in values) if p == "data.source" else values) for p, values in grid)
@@ -70,6 +70,14 @@ def _same_paths(studies: Mapping[Path, Study]) -> dict[Path, Study]:
         )
         found[folder] = replace(study, folder=home, base=configs[0], configs=tuple(configs[1:]), grids=grids)
     return found
+
+
+def seen_from(home: Path, path: Path) -> str:
+    """Return a path as seen from a folder; on another drive, the whole of it."""
+    try:
+        return Path(os.path.relpath(path.resolve(), home.resolve())).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
 
 
 def _with_source(config: Config, moved: Mapping[str, str]) -> Config:

@@ -114,6 +114,7 @@ def test_tensorboard_opens_its_events(tmp_path):
         assert set(read.Tags()["scalars"]) == {"train_accuracy", "test_accuracy", "gap", "train_loss", "test_loss"}
         events = read.Scalars("test_accuracy")
         assert [e.step for e in events] == [1, 2]
+        assert [e.step for e in read.Scalars("train_loss")] == [2], "what was not measured is no point"
         assert [e.value for e in events] == pytest.approx(own["test_accuracy"].tolist(), abs=1e-7)
         content = read.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
         told = HParamsPluginData.FromString(content).session_start_info.hparams
