@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import os
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
-=======
-from collections.abc import Callable
-from dataclasses import dataclass
->>>>>>> exchange
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -189,14 +183,9 @@ def paths_from(study: Study, folder: Path) -> dict[str, str]:
 def written(study: Study, folder: Path) -> str:
     """Return study.yaml, having read it back: what cannot be read again must not cost a night of training."""
     text = to_yaml(study, paths_from(study, folder))
-<<<<<<< HEAD
     again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True, stored=True)
-    if [arm.arm_id for arm in again.arms] != [arm.arm_id for arm in study.arms]:
-=======
-    again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True)
     before, after = (sorted(arm.arm_id for arm in made.arms) for made in (study, again))  # own files are regrouped
     if before != after:
->>>>>>> exchange
         raise StoreError(
             f"{folder / 'study.yaml'}: would not read back as the same study; nothing was trained; please report it"
         )

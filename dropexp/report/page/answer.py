@@ -196,7 +196,7 @@ def _limits(tidy: Tidy, measures: Sequence[Measure]) -> Iterator[str]:
         yield "How large the largest difference is: picked out of many, it is likely to be overstated."
     if not measures and len(tidy.arms) > 0:
         yield "What dropout does: there is no arm to compare with."
-    rates = {arm.value("training.lr") for arm in tidy.arms}
+    rates = {arm.value("training.lr") for arm in tidy.arms} - {None}  # None where others trained
     if compared and len(rates) == 1:
         yield f"What each arm does at its own best learning rate: all were trained at {rates.pop():g}."
     counts = {len(tidy.finished(arm)) for arm in tidy.arms}
