@@ -131,7 +131,7 @@ class Writer:
     def _refuse_loss(self) -> None:
         """Raise StoreError where runs.csv has gone, since what belongs to no run is dropped from the other files."""
         summary = self.folder / "summary.csv"
-        if not self.store.done() and summary.exists() and summary.read_bytes().count(b"\n") > 1:
+        if not self.store.done() and summary.exists() and _tells_of_runs(summary):
             raise StoreError(
                 f"{self.folder / 'runs.csv'}: is missing or empty, and summary.csv tells of finished runs; put it back, or "
                 "add --fresh, which moves the folder aside"
@@ -241,6 +241,12 @@ def write_whole(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
         raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
+
+
+def _tells_of_runs(summary: Path) -> bool:
+    """Whether a summary.csv counts a run in any of its arms; one of a study that was interrupted early counts none."""
+    rows = csv.reader(summary.read_text(encoding="utf-8", errors="replace").splitlines()[1:])
+    return any(row[1:3] != ["0", "0"] for row in rows)
 
 
 def set_aside(folder: Path) -> None:
