@@ -65,6 +65,7 @@ OTHERS = [
     {"model": {"hidden": [50]}, "dropout": {"kind": "vanilla", "placement": ["input", "hidden"]}},
     {"model": {"hidden": [50]}, "dropout": {"kind": "batch_shared"}},
     {"model": {"hidden": [50]}, "training": {"steps_per_epoch": 3, "schedule": {"shape": "cosine"}}},
+    {"model": {"kind": "cnn", "channels": [5, 8], "hidden": [11]}},
     {
         "model": {"hidden": [50]},
         "early_stopping": {"patience": 1, "min_delta": 0.02},
@@ -96,6 +97,14 @@ LSTMS = [
         (1, True, [], "step", "variational"),
     )
 ]
+ROUNDED = [
+    {"model": model, "training": {"epochs": 2, "precision": "bfloat16"}, "dropout": {"placement": ["all"]}}
+    for model in (
+        {"hidden": [50, 30]},
+        {"kind": "cnn", "channels": [5, 8], "hidden": [11]},
+        {"kind": "lstm", "units": 13, "hidden": []},
+    )
+]
 CONVOLUTIONS = [
     {"model": {"kind": "cnn", "channels": [5, 8], "hidden": [11], "norm": norm, "pool": pool, "order": order},
      "dropout": {"placement": ["all"]}, "training": {"epochs": 2, "optimizer": optimizer, "lr": 0.01}}
@@ -105,7 +114,7 @@ CONVOLUTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("sections", NETWORKS + OTHERS + CONVOLUTIONS + KINDS + LSTMS, ids=str)
+@pytest.mark.parametrize("sections", NETWORKS + OTHERS + CONVOLUTIONS + KINDS + LSTMS + ROUNDED, ids=str)
 def test_a_pack_of_any_size_gives_the_bytes_of_single_runs(sections):
     runs = runs_of(**sections)
     alone = trained(runs, 1)

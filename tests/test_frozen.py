@@ -80,6 +80,7 @@ DEFAULTS = {
     "training.batch_size": "64",
     "training.epochs": "60",
     "training.steps_per_epoch": "",
+    "training.precision": "float32",
     "streams.init": "",
     "streams.order": "",
     "streams.mask": "",

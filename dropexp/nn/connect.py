@@ -15,7 +15,9 @@ from dropexp.nn.layers import product
 NODES = 65  # midpoint quantiles of the Gaussian in moment matching
 
 
-def masked_affine(x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor, factor_RGIO: Tensor, group: int | str) -> Tensor:
+def masked_affine(
+    x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor, factor_RGIO: Tensor, group: int | str, low: bool = False
+) -> Tensor:
     """Return x (W m) + b m for every run, (R, B, O) (Wan et al. 2013, section 2).
 
     `factor_RGIO` is (R, G, I+1, O), its last row for the bias; a group is `group` examples in a row, or the batch. Run by
@@ -26,22 +28,27 @@ def masked_affine(x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor, factor_RGIO: Tenso
     outs = []
     for x, w, b, factor in zip(x_RBI.unbind(0), w_RIO.unbind(0), b_RO.unbind(0), factor_RGIO.unbind(0), strict=True):
         x_GgI = F.pad(x, (0, 0, 0, groups * size - batch)).view(groups, size, -1)
-        out = product(x_GgI, w * factor[:, :-1]) + (b * factor[:, -1])[:, None]
+        out = product(x_GgI, w * factor[:, :-1], low) + (b * factor[:, -1])[:, None]
         outs.append(out.reshape(groups * size, -1)[:batch])
     return torch.stack(outs)
 
 
 def expected_activation(
-    x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor, keep_R: Tensor, activation: Callable[[Tensor], Tensor]
+    x_RBI: Tensor,
+    w_RIO: Tensor,
+    b_RO: Tensor,
+    keep_R: Tensor,
+    activation: Callable[[Tensor], Tensor],
+    low: bool = False,
 ) -> Tensor:
     """Return the mean activation over masks by moment matching, (R, B, O) (Wan et al. 2013, section 3.2).
 
     The pre-activation is taken as N(Wv + b, rate/keep ((W o W)(v o v) + b^2)); the mean of the activation over it is the
     mean over 65 midpoint quantiles, where Wan draws samples.
     """
-    mean = product(x_RBI, w_RIO) + b_RO[:, None]
+    mean = product(x_RBI, w_RIO, low) + b_RO[:, None]
     ratio = ((1.0 - keep_R) / keep_R).to(x_RBI.dtype).view(-1, 1, 1)
-    spread = torch.sqrt((product(x_RBI * x_RBI, w_RIO * w_RIO) + (b_RO * b_RO)[:, None]) * ratio)
+    spread = torch.sqrt((product(x_RBI * x_RBI, w_RIO * w_RIO, low) + (b_RO * b_RO)[:, None]) * ratio)
     total = torch.zeros_like(mean)
     for z in _nodes():
         total = total + activation(mean + spread * z)

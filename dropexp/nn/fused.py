@@ -26,35 +26,36 @@ class DenseRelu(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor, factor: Tensor | None, survivor_R: Tensor | None
-    ) -> Tensor:
-        out = product(x_RBI, w_RIO).add_(b_RO[:, None]).relu_()
+        ctx: Any, x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor, factor: Tensor | None, survivor_R: Tensor | None,
+        low: bool = False,
+    ) -> Tensor:  # fmt: skip
+        out = product(x_RBI, w_RIO, low).add_(b_RO[:, None]).relu_()
         if factor is not None:
             out.mul_(factor)
         ctx.save_for_backward(x_RBI, w_RIO, out)
-        ctx.survivor_R = survivor_R
+        ctx.survivor_R, ctx.low = survivor_R, low
         return out
 
     @staticmethod
-    def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None, None]:
         x_RBI, w_RIO, out = ctx.saved_tensors
         g = torch.ops.aten.threshold_backward(g_RBO.contiguous(), out, 0)
         if ctx.survivor_R is not None:
             g.mul_(ctx.survivor_R)
-        g_x = product(g, w_RIO.mT) if ctx.needs_input_grad[0] else None
-        return g_x, product(x_RBI.mT, g), sum_rows(g), None, None
+        g_x = product(g, w_RIO.mT, ctx.low) if ctx.needs_input_grad[0] else None
+        return g_x, product(x_RBI.mT, g, ctx.low), sum_rows(g), None, None, None
 
 
 class ConvolutionMaxRelu(Function):
     """relu(max pool(convolution)), run by run: (R, B, C, H, W), (R, O, C, k, k), (R, O) -> (R, B, O, H // 2, W // 2)."""
 
     @staticmethod
-    def forward(ctx: Any, x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor) -> Tensor:
+    def forward(ctx: Any, x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor, low: bool = False) -> Tensor:
         runs, batch, _, height, width = x_RBCHW.shape
         out = x_RBCHW.new_empty(runs, batch, height // 2, width // 2, w_ROCkk.shape[1]).permute(0, 1, 4, 2, 3)
-        ctx.places = []
+        ctx.places, ctx.low = [], low
         for r in range(runs):
-            whole = convolve(x_RBCHW[r], w_ROCkk[r], b_RO[r])
+            whole = convolve(x_RBCHW[r], w_ROCkk[r], b_RO[r], low)
             pooled, places = F.max_pool2d(whole, 2, return_indices=True)
             torch.clamp(pooled, min=0, out=out[r])
             ctx.places.append(places)
@@ -62,7 +63,7 @@ class ConvolutionMaxRelu(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, g_RBOhw: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, g_RBOhw: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         x_RBCHW, w_ROCkk, out = ctx.saved_tensors
         batch, height, width = x_RBCHW.shape[1], *x_RBCHW.shape[3:]
         like = out.new_empty(batch, height, width, w_ROCkk.shape[1]).permute(0, 3, 1, 2)  # read for its shape alone
@@ -73,7 +74,7 @@ class ConvolutionMaxRelu(Function):
                 g, like, [2, 2], [2, 2], [0, 0], [1, 1], False, ctx.places[r]
             )
 
-        return convolve_back(x_RBCHW, w_ROCkk, entering, ctx.needs_input_grad[0])
+        return *convolve_back(x_RBCHW, w_ROCkk, entering, ctx.needs_input_grad[0], ctx.low), None
 
 
 class CrossEntropy(Function):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,11 +21,33 @@ EPSILON = 1e-5  # added to a variance, as torch.nn does
 MOMENTUM = 0.1  # weight of the newest batch in the running statistics, as torch.nn
 
 
+@cache
+def multiplies_bfloat16() -> bool:
+    """Return whether this processor has instructions for products of bfloat16; without, they are slower than float32's."""
+    supported = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+    return any(ask is not None and ask() for ask in supported)
+
+
+def rounded(x: Tensor, low: bool) -> Tensor:
+    """Return what a product takes: x itself, or with `low` precision x in bfloat16; the one place where precision acts.
+
+    Sums are taken in float32 either way. Where the processor has no such products, the rounded numbers are multiplied in
+    float32, in which a product of two of them is exact.
+    """
+    if not low:
+        return x
+    return x.to(torch.bfloat16) if x.is_cuda or multiplies_bfloat16() else x.to(torch.bfloat16).to(x.dtype)
+
+
 NARROW = 16  # below so many columns a product is taken transposed: its kernels run along the rows of the result
 
 
-def product(a: Tensor, b: Tensor) -> Tensor:
+def product(a: Tensor, b: Tensor, low: bool = False) -> Tensor:
     """Multiply (R, B, I) by (R, I, O), by one kernel for a shape, whatever R: an axis of length 1 is padded to 2."""
+    return _product(rounded(a, low), rounded(b, low)).to(a.dtype)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
     rows, inner, columns = a.shape[1], a.shape[2], b.shape[2]
     if min(rows, inner, columns) > 1:
         return torch.bmm(b.mT, a.mT).mT if columns < NARROW <= rows else torch.bmm(a, b)
@@ -38,16 +61,17 @@ class Affine(Function):
     """x W + b for every run: (R, B, I), (R, I, O), (R, O) -> (R, B, O); dense maps of a network."""
 
     @staticmethod
-    def forward(ctx: Any, x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor) -> Tensor:
+    def forward(ctx: Any, x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor, low: bool = False) -> Tensor:
         ctx.save_for_backward(x_RBI, w_RIO)
-        return product(x_RBI, w_RIO).add_(b_RO[:, None])
+        ctx.low = low
+        return product(x_RBI, w_RIO, low).add_(b_RO[:, None])
 
     @staticmethod
-    def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         x_RBI, w_RIO = ctx.saved_tensors
         g_RBO = g_RBO.contiguous()
-        g_x = product(g_RBO, w_RIO.mT) if ctx.needs_input_grad[0] else None
-        return g_x, product(x_RBI.mT, g_RBO), sum_rows(g_RBO)
+        g_x = product(g_RBO, w_RIO.mT, ctx.low) if ctx.needs_input_grad[0] else None
+        return g_x, product(x_RBI.mT, g_RBO, ctx.low), sum_rows(g_RBO), None
 
 
 def channels_last(x_BCHW: Tensor) -> Tensor:
@@ -61,13 +85,14 @@ def channels_last(x_BCHW: Tensor) -> Tensor:
     return x_BCHW.contiguous().as_strided(x_BCHW.shape, (height * width, 1, width, 1))
 
 
-def convolve(x_BCHW: Tensor, w_OCkk: Tensor, b_O: Tensor) -> Tensor:
+def convolve(x_BCHW: Tensor, w_OCkk: Tensor, b_O: Tensor, low: bool = False) -> Tensor:
     """Return one run's same-size convolution, (B, O, H, W), channels last."""
-    return channels_last(F.conv2d(channels_last(x_BCHW), w_OCkk, b_O, padding=w_OCkk.shape[-1] // 2))
+    x, w, half = rounded(channels_last(x_BCHW), low), rounded(w_OCkk, low), w_OCkk.shape[-1] // 2
+    return channels_last(F.conv2d(x, w, b_O.to(x.dtype), padding=half).to(x_BCHW.dtype))
 
 
 def convolve_back(
-    x_RBCHW: Tensor, w_ROCkk: Tensor, entering: Callable[[int], Tensor], needs_input: bool
+    x_RBCHW: Tensor, w_ROCkk: Tensor, entering: Callable[[int], Tensor], needs_input: bool, low: bool = False
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """Return the gradients of x, w and b; `entering` gives run r's gradient of the output, (B, O, H, W)."""
     half = w_ROCkk.shape[-1] // 2
@@ -76,8 +101,8 @@ def convolve_back(
     g_w, g_b = torch.empty_like(w_ROCkk), w_ROCkk.new_empty(w_ROCkk.shape[:2])
     for r in range(runs):
         parts = torch.ops.aten.convolution_backward(
-            channels_last(entering(r)), channels_last(x_RBCHW[r]), w_ROCkk[r], [w_ROCkk.shape[1]], [1, 1], [half, half],
-            [1, 1], False, [0, 0], 1, [needs_input, True, True],
+            rounded(channels_last(entering(r)), low), rounded(channels_last(x_RBCHW[r]), low), rounded(w_ROCkk[r], low),
+            [w_ROCkk.shape[1]], [1, 1], [half, half], [1, 1], False, [0, 0], 1, [needs_input, True, True],
         )  # fmt: skip
         if g_x is not None:
             g_x[r] = parts[0]
@@ -92,18 +117,19 @@ class Convolution(Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor) -> Tensor:
+    def forward(ctx: Any, x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor, low: bool = False) -> Tensor:
         ctx.save_for_backward(x_RBCHW, w_ROCkk)
+        ctx.low = low
         runs, batch, _, height, width = x_RBCHW.shape
         out = x_RBCHW.new_empty(runs, batch, height, width, w_ROCkk.shape[1]).permute(0, 1, 4, 2, 3)
         for r in range(runs):
-            out[r] = convolve(x_RBCHW[r], w_ROCkk[r], b_RO[r])
+            out[r] = convolve(x_RBCHW[r], w_ROCkk[r], b_RO[r], low)
         return out
 
     @staticmethod
-    def backward(ctx: Any, g_RBOHW: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, g_RBOHW: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         x_RBCHW, w_ROCkk = ctx.saved_tensors
-        return convolve_back(x_RBCHW, w_ROCkk, g_RBOHW.__getitem__, ctx.needs_input_grad[0])
+        return *convolve_back(x_RBCHW, w_ROCkk, g_RBOHW.__getitem__, ctx.needs_input_grad[0], ctx.low), None
 
 
 def _channel_sums(x_RBCP: Tensor) -> Tensor:

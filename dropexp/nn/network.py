@@ -45,6 +45,7 @@ class Network:
     def __init__(self, layout: Layout, configs: Sequence[Config], init_seeds: Sequence[int], dtype: torch.dtype):
         self.layout, self.configs, self.dtype = layout, list(configs), dtype
         self.model, self.dropout = configs[0].model, configs[0].dropout
+        self.low = configs[0].training.precision == "bfloat16"
         self.activation = ACTIVATIONS[self.model.activation]
         self.parameters: dict[str, Tensor] = {}
         self.statistics: dict[str, Tensor] = {}
@@ -164,28 +165,28 @@ class Network:
             return None
         own = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
         if block.kind == "conv":
-            return ConvolutionMaxRelu.apply(x, *own) if block.pool == "max" else None
+            return ConvolutionMaxRelu.apply(x, *own, self.low) if block.pool == "max" else None
         factor = survivor = None
         if site is not None and noise is not None:
             factor, survivor = noise.mask(block.name, x.shape[1])[0], site.strength.survivor_R
         elif site is not None and site.tested:
             factor = site.test_R
-        return DenseRelu.apply(x.flatten(2), *own, factor, survivor)
+        return DenseRelu.apply(x.flatten(2), *own, factor, survivor, self.low)
 
     def _affine(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor:
         weight, bias = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
         if block.kind == "conv":
-            return Convolution.apply(x, weight, bias)
+            return Convolution.apply(x, weight, bias, self.low)
         x = x.flatten(2) if x.dim() > 3 else x
         if self.weights_masked and block.name in self.sites:
             if noise is not None:
                 size = self.dropout.group_size or 1
                 groups = 1 if size == "batch" else -(-x.shape[1] // size)
-                return masked_affine(x, weight, bias, noise.mask(block.name, groups)[0], size)
+                return masked_affine(x, weight, bias, noise.mask(block.name, groups)[0], size, self.low)
             if self._matches_moments(block):
                 keep = self.sites[block.name].strength.keep_R
-                return expected_activation(x, weight, bias, keep, self.activation)
-        return Affine.apply(x, weight, bias)
+                return expected_activation(x, weight, bias, keep, self.activation, self.low)
+        return Affine.apply(x, weight, bias, self.low)
 
     def _matches_moments(self, block: Block) -> bool:
         return self.weights_masked and block.name in self.sites and self.dropout.at_test == "moments"
@@ -207,7 +208,7 @@ class Network:
         outs = []
         for direction, mask in zip(DIRECTIONS[: block.directions], masks, strict=True):
             own = [self.parameters[f"{block.name}.{direction}.{n}"] for n in ("input.weight", "state.weight", "bias")]
-            outs.append(lstm(x_RBTF, *own, mask, reverse=direction == "backward"))
+            outs.append(lstm(x_RBTF, *own, mask, direction == "backward", self.low))
         if int(index) < (self.model.layers or 1):
             return self._mask(torch.cat(outs, 3), f"between.{index}", noise)
         ends = [

@@ -24,7 +24,13 @@ class RecurrentMask:
 
 
 def lstm(
-    x_RBTF: Tensor, w_input: Tensor, w_state: Tensor, bias: Tensor, mask: RecurrentMask | None, reverse: bool = False
+    x_RBTF: Tensor,
+    w_input: Tensor,
+    w_state: Tensor,
+    bias: Tensor,
+    mask: RecurrentMask | None,
+    reverse: bool = False,
+    low: bool = False,
 ) -> Tensor:
     """Return the hidden states (R, B, T, U) of one layer in one direction (Hochreiter & Schmidhuber 1997, with forget gate).
 
@@ -35,7 +41,7 @@ def lstm(
     """
     runs, batch, time, _ = x_RBTF.shape
     units = w_state.shape[1]
-    entered = Affine.apply(x_RBTF.flatten(1, 2), w_input, bias).view(runs, batch, time, 4 * units)
+    entered = Affine.apply(x_RBTF.flatten(1, 2), w_input, bias, low).view(runs, batch, time, 4 * units)
     nothing = x_RBTF.new_zeros(runs, 4 * units)
     h = x_RBTF.new_zeros(runs, batch, units)
     c = x_RBTF.new_zeros(runs, batch, units)
@@ -43,7 +49,7 @@ def lstm(
     for step in range(time - 1, -1, -1) if reverse else range(time):
         factor = None if mask is None else mask.at(step)
         state = h if factor is None or mask.on_candidate else h * factor
-        gates = entered[:, :, step] + Affine.apply(state, w_state, nothing)
+        gates = entered[:, :, step] + Affine.apply(state, w_state, nothing, low)
         i, f, g, o = gates.split(units, dim=2)
         candidate = torch.tanh(g)
         if factor is not None and mask.on_candidate:

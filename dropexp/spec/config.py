@@ -153,6 +153,9 @@ class Training(Section):
     batch_size: int = shape(64, "examples a step", ge=1)
     epochs: int = value(60, "passes over the training data", ge=1, le=1_000_000)
     steps_per_epoch: Annotated[int | None, Field(ge=1)] = shape(None, "optimiser steps that count as an epoch")
+    precision: Literal["float32", "bfloat16"] = shape(
+        "float32", "what products multiply; weights and sums stay float32"
+    )
 
 
 class Streams(Section):

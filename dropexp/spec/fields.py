@@ -12,6 +12,15 @@ class Section(BaseModel):
     """A frozen part of a configuration: no unknown keys, no coercion but int to float, no nan, no inf."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+    __slots__ = ("_hash",)  # beside the fields, so that copies and pickles do not carry it
+
+    def __hash__(self) -> int:
+        """Return the hash of type and values, found once: the arms of a large grid are looked up many times."""
+        known: int | None = getattr(self, "_hash", None)
+        if known is None:
+            known = hash((type(self), *self.__dict__.values()))
+            object.__setattr__(self, "_hash", known)
+        return known
 
 
 def shape(default: Any, means: str, **limits: Any) -> Any:

@@ -9,8 +9,18 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from dropexp.spec.cells import leaves, spell, spelt
-from dropexp.spec.config import MODEL_DEFAULTS, Config, Dropout, EarlyStopping, LrSchedule, Model, RateSchedule
+from dropexp.spec.cells import leaves, spell, spelt_section
+from dropexp.spec.config import (
+    MODEL_DEFAULTS,
+    Config,
+    Dropout,
+    EarlyStopping,
+    LrSchedule,
+    Model,
+    RateSchedule,
+    Training,
+)
+from dropexp.spec.fields import Section
 from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import site_rates, sites_of
 
@@ -127,16 +137,24 @@ def canonical(config: Config) -> Config:
         "dropout": _canonical_dropout(config.dropout, config.model),
     }
     if config.early_stopping.patience is None:
-        changes["early_stopping"] = EarlyStopping.model_construct()
+        changes["early_stopping"] = _NEVER_STOPPED
     if config.data.label_noise == 0 and config.data.noisy_validation:
         changes["data"] = config.data.model_copy(update={"noisy_validation": False})
-    training: dict[str, Any] = {}
-    if config.training.optimizer != "sgd":
-        training = {"momentum": 0.9, "nesterov": False}
-    if config.training.schedule.shape != "step":
-        training["schedule"] = LrSchedule(shape=config.training.schedule.shape)
-    changes["training"] = config.training.model_copy(update=training)
+    changes["training"] = _canonical_training(config.training)
     return config.model_copy(update=changes)
+
+
+_NEVER_STOPPED = EarlyStopping.model_construct()
+
+
+@lru_cache(maxsize=65536)
+def _canonical_training(training: Training) -> Training:
+    changes: dict[str, Any] = {}
+    if training.optimizer != "sgd":
+        changes = {"momentum": 0.9, "nesterov": False}
+    if training.schedule.shape != "step":
+        changes["schedule"] = LrSchedule(shape=training.schedule.shape)
+    return training.model_copy(update=changes)
 
 
 @cache
@@ -152,11 +170,18 @@ def identity(config: Config) -> dict[str, str]:
     A new field whose default changes nothing therefore keeps every old name. A user's file is its content: where
     `data.sha256` is known it stands in for the path.
     """
-    defaults = _defaults(config.model.kind)
-    found = {path: cell for path, cell in spelt(config) if cell != defaults[path]}
+    kind = config.model.kind
+    found = {path: cell for name in Config.model_fields for path, cell in _moved(name, getattr(config, name), kind)}
     if config.data.sha256:
         found.pop("data.source", None)
     return found
+
+
+@lru_cache(maxsize=65536)
+def _moved(name: str, section: Section, kind: str) -> tuple[tuple[str, str], ...]:
+    """Return (path, cell) of a section's leaves that differ from the defaults of a kind of model."""
+    defaults = _defaults(kind)
+    return tuple((path, cell) for path, cell in spelt_section(name, section) if cell != defaults[path])
 
 
 def _digest(parts: dict[str, str]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from dropexp.spec.cells import roles, spelt
+from dropexp.spec.cells import roles, spelt_section
 from dropexp.spec.config import Config
+from dropexp.spec.fields import Section
 from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import Layout, site_rates
 from dropexp.spec.study import Run
@@ -29,6 +31,7 @@ class Size:
     test: int
 
 
+@lru_cache(maxsize=2**18)
 def pack_key(config: Config) -> tuple[str, ...]:
     """Return what runs of one pack agree in: their shape fields, and which penalties they use at all."""
     used: tuple[object, ...] = (
@@ -36,10 +39,17 @@ def pack_key(config: Config) -> tuple[str, ...]:
         config.training.l1 > 0,
         config.training.max_norm is not None,
     )
-    shapes = roles()
     if KINDS[config.dropout.kind].acts_on == "weight":  # masked and plain weights take different products
         used = (*used, *site_rates(config.dropout, config.model))
-    return (*(cell for path, cell in spelt(config) if shapes[path] == "shape"), *map(str, used))
+    cells = (cell for name in Config.model_fields for cell in _shape_cells(name, getattr(config, name)))
+    return (*cells, *map(str, used))
+
+
+@lru_cache(maxsize=65536)
+def _shape_cells(name: str, section: Section) -> tuple[str, ...]:
+    """Return the cells of a section's shape fields."""
+    kinds = roles()
+    return tuple(cell for path, cell in spelt_section(name, section) if kinds[path] == "shape")
 
 
 def keys_by_arm(runs: Iterable[Run]) -> dict[str, tuple[str, ...]]:

@@ -220,10 +220,12 @@ class _Parser:
         blamed: set[str] = set()
         for grid in self.grids:
             paths = [path for path, _ in grid]
+            swept = {path.partition(".")[0] for path in paths}
+            same = {name: self._section(name, ()) for name in SECTIONS if name not in swept}
             for values in itertools.product(*(values for _, values in grid)):
                 cell = tuple(zip(paths, values, strict=True))
-                sections = {
-                    name: self._section(name, tuple(c for c in cell if c[0].split(".")[0] == name)) for name in SECTIONS
+                sections = same | {
+                    name: self._section(name, tuple(c for c in cell if c[0].startswith(f"{name}."))) for name in swept
                 }
                 parsed = {name: section for name, section in sections.items() if section is not None}
                 config = Config.model_construct(**{name: f.default for name, f in Config.model_fields.items()} | parsed)

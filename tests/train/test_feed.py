@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dropexp.data import Dataset, split
+from dropexp.train import feed as feed_module
 from dropexp.train.feed import CHUNK, Feed, batch_sizes
 
 
@@ -185,3 +186,16 @@ def test_evaluation_covers_training_validation_and_test_examples(make_run, count
     assert rows == [*parts.train, *parts.val, *parts.test]
     assert sorted(rows) == list(range(count))
     assert labels == [row % 7 for row in rows]
+
+
+def test_examples_standardised_once_have_the_bits_of_those_standardised_batch_by_batch(make_run, monkeypatch):
+    made = []
+    for limit in (feed_module.READY_BYTES, 0):
+        monkeypatch.setattr(feed_module, "READY_BYTES", limit)
+        runs = [
+            make_run(seed, data={"test_size": 15, "val_size": 7}, training={"batch_size": 16}) for seed in (1, 0, 1)
+        ]
+        feed = feed_of(numbered(67, (2, 4, 5)), *runs, dtype=torch.float32)
+        assert (feed._ready is None) == (limit == 0)
+        made.append([x for x, _ in feed.batches(2)] + [x for _, x, _ in feed.chunks()])
+    assert all(torch.equal(a, b) for a, b in zip(*made, strict=True))
