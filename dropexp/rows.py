@@ -40,7 +40,7 @@ ADDED: tuple[dict[str, tuple[str, ...]], ...] = (
     {
         "runs.csv": (
             *("memorised", "recovered"),
-            *("train_examples", "val_examples", "test_examples", "classes", "test_set"),
+            *("train_examples", "val_examples", "test_examples", "classes", "test_set", "training.precision"),
         )
     },
 )

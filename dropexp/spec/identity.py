@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from dropexp.spec.cells import leaves, spell, spelt_section
+from dropexp.spec.cells import leaves, spell, spelt, spelt_section
 from dropexp.spec.config import (
     MODEL_DEFAULTS,
     Config,
