@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.measure import height, shortened, width, wrap
 from dropexp.report.sheet import EDGE, GREY, TEXT, inches
+from dropexp.report.style import SEED
 from dropexp.spec.design import Arm
 from dropexp.spec.naming import headings, value
 
@@ -118,16 +119,8 @@ def _hangs(book: Columns, row: int, column: int) -> bool:
 
 def rule(axes: Axes, book: Columns, first: float, last: float) -> None:
     """Draw a thin line before each group, from `first` to `last` in widths of the panel."""
-    for y in book.groups:
-        axes.plot(
-            [first, last],
-            [y - 0.5] * 2,
-            color="#D0D0D0",
-            linewidth=0.8,
-            transform=axes.get_yaxis_transform(),
-            clip_on=False,
-            zorder=0,
-        )
+    look = {"color": "#D0D0D0", "linewidth": 0.8, "clip_on": False, "zorder": 0}
+    axes.hlines([y - 0.5 for y in book.groups], first, last, transform=axes.get_yaxis_transform(), **look)
 
 
 def dots(axes: Axes, values: Sequence[float], y: float, pitch: float, color: str, below: float = 0.09) -> None:
@@ -145,6 +138,4 @@ def dots(axes: Axes, values: Sequence[float], y: float, pitch: float, color: str
         found.append((v, level))
     step = min(DOT * 0.9, room / max(len(placed), 1))
     x, levels = np.array([v for v, _ in found]), np.array([level for _, level in found])
-    axes.plot(
-        x, y + (below + step * levels) / pitch, ".", color=color, alpha=0.65, markersize=5, markeredgewidth=0, zorder=2
-    )
+    axes.plot(x, y + (below + step * levels) / pitch, ".", color=color, **SEED)

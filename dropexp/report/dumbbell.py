@@ -1,4 +1,4 @@
-"""gap.png where nothing but words varies: a row an arm, from its test to its training accuracy."""
+"""gap.png where words vary, not numbers: a row an arm, from its test to its training accuracy."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def dumbbell_figure(tidy: Tidy) -> Figure:
     judged = {v.arm.arm_id: v for v in reversed(verdicts(tidy))}
     found = [arm for arm in {a.arm_id: a for a in reversed(tidy.arms)}.values() if len(tidy.finished(arm))][::-1]
     shown = spaced(found, ROWS)
+    if not shown:
+        return sheet(finding(tidy), footnote(tidy, ""), 0, 1, (PANEL, 0.1), Room())[0]
     book = columns(tidy, shown)
     words = [_words(tidy, arm, judged[arm.arm_id]) for arm in shown]
     beside = max((width(w, TEXT, bold=True) for w in words), default=0.0) + 0.3

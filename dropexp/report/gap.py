@@ -119,16 +119,16 @@ def _lines(ax: Axes, place: Across, spots: list[Spot], view: Scale) -> None:
         ax.vlines([at for at, _, _ in found], *ends, color=color, linewidth=2.4, zorder=3)
         ax.plot(x, means, **look, linestyle=line, zorder=4)
     for s in spots:
-        for name, e, color, line in (("training", s.train, TRAIN, 1), ("test", s.test, TEST, 0)):
+        for name, e, color, above in (("training", s.train, TRAIN, 1), ("test", s.test, TEST, 0)):
             if view.off(e.mean):
-                _written(ax, s.x, f"↓ {e.mean:.1f}" if step < 1.1 else f"↓ {name} {e.mean:.1f}", color, line)
+                _written(ax, s.x, f"↓ {e.mean:.1f}" if step < 1.1 else f"↓ {name} {e.mean:.1f}", color, above)
 
 
-def _written(ax: Axes, x: float, text: str, color: str, line: int) -> None:
-    """Write what is off the scale at the foot of a panel."""
+def _written(ax: Axes, x: float, text: str, color: str, above: int) -> None:
+    """Write what is off the scale at the foot of a panel, so many lines above the last."""
     wide, tall = inches(ax)
     share = ax.transAxes.inverted().transform(ax.transData.transform((x, 0.0)))[0]
     room = width(text, NOTE) / 2 / wide + 0.01
     share = min(max(share, room), 1 - room)
-    y = (0.03 + line * height("x", NOTE)) / tall
+    y = (0.03 + above * height("x", NOTE)) / tall
     ax.text(share, y, text, fontsize=NOTE, color=color, zorder=5, transform=ax.transAxes, ha="center", va="bottom")

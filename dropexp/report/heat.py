@@ -39,7 +39,11 @@ def heat_figures(tidy: Tidy) -> Iterator[tuple[str, Figure]]:
         found = _map(tidy, down, along)
         full = len(found.cells) == len(found.columns) * len(found.rows)
         balanced = full and len(set(Counter({cell: len(arms) for cell, arms in found.cells.items()}).values())) == 1
-        if (len(tidy.axes) > 2 and not balanced) or len(found.columns) * len(found.rows) > CELLS:
+        if (
+            not _means(tidy, found, tidy.lead.test)
+            or (len(tidy.axes) > 2 and not balanced)
+            or len(found.columns) * len(found.rows) > CELLS
+        ):
             continue
         yield f"heat-{file_word(tidy, down)}-{file_word(tidy, along)}", _figure(tidy, found)
 
@@ -101,8 +105,6 @@ def _means(tidy: Tidy, found: Map, metric: str) -> dict[Cell, float]:
 def _title(tidy: Tidy, found: Map) -> str:
     """Return where test accuracy is highest and where lowest."""
     means = _means(tidy, found, tidy.lead.test)
-    if not means:
-        return "No finished run"
     if len({percent(v / 100) for v in means.values()}) == 1:
         return f"Test accuracy {percent(next(iter(means.values())) / 100)} percent everywhere"
     low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)

@@ -29,7 +29,7 @@ SIZE = (2.9, 2.4)
 def side_figures(tidy: Tidy) -> Iterator[tuple[str, Figure]]:
     """Yield (name, figure) for each axis whose values share two places or more on a numeric axis."""
     place = across(tidy, main_axis(tidy))
-    made = 0
+    made = 0 if any(len(tidy.finished(arm)) for arm in tidy.arms) else FIGURES
     for path in tidy.axes:
         if path == place.path or not place.numeric or made == FIGURES:
             continue
@@ -115,18 +115,20 @@ def _line(ax: Axes, spots: list[tuple[float, Estimate]], i: int, name: str, view
 
 
 def _title(tidy: Tidy, path: str, lines: dict[str, tuple[str, ...]], means: dict[tuple[str, str], Estimate]) -> str:
-    """Return which value has the highest test accuracy on average over what they share, and which the lowest."""
+    """Return which value has the highest mean test accuracy over the places that all share, and which the lowest."""
     word = headings(tidy.axes)[path].replace("_", " ")
-    ranked = []
+    rest = tuple(p for p in tidy.axes if p != path)
+    found: list[dict[str, float]] = []
     for values in lines.values():
-        found = [means[arm.arm_id, tidy.lead.test].mean for arm in tidy.arms if value(arm, path) in values]
-        ranked.append((float(np.mean([v for v in found if np.isfinite(v)] or [np.nan])), values[0]))
-    ranked = sorted(r for r in ranked if np.isfinite(r[0]))
-    if len(ranked) < 2:
+        mine = [arm for arm in tidy.arms if value(arm, path) in values and means[arm.arm_id, tidy.lead.test].n]
+        found.append({label(arm, rest): means[arm.arm_id, tidy.lead.test].mean for arm in mine})
+    shared = set.intersection(*(set(places) for places in found))
+    if not shared:
         return f"Test accuracy and gap by {word}, {seeds(tidy)}"
-    (low, worst), (high, best) = ranked[0], ranked[-1]
-    if percent(low / 100) == percent(high / 100):
-        return f"Mean test accuracy by {word}: {percent(low / 100)} percent at each, {seeds(tidy)}"
+    sums = [sum(places[place] for place in sorted(shared)) for places in found]
+    ranked = [(total / len(shared) / 100, names[0]) for total, names in zip(sums, lines.values(), strict=True)]
+    (low, worst), (high, best) = min(ranked), max(ranked)
+    if percent(low) == percent(high):
+        return f"Mean test accuracy by {word}: {percent(low)} percent at each, {seeds(tidy)}"
     worst, best = (f"{word} {name}" if is_number(tidy, path) else name for name in (worst, best))
-    text = f"Mean test accuracy by {word}: {percent(low / 100)} percent ({worst}) to {percent(high / 100)} ({best})"
-    return f"{text}, {seeds(tidy)}"
+    return f"Mean test accuracy by {word}: {percent(low)} percent ({worst}) to {percent(high)} ({best}), {seeds(tidy)}"

@@ -151,6 +151,13 @@ def constant() -> Tidy:
     return tidy(made, runs.assign(gap=0.0), epochs)
 
 
+def lost(axes: dict) -> Tidy:
+    """Return a study all of whose runs diverged."""
+    made = study(axes, 3)
+    runs, epochs = rows(made, epochs=3)
+    return tidy(made, runs.assign(stop_reason="diverged"), epochs)
+
+
 def few_tests(found: Tidy) -> Tidy:
     """Return a study whose test set is too small for its differences to reach further."""
     return replace(found, runs=found.runs.assign(test_examples=500.0))
@@ -294,6 +301,7 @@ CASES = {
         5,
     ),
     "two": lambda: made_up({"dropout.rate": (0.0, 0.5)}),
+    "lost": lambda: lost({"dropout.rate": RATES, "dropout.placement": PLACES}),
     "collapsed": collapsed,
     "claimed": claimed,
     "crossed": crossed,
