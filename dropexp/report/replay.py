@@ -21,7 +21,6 @@ from dropexp.stopping import Setting
 
 NAME = "stopping-heat"
 COLUMNS, ROWS = 20, 16  # beyond which numbers would not be read
-UPRIGHT = 12  # columns beyond which their names stand upright
 ARMS = 12  # up to so many arms of several axes have a column each
 
 
