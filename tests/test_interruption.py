@@ -96,6 +96,7 @@ def test_a_signal_finishes_the_epoch_and_says_what_is_kept(number, jobs, tmp_pat
     assert files(tmp_path) == files(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_second_signal_stops_now_and_keeps_what_was_reported(jobs, tmp_path):
