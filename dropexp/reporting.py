@@ -17,7 +17,7 @@ from dropexp.reading import reading
 from dropexp.store import Store
 
 PAGE, INDEX = "report.html", "index.html"
-DERIVED = ("summary.csv", "claims.csv")  # they follow from the others
+DERIVED = ("summary.csv", "overfit.csv", "stopping.csv")  # they follow from the others
 HEAD = 4096  # characters among which a page's stamp stands
 
 
@@ -32,7 +32,13 @@ class Reported:
     note: str | None
 
 
-def report(folder: Path, everything: bool = False, again: bool = False, out: Path | None = None) -> Reported:
+def report(
+    folder: Path,
+    everything: bool = False,
+    again: bool = False,
+    out: Path | None = None,
+    baseline: Sequence[str] = (),
+) -> Reported:
     """Write a study's page, report.html in its folder or `out`, unless it is up to date.
 
     Raises StoreError where the folder holds no study or the page cannot be written.
@@ -41,8 +47,8 @@ def report(folder: Path, everything: bool = False, again: bool = False, out: Pat
     from dropexp.report.page.render import STAMP, study_page, sums
 
     path = out or folder / PAGE
-    stamp = _stamp(folder, everything)
-    tidy, note = reading(folder, everything)
+    stamp = _stamp(folder, everything, baseline)
+    tidy, note = reading(folder, everything, baseline)
     store = Store(folder)
     beside = Beside(_text(folder / "study.yaml"), store.frame("provenance.csv"), store.frame("failures.csv"), note)
     current = not again and _stamped(path, STAMP) == stamp
@@ -74,11 +80,11 @@ def write(path: Path, text: str) -> None:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from None
 
 
-def _stamp(folder: Path, everything: bool) -> str:
+def _stamp(folder: Path, everything: bool, baseline: Sequence[str]) -> str:
     """Return a digest of everything that the page depends on but the code that writes it."""
     import matplotlib
 
-    digest = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything}".encode())
+    digest = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
     for path in sorted(p for p in folder.glob("*.csv") if p.name not in DERIVED) + [folder / "study.yaml"]:
         digest.update(path.name.encode() + (path.read_bytes() if path.is_file() else b"-"))
     return digest.hexdigest()

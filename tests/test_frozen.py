@@ -115,7 +115,7 @@ OPTIONS = {
     "init": ["--list", "--schema"],
     "laws": ["--figure", "--json"],
     "plot": ["--all", "--baseline", "--fresh", "--json", "--out", "--prefer", "--together"],
-    "report": ["--all", "--fresh", "--json", "--out"],
+    "report": ["--all", "--baseline", "--fresh", "--json", "--out", "--prefer", "--together"],
     "run": [
         "--baseline",
         "--data-dir",

@@ -8,40 +8,54 @@ from typing import Annotated, Any
 
 import typer
 
+from dropexp.cli.compare import Prefer, Together, join
+from dropexp.cli.training import Baseline
+
 
 def report(
-    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path(
-        "results"
-    ),
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Studies, or folders of studies; else results.", show_default=False)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Write again what is up to date.")] = False,
+    baseline: Baseline = None,
+    together: Together = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="The file to write, or the folder for several studies.", show_default=False),
+        typer.Option(
+            "--out",
+            help="The file to write, or the folder for several; with --together that of the joined study.",
+            show_default=False,
+        ),
     ] = None,
+    prefer: Prefer = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Write a study as one page that needs nothing else: [bold]dropexp report results/quickstart[/bold]."""
+    from dropexp.cli import words
     from dropexp.cli.screen import say, warn
-    from dropexp.errors import StoreError
+    from dropexp.errors import StoreError, UsageError
     from dropexp.reading import studies_below
     from dropexp.reporting import index
     from dropexp.reporting import report as write
 
-    folders = studies_below(path)
-    several = folders != [path]
-    target = _target(out, several)
+    given = paths or [Path("results")]
+    folders = [join(given, together, out, prefer).folder] if together or prefer else studies_below(*given)
+    several = not together and folders != given[:1]
+    target = None if together else _target(out, several)
+    if target and len({folder.name for folder in folders}) < len(folders):
+        raise UsageError(f"--out {out}: two of the studies have one name; write them one by one")
     made, failed = [], 0
     for folder in folders:
         try:
             file = target / f"{folder.name}.html" if target and several else target
-            made.append(write(folder, everything, fresh, file))
+            made.append(write(folder, everything, fresh, file, words.split(baseline)))
         except StoreError as error:
             if not several:
                 raise
             failed += 1
             warn(str(error))
-    front = index(path, made, target) if several and made else None
+    front = index(given[0], made, target) if made and several and (target or len(given) == 1) else None
     if as_json:
         say(json.dumps({"index": front and str(front), "studies": [_facts(r) for r in made]}, indent=2))
         return 2 if failed and not made else 0

@@ -31,9 +31,19 @@ def overfit_table(tidy: Tidy) -> str:
     every arm, else the median with its order-statistic interval. A second part holds the gap that a training log shows
     and its parts, where the probe `gap_parts` measured them.
     """
-    found = overfit(tidy)
+    columns, parts, notes = overfit_columns(tidy)
     arms = [Column(h, [("", value(arm, path)) for arm in tidy.arms]) for path, h in headings(tidy.axes).items()]
     arms = arms or [Column("arm", [("", tidy.study.name)])]
+    lines = _set(tidy, arms, columns)
+    if parts:
+        lines += ["", *_set(tidy, arms, parts)]
+    wrapped = [part for line in notes for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
+    return "\n".join([*lines, "", *(f" {line}" for line in wrapped)])
+
+
+def overfit_columns(tidy: Tidy) -> tuple[list[Column], list[Column], list[str]]:
+    """Return the columns of the table, those of its second part, and what the numbers are; a cell an arm each."""
+    found = overfit(tidy)
     gap = "clean gap" if tidy.noisy else "gap"
     columns = [Column("n", [(str(n), "") for n in found["n"]]), Column(gap, _points(found, "gap"))]
     if (found["gap_mean"] - found["last_gap_mean"]).abs().max() > 0:
@@ -47,14 +57,12 @@ def overfit_table(tidy: Tidy) -> str:
         columns.append(Column("not seen", [(f"{late} of {n}", "") if n else ("", "") for late, n in counts]))
     if tidy.noisy:
         columns += [Column(name, _points(found, name)) for name in ("memorised", "recovered", "neither")]
-    lines = _set(tidy, arms, columns)
+    parts = []
     if "apparent_mean" in found:
         named = [name for name in PARTS if found[f"{name}_mean"].notna().any()]
         parts = [Column(f"{'+' if i else '='} {HEADINGS[n]}", _points(found, n)) for i, n in enumerate(named)]
-        lines += ["", *_set(tidy, arms, [Column("in the log", _points(found, "apparent")), *parts])]
-    notes = _notes(tidy, found, seen)
-    wrapped = [part for line in notes for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
-    return "\n".join([*lines, "", *(f" {line}" for line in wrapped)])
+        parts = [Column("in the log", _points(found, "apparent")), *parts]
+    return columns, parts, _notes(tidy, found, seen)
 
 
 def _set(tidy: Tidy, arms: list[Column], columns: list[Column]) -> list[str]:

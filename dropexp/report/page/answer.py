@@ -9,11 +9,22 @@ from math import isnan
 
 from dropexp.analysis.stats import difference, holm
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ALPHA, FEWEST, ONE_SEED, SAME, UNDECIDED, UNDERFITTING, Judged, Verdict
+from dropexp.analysis.verdicts import (
+    ALPHA,
+    FEWEST,
+    ON_THIS_DATA,
+    ONE_SEED,
+    SAME,
+    UNDECIDED,
+    UNDERFITTING,
+    Judged,
+    Verdict,
+)
 from dropexp.report.finding import finding, spoken_of
+from dropexp.report.scope import power_line
 from dropexp.report.words import half, hint, named, oracle, percent, signed
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import label
-from dropexp.spec.study import Arm
 
 MOST = 12  # differences that are told one by one
 OPEN = (UNDECIDED, ONE_SEED, "no runs")
@@ -111,15 +122,8 @@ def _memorised(tidy: Tidy, once: Sequence[Verdict]) -> Iterator[tuple[Arm, Arm, 
     kept = [(pair, d) for pair, d in zip(pairs, differences, strict=True) if d.n]
     corrected = holm([d.p for _, d in kept])
     for ((arm, base), d), p in zip(kept, corrected, strict=True):
-        word = (
-            ONE_SEED
-            if d.n == 1
-            else UNDECIDED
-            if isnan(p) or p >= ALPHA or d.n < FEWEST
-            else "more"
-            if d.mean > 0
-            else "less"
-        )
+        unsure = isnan(p) or p >= ALPHA or d.n < FEWEST
+        word = ONE_SEED if d.n == 1 else UNDECIDED if unsure else "more" if d.mean > 0 else "less"
         yield arm, base, Judged(d, p, sum(not isnan(x) for x in corrected), word)
 
 
@@ -152,6 +156,10 @@ def _grounds(judged: Judged) -> Iterator[str]:
         yield f"{d.agree} of {d.n} seeds have this sign" if d.paired else "unpaired (Welch)"
         if judged.word == UNDECIDED:
             yield f"the interval leaves {signed(d.low)} to {signed(d.high)} points open"
+        if d.n < FEWEST:
+            yield f"{FEWEST} or more seeds decide"
+        if not isnan(judged.reach.test):
+            yield f"other test examples alone: {half(judged.reach.test)} points"
 
 
 def probability(p: float) -> str:
@@ -189,6 +197,13 @@ def _limits(tidy: Tidy, measures: Sequence[Measure]) -> Iterator[str]:
         "Other data, other networks and other training settings: every interval is over seeds, for this pool of "
         "examples and this test set."
     )
+    if any(judged.local for m in measures for _, _, judged in m.judged):
+        yield (
+            f"What reads “{ON_THIS_DATA}”, beyond it: other test examples, or other splits of the pool, could undo a "
+            "difference of that size."
+        )
+    if any(judged.word == UNDECIDED for m in measures for _, _, judged in m.judged):
+        yield from (f"Small differences: {line}." for line in power_line(tidy))
     compared = len(measures[0].judged) if measures else 0
     if compared > 1:
         yield f"Which of the {compared} arms compared is best: each is held against {named(tidy)} alone."
@@ -196,8 +211,8 @@ def _limits(tidy: Tidy, measures: Sequence[Measure]) -> Iterator[str]:
         yield "How large the largest difference is: picked out of many, it is likely to be overstated."
     if not measures and len(tidy.arms) > 0:
         yield "What dropout does: there is no arm to compare with."
-    rates = {arm.value("training.lr") for arm in tidy.arms} - {None}  # None where others trained
-    if compared and len(rates) == 1:
+    rates = {arm.value("training.lr") for arm in tidy.arms}
+    if compared and len(rates) == 1 and rates != {None}:
         yield f"What each arm does at its own best learning rate: all were trained at {rates.pop():g}."
     counts = {len(tidy.finished(arm)) for arm in tidy.arms}
     if 1 in counts:

@@ -26,10 +26,7 @@ def notes(tidy: Tidy, found: Sequence[Verdict]) -> list[str]:
 
 
 def _columns(tidy: Tidy, found: Sequence[Verdict], anchors: dict[str, str]) -> list[Column]:
-    columns = [
-        Column(heading, "name" if i == 0 else "text", _axis(tidy, path), choice=True)
-        for i, (path, heading) in enumerate(headings(tidy.axes).items())
-    ] or [Column("arm", "name", tuple(Cell(tidy.study.name) for _ in tidy.arms))]
+    columns = named_by(tidy)
     columns.append(Column("n", "number", tuple(_count(tidy, arm.arm_id, i) for i, arm in enumerate(tidy.arms))))
     if any(tidy.diverged(arm) for arm in tidy.arms):
         counts = tuple(Cell(str(n), n, "bad" if n else "") for n in map(tidy.diverged, tidy.arms))
@@ -51,6 +48,14 @@ def _columns(tidy: Tidy, found: Sequence[Verdict], anchors: dict[str, str]) -> l
             columns.append(Column(f"{heading} p", "number", tuple(map(_probability, judged))))
     runs = tuple(Cell("runs", link=f"#{anchors[a.arm_id]}") if a.arm_id in anchors else Cell("") for a in tidy.arms)
     return [*columns, Column("runs", "link", runs)]
+
+
+def named_by(tidy: Tidy) -> list[Column]:
+    """Return the columns that name each arm: what varies, else the study."""
+    return [
+        Column(heading, "name" if i == 0 else "text", _axis(tidy, path), choice=True)
+        for i, (path, heading) in enumerate(headings(tidy.axes).items())
+    ] or [Column("arm", "name", tuple(Cell(tidy.study.name) for _ in tidy.arms))]
 
 
 def _axis(tidy: Tidy, path: str) -> tuple[Cell, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 
@@ -59,6 +59,22 @@ def ranked(values: Iterable[Any], texts: Sequence[str]) -> tuple[Cell, ...]:
         key = float(value) if _number(value) else low - 1 if value is None else top + 1 + words.index(text)
         found.append(Cell(text, key))
     return tuple(found)
+
+
+def numbers(columns: Iterable[tuple[str, Sequence[tuple[str, str]]]]) -> list[Column]:
+    """Return columns of (number, what follows it) as the tables on a console hold them."""
+    found = []
+    for heading, cells in columns:
+        texts = [(f"{number} {rest}".strip(), number) for number, rest in cells]
+        found.append(Column(heading, "number", tuple(Cell(text, _read(number)) for text, number in texts)))
+    return found
+
+
+def _read(number: str) -> float:
+    try:
+        return float(number)
+    except ValueError:
+        return nan
 
 
 def _number(value: Any) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from dropexp.analysis.claims import ClaimVerdict
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.axis import UNITS
 from dropexp.spec.naming import headings, value
@@ -10,9 +13,9 @@ VALUES = 8
 CLAIMS = 3
 
 
-def question(tidy: Tidy) -> str:
+def question(tidy: Tidy, judged: Sequence[ClaimVerdict]) -> str:
     """Return the question: up to three claims as stated, else how the metrics depend on what was swept."""
-    says = [claim.says for claim in tidy.study.claims if claim.says]
+    says = [claim.says for claim in judged]
     if says:
         more = f"; and {len(says) - CLAIMS} more claims" if len(says) > CLAIMS else ""
         return f"Is it so that {'; that '.join(f'“{text}”' for text in says[:CLAIMS])}{more}?"

@@ -15,12 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import dropexp
-from dropexp.analysis.claims import ClaimVerdict, judge
+from dropexp.analysis.claims import judge
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
 from dropexp.report.page.answer import answer, headline
 from dropexp.report.page.arms import arms_grid, notes
-from dropexp.report.page.claims import claimed
+from dropexp.report.page.claims import claimed, verdicts_in_a_sentence
 from dropexp.report.page.grid import Cell, Column, Grid
 from dropexp.report.page.origin import (
     Beside,
@@ -33,6 +33,7 @@ from dropexp.report.page.origin import (
     seconds,
     shown_places,
 )  # fmt: skip
+from dropexp.report.page.overfitting import overfitting
 from dropexp.report.page.pictures import pictures
 from dropexp.report.page.question import question
 from dropexp.report.page.runs import HEIGHT, WIDTH, anchors, arm_runs
@@ -40,10 +41,11 @@ from dropexp.report.words import OVER, epoch_rule, seeds
 
 STAMP = "dropexp-stamp"
 SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # id, name, and what there must be some of
-    ("answer", "Answer", ()),
     ("claims", "Claims", ("claims",)),
+    ("answer", "Answer", ()),
     ("figures", "Figures", ("pictures",)),
     ("arms", "Arms", ()),
+    ("overfitting", "Overfitting", ("overfitting",)),
     ("runs", "Runs", ()),
     ("failures", "Failures", ("failures", "diverged")),
     ("configuration", "Configuration", ()),
@@ -100,22 +102,27 @@ def _policy(style: str, script: str) -> str:
 def sums(tidy: Tidy, beside: Beside) -> Sums:
     """Return what the index says of a study."""
     n = seeds(tidy).removeprefix("n = ")
-    return Sums(tidy.study.name, headline(tidy, verdicts(tidy)), n, len(tidy.runs), date(shown_places(tidy, beside)))
+    judged = judge(tidy)
+    said = verdicts_in_a_sentence(judged) if judged else headline(tidy, verdicts(tidy))
+    return Sums(tidy.study.name, said, n, len(tidy.runs), date(shown_places(tidy, beside)))
 
 
-def study_page(tidy: Tidy, beside: Beside, judged: Sequence[ClaimVerdict] | None = None, stamp: str = "") -> str:
+def study_page(tidy: Tidy, beside: Beside, stamp: str = "") -> str:
     """Return the page of a study as HTML; its bytes depend on the rows, the files beside them and the versions alone."""
-    found, places = verdicts(tidy), shown_places(tidy, beside)
+    found, judged, places = verdicts(tidy), judge(tidy), shown_places(tidy, beside)
+    tables, lines = overfitting(tidy)
     arms = list(arm_runs(tidy, places))
     some = any(len(tidy.finished(arm)) for arm in tidy.arms)
     content: dict[str, Any] = {
         "study": tidy.study,
-        "question": question(tidy),
+        "question": question(tidy, judged),
         "answer": answer(tidy, found),
         "facts": _facts(tidy, places),
         "lines": (beside.note or "").splitlines(),
-        "claims": claimed(judge(tidy) if judged is None else judged),
+        "claims": claimed(judged),
         "pictures": list(pictures(tidy)) if some else [],
+        "overfitting": tables,
+        "overfitting_notes": lines,
         "grid": arms_grid(tidy, found, anchors(tidy)),
         "notes": notes(tidy, found),
         "arms": arms,
@@ -127,6 +134,7 @@ def study_page(tidy: Tidy, beside: Beside, judged: Sequence[ClaimVerdict] | None
         "installs": installs(places),
         "seed": tidy.study.seeds[0],
         "earlier": len(earlier(tidy)),
+        "own_sources": getattr(tidy.study, "own_sources", ()),
         "failures": failures_grid(tidy, beside),
         "diverged": diverged_grid(tidy),
         "over": OVER,
@@ -140,8 +148,12 @@ def study_page(tidy: Tidy, beside: Beside, judged: Sequence[ClaimVerdict] | None
 
 
 def _facts(tidy: Tidy, places: Any) -> list[tuple[str, str]]:
-    arms = len({arm.arm_id for arm in tidy.arms})
-    facts = [("seeds", seeds(tidy).removeprefix("n = ")), ("arms", str(arms)), ("runs", f"{len(tidy.runs):,}")]
+    facts = [
+        ("data", tidy.study.data),
+        ("seeds", seeds(tidy).removeprefix("n = ")),
+        ("arms", str(len({arm.arm_id for arm in tidy.arms}))),
+        ("runs", f"{len(tidy.runs):,}"),
+    ]
     return [*facts, ("last run", day)] if (day := date(places)) else facts
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.report.words import half, percent
+from dropexp.spec.design import Arm
 from dropexp.spec.naming import label
-from dropexp.spec.study import Arm
 
 WIDTH, HEIGHT = 240, 72  # of a curve, in its own units
 POINTS = 48  # that a curve keeps, the selected and the last epoch among them
@@ -27,6 +27,7 @@ METRICS = (
     ("gap", "gap", "points"),
     ("clean gap", "clean_gap", "points"),
     ("wrong labels memorised", "memorised", "%"),
+    ("true labels recovered", "recovered", "%"),
     ("training loss", "train_loss", "nats"),
     ("validation loss", "val_loss", "nats"),
     ("test loss", "test_loss", "nats"),
@@ -34,7 +35,16 @@ METRICS = (
     ("test accuracy, last epoch", "final_test_accuracy", "%"),
     ("gap, last epoch", "final_gap", "points"),
 )
-COLUMNS = (*(key for _, key, _ in METRICS), "selected_epoch", "epochs_run", "stop_reason", "parameters", "run_id")
+EXAMPLES = ("train_examples", "val_examples", "test_examples")
+COLUMNS = (
+    *(key for _, key, _ in METRICS),
+    "selected_epoch",
+    "epochs_run",
+    "stop_reason",
+    "run_id",
+    "parameters",
+    *EXAMPLES,
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,8 @@ def _run(row: Mapping[str, Any], curve: Curve | None, place: Mapping[str, str] |
     title = f"seed {int(row['seed'])}: {'diverged' if diverged else ', '.join(numbers)}"
     rows = [(name, _value(row.get(key), unit)) for name, key, unit in METRICS if not _absent(row.get(key))]
     rows += [("selected epoch", selected), ("epochs run", last), ("stopped by", _stopped(row["stop_reason"]))]
-    rows.append(("parameters", f"{int(row['parameters']):,}" if not _absent(row.get("parameters")) else ""))
+    for name in ("parameters", *EXAMPLES):
+        rows.append((name.replace("_", " "), "" if _absent(row[name]) else f"{int(row[name]):,}"))
     if place is not None:
         rows += [("seconds", place["seconds"]), ("trained on", f"{place['host']}, {place['device']}")]
         rows.append(("ended", place["ended"]))

@@ -20,8 +20,11 @@ def no_pictures(monkeypatch):
     monkeypatch.setattr(render, "pictures", lambda tidy: iter(()))
 
 
-def by_hand(test: dict[float, list[float]], memorised: dict[float, list[float]] | None = None) -> Tidy:
-    """Return a study of rates whose training accuracy is 1; with `memorised` a fifth of the labels is wrong."""
+def by_hand(test: dict, memorised: dict | None = None, test_examples: int = 10_000) -> Tidy:
+    """Return a study of rates with training accuracy 1, from test accuracies by rate, a seed each.
+
+    With `memorised`, likewise by rate, a fifth of the labels is wrong.
+    """
     base = Config.model_validate({"data": {"label_noise": 0.2 if memorised else 0.0}})
     configs = tuple(base.model_copy(update={"dropout": base.dropout.model_copy(update={"rate": r})}) for r in test)
     seeds = tuple(range(max(map(len, test.values()))))
@@ -34,6 +37,7 @@ def by_hand(test: dict[float, list[float]], memorised: dict[float, list[float]] 
             clean = {"clean_train_accuracy": 1.0, "memorised": memorised[rate][seed]} if memorised else {}
             epochs.append({**row, "epoch": 1, "train_accuracy": 1.0, "test_accuracy": accuracy, **clean})
             row |= {"stop_reason": "max_epochs", "selected_epoch": 1, "epochs_run": 1, "train_accuracy": 1.0}
+            row |= {"train_examples": 500, "test_examples": test_examples, "classes": 10, "test_set": "official"}
             row |= {"test_accuracy": accuracy, "gap": 1 - accuracy, "train_loss": 1 - accuracy, "test_loss": accuracy}
             runs.append(row | ({"clean_train_accuracy": 1.0, "clean_gap": 1 - accuracy} if memorised else {}))
     return tidy(study, pd.DataFrame(runs), pd.DataFrame(epochs))

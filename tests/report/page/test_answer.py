@@ -19,10 +19,14 @@ def said(tidy):
 def test_a_difference_by_hand(hand):
     # mean 0.02, sd sqrt(2 / 3) / 100, half t(3) sd / 2 = 3.182 x 0.00408 = 0.0130; t = 4.90 at 3 degrees: p = 0.016
     test, gap = said(hand({0.0: BASE, 0.5: BETTER})).established
-    assert (test.number, test.word, test.tone) == ("+2.0 ± 1.3 points", "better on this data", "good")
+    assert (test.number, test.word, test.tone) == ("+2.0 ± 1.3 points", "better", "good")
     assert test.of == "test accuracy, rate 0.5 against rate 0"
-    assert test.detail == "93.5 against 91.5 percent, n = 4, p = 0.016, 4 of 4 seeds have this sign"
-    assert (gap.number, gap.word) == ("-2.0 ± 1.3 points", "smaller on this data")
+    assert (
+        test.detail
+        == "93.5 against 91.5 percent, n = 4, p = 0.016, 4 of 4 seeds have this sign, other test examples alone: ± 0.8 points"
+    )
+    # 1.96 sqrt((0.065 + 0.085) / 10,000) = 0.0076
+    assert (gap.number, gap.word) == ("-2.0 ± 1.3 points", "smaller")
     assert gap.detail.startswith("6.5 against 8.5 points, n = 4")
 
 
@@ -32,8 +36,25 @@ def test_what_the_interval_leaves_open_is_said(hand):
     test, _ = found.undecided
     assert (test.number, test.word, test.tone) == ("+0.5 ± 2.1 points", "undecided", "open")
     # mean 0.005, sd 0.0129, half 3.182 x 0.00645 = 0.0205; t = 0.775 at 3 degrees: p = 0.495
-    assert test.detail.endswith("p = 0.50, 2 of 4 seeds have this sign, the interval leaves -1.6 to +2.6 points open")
+    assert test.detail.endswith(
+        "p = 0.50, 2 of 4 seeds have this sign, the interval leaves -1.6 to +2.6 points open, "
+        "other test examples alone: ± 0.8 points"
+    )
     assert "undecided" in found.headline
+
+
+def test_a_difference_that_other_test_examples_could_undo_is_on_this_data(hand):
+    found = said(hand({0.0: BASE, 0.5: BETTER}, test_examples=100))
+    assert [f.word for f in found.established] == ["better on this data", "smaller on this data"]
+    assert "other test examples alone: ± 7.6 points" in found.established[0].detail  # 1.96 sqrt(0.15 / 100)
+    assert any(line.startswith("What reads “on this data”, beyond it") for line in found.limits)
+
+
+def test_two_seeds_decide_nothing(hand):
+    found = said(hand({0.0: [0.9, 0.91], 0.5: [0.92, 0.9301]}, {0.0: [0.8, 0.81], 0.5: [0.4, 0.4101]}))
+    assert not found.established
+    assert all("3 or more seeds decide" in f.detail for f in found.undecided)
+    assert len(found.undecided) == 3
 
 
 def test_memorised_labels_are_judged_like_accuracies(hand):
@@ -45,7 +66,7 @@ def test_memorised_labels_are_judged_like_accuracies(hand):
     assert (fact.word, fact.tone) == ("less", "good")
     assert fact.detail.startswith(f"42.5 against 82.0 percent, n = 4, {probability(p)}")
     assert found.headline.endswith(
-        "test accuracy +2.0 ± 1.3 points, better on this data; wrong labels memorised -39.5 ± 2.1 points, less"
+        "test accuracy +2.0 ± 1.3 points, better; wrong labels memorised -39.5 ± 2.1 points, less"
     )
 
 
@@ -139,4 +160,4 @@ def test_probabilities(p, text):
     ],
 )
 def test_a_question_is_made_from_the_axes(cases, name, text):
-    assert question(cases[name]()).endswith(text) or text in question(cases[name]())
+    assert text in question(cases[name](), ())

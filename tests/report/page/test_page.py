@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 
 import dropexp.report.page
+from dropexp.analysis.claims import ClaimVerdict
 from dropexp.analysis.tidy import tidy as tidied
 from dropexp.report.page import render
 from dropexp.report.page.arms import arms_grid
-from dropexp.report.page.claims import Claimed, claimed
+from dropexp.report.page.claims import verdicts_in_a_sentence
 from dropexp.report.page.grid import Cell, ranked
 from dropexp.report.page.origin import Beside
 from dropexp.report.page.render import index_page, study_page, typeset
@@ -90,7 +91,7 @@ def test_the_policy_allows_this_style_and_script_and_nothing_else(cases, no_pict
         assert allowed[f"{tag}-src"] == f"'sha256-{digest}'"
 
 
-def test_what_is_stored_is_text_and_never_markup(cases, no_pictures):
+def test_what_is_stored_is_text_and_never_markup(cases, no_pictures, monkeypatch):
     tidy = cases["noise"]()
     places = pd.DataFrame(
         [dict.fromkeys(Beside().provenance.columns, NASTY) | {"run_id": tidy.runs["run_id"].iloc[0], "seconds": "1"}]
@@ -99,8 +100,11 @@ def test_what_is_stored_is_text_and_never_markup(cases, no_pictures):
         [{"run_id": NASTY, "arm_id": tidy.arms[0].arm_id, "seed": NASTY, "error": NASTY, "ended": ""}]
     )
     tidy = replace(tidy, study=replace(tidy.study, name=NASTY))
-    claim = Claimed(NASTY, NASTY, NASTY, (NASTY,), (Claimed(NASTY, NASTY, NASTY, (), (), "open"),), "open")
-    page = study_page(tidy, Beside(f"study: {NASTY}", places, failures, NASTY), judged=(claim,))
+    part = ClaimVerdict(NASTY, NASTY, "refuted", NASTY)
+    monkeypatch.setattr(
+        render, "judge", lambda tidy: (ClaimVerdict(NASTY, NASTY, "undecided", NASTY, (NASTY,), parts=(part,)),)
+    )
+    page = study_page(tidy, Beside(f"study: {NASTY}", places, failures, NASTY))
     root = parsed(page)
     check(page)
     assert "alert(" in "".join(root.itertext())
@@ -213,15 +217,39 @@ def test_provenance_is_a_row_a_way(cases, no_pictures):
     assert "pip install dropexp==1.2 torch==2.9.1" in page
 
 
-def test_claims_come_with_verdict_numbers_notes_and_parts(cases, no_pictures):
-    part = Claimed("a part", "refuted", "+0.1 points", (), (), "")
-    judged = Claimed("both hold", "supported", "gap -0.8 points [-1.2, -0.4], n = 10", ("a second look",), (part,), "")
-    assert [c.tone for c in claimed((judged,))] == ["good"]
-    root = parsed(study_page(cases["rates"](), Beside(), judged=(judged,)))
+def test_claims_come_with_verdict_numbers_notes_and_parts(cases, no_pictures, monkeypatch):
+    part = ClaimVerdict("a part", "key", "refuted", "+0.1 points")
+    judged = ClaimVerdict(
+        "both hold", "key", "supported", "gap -0.8 points [-1.2, -0.4], n = 10", ("a second look",), parts=(part,)
+    )
+    monkeypatch.setattr(render, "judge", lambda tidy: (judged,))
+    page = study_page(cases["rates"](), Beside())
+    root = parsed(page)
     (section,) = (s for s in root.iter(HTML + "section") if s.get("id") == "claims")
     text = " ".join("".join(section.itertext()).split())
     assert text.startswith("Claims supported both hold gap −0.8 points [−1.2, −0.4], n = 10 a second look")
     assert "refuted a part" in text
+    assert page.index('id="claims"') < page.index('id="answer"'), "shown first"
+    assert "Is it so that “both hold”?" in page
+    assert render.sums(cases["rates"](), Beside()).answer == (
+        "Supported: both hold (gap -0.8 points [-1.2, -0.4], n = 10)"
+    )
+
+
+def test_many_claims_are_counted():
+    judged = [ClaimVerdict("x", "x", word, "") for word in ("undecided", "supported", "undecided")]
+    assert verdicts_in_a_sentence(judged) == "3 claims: 1 supported, 2 undecided"
+
+
+def test_overfitting_is_measured_an_arm_a_row(cases, no_pictures):
+    tidy = cases["rates"]()
+    root = parsed(study_page(tidy, Beside()))
+    table = next(t for t in root.iter(HTML + "table") if t.get("id") == "overfitting-table")
+    rows = [[" ".join("".join(c.itertext()).split()) for c in r] for r in table.iter(HTML + "tr")]
+    assert rows[0][:3] == ["rate", "n", "gap"]
+    gap = tidy.values(tidy.arms[0], "gap").mean()
+    assert rows[1][:2] == ["0", "10"]
+    assert rows[1][2].startswith(f"{100 * gap:.1f} ±")
 
 
 def test_an_arm_sorts_by_its_value():
