@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dropexp.drawing import plot
-from dropexp.planning import Options
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
-from dropexp.verifying import verify
-from dropexp.workflow import run
+from dropexp.workflow.drawing import plot
+from dropexp.workflow.planning import Options
+from dropexp.workflow.running import run
+from dropexp.workflow.verifying import verify
 
 STUDY = """
 data: {train_size: 300, val_size: 100, test_size: 200}

@@ -10,21 +10,21 @@ from typing import Any
 
 import pandas as pd
 
-from dropexp import comparing, drawing, workflow
 from dropexp.cli.describe import facts
 from dropexp.cli.progress import Progress
 from dropexp.cli.shipped import shipped
 from dropexp.cli.words import AXES
 from dropexp.errors import ConfigError, Interrupted, UsageError
-from dropexp.joining import together
 from dropexp.notebook import Comparison, Results
-from dropexp.planning import Options, threads_kept
-from dropexp.reading import reading, studies_below
 from dropexp.spec.cells import read_word, spell
 from dropexp.spec.mapping import read_mapping
 from dropexp.spec.parse import Override, parse
 from dropexp.spec.reader import read as read_yaml
 from dropexp.spec.study import Study
+from dropexp.workflow import comparing, drawing, running
+from dropexp.workflow.joining import together
+from dropexp.workflow.planning import Options, threads_kept
+from dropexp.workflow.reading import reading, studies_below
 
 Config = str | Path | Mapping[str, Any]
 Axis = Any  # one value, or a list, range or array of them
@@ -67,7 +67,7 @@ def run(
     bar = Progress(sys.stderr) if progress else None
     try:
         with threads_kept():
-            finished = workflow.run(made, options, bar.listener() if bar else workflow.Listener(warned=_warn))
+            finished = running.run(made, options, bar.listener() if bar else running.Listener(warned=_warn))
     finally:
         if bar:
             bar.close()

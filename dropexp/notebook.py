@@ -15,12 +15,12 @@ from dropexp.analysis.frames import epochs_frame, runs_frame
 from dropexp.analysis.summary import summary
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
-from dropexp.drawing import plot
 from dropexp.export.formats import export
 from dropexp.records import Failure
 from dropexp.report.comparison import comparison
 from dropexp.report.table import columns, notes, table
 from dropexp.spec.naming import label
+from dropexp.workflow.drawing import plot
 
 
 def _html(headings: Iterable[str], rows: Iterable[Iterable[str]], notes: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.spec.study import Run
 from dropexp.spec.writing import to_yaml
-from dropexp.store import Store
+from dropexp.store.folder import Store
 
 
 @pytest.fixture(autouse=True)

@@ -211,18 +211,19 @@ def test_a_script_without_a_guard_trains_once_however_it_is_run(folder):
 
 @pytest.mark.parametrize("first", [True, False])
 def test_where_torch_came_first_a_worker_trains_what_must_have_its_bytes(folder, monkeypatch, first):
-    from dropexp import workflow
+
+    from dropexp.workflow import running
 
     used = []
-    monkeypatch.setattr(workflow, "run_pool", lambda *rest: (used.append(1), workflow.run_inline(*rest))[1])
+    monkeypatch.setattr(running, "run_pool", lambda *rest: (used.append(1), running.run_inline(*rest))[1])
     monkeypatch.setattr(dropexp, "TORCH_CAME_FIRST", first)
     assert dropexp.run(DICT, seeds=1, jobs=1).trained == 2
     assert len(used) == first
 
 
 def test_where_no_process_may_start_the_packs_train_in_this_one(folder, monkeypatch):
-    monkeypatch.setattr("dropexp.workflow.may_start", lambda: False)
-    monkeypatch.setattr("dropexp.workflow.run_pool", lambda *rest: 1 / 0)
+    monkeypatch.setattr("dropexp.workflow.running.may_start", lambda: False)
+    monkeypatch.setattr("dropexp.workflow.running.run_pool", lambda *rest: 1 / 0)
     assert dropexp.run(DICT, seeds=2, jobs=2).trained == 4
     monkeypatch.setattr(dropexp, "TORCH_CAME_FIRST", True)
     with pytest.warns(UserWarning, match="import dropexp first"):

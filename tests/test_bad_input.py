@@ -196,7 +196,7 @@ def test_a_results_folder_that_is_a_file(capsys, tmp_path, monkeypatch):
 
 
 def test_the_second_writer_is_told_who_holds_the_folder(capsys, tmp_path, monkeypatch):
-    from dropexp.store import Store
+    from dropexp.store.folder import Store
 
     monkeypatch.chdir(tmp_path)
     with Store(tmp_path / "results" / "quickstart").writing():

@@ -9,10 +9,10 @@ import pytest
 
 from dropexp.cli import main
 from dropexp.cli.app import VERBS
-from dropexp.planning import Options, prepare
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read, read_text
 from dropexp.spec.sources import SOURCES
+from dropexp.workflow.planning import Options, prepare
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,14 +8,14 @@ import pytest
 from dropexp.data import load
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
-from dropexp.planning import Options, prepare
 from dropexp.spec.config import Config, Data
 from dropexp.spec.packs import plan
 from dropexp.spec.parse import Override, parse
 from dropexp.spec.reader import read_text
 from dropexp.spec.study import Run, Study
 from dropexp.train.pack import Work, train_pack
-from dropexp.workflow import run
+from dropexp.workflow.planning import Options, prepare
+from dropexp.workflow.running import run
 
 DIGITS = load(Data(), folder=Path())
 SMALL = {"train_size": 149, "val_size": 51, "test_size": 101}

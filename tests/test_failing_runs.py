@@ -8,11 +8,11 @@ import sys
 import pytest
 
 import dropexp.train.pack
-from dropexp.planning import Options
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.train.checkpoint import INTERVAL
-from dropexp.workflow import Listener, run
+from dropexp.workflow.planning import Options
+from dropexp.workflow.running import Listener, run
 
 TEXT = """
 data: {source: digits, train_size: 149, val_size: 51, test_size: 101}

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from dropexp.planning import Options
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.train.checkpoint import INTERVAL
-from dropexp.workflow import Listener, run
+from dropexp.workflow.planning import Options
+from dropexp.workflow.running import Listener, run
 
 KILLS = int(os.environ.get("DROPEXP_TEST_KILLS", "10"))  # over all sweeps, and the pool of test_interruption.py
 DATA = "data: {train_size: 200, val_size: 40, test_size: 100}\nseeds: 3\nprobes: all\n"

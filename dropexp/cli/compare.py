@@ -36,9 +36,9 @@ def compare(
     """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
     from dropexp.cli import words
     from dropexp.cli.screen import say
-    from dropexp.comparing import compare as compared
     from dropexp.errors import UsageError
     from dropexp.report.comparison import comparison
+    from dropexp.workflow.comparing import compare as compared
 
     if together or out or prefer:
         if arms:
@@ -60,8 +60,8 @@ def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | Non
     """Write the joined study that the options ask for, and say on stderr what went into it."""
     from dropexp.cli.screen import warn
     from dropexp.errors import UsageError
-    from dropexp.joining import together as joined
-    from dropexp.reading import studies_below
+    from dropexp.workflow.joining import together as joined
+    from dropexp.workflow.reading import studies_below
 
     if not together:
         raise UsageError(f"{'--out' if out else '--prefer'}: goes with --together, which reads several folders as one")
@@ -75,8 +75,8 @@ def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | Non
 
 def _table_of(folder: Path) -> int:
     from dropexp.cli.screen import say
-    from dropexp.reading import reading
     from dropexp.report.table import table
+    from dropexp.workflow.reading import reading
 
     shown, note = reading(folder)
     say(table(shown) if not shown.runs.empty else "no finished run yet")

@@ -8,7 +8,6 @@ from typing import Any
 
 from dropexp.cli.progress import counted, duration
 from dropexp.cli.screen import say
-from dropexp.planning import Options, Plan, estimate, prepare
 from dropexp.spec.config import Dropout
 from dropexp.spec.identity import applies
 from dropexp.spec.kinds import KINDS
@@ -18,6 +17,7 @@ from dropexp.spec.packs import pack_key
 from dropexp.spec.sources import SOURCES
 from dropexp.spec.study import Arm, Study
 from dropexp.spec.writing import to_yaml
+from dropexp.workflow.planning import Options, Plan, estimate, prepare
 
 SHOWN = 20
 

@@ -100,9 +100,9 @@ def check(
     from dropexp.cli import words
     from dropexp.cli.describe import describe, facts
     from dropexp.cli.screen import say
-    from dropexp.planning import Options
     from dropexp.spec.parse import parse
     from dropexp.spec.reader import read
+    from dropexp.workflow.planning import Options
 
     lists = {
         "--rates": rates, "--kinds": kinds, "--placements": placements, "--orders": orders, "--patiences": patiences
@@ -142,8 +142,8 @@ def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -
         return None
     if not 0 < detect < 0.5:
         raise UsageError(f"--detect {detect:g}: a fraction between 0 and 0.5; half a point is 0.005")
-    from dropexp.reading import reading
     from dropexp.report.scope import detectable
+    from dropexp.workflow.reading import reading
 
     folder = pilot or own
     try:
@@ -175,9 +175,9 @@ def plot(
     """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold]."""
     from dropexp.cli import words
     from dropexp.cli.screen import say, warn
-    from dropexp.drawing import plot as draw
     from dropexp.errors import StoreError
-    from dropexp.reading import studies_below
+    from dropexp.workflow.drawing import plot as draw
+    from dropexp.workflow.reading import studies_below
 
     given = paths or [Path("results")]
     drawn, failed = [], 0

@@ -22,7 +22,7 @@ def export(
     from dropexp.cli.screen import say, warn
     from dropexp.errors import UsageError
     from dropexp.export.formats import export as write
-    from dropexp.reading import reading, studies_below
+    from dropexp.workflow.reading import reading, studies_below
 
     folders = studies_below(*paths)
     if len(folders) > 1 and (out is not None or to == "csv"):

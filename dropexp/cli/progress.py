@@ -7,10 +7,10 @@ import time
 from typing import IO, Any
 
 from dropexp.cli.screen import fits
-from dropexp.planning import Plan, device_name
 from dropexp.spec.naming import label
 from dropexp.spec.study import Run
-from dropexp.workflow import Listener
+from dropexp.workflow.planning import Plan, device_name
+from dropexp.workflow.running import Listener
 
 SHOWN_ARMS = 8
 FIRST_SECONDS, QUIET_SECONDS = 4.0, 15.0  # before the first plain line, and between two

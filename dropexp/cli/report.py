@@ -35,9 +35,9 @@ def report(
     from dropexp.cli import words
     from dropexp.cli.screen import say, warn
     from dropexp.errors import StoreError, UsageError
-    from dropexp.reading import studies_below
-    from dropexp.reporting import index
-    from dropexp.reporting import report as write
+    from dropexp.workflow.reading import studies_below
+    from dropexp.workflow.reporting import index
+    from dropexp.workflow.reporting import report as write
 
     given = paths or [Path("results")]
     folders = [join(given, together, out, prefer).folder] if together or prefer else studies_below(*given)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from dropexp.replaying import Replayed
     from dropexp.stopping import Setting
+    from dropexp.workflow.replaying import Replayed
 
 RULES = "Rules"
 
@@ -36,8 +36,8 @@ def stopping(
     """Replay early-stopping rules without retraining: [bold]dropexp stopping results/x --patiences 1 5 20[/bold]."""
     from dropexp.cli.screen import say, warn
     from dropexp.errors import StoreError
-    from dropexp.reading import studies_below
-    from dropexp.replaying import replay_rules
+    from dropexp.workflow.reading import studies_below
+    from dropexp.workflow.replaying import replay_rules
 
     lists = {"--patiences": patiences, "--min-deltas": min_deltas, "--alphas": alphas, "--strips": strips}
     settings = _settings(criteria, lists)

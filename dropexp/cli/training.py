@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from dropexp.spec.study import Study
-    from dropexp.workflow import Finished
+    from dropexp.workflow.running import Finished
 
 LIST, RUNNING = "Axes and seeds", "Running"
 
@@ -151,8 +151,8 @@ def _read(
 def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool, baseline: list[str] | None) -> int:
     from dropexp.cli import words
     from dropexp.cli.describe import describe
-    from dropexp.planning import Options
     from dropexp.spec.baseline import with_baseline
+    from dropexp.workflow.planning import Options
 
     results, jobs, threads, pack, device, data_dir, fresh = options
     compared = words.split(baseline)
@@ -163,7 +163,7 @@ def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool, 
         return 0
 
     from dropexp.cli.progress import Progress
-    from dropexp.workflow import run as train
+    from dropexp.workflow.running import run as train
 
     progress = Progress(sys.stderr)
     try:
@@ -177,11 +177,11 @@ def _conclude(finished: Finished, no_plot: bool, baseline: list[str]) -> int:
     """Print the table and where the files are; return the exit code."""
     from dropexp.analysis.claims import judge
     from dropexp.cli.screen import say, warn
-    from dropexp.drawing import plot
     from dropexp.errors import Interrupted
-    from dropexp.reading import reading
     from dropexp.report.judgements import judgements
     from dropexp.report.table import table
+    from dropexp.workflow.drawing import plot
+    from dropexp.workflow.reading import reading
 
     folder = finished.folder
     shown, note = reading(folder, baseline=baseline)

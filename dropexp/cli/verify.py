@@ -15,7 +15,7 @@ from dropexp.cli.training import DataDir, Jobs
 
 if TYPE_CHECKING:
     from dropexp.analysis.consistency import Mismatch
-    from dropexp.verifying import Verified
+    from dropexp.workflow.verifying import Verified
 
 SHOWN = 20
 
@@ -39,9 +39,9 @@ def verify(
     from dropexp.cli.progress import Progress
     from dropexp.cli.screen import say
     from dropexp.errors import UsageError
-    from dropexp.planning import Options
-    from dropexp.reading import studies_below
-    from dropexp.verifying import verify as verified
+    from dropexp.workflow.planning import Options
+    from dropexp.workflow.reading import studies_below
+    from dropexp.workflow.verifying import verify as verified
 
     if everything and sample is not None:
         raise UsageError(f"--sample {sample}: --all trains every run again; give one of the two")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.reading import reading, studies_below
 from dropexp.report.table import table
+from dropexp.workflow.reading import reading, studies_below
 
 PLAIN = ("seed", "epoch", "train_accuracy", "test_accuracy")
 

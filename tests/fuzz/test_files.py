@@ -24,7 +24,7 @@ from dropexp.rows import COLUMNS
 from dropexp.spec.config import Data
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
-from dropexp.store import Store
+from dropexp.store.folder import Store
 
 CELLS = [
     *("", " ", "0", "1", "-1", "1.5", "1e5", "1E400", "nan", "inf", "-inf", "infinity", "abc", "é", "\u2028", "\x85", "\x00", "\r"),

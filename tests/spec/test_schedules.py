@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from dropexp.nn.dropout import Noise
-from dropexp.planning import Options
 from dropexp.spec.config import RateSchedule
 from dropexp.spec.layout import keep_probability, layout
 from dropexp.spec.parse import parse
@@ -14,7 +13,8 @@ from dropexp.spec.reader import read_text
 from dropexp.spec.schedules import SHAPES, rate_factor
 from dropexp.train.feed import Feed
 from dropexp.train.loop import train
-from dropexp.workflow import run
+from dropexp.workflow.planning import Options
+from dropexp.workflow.running import run
 
 BY_HAND = [  # epochs 1, 2, ... 6
     ({"shape": "constant"}, [1, 1, 1, 1, 1, 1]),

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.holder import NOTE, Holder
+from dropexp.store.holder import NOTE, Holder
 
-ENV = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+ENV = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 HOLD = """
 import sys, time
 from pathlib import Path
-from dropexp.holder import Holder
+from dropexp.store.holder import Holder
 held = Holder(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)

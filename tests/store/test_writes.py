@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import DropexpError
-from dropexp.planning import Options
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.train.checkpoint import INTERVAL
-from dropexp.workflow import run
+from dropexp.workflow.planning import Options
+from dropexp.workflow.running import run
 
 TEXT = """
 data: {train_size: 60, val_size: 20, test_size: 40}

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.errors import StoreError
-from dropexp.reading import is_study
 from dropexp.rows import COLUMNS, epoch_of, line_of
 from dropexp.spec.headings import is_name
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read, read_text
 from dropexp.spec.union import union
 from dropexp.spec.writing import to_yaml
-from dropexp.store import Store
-from dropexp.workflow import paths_from, summarise
+from dropexp.store.folder import Store
+from dropexp.workflow.reading import is_study
+from dropexp.workflow.running import paths_from, summarise
 
 SHOWN = 5  # disagreements
 VERSIONS = ("dropexp", "torch", "python")

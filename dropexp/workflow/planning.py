@@ -18,7 +18,7 @@ from dropexp.spec.packs import Size, pack_key, plan, seconds
 from dropexp.spec.sources import SOURCES
 from dropexp.spec.study import Run, Study
 from dropexp.spec.words import spelt
-from dropexp.store import Store
+from dropexp.store.folder import Store
 from dropexp.train.checkpoint import FOLDER, circumstances
 from dropexp.train.checkpoint import begun as checkpoints
 

@@ -13,15 +13,15 @@ from filelock import FileLock, Timeout
 
 from dropexp.analysis.consistency import Mismatch, Row, Stored, apart, mismatches, table
 from dropexp.errors import DropexpError, StoreError
-from dropexp.planning import Options
-from dropexp.reading import reading
-from dropexp.retraining import Again
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read
 from dropexp.spec.stored import from_cells
 from dropexp.spec.study import Study
-from dropexp.workflow import Listener
+from dropexp.workflow.planning import Options
+from dropexp.workflow.reading import reading
+from dropexp.workflow.retraining import Again
+from dropexp.workflow.running import Listener
 
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dropexp.errors import StoreError
-from dropexp.reading import reading
 from dropexp.stopping import Setting
-from dropexp.store import write_whole
+from dropexp.store.folder import write_whole
+from dropexp.workflow.reading import reading
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dropexp.records import EpochRow, Failure, Outcome, ProbeRow, RunRow
 from dropexp.rows import ADDED, COLUMNS
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
-from dropexp.store import Store, set_aside
+from dropexp.store.folder import Store, set_aside
 
 STUDY = parse(read_text("sweep: {dropout.rate: [0, 0.5, 0.1]}\nseeds: 3", "s.yaml"))
 

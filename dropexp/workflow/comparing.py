@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.errors import UsageError
-from dropexp.reading import reading, studies_below
 from dropexp.spec.naming import label
 from dropexp.spec.picking import Picked, pick
+from dropexp.workflow.reading import reading, studies_below
 
 if TYPE_CHECKING:
     from dropexp.analysis.compare import Pair

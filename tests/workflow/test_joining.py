@@ -6,14 +6,14 @@ import shutil
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.joining import together
-from dropexp.reading import reading
 from dropexp.records import EpochRow, Outcome, ProbeRow, Provenance, RunRow
 from dropexp.rows import COLUMNS
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.spec.writing import to_yaml
-from dropexp.store import Store
+from dropexp.store.folder import Store
+from dropexp.workflow.joining import together
+from dropexp.workflow.reading import reading
 
 YAML = "training: {epochs: 2}\nsweep: {dropout.rate: [0, 0.5]}\n"
 

@@ -10,10 +10,10 @@ import pytest
 
 import dropexp.nn.network
 from dropexp.cli import main
-from dropexp.planning import Options
 from dropexp.rows import line_of
-from dropexp.store import Store
-from dropexp.verifying import verify
+from dropexp.store.folder import Store
+from dropexp.workflow.planning import Options
+from dropexp.workflow.verifying import verify
 
 TEXT = """
 data: {train_size: 120, val_size: 40, test_size: 80}

@@ -13,8 +13,6 @@ import numpy as np
 import pandas as pd
 
 from dropexp.errors import ConfigError, StoreError
-from dropexp.holder import Holder
-from dropexp.lines import AGAIN, lines
 from dropexp.records import Failure, Outcome
 from dropexp.rows import (
     COLUMNS,
@@ -32,6 +30,8 @@ from dropexp.rows import (
 from dropexp.spec.reader import read
 from dropexp.spec.study import Run
 from dropexp.spec.words import spelt
+from dropexp.store.holder import Holder
+from dropexp.store.lines import AGAIN, lines
 
 
 class Store:

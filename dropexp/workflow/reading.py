@@ -13,7 +13,7 @@ from dropexp.spec.parse import parse
 from dropexp.spec.reader import read
 from dropexp.spec.stored import joined
 from dropexp.spec.study import Study
-from dropexp.store import Store
+from dropexp.store.folder import Store
 
 if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dropexp
 from dropexp.errors import StoreError
-from dropexp.reading import reading
+from dropexp.workflow.reading import reading
 
 FIGURES_STAMP = ".drawn"
 

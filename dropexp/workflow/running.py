@@ -13,17 +13,17 @@ import dropexp
 from dropexp.errors import StoreError
 from dropexp.executors.inline import Stop, run_inline
 from dropexp.executors.pool import may_start, run_pool
-from dropexp.interrupts import finishing
-from dropexp.planning import Options, Plan, begun, device_name, prepare
-from dropexp.reading import reading
 from dropexp.records import Failure, Outcome
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.spec.study import Run, Study
 from dropexp.spec.union import seen_from
 from dropexp.spec.writing import to_yaml
-from dropexp.store import Store, Writer, set_aside
+from dropexp.store.folder import Store, Writer, set_aside
 from dropexp.train.checkpoint import FOLDER, remove, tidy
+from dropexp.workflow.interrupts import finishing
+from dropexp.workflow.planning import Options, Plan, begun, device_name, prepare
+from dropexp.workflow.reading import reading
 
 
 @dataclass(frozen=True)

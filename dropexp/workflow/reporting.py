@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import dropexp
 from dropexp.errors import StoreError
-from dropexp.reading import reading
-from dropexp.store import Store
+from dropexp.store.folder import Store
+from dropexp.workflow.reading import reading
 
 PAGE, INDEX = "report.html", "index.html"
 DERIVED = ("summary.csv", "overfit.csv", "stopping.csv")  # they follow from the others

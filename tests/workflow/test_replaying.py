@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.planning import Options
-from dropexp.replaying import replay_rules
 from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.stopping import Setting
-from dropexp.workflow import run
+from dropexp.workflow.planning import Options
+from dropexp.workflow.replaying import replay_rules
+from dropexp.workflow.running import run
 
 STUDY = """
 data: {{train_size: 149, val_size: 51, test_size: 101, label_noise: 0.1}}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from dropexp.analysis.consistency import AUDIT, Mismatch, Row, Stored, apart
 from dropexp.data import Dataset, load, sizes
 from dropexp.errors import DataError, Interrupted
-from dropexp.planning import Options, Plan, pack
 from dropexp.records import Outcome
 from dropexp.rows import COLUMNS, config_cells, line_of, lines_of
 from dropexp.spec.identity import canonical
@@ -19,7 +18,8 @@ from dropexp.spec.packs import Size, pack_key
 from dropexp.spec.sources import SOURCES
 from dropexp.spec.stored import from_cells
 from dropexp.spec.study import PROBES, Run, Study
-from dropexp.workflow import Listener, outcomes
+from dropexp.workflow.planning import Options, Plan, pack
+from dropexp.workflow.running import Listener, outcomes
 
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
