@@ -211,7 +211,6 @@ def test_a_script_without_a_guard_trains_once_however_it_is_run(folder):
 
 @pytest.mark.parametrize("first", [True, False])
 def test_where_torch_came_first_a_worker_trains_what_must_have_its_bytes(folder, monkeypatch, first):
-
     from dropexp.workflow import running
 
     used = []
