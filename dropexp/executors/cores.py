@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+UNKNOWN = 64 * 2**30
 BATCH_SYSTEMS = ("SLURM_CPUS_PER_TASK", "PBS_NCPUS", "NSLOTS", "LSB_DJOB_NUMPROC")
 
 
@@ -15,18 +16,33 @@ def usable_cores() -> int:
     return max(1, min(n for n in limits if n))
 
 
-def free_gigabytes() -> int:
-    """Return the whole gigabytes of memory that are free, at least 1; 64 where the system does not say."""
+def free_bytes() -> int:
+    """Return the bytes of memory that machine and container leave to this process; 64 GiB where the system does not say."""
+    return min(_available(), _within_container())
+
+
+def default_jobs(packs: int, each: int = 2**30) -> int:
+    """Return one worker a core, never more than packs or than what free memory holds of `each` bytes."""
+    return max(1, min(usable_cores(), packs, free_bytes() // each))
+
+
+def _available() -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable"):
-                return max(1, int(line.split()[1]) // 2**20)
-    return 64
+                return int(line.split()[1]) * 2**10
+    return UNKNOWN
 
 
-def default_jobs(packs: int) -> int:
-    """Return one worker a core, never more than packs or than free memory in GB."""
-    return max(1, min(usable_cores(), packs, free_gigabytes()))
+def _within_container() -> int:
+    """Return what the container's limit leaves; pages of files count as free, since the system takes them back."""
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):
+        most, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        pairs = (line.split() for line in (group / "memory.stat").read_text().splitlines())
+        files = sum(int(size) for name, size in pairs if name in ("inactive_file", "active_file"))
+        return max(0, most - used + files)
+    return UNKNOWN
 
 
 def _physical() -> int:

@@ -13,13 +13,11 @@ from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import Layout, site_rates
 from dropexp.spec.study import Run
 
-PACK_BYTES = 512 * 2**20  # what the tensors of a pack may take
+PACK_BYTES = 512 * 2**20  # what the tensors of a pack may take, where there is as much
 CACHE_BYTES = 24 * 2**20  # beyond it, a larger pack saves no overhead that matters
 LARGEST = 64
-STEP_SECONDS, FLOPS = (
-    4e-4,
-    2e10,
-)  # a step's fixed cost, and multiply-adds a second of one thread: rough, for estimates
+# a step's fixed cost, and multiply-adds a second of one thread: rough, for estimates
+STEP_SECONDS, FLOPS = 4e-4, 2e10
 
 
 @dataclass(frozen=True)
@@ -65,12 +63,15 @@ def bytes_per_run(config: Config, layout: Layout) -> int:
     return 4 * (states * layout.parameters + activations)
 
 
-def pack_size(config: Config, layout: Layout, runs: int, jobs: int) -> int:
-    """Return how many runs to train at once: few enough for memory, and for every worker to have a pack."""
-    each = bytes_per_run(config, layout)
+def largest(config: Config, layout: Layout, room: int = PACK_BYTES) -> int:
+    """Return how many runs at most may train at once in `room` bytes, at least 1."""
+    return max(1, min(room // bytes_per_run(config, layout), LARGEST))
+
+
+def pack_size(config: Config, layout: Layout, room: int = PACK_BYTES) -> int:
+    """Return how many runs to train at once by rule of thumb: within `room`, and within reach of the caches."""
     weights = 12 * layout.parameters
-    roomy = max(1, min(PACK_BYTES // each, LARGEST, max(4, CACHE_BYTES // max(weights, 1))))
-    return max(1, min(roomy, -(-runs // jobs)))
+    return min(largest(config, layout, room), max(4, CACHE_BYTES // max(weights, 1)))
 
 
 def plan(
@@ -79,11 +80,15 @@ def plan(
     jobs: int,
     size: int | None = None,
     begun: Mapping[str, int] | None = None,
+    *,
+    room: int = PACK_BYTES,
+    measured: Mapping[tuple[str, ...], int] | None = None,
 ) -> list[list[Run]]:
     """Return the packs: runs of one key, seeds together so that they share their data, largest packs first.
 
-    `layouts` holds a layout by pack key; `size` overrides the automatic one; `begun` holds the epochs that a run has
-    behind it, which the runs of a pack agree in. How runs are packed leaves no trace in their results.
+    `layouts` holds a layout by pack key; `size` overrides the automatic one, `measured` the rule of thumb by key; `room` is
+    what a pack may take, in bytes; `begun` holds the epochs that a run has behind it, which the runs of a pack agree in.
+    How runs are packed leaves no trace in their results.
     """
     groups: dict[tuple[tuple[str, ...], int], list[Run]] = {}
     keys = keys_by_arm(runs)
@@ -92,12 +97,17 @@ def plan(
     packs: list[list[Run]] = []
     for (key, _), members in groups.items():
         members.sort(key=lambda run: run.seed)
-        share = max(1, round(jobs * len(members) / len(runs)))
-        each = size or pack_size(members[0].config, layouts[key], len(members), share)
-        count = -(-len(members) // each)
-        even = -(-len(members) // count) if size is None else each
-        packs += [members[i : i + even] for i in range(0, len(members), even)]
+        each = size or (measured or {}).get(key) or pack_size(members[0].config, layouts[key], room)
+        if size is None:
+            each = _even(len(members), each, max(1, round(jobs * len(members) / len(runs))))
+        packs += [members[i : i + each] for i in range(0, len(members), each)]
     return packs
+
+
+def _even(runs: int, most: int, workers: int) -> int:
+    """Return a size of at most `most` that gives each of some workers as many packs as any other."""
+    rounds = -(-runs // (most * workers))
+    return -(-runs // (rounds * workers))
 
 
 def seconds(runs: Sequence[Run], layouts: dict[tuple[str, ...], Layout], sizes: dict[tuple[str, ...], Size]) -> float:

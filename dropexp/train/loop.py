@@ -76,11 +76,11 @@ def train(
         optimiser.configure([r.config for r in runs], number)
         network.set_epoch(number)
         audit.begin(runs, number, feed.steps_per_epoch())
-        noisy = _one_epoch(network, optimiser, feed, _noise(runs, network, number, audit), number)
+        noisy = one_epoch(network, optimiser, feed, noise_of(runs, network, number, audit), number)
         before = network.noisy_calls
         scores = evaluate(network, feed)
         wrong = audit.end() + checked_evaluation(network, feed, network.noisy_calls - before, number)
-        measured = take(probes, network, feed, _noise(runs, network, number)) if probes else []
+        measured = take(probes, network, feed, noise_of(runs, network, number)) if probes else []
         finite = _finite(network, [s.train_loss for s in scores], noisy[0])
         kept = yield Epoch(
             number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network, optimiser,
@@ -106,7 +106,8 @@ def _restore(network: Network, optimiser: Optimiser, start: State, feed: Feed) -
     optimiser.step_count = start.epoch * feed.steps_per_epoch()
 
 
-def _noise(runs: Sequence[Run], network: Network, epoch: int, audit: Audit | None = None) -> Noise:
+def noise_of(runs: Sequence[Run], network: Network, epoch: int, audit: Audit | None = None) -> Noise:
+    """Return the masks of an epoch, shown to an audit where there is one."""
     seeds = [run.stream_seed("mask") for run in runs]
     distinct = list(dict.fromkeys(seeds))
     of_run = torch.tensor([distinct.index(seed) for seed in seeds], device=network.device)
@@ -115,7 +116,7 @@ def _noise(runs: Sequence[Run], network: Network, epoch: int, audit: Audit | Non
     return Noise(network.sites, distinct, of_run, epoch)
 
 
-def _one_epoch(
+def one_epoch(
     network: Network, optimiser: Optimiser, feed: Feed, noise: Noise, number: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Take an epoch's steps; return each run's mean loss and accuracy during it, dropout on."""

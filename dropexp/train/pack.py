@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,6 @@ from torch import Tensor
 
 from dropexp.data import Dataset, sizes
 from dropexp.records import Outcome, ProbeRow
-from dropexp.spec.config import Config
 from dropexp.spec.layout import layout
 from dropexp.spec.study import Run
 from dropexp.train.checkpoint import Timer, Unusable, circumstances, load, save
@@ -186,27 +184,3 @@ def _facts(run: Run, dataset: Dataset, parameters: int) -> dict[str, Any]:
 def _accuracies(epoch: Epoch) -> dict[str, float]:
     pairs = zip(epoch.runs, epoch.scores, strict=True)
     return {run.run_id: math.nan if s.test_accuracy is None else s.test_accuracy for run, s in pairs}
-
-
-def measure(runs: Sequence[Run], dataset: Dataset, steps: int = 4) -> float:
-    """Return the seconds that one epoch of a pack takes, from a few steps and one evaluation."""
-    torch.set_num_threads(1)
-    full = Feed(dataset, runs, torch.float32, torch.device("cpu")).steps_per_epoch()
-    _first_epoch(runs, dataset, 1)  # pays for what is paid once
-    one, several = _first_epoch(runs, dataset, 1), _first_epoch(runs, dataset, 1 + steps)
-    return one + max(several - one, 0.0) / steps * (full - 1)
-
-
-def _first_epoch(runs: Sequence[Run], dataset: Dataset, steps: int) -> float:
-    """Return the seconds of a first epoch cut to so many steps."""
-    cut = [dataclasses.replace(run, config=_with_steps(run.config, steps)) for run in runs]
-    feed = Feed(dataset, cut, torch.float32, torch.device("cpu"))
-    loop = train(cut, feed, layout(cut[0].config.model, dataset.example, len(dataset.classes)))
-    clock = time.perf_counter()
-    next(loop)
-    return time.perf_counter() - clock
-
-
-def _with_steps(config: Config, steps: int) -> Config:
-    training = config.training.model_copy(update={"steps_per_epoch": steps})
-    return config.model_copy(update={"training": training})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any
 
 from dropexp.data import Dataset, load, sizes
 from dropexp.errors import ConfigError, DataError, UsageError
-from dropexp.executors.cores import default_jobs, usable_cores
+from dropexp.executors.cores import default_jobs, free_bytes, usable_cores
 from dropexp.spec.layout import Layout, layout
-from dropexp.spec.packs import Size, pack_key, plan, seconds
+from dropexp.spec.packs import PACK_BYTES, Size, bytes_per_run, pack_key, plan, seconds
 from dropexp.spec.sources import SOURCES
 from dropexp.spec.study import Run, Study
 from dropexp.spec.words import spelt
@@ -23,6 +23,7 @@ from dropexp.train.checkpoint import FOLDER, circumstances
 from dropexp.train.checkpoint import begun as checkpoints
 
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
+WORKER_BYTES = 2**30  # what a worker takes beside its data and one run, generously
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,31 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
     return made
 
 
-def pack(made: Plan, options: Options) -> None:
-    """Put the runs that are to be trained into packs, and say how many workers train them."""
+def pack(made: Plan, options: Options, measured: Mapping[tuple[str, ...], int] | None = None) -> None:
+    """Put the runs that are to be trained into packs, and say how many workers train them; see `plan` for `measured`."""
     todo = made.todo
-    threads_room = max(1, usable_cores() // options.threads)
-    jobs = options.jobs or (1 if made.seconds < INLINE_SECONDS else min(threads_room, default_jobs(len(todo))))
     made.begun, made.notes = begun(made, options, todo)
-    made.packs = plan(todo, made.layouts, jobs, options.pack, made.begun)
-    made.jobs = min(jobs, len(made.packs))
+    made.jobs = options.jobs or _jobs(made, options)
+    made.packs = plan(todo, made.layouts, made.jobs, options.pack, made.begun, room=room(made), measured=measured)
+    made.jobs = min(made.jobs, len(made.packs))
+
+
+def _jobs(made: Plan, options: Options) -> int:
+    """Return how many workers to start: none for a little work, else what cores and memory allow."""
+    if made.seconds < INLINE_SECONDS:
+        return 1
+    largest = max(bytes_per_run(run.config, made.layouts[pack_key(run.config)]) for run in _a_run_an_arm(made.todo))
+    held = sum(dataset.x.nbytes for dataset in made.datasets.values())
+    return min(max(1, usable_cores() // options.threads), default_jobs(len(made.todo), WORKER_BYTES + held + largest))
+
+
+def _a_run_an_arm(runs: Sequence[Run]) -> list[Run]:
+    return list({run.arm_id: run for run in runs}.values())
+
+
+def room(made: Plan) -> int:
+    """Return the bytes that a pack may take: each worker's share of half of what is free, and never very much."""
+    return max(1, min(PACK_BYTES, free_bytes() // 2 // made.jobs))
 
 
 def begun(made: Plan, options: Options, runs: Sequence[Run]) -> tuple[dict[str, int], list[str]]:
@@ -181,7 +199,7 @@ def estimate(made: Plan) -> float:
 
     After twenty seconds of calibration the kinds that are left are taken to cost what the first one does.
     """
-    from dropexp.train.pack import measure
+    from dropexp.train.measure import measure
 
     total, known = 0.0, {}
     clock = time.perf_counter()

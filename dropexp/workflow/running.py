@@ -21,6 +21,7 @@ from dropexp.spec.union import seen_from
 from dropexp.spec.writing import to_yaml
 from dropexp.store.folder import Store, Writer, set_aside
 from dropexp.train.checkpoint import FOLDER, remove, tidy
+from dropexp.workflow.calibrating import calibrate
 from dropexp.workflow.interrupts import finishing
 from dropexp.workflow.planning import Options, Plan, begun, device_name, prepare
 from dropexp.workflow.reading import reading
@@ -71,6 +72,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
             listener.warned(note)
         if made.begun:
             listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
+        calibrate(made, options)
         listener.started(made)
         checkpoints = folder / FOLDER
         tidy(checkpoints)

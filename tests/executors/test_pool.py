@@ -60,9 +60,10 @@ def test_a_worker_that_dies_takes_only_its_own_pack(jobs):
     assert all(found[i].error is None for i in (1, 2, 4))
 
 
-def test_one_worker_a_core_and_never_more_than_packs(monkeypatch):
+def test_one_worker_a_core_and_never_more_than_packs_or_memory(monkeypatch):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
     assert usable_cores() == 1
     monkeypatch.delenv("SLURM_CPUS_PER_TASK")
     assert default_jobs(1) == 1
     assert 1 <= default_jobs(1000) <= (os.cpu_count() or 1)
+    assert default_jobs(1000, 2**60) == 1
