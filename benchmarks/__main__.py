@@ -19,9 +19,10 @@ MARK = "<!-- written by python -m benchmarks; what stands below is kept -->"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    there, missing = tools()
+    peers, missing = tools()
+    there = ["dropexp-bfloat16", *peers]
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
-    parser.add_argument("--tools", nargs="+", choices=there, default=there, help="peers, beside dropexp")
+    parser.add_argument("--tools", nargs="+", choices=there, default=there, help="beside dropexp")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-write", action="store_true", help="print only; leave RESULTS.md")
     chosen = parser.parse_args()

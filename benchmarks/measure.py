@@ -20,6 +20,7 @@ from statistics import mean, stdev
 from benchmarks.workloads import Workload, study
 
 NEEDS = {"plain": "joblib", "dataloader": "joblib", "lightning": "lightning", "skorch": "skorch", "keras": "keras"}
+OURS = {"dropexp": "float32", "dropexp-bfloat16": "bfloat16"}  # its names here, and the precision of its products
 ROOT = Path(__file__).parent.parent
 
 
@@ -40,10 +41,10 @@ def tools() -> tuple[list[str], list[str]]:
 
 def command(tool: str, work: Workload, folder: Path) -> list[str]:
     """Return the command of a tool for a workload, whose results go to `folder`."""
-    if tool != "dropexp":
+    if tool not in OURS:
         return [sys.executable, "-m", f"benchmarks.peers.{tool}", work.name, str(folder / "out.csv")]
     config = folder / "study.yaml"
-    config.write_text(study(work), encoding="utf-8")
+    config.write_text(study(work, OURS[tool]), encoding="utf-8")
     return [sys.executable, "-m", "dropexp", "run", str(config), "--results", str(folder), "--jobs", "2", "--no-plot"]
 
 
@@ -62,7 +63,7 @@ def timed(tool: str, work: Workload) -> Timing:
         if done.returncode:
             raise RuntimeError(f"{tool} on {work.name} failed:\n{(done.stderr or done.stdout)[-2000:]}")
         processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        out = folder / "out.csv" if tool != "dropexp" else folder / work.name / "epochs.csv"
+        out = folder / "out.csv" if tool not in OURS else folder / work.name / "epochs.csv"
         return Timing(seconds, processor, _accuracies(out, folder / work.name / "runs.csv", work))
 
 

@@ -61,13 +61,13 @@ def arrays(work: Workload, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return (x_train - mean) / sd, y[train], (x_test - mean) / sd, y[test]
 
 
-def study(work: Workload) -> str:
+def study(work: Workload, precision: str = "float32") -> str:
     """Return the workload as dropexp's study file."""
     network = f"kind: cnn, channels: {list(work.channels)}, hidden" if work.channels else "kind: mlp, hidden"
     return f"""study: {work.name}
 data: {{source: {work.source}, train_size: {work.train}, test_size: {work.test}, val_size: 0}}
 model: {{{network}: {list(work.hidden)}}}
-training: {{lr: {work.lr}, momentum: {work.momentum}, batch_size: {work.batch}, epochs: {work.epochs}}}
+training: {{lr: {work.lr}, momentum: {work.momentum}, batch_size: {work.batch}, epochs: {work.epochs}, precision: {precision}}}
 seeds: {work.seeds}
 sweep: {{dropout.rate: {list(work.rates)}}}
 """

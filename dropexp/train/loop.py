@@ -141,5 +141,6 @@ def _finite(network: Network, train_losses: Sequence[float], noisy_losses: Seque
     """Return whether each run's losses and parameters are all finite."""
     fine = torch.isfinite(torch.tensor([train_losses, noisy_losses], dtype=torch.float64)).all(0)
     for tensor in network.parameters.values():
-        fine &= torch.isfinite(tensor.detach()).flatten(1).all(1).cpu()
+        flat = tensor.detach().flatten(1)
+        fine &= (torch.isfinite(flat.amax(1)) & torch.isfinite(flat.amin(1))).cpu()  # both pass NaN on; isfinite is slow
     return tuple(bool(f) for f in fine)
