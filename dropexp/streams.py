@@ -17,11 +17,15 @@ def generator(seed: int, purpose: str, place: str = "", index: int = 0) -> np.ra
     (BLAKE2b, 256 bits) before it seeds SFC64, whose cycles do not meet in practice. Nothing is shared or
     advanced between callers, so a stream needs no state in a checkpoint and does not know of packs.
     """
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(key(seed, purpose, place, index))))
+
+
+def key(seed: int, purpose: str, place: str = "", index: int = 0) -> int:
+    """Return the 256 bits that a stream's four names stand for, which seed whatever draws it."""
     if purpose not in PURPOSES:
         raise ValueError(f"unknown stream {purpose!r}; the streams are {', '.join(PURPOSES)}")
-    key = f"{seed}|{purpose}|{place}|{index}".encode()
-    entropy = int.from_bytes(hashlib.blake2b(key, digest_size=32).digest(), "little")
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy)))
+    name = f"{seed}|{purpose}|{place}|{index}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=32).digest(), "little")
 
 
 def integers16(rng: np.random.Generator, count: int) -> np.ndarray:

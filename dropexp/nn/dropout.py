@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from dropexp.nn.laws import LAWS, Mask, Strength
 from dropexp.spec.config import Dropout
 from dropexp.spec.kinds import KINDS, Kind
 from dropexp.spec.layout import keep_probability, threshold
-from dropexp.streams import generator, integers16
+from dropexp.streams import generator, integers16, key
 
 
 class Site:
@@ -83,7 +83,8 @@ class Noise:
 
     def __init__(self, sites: dict[str, Site], seeds: Sequence[int], seed_of_R: Tensor, epoch: int):
         self.sites, self.seeds, self.seed_of_R, self.epoch = sites, seeds, seed_of_R, epoch
-        self._streams = {name: [generator(seed, "mask", name, epoch) for seed in seeds] for name in sites}
+        draw = integers_here if seed_of_R.device.type == "cpu" else integers_there
+        self._draws = {name: draw(seeds, name, epoch, seed_of_R.device) for name in sites}
 
     def again(self) -> Noise:
         """Return the same masks from the epoch's first step on."""
@@ -97,10 +98,28 @@ class Noise:
         site = self.sites.get(name)
         if site is None:
             return None
-        count = batch * int(np.prod(site.shape))
-        u_SB = np.stack([integers16(stream, count) for stream in self._streams[name]])
-        u = torch.from_numpy(u_SB).view(len(u_SB), batch, *site.shape).to(site.strength.survivor_R.device)
-        return site.mask(u, self.seed_of_R)
+        u_SN = self._draws[name](batch * int(np.prod(site.shape)))
+        return site.mask(u_SN.view(len(u_SN), batch, *site.shape), self.seed_of_R)
+
+
+Draw = Callable[[int], Tensor]  # a number N of integers a seed -> (S, N) int16, all 65,536 values equally likely
+
+
+def integers_here(seeds: Sequence[int], site: str, epoch: int, device: torch.device) -> Draw:
+    """Draw on the processor: the streams that every result on a CPU comes from."""
+    streams = [generator(seed, "mask", site, epoch) for seed in seeds]
+    return lambda count: torch.from_numpy(np.stack([integers16(stream, count) for stream in streams]))
+
+
+def integers_there(seeds: Sequence[int], site: str, epoch: int, device: torch.device) -> Draw:
+    """Draw where the network is, without a wait for the host: other numbers by the same names and the same law."""
+    streams = [torch.Generator(device).manual_seed(key(seed, "mask", site, epoch) % 2**63) for seed in seeds]
+
+    def draw(count: int) -> Tensor:
+        drawn = [torch.randint(-32768, 32768, (count,), dtype=torch.int16, device=device, generator=s) for s in streams]
+        return torch.stack(drawn)
+
+    return draw
 
 
 def make_sites(

@@ -22,6 +22,7 @@ from dropexp.nn.layers import (
     BatchNorm,
     Convolution,
     LayerNorm,
+    convolve_grouped,
     running_norm,
 )  # fmt: skip
 from dropexp.nn.recurrent import RecurrentMask, lstm
@@ -163,6 +164,8 @@ class Network:
         plain = self.model.activation == "relu" and block.steps in JOINED and not self.weights_masked
         if not plain or (site is not None and (block.kind == "conv" or not site.joins)):
             return None
+        if block.kind == "conv" and x.device.type != "cpu":
+            return None
         own = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
         if block.kind == "conv":
             return ConvolutionMaxRelu.apply(x, *own, self.low) if block.pool == "max" else None
@@ -176,7 +179,8 @@ class Network:
     def _affine(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor:
         weight, bias = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
         if block.kind == "conv":
-            return Convolution.apply(x, weight, bias, self.low)
+            convolve = Convolution.apply if x.device.type == "cpu" else convolve_grouped
+            return convolve(x, weight, bias, self.low)
         x = x.flatten(2) if x.dim() > 3 else x
         if self.weights_masked and block.name in self.sites:
             if noise is not None:

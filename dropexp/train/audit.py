@@ -59,9 +59,10 @@ class Audit:
         self.steps: dict[str, int] = {}
         self.counts: dict[tuple[int, str], tuple[int, int, Expected]] = {}
         self.prints: dict[tuple[int, str], list[str]] = {}
+        self.seen: list[tuple[str, bool, list[Expected], Tensor]] = []  # left on their device until the epoch is over
 
     def see(self, name: str, site: Site, factor: Tensor) -> None:
-        """Count and remember a mask (R, B, ...), if it is this step's turn."""
+        """Keep what a mask (R, B, ...) dropped, to be counted after the epoch, if it is this step's turn."""
         step = self.steps.get(name, 0)
         self.steps[name] = step + 1
         if step not in self.looked_at:
@@ -73,18 +74,25 @@ class Audit:
         if step != self.turn:  # as many examples as are compared
             needed = max((ceil(WANTED_BITS / e.bits) * e.block for e in expected if e.bits), default=1)
             factor = factor[:, : ceil(needed / prod(own_shape))]
-        fired = _fired(site.kind.law, factor, rates)
-        for i, e in enumerate(expected):
-            if step == self.turn:
-                self.counts[i, name] = (int(np.count_nonzero(fired[i])), fired.shape[1], e)
-            blocks = fired.shape[1] // e.block
-            if e.bits * blocks > ENOUGH_BITS:
-                compared = fired[i, : e.block * min(blocks, ceil(WANTED_BITS / e.bits))]
-                digest = hashlib.blake2b(np.packbits(compared).tobytes(), digest_size=16).hexdigest()
-                self.prints.setdefault((i, name), []).append(digest)
+        self.seen.append((name, step == self.turn, expected, _fired(site.kind.law, factor, rates)))
+
+    def count(self) -> None:
+        """Count what fired in the steps that were kept, and take the prints of their masks."""
+        for name, whole, expected, kept in self.seen:
+            fired = kept.cpu().numpy()
+            for i, e in enumerate(expected):
+                if whole:
+                    self.counts[i, name] = (int(np.count_nonzero(fired[i])), fired.shape[1], e)
+                blocks = fired.shape[1] // e.block
+                if e.bits * blocks > ENOUGH_BITS:
+                    compared = fired[i, : e.block * min(blocks, ceil(WANTED_BITS / e.bits))]
+                    digest = hashlib.blake2b(np.packbits(compared).tobytes(), digest_size=16).hexdigest()
+                    self.prints.setdefault((i, name), []).append(digest)
+        self.seen.clear()
 
     def end(self) -> list[Finding]:
         """Return what was wrong in this epoch."""
+        self.count()
         found: list[Finding] = []
         for i, run in enumerate(self.runs):
             own = self.rates[i]
@@ -132,12 +140,12 @@ def _repeated(site: dict[str, Any], prints: list[str]) -> int:
     return again
 
 
-def _fired(law: str, factor: Tensor, rates: Sequence[float]) -> np.ndarray:
+def _fired(law: str, factor: Tensor, rates: Sequence[float]) -> Tensor:
     """Return which units fired, (R, N) bool: those dropped, or those above one standard deviation."""
     if law not in ABOVE_ONE_SD:
-        return (factor == 0).flatten(1).cpu().numpy()
+        return (factor == 0).flatten(1)
     sd = torch.tensor([sqrt((1 - keep_probability(r)) / keep_probability(r)) for r in rates])
-    return (factor > (1 + sd).to(factor).view(-1, *(1 for _ in factor.shape[1:]))).flatten(1).cpu().numpy()
+    return (factor > (1 + sd).to(factor).view(-1, *(1 for _ in factor.shape[1:]))).flatten(1)
 
 
 def checked_evaluation(network: Network, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:

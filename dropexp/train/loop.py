@@ -142,5 +142,7 @@ def _finite(network: Network, train_losses: Sequence[float], noisy_losses: Seque
     fine = torch.isfinite(torch.tensor([train_losses, noisy_losses], dtype=torch.float64)).all(0)
     for tensor in network.parameters.values():
         flat = tensor.detach().flatten(1)
-        fine &= (torch.isfinite(flat.amax(1)) & torch.isfinite(flat.amin(1))).cpu()  # both pass NaN on; isfinite is slow
+        fine &= (
+            torch.isfinite(flat.amax(1)) & torch.isfinite(flat.amin(1))
+        ).cpu()  # both pass NaN on; isfinite is slow
     return tuple(bool(f) for f in fine)

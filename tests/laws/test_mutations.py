@@ -11,17 +11,18 @@ from dropexp.data.dataset import Dataset
 from dropexp.errors import ConfigError
 from dropexp.laws.table import LAWS_TABLE, examine
 from dropexp.nn import dropout, layers
-from dropexp.nn.dropout import Noise, Site
+from dropexp.nn.dropout import Noise, Site, integers_here
 from dropexp.nn.laws import LAWS
 from dropexp.nn.network import Network
 from dropexp.spec import schedules
 from dropexp.spec.config import RateSchedule
 from dropexp.spec.layout import layout
 from dropexp.stopping import Stopper
-from dropexp.streams import generator
 from dropexp.train.feed import Feed
 from dropexp.train.loop import train
 from dropexp.train.optim import Optimiser
+
+CPU = torch.device("cpu")
 
 
 def after_init(patch, cls, change):
@@ -94,7 +95,7 @@ def one_draw_for_all_layers(patch):
 
     def init(self, sites, seeds, seed_of_R, epoch):
         original(self, sites, seeds, seed_of_R, epoch)
-        self._streams = {name: [generator(seed, "mask", "hidden.1", epoch) for seed in seeds] for name in sites}
+        self._draws = {name: integers_here(seeds, "hidden.1", epoch, CPU) for name in sites}
 
     patch.setattr(Noise, "__init__", init)
 
@@ -106,7 +107,7 @@ def shared_mask_from_elsewhere(patch):
         original(self, sites, seeds, seed_of_R, epoch)
         for name, site in sites.items():
             if "batch" in site.shared:
-                self._streams[name] = [generator(seed, "mask", f"{name}.shared", epoch) for seed in seeds]
+                self._draws[name] = integers_here(seeds, f"{name}.shared", epoch, CPU)
 
     patch.setattr(Noise, "__init__", init)
 

@@ -91,16 +91,11 @@ def counted(site, rate, batch):
     """Return the audit's count of one mask of a site: fired, units, what is expected."""
     noise = Noise({"x": site}, [0], torch.tensor([0]), 1)
     audit = loop.Audit()
-    audit.turn, audit.looked_at, audit.rates, audit.steps, audit.counts, audit.prints = (
-        0,
-        {0},
-        [{"x": rate}],
-        {},
-        {},
-        {},
-    )
+    audit.turn, audit.looked_at, audit.rates = 0, {0}, [{"x": rate}]
+    audit.steps, audit.counts, audit.prints, audit.seen = {}, {}, {}, []
     audit.runs = [SimpleNamespace(config=SimpleNamespace(dropout=SimpleNamespace(block_size=3)))]
     audit.see("x", site, noise.mask("x", batch)[0])
+    audit.count()
     return audit.counts[0, "x"]
 
 
