@@ -59,7 +59,7 @@ NETWORKS = [
 OTHERS = [
     {"model": {"hidden": [64, 32]}, "training": {"batch_size": 64}},
     {"model": {"hidden": [1, 3]}},
-    {"model": {"hidden": [7]}, "training": {"batch_size": 1}},
+    {"model": {"hidden": [7]}, "training": {"batch_size": 1, "steps_per_epoch": 40}},
     {"model": {"hidden": [50], "norm": "batch", "norm_group": 10}},
     {"model": {"hidden": [50]}, "data": {"label_noise": 0.3}, "training": {"nesterov": True}},
     {"model": {"hidden": [50]}, "dropout": {"kind": "vanilla", "placement": ["input", "hidden"]}},
