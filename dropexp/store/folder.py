@@ -9,10 +9,9 @@ import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from dropexp.errors import ConfigError, StoreError
 from dropexp.records import Failure, Outcome
@@ -35,10 +34,10 @@ from dropexp.spec.words import spelt
 from dropexp.store.holder import Holder
 from dropexp.store.lines import AGAIN, lines
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 WORDS = {"run_id", "arm_id", "stop_reason", "test_set", "probe", "layer", "host", "device", *CONFIG_COLUMNS}
-EXACT: dict[str, Any] = (
-    {"float_precision": "round_trip"} if pd.__version__.startswith("3.0.") else {}
-)  # later the default
 TRUTHS = ("true", "True", "TRUE", "false", "False", "FALSE")  # which pandas takes for numbers
 _READ: dict[str, tuple[int, pd.DataFrame]] = {}  # the last of each file that this process read, by the hash of its text
 
@@ -137,9 +136,8 @@ class Writer:
             held = {name: self.store.lines(name) for name in COLUMNS}
             self._refuse_loss(held["runs.csv"])
             for name in NUMERIC:
-                self.store.frame(
-                    name, held[name]
-                )  # a word among numbers is found before a night of training, not after
+                if held[name]:  # a word among numbers is found before a night of training, not after
+                    self.store.frame(name, held[name])
             self._tidy(held)
         except BaseException:
             self._holder.release()
@@ -232,8 +230,13 @@ class Writer:
 
 
 def _frame(name: str, body: str, kinds: dict[str, Any], absent: dict[str, list[str]]) -> pd.DataFrame:
+    import pandas as pd  # a command that trains needs it at its end
+
+    exact: dict[str, Any] = (
+        {"float_precision": "round_trip"} if pd.__version__.startswith("3.0.") else {}
+    )  # later the default
     return pd.read_csv(
-        io.StringIO(body), names=list(COLUMNS[name]), dtype=kinds, keep_default_na=False, na_values=absent, **EXACT
+        io.StringIO(body), names=list(COLUMNS[name]), dtype=kinds, keep_default_na=False, na_values=absent, **exact
     )
 
 
