@@ -80,8 +80,13 @@ def line_of(cells: Iterable[str]) -> str:
 
 
 def lines_of(records: Iterable[Any]) -> str:
-    """Return records as lines of CSV, their fields as columns."""
-    return "".join(line_of(cell(getattr(r, f.name)) for f in dataclasses.fields(r)) for r in records)
+    """Return records of one kind as lines of CSV, their fields as columns."""
+    text = io.StringIO()
+    write, columns = csv.writer(text, lineterminator="\n").writerow, tuple[str, ...]()
+    for record in records:
+        columns = columns or names(type(record))
+        write([cell(getattr(record, column)) for column in columns])
+    return text.getvalue()
 
 
 def is_number(cell: str) -> bool:

@@ -7,7 +7,7 @@ from math import inf, nan
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import bdtr
 
 from dropexp.analysis.stats import LEVEL, estimate
 from dropexp.analysis.tidy import Tidy
@@ -44,7 +44,7 @@ def onset(epochs: pd.Series[float], last: float) -> Onset:
     censored = int(np.isinf(seen).sum())
     e = estimate(seen if n and not censored else [])
     ordered = np.sort(seen.to_numpy(dtype=float))
-    below = int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)) if n else 0  # order statistics to leave out at either end
+    below = int((bdtr(np.arange(n + 1), n, 0.5) < (1 - LEVEL) / 2).sum())  # order statistics to leave out at either end
     low, high = (ordered[below - 1], ordered[n - below]) if below else (nan, nan)
     middle = ordered[[(n - 1) // 2, n // 2]].mean() if n else nan
     return Onset(n, censored, float(bound), e.mean, e.low, e.high, float(middle), float(low), float(high))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, isnan, nan, sqrt
 
-from scipy import stats
+from scipy.special import gammaincinv, nctdtr, ndtr, stdtrit
 
 from dropexp.analysis.stats import FLAT, Difference, difference
 from dropexp.analysis.tidy import Tidy
@@ -35,7 +35,7 @@ class Plan:
 
 def upper_limit(sd: float, n: int, confidence: float = CONFIDENCE) -> float:
     """Return the upper confidence limit of a normal sample's sd: sd sqrt((n - 1) / chi²(n - 1, 1 - confidence))."""
-    return sd * sqrt((n - 1) / float(stats.chi2.ppf(1 - confidence, n - 1)))
+    return sd * sqrt((n - 1) / float(2 * gammaincinv((n - 1) / 2, 1 - confidence)))
 
 
 def power(n: int, detect: float, sd: float, alpha: float = ALPHA) -> float:
@@ -47,10 +47,10 @@ def power(n: int, detect: float, sd: float, alpha: float = ALPHA) -> float:
         return 0.0
     if sd <= FLAT:
         return 1.0
-    critical, shift = float(stats.t.ppf(1 - alpha / 2, n - 1)), detect * sqrt(n) / sd
-    above, below = stats.nct.sf(critical, n - 1, shift), stats.nct.cdf(-critical, n - 1, shift)
+    critical, shift = float(stdtrit(n - 1, 1 - alpha / 2)), detect * sqrt(n) / sd
+    above, below = 1 - nctdtr(n - 1, shift, critical), nctdtr(n - 1, shift, -critical)
     if isnan(above):  # far in the tail: the normal says the same
-        return float(stats.norm.sf(critical - shift))
+        return float(ndtr(shift - critical))
     return float(above) + (0.0 if isnan(below) else float(below))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isnan, nan, sqrt
 
-from scipy import stats
+from scipy.special import stdtrit
 
 from dropexp.analysis.stats import LEVEL, Difference
 from dropexp.analysis.tidy import Facts
@@ -43,7 +43,7 @@ def resampled(d: Difference, n_train: float, n_test: float, level: float = LEVEL
     """
     if isnan(d.half):
         return nan, nan
-    half = float(stats.t.ppf(0.5 + level / 2, d.n - 1)) * d.sd * sqrt(1 / d.n + n_test / n_train)
+    half = float(stdtrit(d.n - 1, 0.5 + level / 2)) * d.sd * sqrt(1 / d.n + n_test / n_train)
     return d.mean - half, d.mean + half
 
 

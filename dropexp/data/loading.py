@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -78,10 +80,17 @@ def _sha256(path: Path) -> str:
 
 def _digits(source: str, files: Files) -> Dataset:
     """UCI optical digits, 1797 images of 8 x 8 with values 0 to 16, as scikit-learn carries them."""
-    from sklearn.datasets import load_digits
+    carried = find_spec("sklearn")  # its file, as the library takes a second to load
+    path = Path(carried.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if carried else Path()
+    if path.is_file():
+        with gzip.open(path, "rt", encoding="ascii") as file:
+            rows = np.loadtxt(file, delimiter=",")
+        x, y = rows[:, :-1], rows[:, -1]
+    else:
+        from sklearn.datasets import load_digits
 
-    bunch = load_digits()
-    return _built_in(source, bunch.images.astype(np.uint8)[:, None], bunch.target.astype(np.int64), DIGITS)
+        x, y = load_digits(return_X_y=True)
+    return _built_in(source, x.reshape(-1, 1, 8, 8).astype(np.uint8), y.astype(np.int64), DIGITS)
 
 
 def _mnist(source: str, files: Files, classes: tuple[str, ...] = DIGITS) -> Dataset:

@@ -10,6 +10,7 @@ from dropexp.records import Outcome
 
 Train = Callable[..., Outcome]  # (work, shared[source], report) -> Outcome
 Listen = Callable[[int, int, int, dict[str, float]], None]  # pack, epoch, runs left, test accuracy by run
+Meanwhile = Callable[[], None]  # what this process does once, while workers begin
 Stop = Callable[[], bool]  # whether packs should be left at the end of their epoch, and no other begun
 
 
@@ -20,8 +21,12 @@ def run_inline(
     jobs: int,
     listen: Listen,
     stop: Stop = lambda: False,
+    meanwhile: Meanwhile = lambda: None,
 ) -> Generator[tuple[int, Outcome], None, None]:
-    """Yield (index of the pack, its outcome) as packs finish; a pack that raises yields an outcome with an error."""
+    """Yield (index of the pack, its outcome) as packs finish; a pack that raises yields an outcome with an error.
+
+    There is nothing to do meanwhile.
+    """
     for index, work in enumerate(packs):
         if stop():
             return

@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from dropexp.executors.inline import Listen, Stop, Train, attempt
+from dropexp.executors.inline import Listen, Meanwhile, Stop, Train, attempt
 from dropexp.records import Outcome
 
 LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
@@ -32,16 +32,18 @@ def run_pool(
     jobs: int,
     listen: Listen,
     stop: Stop = lambda: False,
+    meanwhile: Meanwhile = lambda: None,
 ) -> Generator[tuple[int, Outcome], None, None]:
     """Yield (index of the pack, its outcome) as packs finish in `jobs` processes.
 
     A worker that dies takes its pack with it: the outcome says so, and a new worker takes the next pack. Where `stop`
-    turns true, each worker is told to leave its pack at the end of the epoch, and ends.
+    turns true, each worker is told to leave its pack at the end of the epoch, and ends. `meanwhile` is called once the
+    first packs are on their way.
     """
     context = multiprocessing.get_context("spawn")
     todo = list(range(len(packs)))[::-1]
     workers: dict[Connection, tuple[BaseProcess, int]] = {}
-    told = False
+    told, idle = False, True
     try:
         while todo or workers:
             if not told and stop():
@@ -58,6 +60,9 @@ def run_pool(
             for ours in fresh:  # all are starting by now; data go by the pipe, whose other end only the worker holds
                 _send(ours, (train, dict(shared)))
                 _send(ours, packs[workers[ours][1]])
+            if idle and fresh:
+                idle = False
+                meanwhile()
             for ready in wait(list(workers), POLL_SECONDS):
                 assert isinstance(ready, Connection)
                 process, index = workers[ready]

@@ -7,10 +7,11 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from dropexp.errors import ConfigError, StoreError
 from dropexp.records import Failure, Outcome
@@ -33,6 +34,13 @@ from dropexp.spec.words import spelt
 from dropexp.store.holder import Holder
 from dropexp.store.lines import AGAIN, lines
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+WORDS = {"run_id", "arm_id", "stop_reason", "test_set", "probe", "layer", "host", "device", *CONFIG_COLUMNS}
+TRUTHS = ("true", "True", "TRUE", "false", "False", "FALSE")  # which pandas takes for numbers
+_READ: dict[str, tuple[int, pd.DataFrame]] = {}  # the last of each file that this process read, by the hash of its text
+
 
 class Store:
     """The folder `results/<study>/`. Reading needs no lock; writing goes through `writing()`."""
@@ -51,23 +59,37 @@ class Store:
         """Return the run_ids that have a row in runs.csv."""
         return {line.partition(",")[0] for line in self.lines("runs.csv")}
 
-    def frame(self, name: str) -> pd.DataFrame:
-        """Return one of the CSV files as a data frame, with no rows where the file is missing."""
-        words = {"run_id", "arm_id", "stop_reason", "test_set", "probe", "layer", "host", "device", *CONFIG_COLUMNS}
+    def frame(self, name: str, lines: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return one of the CSV files as a data frame, with no rows where the file is missing; `lines` are its own."""
+        body = "".join(self.lines(name) if lines is None else lines)
+        if name not in _READ or _READ[name][0] != hash(body):
+            _READ[name] = hash(body), self._parsed(name, body)
+        return _READ[name][1].copy()
+
+    def _parsed(self, name: str, body: str) -> pd.DataFrame:
         columns = COLUMNS[name]
-        body = "".join(self.lines(name))
-        frame = pd.read_csv(io.StringIO(body), names=list(columns), dtype="str", keep_default_na=False)
-        for column in columns:
-            if column not in words and name in NUMERIC:  # as Python reads them: exact, whatever the reader's default
+        numbers = [column for column in columns if name in NUMERIC and column not in WORDS]
+        plain = dict.fromkeys(columns, "str")
+        quick = plain | dict.fromkeys(set(numbers).difference(WHOLE), "float64")
+        try:
+            if name == "runs.csv" or any(word in body for word in TRUTHS):
+                raise ValueError
+            frame = _frame(name, body, quick, {column: ["", "nan"] for column in numbers})
+            plain = quick
+        except ValueError:  # no number, or one that only Python takes for one
+            frame = _frame(name, body, plain, {})
+        for column in numbers:
+            if plain[column] == "str":
                 frame[column] = self._numbers(name, column, frame[column])
         return frame
 
     def _numbers(self, name: str, column: str, cells: pd.Series[str]) -> np.ndarray:
         whole = column in WHOLE
         try:
-            if whole and not all(_counts(cell, column) for cell in cells.unique()):
+            kinds = {cell: float(cell or "nan") for cell in cells.unique()}
+            if whole and not all(_counts(cell, column) for cell in kinds):
                 raise ValueError
-            return np.array(cells.replace("", "nan").to_numpy(dtype=object), dtype=np.float64)
+            return cells.map(kinds).to_numpy(dtype=np.float64)
         except ValueError:
             wrong = [not (_counts(cell, column) if whole else not cell or is_number(cell)) for cell in cells]
             row = wrong.index(True)
@@ -111,10 +133,12 @@ class Writer:
         self.store, self.folder = store, store.folder
         self._holder = Holder(self.folder)
         try:
-            self._refuse_loss()
+            held = {name: self.store.lines(name) for name in COLUMNS}
+            self._refuse_loss(held["runs.csv"])
             for name in NUMERIC:
-                self.store.frame(name)  # a word among numbers is found before a night of training, not after
-            self.tidy()
+                if held[name]:  # a word among numbers is found before a night of training, not after
+                    self.store.frame(name, held[name])
+            self._tidy(held)
         except BaseException:
             self._holder.release()
             raise
@@ -128,10 +152,10 @@ class Writer:
         finally:
             self._holder.release()
 
-    def _refuse_loss(self) -> None:
+    def _refuse_loss(self, runs: Sequence[str]) -> None:
         """Raise StoreError where runs.csv has gone, since what belongs to no run is dropped from the other files."""
         summary = self.folder / "summary.csv"
-        if not self.store.done() and summary.exists() and _tells_of_runs(summary):
+        if not runs and summary.exists() and _tells_of_runs(summary):
             raise StoreError(
                 f"{self.folder / 'runs.csv'}: is missing or empty, and summary.csv tells of finished runs; put it back, or "
                 "add --fresh, which moves the folder aside"
@@ -193,7 +217,9 @@ class Writer:
 
         Raises StoreError, before anything is written, where a file was edited.
         """
-        held = {name: self.store.lines(name) for name in COLUMNS}
+        self._tidy({name: self.store.lines(name) for name in COLUMNS})
+
+    def _tidy(self, held: dict[str, list[str]]) -> None:
         try:
             ordered = _ordered(held)
         except ValueError:
@@ -201,6 +227,17 @@ class Writer:
         for name, body in ordered.items():
             if body or (self.folder / name).exists():
                 self.write(name, line_of(COLUMNS[name]) + "".join(body))
+
+
+def _frame(name: str, body: str, kinds: dict[str, Any], absent: dict[str, list[str]]) -> pd.DataFrame:
+    import pandas as pd  # a command that trains needs it at its end
+
+    exact: dict[str, Any] = (
+        {"float_precision": "round_trip"} if pd.__version__.startswith("3.0.") else {}
+    )  # later the default
+    return pd.read_csv(
+        io.StringIO(body), names=list(COLUMNS[name]), dtype=kinds, keep_default_na=False, na_values=absent, **exact
+    )
 
 
 def _counts(cell: str, column: str) -> bool:
@@ -215,15 +252,24 @@ def _ordered(held: dict[str, list[str]]) -> dict[str, list[str]]:
     ordered = {"runs.csv": runs, "failures.csv": held["failures.csv"]}
     for name in DEPENDENT:
         epoch = COLUMNS[name].index("epoch") if "epoch" in COLUMNS[name] else None
-        kept: dict[tuple[str, str], str] = {}  # a pack trained twice, after a kill between two files, counts once
-        for line in held[name]:
-            run_id, _, rest = line.partition(",")
+        kept: dict[str, dict[str, str]] = {}  # a pack trained twice, after a kill between two files, counts once
+        for run_id, own in groupby(held[name], _run_of):
             if run_id in place:
-                key = "" if epoch is None else rest if name == "probes.csv" else rest.split(",", epoch)[epoch - 1]
-                kept[run_id, key] = line
-        by_place = sorted(kept.items(), key=lambda item: (place[item[0][0]], epoch_of(item[1], epoch)))
-        ordered[name] = [line for _, line in by_place]
+                mine = kept.setdefault(run_id, {})
+                if epoch is None:
+                    mine[""] = [*own][-1]
+                elif name == "probes.csv":
+                    mine.update((line, line) for line in own)
+                else:
+                    mine.update((line.split(",", epoch + 1)[epoch], line) for line in own)
+        ordered[name] = []
+        for run_id in sorted(kept, key=place.__getitem__):
+            ordered[name] += sorted(kept[run_id].values(), key=lambda line: epoch_of(line, epoch))
     return ordered
+
+
+def _run_of(line: str) -> str:
+    return line.partition(",")[0]
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -125,7 +125,7 @@ def one_epoch(
     for x_RB, labels_RB in feed.batches(number):
         logits = network(x_RB, noise=noise, norm="batch")
         loss_RB = losses(logits, labels_RB)
-        loss_RB.backward(torch.full_like(loss_RB, 1.0 / labels_RB.shape[1]))
+        (loss_RB * (1.0 / labels_RB.shape[1])).sum().backward()  # given a gradient, torch would load sympy first
         optimiser.step(network.parameters)
         seen_losses.append(loss_RB.detach())
         seen_right.append(guesses(logits.detach()) == labels_RB)

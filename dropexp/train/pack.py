@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,32 +16,13 @@ from dropexp.data import Dataset, sizes
 from dropexp.records import Outcome, ProbeRow
 from dropexp.spec.layout import layout
 from dropexp.spec.study import Run
-from dropexp.train.checkpoint import Timer, Unusable, circumstances, load, save
+from dropexp.train.checkpoint import Timer, Unusable, load, save
 from dropexp.train.feed import Feed
 from dropexp.train.loop import Epoch, State, train
 from dropexp.train.memory import keep_memory
 from dropexp.train.provenance import provenance
 from dropexp.train.recorder import Recorder
-
-Report = Callable[[int, int, dict[str, float]], bool | None]  # epoch, runs still training, test accuracy by run_id
-
-
-@dataclass(frozen=True)
-class Work:
-    """A pack as plain data, which any executor can carry: its runs and what to do beside training them."""
-
-    runs: tuple[Run, ...]
-    source: str
-    probes: tuple[str, ...] = ()
-    save_weights: str = "none"
-    device: str = "cpu"
-    threads: int = 1
-    checkpoints: Path | None = None
-
-    @property
-    def circumstances(self) -> dict[str, Any]:
-        """What a checkpoint of this work must agree with."""
-        return circumstances(self.probes, self.save_weights, self.device, self.threads)
+from dropexp.train.work import Report, Work
 
 
 def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:

@@ -21,6 +21,7 @@ from dropexp.spec.union import seen_from
 from dropexp.spec.writing import to_yaml
 from dropexp.store.folder import Store, Writer, set_aside
 from dropexp.train.checkpoint import FOLDER, remove, tidy
+from dropexp.train.work import Work, train_work
 from dropexp.workflow.calibrating import calibrate
 from dropexp.workflow.interrupts import finishing
 from dropexp.workflow.planning import Options, Plan, begun, device_name, prepare
@@ -115,14 +116,12 @@ def outcomes(
     def tell() -> None:
         listener.warned("stopping at the end of the epoch; once more stops at once")
 
-    from dropexp.train.alarms import sentences
-
     with finishing(tell) as stop:
         packs = list(made.packs)
         while packs and not stop():
             again: list[list[Run]] = []
             for pack, outcome in _round(made, packs, options, listener, checkpoints, stop):
-                for note in (*outcome.notes, *sentences(outcome.probes)):
+                for note in (*outcome.notes, *_alarms(outcome)):
                     listener.warned(note)
                 if outcome.paused:
                     continue
@@ -133,11 +132,27 @@ def outcomes(
             packs = [part for half in again for part in _at_one_epoch(made, options, half, checkpoints)]
 
 
+def _alarms(outcome: Outcome) -> list[str]:
+    """Return what the audit says of a pack, in sentences."""
+    if not outcome.probes:
+        return []
+    from dropexp.train.alarms import sentences  # loads torch, which this process may not need
+
+    return sentences(outcome.probes)
+
+
+def load_statistics() -> None:
+    """Load what sums a study up, while workers train."""
+    import dropexp.analysis.claims
+    import dropexp.analysis.ledger
+    import dropexp.analysis.overfit
+    import dropexp.analysis.summary
+    import dropexp.report.table  # noqa: F401
+
+
 def _round(
     made: Plan, packs: list[list[Run]], options: Options, listener: Listener, checkpoints: Path | None, stop: Stop
 ) -> Generator[tuple[list[Run], Outcome], None, None]:
-    from dropexp.train.pack import Work, train_pack
-
     works = [
         Work(
             tuple(pack), pack[0].config.data.source, made.study.probes, made.study.save_weights,
@@ -150,7 +165,7 @@ def _round(
         listener.heard(packs[index], *heard)
 
     execute = _executor(made, options.device, listener)
-    with closing(execute(train_pack, works, made.datasets, made.jobs, listen, stop)) as found:
+    with closing(execute(train_work, works, made.datasets, made.jobs, listen, stop, load_statistics)) as found:
         for index, outcome in found:
             yield packs[index], outcome
 

@@ -1,0 +1,42 @@
+"""A pack as plain data that any executor can carry; torch is loaded only where it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dropexp.records import Outcome
+from dropexp.spec.study import Run
+from dropexp.train.checkpoint import circumstances
+
+if TYPE_CHECKING:
+    from dropexp.data import Dataset
+
+Report = Callable[[int, int, dict[str, float]], bool | None]  # epoch, runs still training, test accuracy by run_id
+
+
+@dataclass(frozen=True)
+class Work:
+    """The runs of a pack and what to do beside training them."""
+
+    runs: tuple[Run, ...]
+    source: str
+    probes: tuple[str, ...] = ()
+    save_weights: str = "none"
+    device: str = "cpu"
+    threads: int = 1
+    checkpoints: Path | None = None
+
+    @property
+    def circumstances(self) -> dict[str, Any]:
+        """What a checkpoint of this work must agree with."""
+        return circumstances(self.probes, self.save_weights, self.device, self.threads)
+
+
+def train_work(work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:
+    """Train a pack; see `train_pack`."""
+    from dropexp.train.pack import train_pack
+
+    return train_pack(work, dataset, report)
