@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import signal
+import time
 
 import pytest
 
@@ -31,10 +32,11 @@ def fuzz():
     def run(case, count, seconds=1.0):
         first = int(os.environ.get("DROPEXP_FUZZ_SEED", "0"))
         begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        refused, before = 0, signal.signal(signal.SIGPROF, out_of_time)
+        refused, slowest, before = 0, (0.0, first), signal.signal(signal.SIGPROF, out_of_time)
         try:
             for seed in range(first, first + count):
                 signal.setitimer(signal.ITIMER_PROF, seconds)
+                start = time.process_time()
                 try:
                     case(random.Random(seed))
                 except DropexpError as error:
@@ -47,13 +49,15 @@ def fuzz():
                     signal.setitimer(signal.ITIMER_PROF, 0)
                     raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
                 signal.setitimer(signal.ITIMER_PROF, 0)
+                slowest = max(slowest, (time.process_time() - start, seed))
                 grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin) / 1024
                 assert grown < MEMORY, f"seed {seed}: {grown:.0f} MB"
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.signal(signal.SIGPROF, before)
         assert count < 100 or 0 < refused < count, "a fuzzer finds both good and bad cases"
-        print(f"{count} cases, {refused} refused")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{count} cases, {refused} refused; slowest {slowest[0]:.2f} s (seed {slowest[1]}); peak {peak:.0f} MB")
 
     return run
 
