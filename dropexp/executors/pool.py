@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
@@ -105,17 +106,31 @@ def _ending(code: int | None) -> str:
 
 
 def _start(context: SpawnContext, theirs: Connection) -> BaseProcess:
-    """Start a worker that ignores Ctrl-C and SIGTERM from its first moment: what is ignored here is ignored there."""
+    """Start a worker that Ctrl-C and SIGTERM do not reach, from its first moment on: what is held back here is there."""
     process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
-    main = threading.current_thread() is threading.main_thread()
-    before = {name: signal.signal(name, signal.SIG_IGN) for name in LEFT_TO_THE_PARENT} if main else {}
-    try:
-        with _without_script():
-            process.start()
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+    with _held_back(), _without_script():
+        process.start()
     return process
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until a worker is started; where nothing can wait, they are ignored meanwhile."""
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # which lets them through once it has started
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_PARENT)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {name: signal.signal(name, signal.SIG_IGN) for name in LEFT_TO_THE_PARENT} if main else {}
+    try:
+        yield
+    finally:
+        for name, handler in handlers.items():
+            signal.signal(name, handler)
 
 
 @contextlib.contextmanager
@@ -142,6 +157,8 @@ def _serve(connection: Connection, parent: int) -> None:
     """A worker: take the data once, then packs until the parent says None or closes the pipe."""
     for name in LEFT_TO_THE_PARENT:  # it decides what they mean, and says so over the pipe
         signal.signal(name, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_PARENT)
     _die_with(parent)
 
     def report(*heard: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from dropexp.spec.cells import leaf, spell
-from dropexp.spec.config import Config
+from dropexp.spec.config import MODEL_DEFAULTS, Config
 from dropexp.spec.identity import applies
 from dropexp.spec.kinds import KINDS
 from dropexp.spec.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
@@ -152,6 +152,9 @@ def _model(c: Config) -> Broken:
                 f"model.{name}",
                 f"{name} belongs to {article} {owner}, and model.kind is {m.kind}; leave it out or set model.kind {owner}",
             )
+        if m.kind == owner and getattr(m, name) is None and name != "channels":
+            off = ", or write none for no pooling" if name == "pool" else ""
+            yield f"model.{name}", f"null says nothing; leave it out for {spell(MODEL_DEFAULTS[owner][name])}{off}"
     if m.norm_group is not None and m.norm == "batch" and m.norm_group > c.training.batch_size:
         yield "model.norm_group", f"{m.norm_group} is more than training.batch_size {c.training.batch_size}"
     if m.norm == "batch" and c.training.batch_size == 1 and m.hidden:

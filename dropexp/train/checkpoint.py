@@ -21,7 +21,7 @@ import numpy as np
 import dropexp
 
 FOLDER = ".checkpoints"
-SCHEMA = 1
+SCHEMA = 2
 FIRST_SECONDS, SECONDS = 20.0, 60.0  # until a pack's first checkpoint, and between two
 INTERVAL = "DROPEXP_CHECKPOINT_SECONDS"  # replaces both, for tests
 
@@ -71,8 +71,8 @@ def _processor() -> str:
 def save(folder: Path, checkpoint: Checkpoint, made: Mapping[str, Any]) -> None:
     """Write a run's checkpoint in place of its last one: aside, to the disk, then renamed.
 
-    A line of JSON that names schema, run and circumstances, and the sha256 of what follows: an .npz with the notes
-    as JSON. Raises OSError, the last one being left as it was.
+    A line of JSON that names schema, run and circumstances, and the sha256 of that and of what follows: an .npz with
+    the notes as JSON. Raises OSError, the last one being left as it was.
     """
     body = io.BytesIO()
     notes = np.frombuffer(json.dumps(checkpoint.notes).encode(), dtype=np.uint8)
@@ -80,8 +80,9 @@ def save(folder: Path, checkpoint: Checkpoint, made: Mapping[str, Any]) -> None:
     content = body.getvalue()
     head = {
         "schema": SCHEMA, "run_id": checkpoint.run_id, "epoch": checkpoint.epoch, "reason": checkpoint.reason,
-        "made": made, "sha256": hashlib.sha256(content).hexdigest(),
+        "made": made,
     }  # fmt: skip
+    head["sha256"] = _digest(head, content)
     path = _path(folder, checkpoint.run_id)
     aside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
@@ -108,18 +109,19 @@ def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | Non
         raise Unusable(f"cannot be read ({error.strerror})") from None
     try:
         head = json.loads(head_line)
-        schema, digest, epoch = int(head["schema"]), str(head["sha256"]), int(head["epoch"])
+        schema, digest, epoch = int(head["schema"]), head.pop("sha256"), int(head["epoch"])
         owner, before, reason = head["run_id"], dict(head["made"]), head["reason"]
-    except (ValueError, KeyError, TypeError):
+        whole = _digest(head, content) == digest
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise Unusable("is torn or no checkpoint") from None
     if schema != SCHEMA:
-        raise Unusable(f"has version {schema}, and this dropexp reads {SCHEMA}")
+        raise Unusable(f"has version {head['schema']!r:.60}, and this dropexp reads {SCHEMA}")
     if owner != run_id:
         raise Unusable("belongs to another run")
     for name, value in made.items():
         if before.get(name) != value:
-            raise Unusable(f"was made with {name} {before.get(name)!r}, not {value!r}")
-    if hashlib.sha256(content).hexdigest() != digest:
+            raise Unusable(f"was made with {name} {before.get(name)!r:.60}, not {value!r}")
+    if not whole:
         raise Unusable("is torn")
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
@@ -154,6 +156,10 @@ def tidy(folder: Path) -> None:
         for path in folder.glob(".*.new"):
             path.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def _digest(head: Mapping[str, Any], content: bytes) -> str:
+    return hashlib.sha256(repr(sorted(head.items())).encode() + content).hexdigest()
 
 
 def _path(folder: Path, run_id: str) -> Path:

@@ -230,6 +230,10 @@ CLAIMS = [
     (with_header(X, b"'<f8'", b"('a',)"), "x cannot be read"),
     (with_header(X, b"False", b"(" * 500), "x cannot be read"),
     (with_header(X, b"False", b"\n\n  0\n"), "x cannot be read"),
+    (
+        with_header(X, b"False", b"False" + b" " * 9000 + b"\0"),
+        "characters, and an array of numbers or words needs fewer",
+    ),  # takes numpy seconds
     (saved(np.save, np.zeros(70 << 20, np.uint8)), "would unpack from 0.1 MB to 73.4 MB"),
 ]
 

@@ -1,10 +1,13 @@
 """Executors: outcomes of every pack, errors as outcomes, a worker that dies takes only its own pack."""
 
+import contextlib
 import importlib
 import os
+import signal
 
 import pytest
 
+from dropexp.executors import pool
 from dropexp.executors.cores import default_jobs, usable_cores
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
@@ -58,6 +61,28 @@ def test_a_worker_that_dies_takes_only_its_own_pack(jobs):
     assert "SIGKILL" in found[0].error
     assert "memory" in found[3].error
     assert all(found[i].error is None for i in (1, 2, 4))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_workers_start_reaches_the_parent_and_no_worker(number, jobs, monkeypatch):
+    """A batch system sends it once: whatever the moment, it must not be lost."""
+    heard, starting = [], pool._without_script
+
+    @contextlib.contextmanager
+    def signalled():
+        with starting():
+            yield
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(pool, "_without_script", signalled)
+    before = signal.signal(number, lambda *_: heard.append(number))
+    try:
+        found = dict(run_pool(jobs.work, [jobs.Job(0), jobs.Job(1)], {"data": "D"}, 2, lambda *_: None))
+    finally:
+        signal.signal(number, before)
+    assert heard == [number, number]
+    assert [found[i].error for i in (0, 1)] == [None, None]
 
 
 def test_one_worker_a_core_and_never_more_than_packs_or_memory(monkeypatch):

@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import signal
+import time
 
 import pytest
 
@@ -15,6 +16,12 @@ from dropexp.errors import DropexpError
 
 MEMORY = 500  # MB
 NUMBERS = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2**63, 2**64 - 1)
+
+CELLS = [
+    *("", " ", "0", "1", "-1", "1.5", "1e5", "1E400", "nan", "inf", "-inf", "infinity", "abc", "é", "\u2028", "\x85", "\x00", "\r"),
+    *("1,5", '"', '""', "'", "a\nb", "a,b", ";", "\t", "true", "None", "0x10", "1_000", "9" * 30, "9" * 5000, "1" * 140_000),
+    *("=1+1", "\ufeff", "２", "٣", "0.1 ", "1e", "--1", "2020-01-01", "none", "hidden", "1e-400", "18446744073709551616"),
+]  # fmt: skip
 
 
 class Hang(BaseException):
@@ -31,10 +38,11 @@ def fuzz():
     def run(case, count, seconds=1.0):
         first = int(os.environ.get("DROPEXP_FUZZ_SEED", "0"))
         begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        refused, before = 0, signal.signal(signal.SIGPROF, out_of_time)
+        refused, slowest, before = 0, (0.0, first), signal.signal(signal.SIGPROF, out_of_time)
         try:
             for seed in range(first, first + count):
                 signal.setitimer(signal.ITIMER_PROF, seconds)
+                start = time.process_time()
                 try:
                     case(random.Random(seed))
                 except DropexpError as error:
@@ -47,13 +55,15 @@ def fuzz():
                     signal.setitimer(signal.ITIMER_PROF, 0)
                     raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
                 signal.setitimer(signal.ITIMER_PROF, 0)
+                slowest = max(slowest, (time.process_time() - start, seed))
                 grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin) / 1024
                 assert grown < MEMORY, f"seed {seed}: {grown:.0f} MB"
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.signal(signal.SIGPROF, before)
         assert count < 100 or 0 < refused < count, "a fuzzer finds both good and bad cases"
-        print(f"{count} cases, {refused} refused")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{count} cases, {refused} refused; slowest {slowest[0]:.2f} s (seed {slowest[1]}); peak {peak:.0f} MB")
 
     return run
 
@@ -97,5 +107,36 @@ def mutated():
                 case 7:
                     held[at : at + length] = bytes(length)
         return bytes(held)
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def table():
+    """Return rows as a CSV file with some of its cells, rows and columns changed."""
+
+    def change(rng: random.Random, rows: list[list[str]]) -> bytes:
+        rows = [list(row) for row in rows]
+        for _ in range(rng.randint(1, 3)):
+            row = rng.choice(rows)
+            at, cell = rng.randrange(len(row) + 1), rng.choice(CELLS)
+            match rng.randrange(9):
+                case 0 | 1 | 2 | 3 if at < len(row):
+                    row[at] = cell
+                case 4:
+                    row.insert(at, cell)
+                case 5 if at < len(row) > 1:
+                    del row[at]
+                case 6:
+                    rows.insert(rng.randrange(len(rows)), list(row))
+                case 7 if len(rows) > 1:
+                    rows.remove(row)
+                case 8:
+                    at = rng.randrange(len(rows[0]) + 1)
+                    rows = [[*r[:at], cell, *r[at:]] if rng.random() < 0.98 else r for r in rows]
+        end = rng.choice(("\n", "\n", "\n", "\r\n", "\r", "\n\n"))
+        apart = "," if rng.random() < 0.97 else rng.choice(";\t|")
+        text = end.join(apart.join(row) for row in rows) + rng.choice((end, ""))
+        return rng.choice((b"", b"", b"", b"\xef\xbb\xbf")) + text.encode()
 
     return change

@@ -14,7 +14,7 @@ import requests
 import typer
 
 from dropexp.cli import main
-from dropexp.cli.app import VERBS, app
+from dropexp.cli.app import app
 from dropexp.rows import CONFIG_COLUMNS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,6 +24,7 @@ model: {hidden: [4]}
 training: {epochs: 1}
 seeds: 2
 sweep: {dropout.rate: [0, 0.5]}
+claims: [{says: less gap, metric: gap, compare: {dropout.rate: 0.5}, against: {dropout.rate: 0}, expect: lower, margin: 0.01}]
 """
 PATHS = [
     *(
@@ -43,6 +44,8 @@ PATHS = [
         "results/edited",
         "results/torn",
         "results/bare",
+        "results/foreign",
+        "results/noise",
         "results/c/runs.csv",
         "results/c/study.yaml",
         "d.npz",
@@ -159,7 +162,7 @@ def home(tmp_path_factory):
     np.savez(home / "d.npz", x=np.random.default_rng(0).normal(size=(60, 5)), y=np.arange(60) % 3)
     (home / "d.csv").write_text("a,b,y\n" + "".join(f"{k / 7},{k % 5},{'uv'[k % 2]}\n" for k in range(60)))
     with contextlib.chdir(home), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        for name in ("c", "edited", "torn", "bare"):
+        for name in ("c", "edited", "torn", "bare", "noise"):
             assert main(["run", "c.yaml", "--study", name, "--no-plot", "--jobs", "1"]) == 0
     runs = home / "results" / "edited" / "runs.csv"
     runs.write_text(runs.read_text().replace(",0.05,", ",0.07,"))
@@ -167,6 +170,12 @@ def home(tmp_path_factory):
     torn.write_bytes(torn.read_bytes()[:-9])
     for file in ("runs.csv", "summary.csv"):
         (home / "results" / "bare" / file).unlink()
+    (home / "results" / "foreign").mkdir()
+    header = "rate,seed,epoch,train_accuracy,test_accuracy\n"
+    rows = "".join(f"{r},{s},{e},0.9,0.8\n" for r in (0, 0.5) for s in range(3) for e in (1, 2))
+    (home / "results" / "foreign" / "epochs.csv").write_text(header + rows)
+    for file in ("claims.csv", "summary.csv", "stopping.csv", "failures.csv"):
+        (home / "results" / "noise" / file).write_bytes(random.Random(file).randbytes(300) + b"\n")
     (home / "sealed").chmod(0o500)
     return home
 
@@ -186,11 +195,15 @@ def words_for(rng: random.Random, name: str, parameter) -> list[str]:
     return [rng.choice(WORDS) for _ in range(rng.choice((1, 1, 2, 4)))]
 
 
+def options_of(parameter) -> list[str]:
+    return [o for o in (*parameter.opts, *parameter.secondary_opts) if o.startswith("-")]
+
+
 def words(rng: random.Random, verb: str) -> list[str]:
     """Return a command line of a verb, its options and words in any order and number."""
     parts = []
     for parameter in COMMANDS[verb].params:
-        options = [o for o in getattr(parameter, "opts", ()) if o.startswith("-")]
+        options = options_of(parameter)
         if not options:
             if rng.random() < 0.75:
                 parts.append([rng.choice(WORDS if rng.random() < 0.2 else PATHS)])
@@ -219,10 +232,18 @@ def harmless(rng: random.Random, argv: list[str]) -> list[str]:
             ([], ["--fresh"], ["--rates", "0.1"], ["--set", "data.source=d.npz"], ["--results", rng.choice(PATHS)])
         )
     if argv[0] == "check":
-        return [word for word in argv if not word.startswith("--time")]
+        return ["check", "c.yaml", "--time"] if "--time" in argv else argv
     if argv[0] == "laws" and not any(word not in PATHS and not word.startswith("-") for word in argv[1:]):
         return ["laws", *argv[1:], "nosuch"]
     return argv
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_option_comes_up(verb):
+    """The list is typer's, so that a new verb or option is fuzzed from its first day."""
+    drawn = {word.partition("=")[0] for seed in range(400) for word in words(random.Random(seed), verb)}
+    for parameter in COMMANDS[verb].params:
+        assert set(options_of(parameter)) <= drawn
 
 
 @pytest.fixture
@@ -236,7 +257,7 @@ def case(home, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
 
     def check(rng):
-        argv = harmless(rng, words(rng, rng.choice([name for name, _, _ in VERBS])))
+        argv = harmless(rng, words(rng, rng.choice(list(COMMANDS))))
         out, err = io.StringIO(), io.StringIO()
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -275,7 +296,7 @@ def test_a_hundred_processes(home):
     env |= {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "", "PYTHONWARNINGS": "default"}
     for seed in range(100):
         rng = random.Random(f"process {seed}")
-        argv = harmless(rng, words(rng, VERBS[seed % len(VERBS)][0]))
+        argv = harmless(rng, words(rng, list(COMMANDS)[seed % len(COMMANDS)]))
         argv = [word.replace("\0", "?") for word in argv]
         out = subprocess.run(
             [sys.executable, "-m", "dropexp", *argv],

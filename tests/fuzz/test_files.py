@@ -3,7 +3,6 @@
 import gzip
 import io
 import pickle
-import random
 import struct
 import tarfile
 import zipfile
@@ -26,41 +25,9 @@ from dropexp.spec.parse import parse
 from dropexp.spec.reader import read_text
 from dropexp.store.folder import Store
 
-CELLS = [
-    *("", " ", "0", "1", "-1", "1.5", "1e5", "1E400", "nan", "inf", "-inf", "infinity", "abc", "é", "\u2028", "\x85", "\x00", "\r"),
-    *("1,5", '"', '""', "'", "a\nb", "a,b", ";", "\t", "true", "None", "0x10", "1_000", "9" * 30, "9" * 5000, "1" * 140_000),
-    *("=1+1", "\ufeff", "２", "٣", "0.1 ", "1e", "--1", "2020-01-01", "none", "hidden", "1e-400", "18446744073709551616"),
-]  # fmt: skip
-
-
-def table(rng: random.Random, rows: list[list[str]]) -> bytes:
-    """Return rows as a CSV file with some of its cells, rows and columns changed."""
-    rows = [list(row) for row in rows]
-    for _ in range(rng.randint(1, 3)):
-        row = rng.choice(rows)
-        at, cell = rng.randrange(len(row) + 1), rng.choice(CELLS)
-        match rng.randrange(9):
-            case 0 | 1 | 2 | 3 if at < len(row):
-                row[at] = cell
-            case 4:
-                row.insert(at, cell)
-            case 5 if at < len(row) > 1:
-                del row[at]
-            case 6:
-                rows.insert(rng.randrange(len(rows)), list(row))
-            case 7 if len(rows) > 1:
-                rows.remove(row)
-            case 8:
-                at = rng.randrange(len(rows[0]) + 1)
-                rows = [[*r[:at], cell, *r[at:]] if rng.random() < 0.98 else r for r in rows]
-    end = rng.choice(("\n", "\n", "\n", "\r\n", "\r", "\n\n"))
-    apart = "," if rng.random() < 0.97 else rng.choice(";\t|")
-    text = end.join(apart.join(row) for row in rows) + rng.choice((end, ""))
-    return rng.choice((b"", b"", b"", b"\xef\xbb\xbf")) + text.encode()
-
 
 @pytest.fixture
-def csv_case(tmp_path, mutated):
+def csv_case(tmp_path, mutated, table):
     path = tmp_path / "d.csv"
     draw = np.random.default_rng(0)
     rows = [["a", "b", "label"], *([f"{u:.3f}", str(k), "xyz"[k % 3]] for k, u in enumerate(draw.normal(size=20)))]
@@ -81,7 +48,7 @@ STUDY = parse(read_text("sweep: {dropout.rate: [0, 0.5]}\nseeds: 2", "s.yaml"))
 
 
 @pytest.fixture
-def results_case(tmp_path, mutated, monkeypatch):
+def results_case(tmp_path, mutated, table, monkeypatch):
     """Change one file of a study's folder, then open it for writing, as the next command does, and read it."""
     monkeypatch.setattr("os.fsync", lambda _: None)
     folder = tmp_path / "s"
