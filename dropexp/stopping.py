@@ -33,14 +33,25 @@ class Stopper:
 
         The training loss has no part in this rule.
         """
-        epoch = self.epoch + 1
-        if self.patience is None or epoch < self.start_from_epoch:
-            return replace(self, epoch=epoch)
-        if number is not None and not math.isnan(number):
-            gain = number - self.best if HIGHER_IS_BETTER[self.monitor] else self.best - number
-            if self.best_epoch is None or gain > self.min_delta:
-                return replace(self, epoch=epoch, best_epoch=epoch, best=number, waited=0)
-        return replace(self, epoch=epoch, waited=self.waited + 1)
+        return self.after((number,))
+
+    def after(self, numbers: Sequence[float | None]) -> Stopper:
+        """Return the state after these epochs, or after the one of them at which training stops."""
+        if self.patience is None:
+            return replace(self, epoch=self.epoch + len(numbers))
+        epoch, best_epoch, best, waited = self.epoch, self.best_epoch, self.best, self.waited
+        sign = 1.0 if HIGHER_IS_BETTER[self.monitor] else -1.0
+        for number in numbers:
+            epoch += 1
+            if epoch >= self.start_from_epoch:
+                there = number is not None and not math.isnan(number)
+                if number is not None and there and (best_epoch is None or sign * (number - best) > self.min_delta):
+                    best_epoch, best, waited = epoch, number, 0
+                else:
+                    waited += 1
+            if waited >= self.patience:
+                break
+        return replace(self, epoch=epoch, best_epoch=best_epoch, best=best, waited=waited)
 
     @property
     def stopped(self) -> bool:
@@ -179,6 +190,8 @@ class Setting:
 
 def follow(state: Stopper | Prechelt, numbers: Sequence[float], train_losses: Sequence[float]) -> Stopper | Prechelt:
     """Return the state where a run of those monitored numbers and training losses, one an epoch, stops or ends."""
+    if isinstance(state, Stopper):
+        return state.after(numbers)
     for number, loss in zip(numbers, train_losses, strict=True):
         state = state.observe(number, loss)
         if state.stopped:

@@ -28,7 +28,7 @@ FENCES = {
         "laws",
         "workflow/planning.py",
     ),  # planning asks, inside a function, whether a device is there
-    "pandas": ("store/folder.py", "foreign", "analysis", "report", "export", "data/table.py", "notebook.py", "api.py"),
+    "pandas": ("store", "foreign", "analysis", "report", "export", "data/table.py", "notebook.py", "api.py"),
     "matplotlib": (
         "report",
         "workflow/drawing.py",

@@ -67,7 +67,7 @@ def faults(tmp_path, monkeypatch):
     importlib.invalidate_caches()
     module = importlib.import_module("training_with_faults")
     monkeypatch.setitem(module.__dict__, "__file__", str(place / "training_with_faults.py"))
-    monkeypatch.setattr(dropexp.train.pack, "train_pack", module.train)
+    monkeypatch.setattr(dropexp.workflow.running, "train_work", module.train)
     monkeypatch.setenv(INTERVAL, "0")
     yield place
     sys.modules.pop("training_with_faults")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,8 +39,13 @@ class Replay:
 
     def of(self, arm: Arm, setting: Setting) -> pd.DataFrame:
         """Return the rows of an arm under a setting, a run each."""
-        at = self.settings.index(setting)
-        return self.runs[(self.runs["arm_id"] == arm.arm_id) & (self.runs["setting"] == at)]
+        return self.runs.iloc[self._places.get((arm.arm_id, self.settings.index(setting)), [])]
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, int], np.ndarray]:
+        """The rows of each arm and setting."""
+        groups: dict[Any, Any] = self.runs.groupby(["arm_id", "setting"]).indices  # type: ignore[assignment]
+        return groups
 
 
 def replay(tidy: Tidy, settings: Sequence[Setting], monitor: str = "val_loss") -> Replay:
@@ -104,12 +111,11 @@ def stopping(tidy: Tidy, replayed: Replay) -> pd.DataFrame:
     sd and the 95% t-interval over seeds, NaN where it does not exist; `threshold` is empty for training to the end.
     """
     rows = []
-    groups = replayed.runs.groupby(["arm_id", "setting"]).indices
     numbers, ended = replayed.runs[list(MEASURES)].to_numpy(dtype=float), replayed.runs["stopped"].to_numpy()
     for arm in replayed.arms:
         cells = arm.cells
         for at, setting in enumerate(replayed.settings):
-            own = groups[arm.arm_id, at]
+            own = replayed._places[arm.arm_id, at]
             row: dict[str, object] = {
                 "arm_id": arm.arm_id, "criterion": setting.criterion, "threshold": setting.threshold,
                 "min_delta": setting.min_delta if setting.criterion == "patience" else None, "monitor": replayed.monitor,

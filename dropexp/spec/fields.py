@@ -14,6 +14,9 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
     __slots__ = ("_hash",)  # beside the fields, so that copies and pickles do not carry it
 
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(self) is type(other) and self.__dict__ == other.__dict__)
+
     def __hash__(self) -> int:
         """Return the hash of type and values, found once: the arms of a large grid are looked up many times."""
         known: int | None = getattr(self, "_hash", None)

@@ -13,6 +13,7 @@ from dropexp.spec.cells import leaves, spell, spelt, spelt_section
 from dropexp.spec.config import (
     MODEL_DEFAULTS,
     Config,
+    Data,
     Dropout,
     EarlyStopping,
     LrSchedule,
@@ -171,37 +172,68 @@ def identity(config: Config) -> dict[str, str]:
     `data.sha256` is known it stands in for the path.
     """
     kind = config.model.kind
-    found = {path: cell for name in Config.model_fields for path, cell in _moved(name, getattr(config, name), kind)}
-    if config.data.sha256:
-        found.pop("data.source", None)
-    return found
+    return {path: cell for name in Config.model_fields for path, cell in _moved(name, getattr(config, name), kind)}
 
 
 @lru_cache(maxsize=65536)
 def _moved(name: str, section: Section, kind: str) -> tuple[tuple[str, str], ...]:
     """Return (path, cell) of a section's leaves that differ from the defaults of a kind of model."""
     defaults = _defaults(kind)
-    return tuple((path, cell) for path, cell in spelt_section(name, section) if cell != defaults[path])
+    by_content = isinstance(section, Data) and section.sha256
+    return tuple(
+        (path, cell)
+        for path, cell in spelt_section(name, section)
+        if cell != defaults[path] and not (by_content and path == "data.source")
+    )
 
 
-def _digest(parts: dict[str, str]) -> str:
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+@lru_cache(maxsize=65536)
+def _json(name: str, section: Section, kind: str) -> str:
+    """Return the members of JSON that a section adds to a configuration's, by path."""
+    return json.dumps(dict(_moved(name, section, kind)), sort_keys=True, ensure_ascii=True, separators=(",", ":"))[1:-1]
+
+
+def _members(config: Config) -> tuple[str, str]:
+    """Return a configuration's members of JSON in the order of their paths: those before `seed` and those after it."""
+    kind = config.model.kind
+    before, after = (
+        ",".join(filter(None, [_json(name, getattr(config, name), kind) for name in part])) for part in _AROUND_SEED
+    )
+    return before, after
+
+
+_AROUND_SEED = tuple(
+    [name for name in sorted(Config.model_fields) if (name < "seed") is early] for early in (True, False)
+)
+
+
+def _digest(*members: str) -> str:
+    text = "{" + ",".join(filter(None, members)) + "}"
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
+def _seed(seed: int) -> str:
+    return f'"seed":"{seed}"'
+
+
 def _slug(config: Config) -> str:
-    model, rates = config.model, site_rates(config.dropout, config.model)
-    source = config.data.source.replace("\\", "/").rstrip("/").rpartition("/")[2].partition(".")[0]
+    return _slug_of(config.data.source, config.model, config.dropout)
+
+
+@lru_cache(maxsize=65536)
+def _slug_of(source: str, model: Model, dropout: Dropout) -> str:
+    rates = site_rates(dropout, model)
+    source = source.replace("\\", "/").rstrip("/").rpartition("/")[2].partition(".")[0]
     words = [source, model.kind, "x".join(map(str, (*(model.channels or ()), *model.hidden)))]
     if model.norm != "none":
         words.append(model.norm)
-    words.append(f"{config.dropout.kind}-{spell(max(rates.values()))}" if rates else "none")
+    words.append(f"{dropout.kind}-{spell(max(rates.values()))}" if rates else "none")
     return re.sub(r"[^a-z0-9.]+", "-", "-".join(w for w in words if w).lower()).strip("-.")[:48].strip("-.")
 
 
 def arm_id(config: Config) -> str:
     """Return the name of a canonical configuration: a readable slug and 10 hex digits of its hash."""
-    return f"{_slug(config)}-{_digest(identity(config))}"
+    return f"{_slug(config)}-{_digest(*_members(config))}"
 
 
 def run_id(config: Config, seed: int) -> str:
@@ -211,5 +243,5 @@ def run_id(config: Config, seed: int) -> str:
 
 def run_ids(config: Config, seeds: Sequence[int]) -> list[str]:
     """Return the names of an arm's runs, a seed each."""
-    slug, leaves_of_arm = _slug(config), identity(config)
-    return [f"{slug}-s{seed}-{_digest({**leaves_of_arm, 'seed': str(seed)})}" for seed in seeds]
+    slug, (before, after) = _slug(config), _members(config)
+    return [f"{slug}-s{seed}-{_digest(before, _seed(seed), after)}" for seed in seeds]

@@ -217,7 +217,7 @@ class _Parser:
     def _configs(self) -> list[Config]:
         """Return the distinct configurations of the grids, in the order in which they are written."""
         found: dict[Config, None] = {}
-        blamed: set[str] = set()
+        blamed, kept = set[str](), set[tuple[object, ...]]()
         for grid in self.grids:
             paths = [path for path, _ in grid]
             swept = {path.partition(".")[0] for path in paths}
@@ -232,7 +232,7 @@ class _Parser:
                 if config in found:
                     continue
                 found[config] = None
-                for path, text in broken(config, None if len(parsed) == len(sections) else parsed):
+                for path, text in broken(config, None if len(parsed) == len(sections) else parsed, kept):
                     self._blame_rule(path, text, cell, blamed)
         return list(found)
 

@@ -15,13 +15,24 @@ from dropexp.spec.words import clean, spelt
 Broken = Iterator[tuple[str, str]]  # (YAML path, sentence)
 
 
-def broken(config: Config, parsed: Collection[str] | None = None) -> list[tuple[str, str]]:
+def broken(
+    config: Config, parsed: Collection[str] | None = None, kept: set[tuple[object, ...]] | None = None
+) -> list[tuple[str, str]]:
     """Return every rule that a configuration breaks, as (path to blame, sentence).
 
-    `parsed` names the sections that hold what was written, all by default; rules that read another are left out.
+    `parsed` names the sections that hold what was written, all by default; rules that read another are left out. `kept`
+    remembers which rules sections keep, for a grid whose arms share most of theirs and which holds them all.
     """
-    due = [rule for sections, rule in RULES if parsed is None or all(s in parsed for s in sections)]
-    found = [mistake for rule in due for mistake in rule(config)]
+    found: list[tuple[str, str]] = []
+    for sections, rule in RULES:
+        if parsed is None or all(s in parsed for s in sections):
+            key = (rule, *(id(getattr(config, name)) for name in sections))
+            if kept is not None and key in kept:
+                continue
+            mistakes = list(rule(config))
+            found += mistakes
+            if kept is not None and not mistakes:
+                kept.add(key)
     if not found and parsed is None and config.dropout.rate > 0 and not site_rates(config.dropout, config.model):
         covered = spell(config.dropout.placement)
         found = [

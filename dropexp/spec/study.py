@@ -142,12 +142,16 @@ class Study(Design):
 
     def runs(self) -> list[Run]:
         """Return every network to train, each once, seeds innermost."""
+        return list(self._runs)
+
+    @cached_property
+    def _runs(self) -> tuple[Run, ...]:
         trained = {arm.arm_id: arm.trained for arm in self.arms}
-        return [
+        return tuple(
             Run(config, seed, name, run)
             for name, config in trained.items()
             for seed, run in zip(self.seeds, run_ids(config, self.seeds), strict=True)
-        ]
+        )
 
     def twins(self) -> list[tuple[ConfiguredArm, ConfiguredArm]]:
         """Return the arms that are the same function as an earlier one, with that one."""

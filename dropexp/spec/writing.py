@@ -19,8 +19,11 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
     """Return a study as YAML that reads back as the same study; `paths` replaces paths of a user's own data."""
     content: dict[str, Any] = {"study": study.name, **plain(study.base)}
     swept = {path for grid in study.grids for path, _ in grid}
+    configs = (study.base, *study.configs)
+    unlike = {tuple(id(section) for name, section in c if name != "training"): c for c in configs}
+    unlike |= {(id(c.training),): c for c in configs}  # whether a field of training applies, only training says
     for path in roles():
-        needless = not any(applies(path, config) for config in (study.base, *study.configs))
+        needless = not any(applies(path, config) for config in unlike.values())
         if needless or ("model.kind" in swept and _of_its_kind(path, study.base)):
             _drop(content, path.split("."))
     digests, moved = dict(study.data_sha256), paths or {}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,13 +16,10 @@ from dropexp.errors import ConfigError, StoreError
 from dropexp.records import Failure, Outcome
 from dropexp.rows import (
     COLUMNS,
-    CONFIG_COLUMNS,
     DEPENDENT,
     NUMERIC,
-    WHOLE,
     config_cells,
     epoch_of,
-    is_number,
     line_of,
     lines_of,
     run_key,
@@ -31,15 +27,12 @@ from dropexp.rows import (
 from dropexp.spec.reader import read
 from dropexp.spec.study import Run
 from dropexp.spec.words import spelt
+from dropexp.store.frames import framed
 from dropexp.store.holder import Holder
 from dropexp.store.lines import AGAIN, lines
 
 if TYPE_CHECKING:
     import pandas as pd
-
-WORDS = {"run_id", "arm_id", "stop_reason", "test_set", "probe", "layer", "host", "device", *CONFIG_COLUMNS}
-TRUTHS = ("true", "True", "TRUE", "false", "False", "FALSE")  # which pandas takes for numbers
-_READ: dict[str, tuple[int, pd.DataFrame]] = {}  # the last of each file that this process read, by the hash of its text
 
 
 class Store:
@@ -59,44 +52,9 @@ class Store:
         """Return the run_ids that have a row in runs.csv."""
         return {line.partition(",")[0] for line in self.lines("runs.csv")}
 
-    def frame(self, name: str, lines: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return one of the CSV files as a data frame, with no rows where the file is missing; `lines` are its own."""
-        body = "".join(self.lines(name) if lines is None else lines)
-        if name not in _READ or _READ[name][0] != hash(body):
-            _READ[name] = hash(body), self._parsed(name, body)
-        return _READ[name][1].copy()
-
-    def _parsed(self, name: str, body: str) -> pd.DataFrame:
-        columns = COLUMNS[name]
-        numbers = [column for column in columns if name in NUMERIC and column not in WORDS]
-        plain = dict.fromkeys(columns, "str")
-        quick = plain | dict.fromkeys(set(numbers).difference(WHOLE), "float64")
-        try:
-            if name == "runs.csv" or any(word in body for word in TRUTHS):
-                raise ValueError
-            frame = _frame(name, body, quick, {column: ["", "nan"] for column in numbers})
-            plain = quick
-        except ValueError:  # no number, or one that only Python takes for one
-            frame = _frame(name, body, plain, {})
-        for column in numbers:
-            if plain[column] == "str":
-                frame[column] = self._numbers(name, column, frame[column])
-        return frame
-
-    def _numbers(self, name: str, column: str, cells: pd.Series[str]) -> np.ndarray:
-        whole = column in WHOLE
-        try:
-            kinds = {cell: float(cell or "nan") for cell in cells.unique()}
-            if whole and not all(_counts(cell, column) for cell in kinds):
-                raise ValueError
-            return cells.map(kinds).to_numpy(dtype=np.float64)
-        except ValueError:
-            wrong = [not (_counts(cell, column) if whole else not cell or is_number(cell)) for cell in cells]
-            row = wrong.index(True)
-            what = "a whole number" if whole else "a number"
-            raise StoreError(
-                f"{self.folder / name}:{row + 2}: {column}: {cells[row][:60]!r} is not {what}; the file was edited: {AGAIN}"
-            ) from None
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return one of the CSV files as a data frame, with no rows where the file is missing."""
+        return framed(self.folder / name, self.lines(name))
 
     def cells(self) -> list[dict[str, str]]:
         """Return the rows of runs.csv as they are spelt."""
@@ -137,7 +95,7 @@ class Writer:
             self._refuse_loss(held["runs.csv"])
             for name in NUMERIC:
                 if held[name]:  # a word among numbers is found before a night of training, not after
-                    self.store.frame(name, held[name])
+                    framed(self.folder / name, held[name])
             self._tidy(held)
         except BaseException:
             self._holder.release()
@@ -227,22 +185,6 @@ class Writer:
         for name, body in ordered.items():
             if body or (self.folder / name).exists():
                 self.write(name, line_of(COLUMNS[name]) + "".join(body))
-
-
-def _frame(name: str, body: str, kinds: dict[str, Any], absent: dict[str, list[str]]) -> pd.DataFrame:
-    import pandas as pd  # a command that trains needs it at its end
-
-    exact: dict[str, Any] = (
-        {"float_precision": "round_trip"} if pd.__version__.startswith("3.0.") else {}
-    )  # later the default
-    return pd.read_csv(
-        io.StringIO(body), names=list(COLUMNS[name]), dtype=kinds, keep_default_na=False, na_values=absent, **exact
-    )
-
-
-def _counts(cell: str, column: str) -> bool:
-    """Whether a cell is a whole number from 0, or empty where the column allows it."""
-    return (cell.isascii() and cell.isdigit() and len(cell) < 18) or (not cell and column == "selected_epoch")
 
 
 def _ordered(held: dict[str, list[str]]) -> dict[str, list[str]]:
