@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropexp.errors import UsageError
+from dropexp.errors import StoreError, UsageError
 from dropexp.spec.naming import label
 from dropexp.spec.picking import Picked, pick
 from dropexp.workflow.reading import reading, studies_below
@@ -20,7 +20,8 @@ def compare(paths: Sequence[Path], arms: Sequence[Sequence[str]] = ()) -> tuple[
     """Return the arms that belong together, each with its differences, and the names of both sides.
 
     `paths` name two studies, or one of which `arms` holds two lists of conditions; with two studies, one list is for
-    both and two are one for each. Raises UsageError where that is not so or no arm of one agrees with one of the other.
+    both and two are one for each. Raises UsageError where that is not so or no arm of one agrees with one of the other,
+    StoreError where no seed is finished in both.
     """
     from dropexp.analysis.compare import Side
     from dropexp.analysis.compare import compare as contrasted
@@ -49,6 +50,8 @@ def compare(paths: Sequence[Path], arms: Sequence[Sequence[str]] = ()) -> tuple[
             f"compare: no arm of {names[0]} agrees with one of {names[1]} in {' and '.join(free)}; "
             "name one of each with --arm PATH=VALUE"
         )
+    if not any(pair.contrasts for pair in pairs):
+        raise StoreError(f"compare: no seed has a finished run both in {names[0]} and in {names[1]}; train them first")
     return pairs, (names[0], names[1])
 
 

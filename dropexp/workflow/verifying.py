@@ -118,7 +118,14 @@ def _rows(folder: Path, name: str) -> tuple[list[Row], list[Mismatch]]:
         return [], []
     except (OSError, UnicodeDecodeError) as error:
         return [], [Mismatch(name, 0, "", "", "", f"cannot be read ({error})")]
-    return table(name, text, COLUMNS[name], lambda line: next(csv.reader([line]), []))
+    return table(name, text, COLUMNS[name], _cells)
+
+
+def _cells(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:
+        return []
 
 
 def _by_run(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -146,9 +153,9 @@ def _summed(folder: Path) -> Iterator[Mismatch]:
         yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
         return
     heads = next(csv.reader([expected.partition("\n")[0]]))
-    ours, wrong = table("summary.csv", text, heads, lambda line: next(csv.reader([line]), []))
+    ours, wrong = table("summary.csv", text, heads, _cells)
     yield from wrong
-    theirs, _ = table("summary.csv", expected, heads, lambda line: next(csv.reader([line]), []))
+    theirs, _ = table("summary.csv", expected, heads, _cells)
     if len(ours) != len(theirs):
         yield Mismatch("summary.csv", 0, "", f"{len(ours)} rows", f"{len(theirs)} rows", "an arm a row")
     for row, made in zip(ours, theirs, strict=False):
