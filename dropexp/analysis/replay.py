@@ -44,7 +44,7 @@ class Replay:
     @cached_property
     def _places(self) -> dict[tuple[str, int], np.ndarray]:
         """The rows of each arm and setting."""
-        groups: dict[Any, Any] = self.runs.groupby(["arm_id", "setting"]).indices  # type: ignore[assignment]
+        groups: dict[Any, Any] = self.runs.groupby(["arm_id", "setting"]).indices
         return groups
 
 
