@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,9 +30,7 @@ from dropexp.spec.writing import to_yaml
 from dropexp.store.folder import Store
 
 ROOT = Path(__file__).parent.parent
-PACKS = (1, 2, 4, 8, 16, 32, 64)
-WIDTHS = (64, 128, 256, 512, 1024)
-COUNTS = (100, 1000, 10_000)
+PACKS, WIDTHS, COUNTS = (1, 2, 4, 8, 16, 32, 64), (64, 128, 256, 512, 1024), (100, 1000, 10_000)
 TINY = "training: {epochs: 1, batch_size: 50}\ndata: {train_size: 100, val_size: 0, test_size: 100}\nmodel: {hidden: [8]}\n"
 CHILD = """
 import json, resource, subprocess, sys, time
@@ -110,8 +107,7 @@ def _outcome(made: Study, at: int, epochs: int, rng: np.random.Generator) -> Out
             last.test_accuracy,
         )
         rows.append(RunRow(*name, epochs, "max_epochs", epochs, *ends, last.gap, parameters=1234))
-        versions = ("0", "3", "2", "2", "", "")
-        places.append(Provenance(run.run_id, 0.5, "host", "cpu", 1, 50, *versions, "2030-01-01", "2030-01-02"))
+        places.append(Provenance(run.run_id, 0.5, "host", "cpu", 1, 50, *"0322", "", "", "2030-01-01", "2030-01-02"))
     return Outcome(tuple(rows), tuple(curves), (), tuple(places))
 
 
@@ -145,7 +141,7 @@ with Store(Path({str(folder)!r})).writing() as writer: summarise(writer)"
 
 
 def tiny_runs(place: Path) -> Iterator[tuple[int, Used, float]]:
-    """Yield a number of tiny runs, what they took, and the processor seconds of the command beside its training."""
+    """Yield a number of tiny runs, what they took, and the processor seconds beside the seconds of its training, so of a quiet machine."""
     for count in COUNTS:
         path = place / f"count-{count}.yaml"
         path.write_text(grid(count // 10 if count < 1000 else 100, count // min(100, count // 10)), encoding="utf-8")
@@ -200,7 +196,6 @@ def main() -> None:
     print(f"| 256-256 | {' | '.join(f'{cost((256, 256), runs):.2f}' for runs in PACKS)} |", flush=True)
     print(f"\n| hidden, 8 runs | {' | '.join(map(str, WIDTHS))} |\n|{'---|' * (len(WIDTHS) + 1)}")
     print(f"| one layer | {' | '.join(f'{cost((width,), 8):.2f}' for width in WIDTHS)} |")
-    print(f"\nPeak of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB.")
 
 
 if __name__ == "__main__":
