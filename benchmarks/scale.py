@@ -141,7 +141,7 @@ with Store(Path({str(folder)!r})).writing() as writer: summarise(writer)"
 
 
 def tiny_runs(place: Path) -> Iterator[tuple[int, Used, float]]:
-    """Yield a number of tiny runs, what they took, and the processor seconds beside the seconds of its training, so of a quiet machine."""
+    """Yield a number of tiny runs, what they took, and the processor seconds beside the (wall) seconds of training."""
     for count in COUNTS:
         path = place / f"count-{count}.yaml"
         path.write_text(grid(count // 10 if count < 1000 else 100, count // min(100, count // 10)), encoding="utf-8")
@@ -177,8 +177,10 @@ def cost(hidden: tuple[int, ...], runs: int) -> float:
 
 
 def main() -> None:
-    print("## Scale of the rest\n")
-    print(f"{date.today()}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
+    print(
+        f"## Scale of the rest\n\n{date.today()}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ",
+        end="",
+    )
     print(", ".join(f"{name} {version(name)}" for name in ("dropexp", "torch", "pandas", "numpy")))
     print("\n| command | processor s | seconds | peak MB |\n|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name:
@@ -189,8 +191,8 @@ def main() -> None:
             flush=True,
         )
         for count, took, rest in tiny_runs(Path(name)):
-            each = f"{1000 * took.processor / count:.2f} | {1000 * rest / count:.2f}"
-            print(f"| {count} | {took.processor:.1f} | {each} | {took.peak:.0f} |", flush=True)
+            each = f"{took.processor:.1f} | {1000 * took.processor / count:.2f} | {1000 * rest / count:.2f}"
+            print(f"| {count} | {each} | {took.peak:.0f} |", flush=True)
     print("\nMilliseconds of processor time a run and epoch, one pack of digits-mlp in one process and thread.\n")
     print(f"| runs in the pack | {' | '.join(map(str, PACKS))} |\n|{'---|' * (len(PACKS) + 1)}")
     print(f"| 256-256 | {' | '.join(f'{cost((256, 256), runs):.2f}' for runs in PACKS)} |", flush=True)
