@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,9 +30,7 @@ from dropexp.spec.writing import to_yaml
 from dropexp.store.folder import Store
 
 ROOT = Path(__file__).parent.parent
-PACKS = (1, 2, 4, 8, 16, 32, 64)
-WIDTHS = (64, 128, 256, 512, 1024)
-COUNTS = (100, 1000, 10_000)
+PACKS, WIDTHS, COUNTS = (1, 2, 4, 8, 16, 32, 64), (64, 128, 256, 512, 1024), (100, 1000, 10_000)
 TINY = "training: {epochs: 1, batch_size: 50}\ndata: {train_size: 100, val_size: 0, test_size: 100}\nmodel: {hidden: [8]}\n"
 CHILD = """
 import json, resource, subprocess, sys, time
@@ -110,8 +107,7 @@ def _outcome(made: Study, at: int, epochs: int, rng: np.random.Generator) -> Out
             last.test_accuracy,
         )
         rows.append(RunRow(*name, epochs, "max_epochs", epochs, *ends, last.gap, parameters=1234))
-        versions = ("0", "3", "2", "2", "", "")
-        places.append(Provenance(run.run_id, 0.5, "host", "cpu", 1, 50, *versions, "2030-01-01", "2030-01-02"))
+        places.append(Provenance(run.run_id, 0.5, "host", "cpu", 1, 50, *"0322", "", "", "2030-01-01", "2030-01-02"))
     return Outcome(tuple(rows), tuple(curves), (), tuple(places))
 
 
@@ -145,7 +141,7 @@ with Store(Path({str(folder)!r})).writing() as writer: summarise(writer)"
 
 
 def tiny_runs(place: Path) -> Iterator[tuple[int, Used, float]]:
-    """Yield a number of tiny runs, what they took, and the processor seconds of the command beside its training."""
+    """Yield a number of tiny runs, what they took, and the processor seconds beside the (wall) seconds of training."""
     for count in COUNTS:
         path = place / f"count-{count}.yaml"
         path.write_text(grid(count // 10 if count < 1000 else 100, count // min(100, count // 10)), encoding="utf-8")
@@ -181,8 +177,10 @@ def cost(hidden: tuple[int, ...], runs: int) -> float:
 
 
 def main() -> None:
-    print("## Scale of the rest\n")
-    print(f"{date.today()}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
+    print(
+        f"## Scale of the rest\n\n{date.today()}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ",
+        end="",
+    )
     print(", ".join(f"{name} {version(name)}" for name in ("dropexp", "torch", "pandas", "numpy")))
     print("\n| command | processor s | seconds | peak MB |\n|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name:
@@ -193,14 +191,13 @@ def main() -> None:
             flush=True,
         )
         for count, took, rest in tiny_runs(Path(name)):
-            each = f"{1000 * took.processor / count:.2f} | {1000 * rest / count:.2f}"
-            print(f"| {count} | {took.processor:.1f} | {each} | {took.peak:.0f} |", flush=True)
+            each = f"{took.processor:.1f} | {1000 * took.processor / count:.2f} | {1000 * rest / count:.2f}"
+            print(f"| {count} | {each} | {took.peak:.0f} |", flush=True)
     print("\nMilliseconds of processor time a run and epoch, one pack of digits-mlp in one process and thread.\n")
     print(f"| runs in the pack | {' | '.join(map(str, PACKS))} |\n|{'---|' * (len(PACKS) + 1)}")
     print(f"| 256-256 | {' | '.join(f'{cost((256, 256), runs):.2f}' for runs in PACKS)} |", flush=True)
     print(f"\n| hidden, 8 runs | {' | '.join(map(str, WIDTHS))} |\n|{'---|' * (len(WIDTHS) + 1)}")
     print(f"| one layer | {' | '.join(f'{cost((width,), 8):.2f}' for width in WIDTHS)} |")
-    print(f"\nPeak of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB.")
 
 
 if __name__ == "__main__":

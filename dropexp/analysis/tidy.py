@@ -115,9 +115,9 @@ class Tidy:
         rows = self.rows(arm)
         if rows.empty:
             return Facts(nan, nan, nan, False)
-        first = rows.iloc[0]
-        redrawn = first["test_set"] == "pool" and arm.value("streams.split") is None
-        return Facts(first["train_examples"], first["test_examples"], first["classes"], redrawn)
+        redrawn = rows["test_set"].iloc[0] == "pool" and arm.value("streams.split") is None
+        train, test, classes = (float(rows[name].iloc[0]) for name in ("train_examples", "test_examples", "classes"))
+        return Facts(train, test, classes, redrawn)
 
     def curves(self, arm: Arm) -> pd.DataFrame:
         """Return the epochs of an arm's finished runs."""
