@@ -39,7 +39,7 @@ code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps([code, used.ru_utime + used.ru_stime, time.perf_counter() - clock, used.ru_maxrss / 1024]))
 """
-FIRST_STEP = "import dropexp.train.loop as l, os, sys; l._one_epoch = lambda *_: os._exit(0); from dropexp.cli import main; main()"
+FIRST_STEP = "import dropexp.train.loop as l, os, sys; l.one_epoch = lambda *_: os._exit(0); from dropexp.cli import main; main()"
 
 
 @dataclass(frozen=True)
