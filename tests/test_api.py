@@ -202,11 +202,18 @@ def script(folder, jobs, first="", stdin=False):
     return (folder / argv[-1] / "s" / "epochs.csv").read_bytes()
 
 
-def test_a_script_without_a_guard_trains_once_however_it_is_run(folder):
-    alone = script(folder, 1)
-    assert script(folder, 2) == alone
-    assert script(folder, 2, stdin=True) == alone
-    assert script(folder, 1, first="import torch; torch.ones(9, 9) @ torch.ones(9, 9)") == alone
+HOW = {
+    "two workers": {"jobs": 2},
+    "from stdin": {"jobs": 2, "stdin": True},
+    "torch first": {"jobs": 1, "first": "import torch; torch.ones(9, 9) @ torch.ones(9, 9)"},
+}
+
+
+@pytest.mark.parametrize("how", ["two workers", *(pytest.param(h, marks=pytest.mark.slow) for h in list(HOW)[1:])])
+def test_a_script_without_a_guard_trains_once_however_it_is_run(how, folder):
+    made = dropexp.sweep(rates=[0, 0.5], seeds=2, study="s", results=folder / "alone", jobs=1, set=QUICK)
+    assert made.trained == 4
+    assert script(folder, **HOW[how]) == (folder / "alone" / "s" / "epochs.csv").read_bytes()
 
 
 @pytest.mark.parametrize("first", [True, False])

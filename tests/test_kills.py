@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from statistics import median
 
 import pytest
 
@@ -80,14 +81,15 @@ def test_killed_at_any_moment_and_continued_it_leaves_the_same_files(name, tmp_p
     pack, heard = SWEEPS[name][1], []
     start = time.monotonic()
     train(name, tmp_path / "whole", pack, lambda *_: heard.append(time.monotonic()), JOBS.get(name, 1))
-    longest = max(b - a for a, b in itertools.pairwise([start, *heard]))
+    first, *others = [b - a for a, b in itertools.pairwise([start, *heard])]
     monkeypatch.setenv(INTERVAL, "0")
     rng, kills, folders, went_on = random.Random(name), 0, 0, 0
     while kills < -(-KILLS // len(SWEEPS)):
         results, folders = tmp_path / str(folders), folders + 1
         for _ in range(2):
-            at, after = rng.randrange(len(heard)), rng.uniform(0, longest)
-            kills += killed(name, results, rng.choice([pack, 1, 5]), at, min(after, 0.3) if at else after)
+            at = rng.randrange(len(heard))
+            after = rng.uniform(0, 2 * median(others) if at else first)
+            kills += killed(name, results, rng.choice([pack, 1, 5]), at, after)
         went_on += train(name, results, rng.choice([pack, 1, 5]))
         assert contents(results) == contents(tmp_path / "whole")
         assert not (results / "s" / ".checkpoints").exists()

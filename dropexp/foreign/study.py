@@ -72,7 +72,9 @@ def _paths(table: Table, cells: dict[str, list[str]]) -> dict[str, str]:
     paths = {column: path_of(column, [core_value(cell) for cell in set(found)]) for column, found in cells.items()}
     for one, other in combinations(paths, 2):
         if paths[one] == paths[other]:
-            raise StoreError(f"{table.path}:1: the columns {one!r} and {other!r} both mean {paths[one]}; keep one")
+            raise StoreError(
+                f"{table.path}:1: the columns {clean(one)!r} and {clean(other)!r} both mean {paths[one]}; keep one"
+            )
     for column in (c for c, path in paths.items() if path == RATE):
         for row, cell in enumerate(cells[column]):
             if not 0 <= core_value(cell) <= 1:

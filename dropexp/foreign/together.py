@@ -10,6 +10,7 @@ import pandas as pd
 from dropexp.errors import StoreError
 from dropexp.foreign.study import read_foreign
 from dropexp.foreign.table import MEASURED
+from dropexp.spec.words import clean
 
 
 def join_foreign(folders: Sequence[Path], out: Path, prefer: Path | None) -> tuple[int, tuple[str, ...]]:
@@ -24,7 +25,7 @@ def join_foreign(folders: Sequence[Path], out: Path, prefer: Path | None) -> tup
         if odd:
             here = folder if odd[0] in tables[folder] else first
             raise StoreError(
-                f"{here / 'epochs.csv'}: the column {odd[0]!r} is in no epochs.csv of "
+                f"{here / 'epochs.csv'}: the column {clean(odd[0])!r} is in no epochs.csv of "
                 f"{first if here is folder else folder}; folders are one study where their columns agree"
             )
     taken: dict[str, tuple[Path, pd.DataFrame]] = {}

@@ -89,6 +89,7 @@ class Rows:
         store = Store(folder)
         self.by_run: dict[str, dict[str, list[str]]] = {}
         for name in ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv"):
+            store.frame(name)  # a word where a number belongs is named before anything is joined
             runs = self.by_run.setdefault(name, {})
             for line in store.lines(name):
                 runs.setdefault(line.partition(",")[0], []).append(line)

@@ -111,3 +111,31 @@ def test_three_studies_are_too_many_unless_together(folders, capsys):
     (folders / "c" / "epochs.csv").write_text((folders / "a" / "epochs.csv").read_text())
     assert main(["compare", "."]) == 2
     assert "3 studies" in capsys.readouterr().err
+
+
+TWO = "sweep: {dropout.rate: [0, 0.5]}\nseeds: 2"
+
+
+def test_no_seed_that_is_finished_on_both_sides_is_a_sentence(tmp_path, store_study, capsys):
+    store_study(tmp_path / "a", TWO, missing=[(0, 0), (1, 0)])
+    store_study(tmp_path / "b", TWO, missing=[(0, 1), (1, 1)])
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 2
+    assert "no seed has a finished run both in" in capsys.readouterr().err
+
+
+def test_an_epoch_that_is_a_word_is_named_before_folders_are_joined(tmp_path, store_study, capsys):
+    for name in "ab":
+        store_study(tmp_path / name, TWO)
+    epochs = tmp_path / "a" / "epochs.csv"
+    epochs.write_text(epochs.read_text().replace(",0,1,", ",0,one,", 1))
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--together", "--out", str(tmp_path / "c")]) == 2
+    assert "epochs.csv:2: epoch: 'one' is not a whole number" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_header_with_a_carriage_return_in_it_is_a_difference_that_verify_names(tmp_path, store_study, capsys):
+    store_study(tmp_path / "a", TWO)
+    probes = tmp_path / "a" / "provenance.csv"
+    probes.write_bytes(probes.read_bytes().replace(b",", b",\r", 1))
+    assert main(["verify", str(tmp_path / "a"), "--sample", "0"]) == 1
+    assert "provenance.csv:1" in capsys.readouterr().out
