@@ -16,10 +16,12 @@ def network(work: Workload, rate: float, example: tuple[int, ...]) -> keras.Sequ
     """Return the network of a workload, dropout behind each hidden layer; images are channels last."""
     layers: list[keras.Layer] = [keras.Input(example)]
     for channels in work.channels:
-        layers += [keras.layers.Conv2D(channels, 3, padding="same", activation="relu"), keras.layers.MaxPooling2D(2)]
+        conv = keras.layers.Conv2D(channels, 3, padding="same", activation="relu", kernel_initializer="he_normal")
+        layers += [conv, keras.layers.MaxPooling2D(2)]
     layers.append(keras.layers.Flatten())
     for units in work.hidden:
-        layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(rate)]
+        dense = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal")
+        layers += [dense, keras.layers.Dropout(rate)]
     return keras.Sequential([*layers, keras.layers.Dense(10)])
 
 
