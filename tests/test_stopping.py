@@ -211,3 +211,12 @@ def test_settings_begin_the_rule_that_trains_and_name_themselves():
     assert Setting().begin("val_loss") == Stopper(None)
     names = [Setting().name, Setting("patience", 5).name, Setting("patience", 5, 0.001).name, Setting("pq", 0.5).name]
     assert names == ["to the end", "patience 5", "patience 5, min_delta 0.001", "PQ 0.5"]
+
+
+@pytest.mark.parametrize("patience", [None, 0, 1, 3])
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+def test_epochs_followed_at_once_are_those_followed_one_by_one(patience, monitor):
+    for i, curve in enumerate(drawn_curves(100)):
+        numbers = [None if i % 7 == 3 and math.isnan(number) else number for number in curve]
+        begun = Stopper(patience, monitor, min_delta=(0.0, 0.0625)[i % 2], start_from_epoch=(1, 4)[i % 3 > 0])
+        assert repr(begun.after(numbers)) == repr(follow(begun, numbers))  # by text, where NaN is itself
