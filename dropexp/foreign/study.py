@@ -116,7 +116,7 @@ def _whole_runs(table: Table, keys: pd.DataFrame, epoch: np.ndarray) -> np.ndarr
             hint = f", or call {'it' if len(left_out) == 1 else 'the first'} {guess!r}" if guess else ""
             raise StoreError(f"{table.path}:1: {words} {verb} within a run, so {be}; leave out{hint}")
     row, before = fault
-    run = ", ".join(f"{c} {clean(str(keys[c].iloc[row]))}" for c in keys.columns)
+    run = ", ".join(f"{clean(str(c))} {clean(str(keys[c].iloc[row]))}" for c in keys.columns)
     here = f"{table.path}:{table.lines[row]}: epoch {epoch[row]} of {run}"
     if before is None:
         raise StoreError(f"{here} is its first; epochs count from 1, and each has a row")

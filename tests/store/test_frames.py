@@ -32,6 +32,12 @@ def test_a_word_among_numbers_is_named_with_its_line(tmp_path, word):
         framed(tmp_path / NAME, lines(0.5, 0.25, word))
 
 
+def test_a_count_that_is_no_number_is_named_with_its_line(tmp_path):
+    spoilt = [lines(0.5)[0], lines(0.5, 0.5)[1].replace(",2,", ",nan,")]
+    with pytest.raises(StoreError, match=f"{NAME}:3: epoch: 'nan' is not a whole number"):
+        framed(tmp_path / NAME, spoilt)
+
+
 def test_a_frame_that_is_changed_leaves_the_next_one_whole(tmp_path):
     mine = framed(tmp_path / NAME, lines(1, 2))
     mine.loc[0, "value"] = 7.0
