@@ -2,6 +2,9 @@
 
 import dropexp.nn  # noqa: F401 - sets how matrix products round, before torch is imported  # isort: skip
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +18,10 @@ from dropexp.spec.reader import read_text
 from dropexp.spec.study import Run
 from dropexp.spec.writing import to_yaml
 from dropexp.store.folder import Store
+
+sys.path.append(
+    str(Path(__file__).parent.parent)
+)  # where benchmarks/ lies; last, so that the installed dropexp is tested
 
 
 @pytest.fixture(autouse=True)

@@ -19,9 +19,9 @@ HELD = """
 import os, sys, time
 from pathlib import Path
 
-import dropexp.train.pack
+import dropexp.workflow.running
+from dropexp.train.work import train_work
 
-train_pack = dropexp.train.pack.train_pack
 PLACE = Path(__file__).parent
 
 def train(work, dataset, report=None):
@@ -31,9 +31,9 @@ def train(work, dataset, report=None):
             while not (PLACE / "go").exists():
                 time.sleep(0.02)
         return report(epoch, left, accuracy)
-    return train_pack(work, dataset, hear)
+    return train_work(work, dataset, hear)
 
-dropexp.train.pack.train_pack = train
+dropexp.workflow.running.train_work = train
 """
 START = "import held; from dropexp.cli import entry; entry()"
 SLOW = pytest.mark.slow
