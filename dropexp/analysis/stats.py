@@ -72,7 +72,7 @@ def _why(n: int, spread: float) -> str:
 
 
 def _spread(x: np.ndarray) -> float:
-    return float(x.std(ddof=1)) if len(x) > 1 else nan
+    return float(x.std(ddof=1)) if len(x) > 1 and np.isfinite(x).all() else nan  # an infinite loss has no spread
 
 
 def _half(degrees: float, error: float, level: float) -> float:
@@ -84,7 +84,8 @@ def estimate(values: Sequence[float] | pd.Series[float] | np.ndarray, level: flo
     x = np.asarray(values, dtype=float)
     x = x[~np.isnan(x)]
     n = len(x)
-    mean, sd = (float(x.mean()) if n else nan), _spread(x)
+    with np.errstate(invalid="ignore"):  # plus and minus infinity have no mean
+        mean, sd = (float(x.mean()) if n else nan), _spread(x)
     if why := _why(n, sd):
         return Estimate(n, mean, sd, nan, nan, why)
     half = _half(n - 1, sd / sqrt(n), level)

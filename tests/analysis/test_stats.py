@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isnan, nan, sqrt
+from math import inf, isfinite, isnan, nan, sqrt
 
 import numpy as np
 import pandas as pd
@@ -123,3 +123,13 @@ def test_by_epoch_is_the_estimate_of_each_epoch_until_half_the_runs_are_gone():
         e = estimate(own)
         assert tuple(band.loc[at]) == pytest.approx((e.mean, e.low, e.high))
     assert by_epoch(pd.Series([0.5]), pd.Series([1])).isna().to_numpy().tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize("values", [[1.0, inf, 2.0], [inf, -inf, 0.0]])
+def test_an_infinite_number_leaves_no_interval_and_no_warning(values):
+    found = estimate(values)
+    assert found.n == 3
+    assert not isfinite(found.mean)
+    assert isnan(found.sd)
+    assert isnan(found.low)
+    assert isnan(found.high)
