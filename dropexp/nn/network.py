@@ -164,11 +164,10 @@ class Network:
         plain = self.model.activation == "relu" and block.steps in JOINED and not self.weights_masked
         if not plain or (site is not None and (block.kind == "conv" or not site.joins)):
             return None
-        if block.kind == "conv" and x.device.type != "cpu":
-            return None
         own = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
         if block.kind == "conv":
-            return ConvolutionMaxRelu.apply(x, *own, self.low) if block.pool == "max" else None
+            here = block.pool == "max" and x.device.type == "cpu"
+            return ConvolutionMaxRelu.apply(x, *own, self.low) if here else None
         factor = survivor = None
         if site is not None and noise is not None:
             factor, survivor = noise.mask(block.name, x.shape[1])[0], site.strength.survivor_R

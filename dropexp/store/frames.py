@@ -38,7 +38,7 @@ def _parsed(path: Path, body: str) -> pd.DataFrame:
     try:
         if name == "runs.csv" or any(word in body for word in TRUTHS):
             raise ValueError
-        frame = _frame(name, body, quick, {column: ["", "nan"] for column in numbers if column not in WHOLE})
+        frame = _frame(name, body, quick, {column: ["", "nan"] for column in numbers})
         plain = quick
     except ValueError:  # no number, or one that only Python takes for one
         frame = _frame(name, body, plain, {})

@@ -18,8 +18,8 @@ def keep_memory() -> bool:
     """Ask glibc to keep freed memory for the next step, and Linux for large pages; return whether they were asked.
 
     By default blocks of some megabytes go back to the system when they are freed, and each page of the next ones is
-    cleared anew: up to a third of a step's time. In pages of 4 KiB a pack outgrows what the processor knows of where pages
-    lie: about a sixth. What is calculated does not change.
+    cleared anew: up to a third of a step's time. In pages of 4 KiB a large network outgrows what the processor knows
+    of where pages lie. What is calculated does not change.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -29,27 +29,24 @@ def calibrate(made: Plan, options: Options) -> None:
     for key, runs in groups.items():
         seconds = made.seconds * len(runs) / len(made.todo) / max(1, made.jobs)
         if seconds >= WORTH_SECONDS:
-            measured[key] = _best(made, sorted(runs, key=lambda run: run.seed), seconds * SHARE)
+            measured[key] = _best(made, key, sorted(runs, key=lambda run: run.seed), seconds * SHARE)
     if measured:
         pack(made, options, measured)
 
 
-def _best(made: Plan, runs: list[Run], allowed: float) -> int:
+def _best(made: Plan, key: tuple[str, ...], runs: list[Run], allowed: float) -> int:
     """Return the size whose steps cost least a run, of those that `allowed` seconds suffice to try."""
     from dropexp.train.measure import seconds_a_step
 
     config = runs[0].config
-    dataset, network = made.datasets[config.data.source], made.layouts[keys_by_arm(runs[:1])[runs[0].arm_id]]
+    dataset, network = made.datasets[config.data.source], made.layouts[key]
     size = min(largest(config, network, room(made)), -(-len(runs) // made.jobs))
     best, least = pack_size(config, network, room(made)), float("inf")
     clock = time.perf_counter()
     while size >= 1 and time.perf_counter() - clock < allowed:
         try:
             cost = seconds_a_step(runs[:size], dataset) / size
-        except (
-            MemoryError,
-            RuntimeError,
-        ):  # more than there is, as torch says it; training will say what else it may be
+        except (MemoryError, RuntimeError):  # torch's word for no memory; what else it may be, training will say
             cost = float("inf")
         if cost < least * BETTER:
             best, least = size, cost

@@ -14,7 +14,7 @@ from dropexp.data import Dataset, load, sizes
 from dropexp.errors import ConfigError, DataError, UsageError
 from dropexp.executors.cores import default_jobs, free_bytes, usable_cores
 from dropexp.spec.layout import Layout, layout
-from dropexp.spec.packs import PACK_BYTES, Size, bytes_per_run, pack_key, plan, seconds
+from dropexp.spec.packs import PACK_BYTES, Size, bytes_per_run, keys_by_arm, pack_key, plan, seconds
 from dropexp.spec.sources import SOURCES
 from dropexp.spec.study import Run, Study
 from dropexp.spec.words import spelt
@@ -120,13 +120,11 @@ def _jobs(made: Plan, options: Options) -> int:
     """Return how many workers to start: none for a little work, else what cores and memory allow."""
     if made.seconds < INLINE_SECONDS:
         return 1
-    largest = max(bytes_per_run(run.config, made.layouts[pack_key(run.config)]) for run in _a_run_an_arm(made.todo))
+    keys = keys_by_arm(made.todo)
+    configs = {keys[run.arm_id]: run.config for run in made.todo}
+    largest = max(bytes_per_run(config, made.layouts[key]) for key, config in configs.items())
     held = sum(dataset.x.nbytes for dataset in made.datasets.values())
     return min(max(1, usable_cores() // options.threads), default_jobs(len(made.todo), WORKER_BYTES + held + largest))
-
-
-def _a_run_an_arm(runs: Sequence[Run]) -> list[Run]:
-    return list({run.arm_id: run for run in runs}.values())
 
 
 def room(made: Plan) -> int:
