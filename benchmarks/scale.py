@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.workloads import WORKLOADS, study
+from dropexp.experiment.study import Study
 from dropexp.records import EpochRow, Outcome, Provenance, RunRow
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
-from dropexp.spec.study import Study
-from dropexp.spec.writing import to_yaml
 from dropexp.store.folder import Store
+from dropexp.study_files.parse import parse
+from dropexp.study_files.writing import to_yaml
+from dropexp.study_files.yaml_reader import read_text
 
 ROOT = Path(__file__).parent.parent
 PACKS, WIDTHS, COUNTS = (1, 2, 4, 8, 16, 32, 64), (64, 128, 256, 512, 1024), (100, 1000, 10_000)
@@ -156,8 +156,8 @@ def cost(hidden: tuple[int, ...], runs: int) -> float:
     import torch
 
     from dropexp.data import load
-    from dropexp.spec.layout import layout
-    from dropexp.train.feed import Feed
+    from dropexp.experiment.layout import layout
+    from dropexp.train.batches import Feed
     from dropexp.train.loop import train
 
     torch.set_num_threads(1)

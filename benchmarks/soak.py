@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 from dropexp.workflow.drawing import plot
 from dropexp.workflow.planning import Options
 from dropexp.workflow.running import run

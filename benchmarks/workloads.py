@@ -51,7 +51,7 @@ def arrays(work: Workload, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
         test, train = order[: work.test], order[work.test : work.test + work.train]
     else:
         from dropexp.data import load
-        from dropexp.spec.config import Data
+        from dropexp.experiment.config import Data
 
         data = load(Data(source=work.source), folder=Path())
         x, y, pool = data.x, data.y, len(data.x) - data.n_test

@@ -10,21 +10,22 @@ from typing import Any
 
 import pandas as pd
 
+from dropexp.cli.arguments import AXES
 from dropexp.cli.describe import facts
 from dropexp.cli.progress import Progress
-from dropexp.cli.shipped import shipped
-from dropexp.cli.words import AXES
 from dropexp.errors import ConfigError, Interrupted, UsageError
+from dropexp.experiment.leaves import spell
+from dropexp.experiment.study import Study
 from dropexp.notebook import Comparison, Results
-from dropexp.spec.cells import read_word, spell
-from dropexp.spec.mapping import read_mapping
-from dropexp.spec.parse import Override, parse
-from dropexp.spec.reader import read as read_yaml
-from dropexp.spec.study import Study
+from dropexp.study_files.command_words import read_word
+from dropexp.study_files.from_dict import read_mapping
+from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.shipped import shipped
+from dropexp.study_files.yaml_reader import read as read_yaml
 from dropexp.workflow import comparing, drawing, running
-from dropexp.workflow.joining import together
 from dropexp.workflow.planning import Options, threads_kept
 from dropexp.workflow.reading import reading, studies_below
+from dropexp.workflow.together import together
 
 Config = str | Path | Mapping[str, Any]
 Axis = Any  # one value, or a list, range or array of them
@@ -134,7 +135,7 @@ def join(*folders: str | Path, out: str | Path, prefer: str | Path | None = None
 
 def check_laws(name: str | None = None) -> pd.DataFrame:
     """Check the laws of dropout on the code that trains, or one of them; return a row a law."""
-    from dropexp.laws.table import LAWS_TABLE, examine
+    from dropexp.laws.all_laws import LAWS_TABLE, examine
 
     if name is not None and name not in LAWS_TABLE:
         raise UsageError(f"check_laws: no law is called {name!r}; they are {', '.join(LAWS_TABLE)}")

@@ -11,15 +11,15 @@ from pathlib import Path
 import pandas as pd
 
 from dropexp.analysis.compare import Pair
-from dropexp.analysis.frames import epochs_frame, runs_frame
+from dropexp.analysis.labelled_rows import epochs_frame, runs_frame
 from dropexp.analysis.summary import summary
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
+from dropexp.experiment.naming import label
 from dropexp.export.formats import export
 from dropexp.records import Failure
-from dropexp.report.comparison import comparison
-from dropexp.report.table import columns, notes, table
-from dropexp.spec.naming import label
+from dropexp.tables.arms import columns, notes, table
+from dropexp.tables.comparison import comparison
 from dropexp.workflow.drawing import plot
 
 

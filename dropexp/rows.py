@@ -8,10 +8,10 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
+from dropexp.experiment.config import Config
+from dropexp.experiment.identity import cells
+from dropexp.experiment.leaves import roles
 from dropexp.records import EpochRow, Failure, ProbeRow, Provenance, RunRow
-from dropexp.spec.cells import roles
-from dropexp.spec.config import Config
-from dropexp.spec.identity import cells
 
 
 def names(row: type) -> tuple[str, ...]:

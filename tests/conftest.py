@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from dropexp.data.dataset import Dataset
+from dropexp.experiment.config import Config
+from dropexp.experiment.identity import arm_id, run_id
+from dropexp.experiment.study import Run
 from dropexp.records import EpochRow, Failure, Outcome, Provenance, RunRow
-from dropexp.spec.config import Config
-from dropexp.spec.identity import arm_id, run_id
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
-from dropexp.spec.study import Run
-from dropexp.spec.writing import to_yaml
 from dropexp.store.folder import Store
+from dropexp.study_files.parse import parse
+from dropexp.study_files.writing import to_yaml
+from dropexp.study_files.yaml_reader import read_text
 
 sys.path.append(
     str(Path(__file__).parent.parent)

@@ -9,18 +9,21 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "dropexp"
 LEVELS = [
-    ("errors", "streams"),
-    ("spec", "records", "stopping"),
+    ("errors", "streams", "quoting"),
+    ("experiment", "records", "stopping"),
+    ("study_files",),
     ("rows",),
     ("data", "nn", "store", "foreign", "executors", "analysis"),
-    ("train", "report"),
-    ("laws", "export"),
+    ("train", "wording"),
+    ("laws", "figures", "tables"),
+    ("page", "export"),
     ("workflow",),
     ("cli", "notebook"),
     ("api",),
     ("__main__",),
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+PICTURES = ("wording", "figures", "tables", "page")  # rooms that put numbers before a reader
 FENCES = {
     "torch": (
         "nn",
@@ -28,25 +31,26 @@ FENCES = {
         "laws",
         "workflow/planning.py",
     ),  # planning asks, inside a function, whether a device is there
-    "pandas": ("store", "foreign", "analysis", "report", "export", "data/table.py", "notebook.py", "api.py"),
+    "pandas": ("store", "foreign", "analysis", *PICTURES, "export", "data/csv_table.py", "notebook.py", "api.py"),
     "matplotlib": (
-        "report",
+        "figures",
+        "page",
         "workflow/drawing.py",
         "workflow/reporting.py",
     ),  # its version is part of what a figure depends on
-    "jinja2": ("report/page",),
+    "jinja2": ("page",),
     "typer": ("cli",),
     "rich": ("cli",),
-    "yaml": ("spec",),
+    "yaml": ("study_files",),
     "pyarrow": (),  # pandas asks for it
     "tensorboard": ("export/events.py",),
     "ray": ("executors/ray.py",),
-    "scipy": ("analysis", "report"),
+    "scipy": ("analysis", "figures", "wording"),
     "sklearn": ("data/loading.py",),
     "click": (),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
-SEES_NO_CONFIGURATION = ("analysis", "report", "export")
+SEES_NO_CONFIGURATION = ("analysis", *PICTURES, "export")
 LIGHT = ("torch", "pandas", "matplotlib", "scipy", "sklearn", "numpy")
 
 
@@ -144,7 +148,7 @@ def _loaded(code: str) -> set[str]:
         "from dropexp.cli import main; main(['--help'])",
         "from dropexp.cli import main; main(['sweep', '--help'])",
         "import dropexp; dir(dropexp)",
-        "from dropexp.spec.parse import parse; from dropexp.spec.reader import read; parse(read('configs/quickstart.yaml'))",
+        "from dropexp.study_files import parse, yaml_reader as r; parse.parse(r.read('configs/quickstart.yaml'))",
     ],
 )
 def test_help_and_parsing_start_without_the_heavy_libraries(code):

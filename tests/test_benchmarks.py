@@ -9,10 +9,10 @@ import torch
 from benchmarks.measure import agreement, operations
 from benchmarks.workloads import WORKLOADS, arrays, study
 from dropexp.data import load
-from dropexp.spec.layout import layout
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
-from dropexp.train.feed import Feed
+from dropexp.experiment.layout import layout
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
+from dropexp.train.batches import Feed
 
 DIGITS = [name for name, work in WORKLOADS.items() if work.source == "digits"]
 REAL = [pytest.param(name, marks=pytest.mark.slow) for name in WORKLOADS if name not in DIGITS]

@@ -9,9 +9,9 @@ import pytest
 
 from dropexp.cli import main
 from dropexp.cli.app import VERBS
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read, read_text
-from dropexp.spec.sources import SOURCES
+from dropexp.experiment.sources import SOURCES
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read, read_text
 from dropexp.workflow.planning import Options, prepare
 
 ROOT = Path(__file__).parent.parent
@@ -122,7 +122,7 @@ def test_the_two_commands_of_the_readme_are_what_ci_runs():
 
 
 def test_every_kind_of_dropout_stands_in_the_readme():
-    from dropexp.spec.kinds import KINDS
+    from dropexp.experiment.kinds import KINDS
 
     for name, kind in KINDS.items():
         assert f"| `{name}` | {kind.means} | {kind.source} |" in README

@@ -8,11 +8,11 @@ import pytest
 from dropexp.data import load
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
-from dropexp.spec.config import Config, Data
-from dropexp.spec.packs import plan
-from dropexp.spec.parse import Override, parse
-from dropexp.spec.reader import read_text
-from dropexp.spec.study import Run, Study
+from dropexp.experiment.config import Config, Data
+from dropexp.experiment.packs import plan
+from dropexp.experiment.study import Run, Study
+from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.pack import Work, train_pack
 from dropexp.workflow.planning import Options, prepare
 from dropexp.workflow.running import run

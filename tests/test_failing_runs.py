@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import dropexp.train.pack
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.checkpoint import INTERVAL
 from dropexp.workflow.planning import Options
 from dropexp.workflow.running import Listener, run

@@ -3,11 +3,11 @@
 import hashlib
 
 from dropexp.cli.app import VERBS, app
-from dropexp.cli.words import LISTS
+from dropexp.cli.arguments import LISTS
+from dropexp.experiment.config import Config
+from dropexp.experiment.identity import arm_id, canonical, run_id
+from dropexp.experiment.leaves import leaves, spell
 from dropexp.rows import COLUMNS, headers
-from dropexp.spec.cells import leaves, spell
-from dropexp.spec.config import Config
-from dropexp.spec.identity import arm_id, canonical, run_id
 
 IDS = [
     ({}, 0, "digits-mlp-512-bernoulli-0.5-s0-690f72a92a"),
@@ -224,7 +224,7 @@ def test_the_options_are_these():
 def test_the_schema_names_every_kind():
     from typing import get_args
 
-    from dropexp.spec.config import KindName
-    from dropexp.spec.kinds import KINDS
+    from dropexp.experiment.config import KindName
+    from dropexp.experiment.kinds import KINDS
 
     assert get_args(KindName) == tuple(KINDS)

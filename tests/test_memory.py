@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 from dropexp.workflow.planning import Options
 from dropexp.workflow.running import run
 
@@ -19,8 +19,8 @@ import json, resource, sys
 from pathlib import Path
 
 import dropexp.train.pack
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 from dropexp.workflow.planning import Options
 from dropexp.workflow.running import run
 

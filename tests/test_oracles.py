@@ -8,11 +8,11 @@ from scipy import stats
 from torch import nn
 
 from dropexp.data import load
+from dropexp.experiment.layout import keep_probability, layout, site_rates
 from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
-from dropexp.spec.layout import keep_probability, layout, site_rates
+from dropexp.train.batches import Feed
 from dropexp.train.evaluate import losses
-from dropexp.train.feed import Feed
 from dropexp.train.loop import train
 from dropexp.train.pack import Work, train_pack
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dropexp.errors import DropexpError
+from dropexp.experiment.config import Config
+from dropexp.experiment.identity import arm_id, canonical, run_id
+from dropexp.experiment.schedules import rate_factor
+from dropexp.experiment.study import PROBES
 from dropexp.records import EpochRow, RunRow
 from dropexp.rows import CONFIG_COLUMNS, cell, config_cells, names
-from dropexp.spec.config import Config
-from dropexp.spec.identity import arm_id, canonical, run_id
-from dropexp.spec.schedules import rate_factor
-from dropexp.spec.stored import from_cells
-from dropexp.spec.study import PROBES
 from dropexp.stopping import Stopper
+from dropexp.study_files.stored_arms import from_cells
 
 NAMES = ("run_id", "arm_id", "seed")
 AT_SELECTED = tuple(name for name in names(RunRow) if name in names(EpochRow) and name not in NAMES)

@@ -11,9 +11,9 @@ import pandas as pd
 
 from dropexp.analysis.stats import Difference, contrast
 from dropexp.analysis.tidy import Facts, Tidy
-from dropexp.spec.cells import LISTS, shown
-from dropexp.spec.claims import ALL, ALONG, Part
-from dropexp.spec.study import Arm
+from dropexp.experiment.claims import ALL, ALONG, Part
+from dropexp.experiment.leaves import LISTS, shown
+from dropexp.experiment.study import Arm
 
 
 class Unjudged(Exception):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dropexp.analysis.stats import Estimate, estimate, paired
 from dropexp.analysis.tidy import Tidy
-from dropexp.spec.study import Arm
+from dropexp.experiment.study import Arm
 
 ALPHA = 0.05
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from dropexp.analysis.stats import Difference, contrast, holm
 from dropexp.analysis.tidy import Tidy
-from dropexp.spec.study import Arm
+from dropexp.experiment.study import Arm
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from scipy.special import gammaincinv, nctdtr, ndtr, stdtrit
 
 from dropexp.analysis.stats import FLAT, Difference, difference
 from dropexp.analysis.tidy import Tidy
-from dropexp.spec.study import Arm
+from dropexp.experiment.study import Arm
 
 ALPHA, POWER, CONFIDENCE = 0.05, 0.8, 0.8
 MOST = 1_000_000  # seeds

@@ -12,7 +12,7 @@ import pandas as pd
 
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.spec.study import Arm
+from dropexp.experiment.study import Arm
 from dropexp.stopping import CRITERIA, Setting, follow
 
 MEASURES = ("stop_epoch", "selected_epoch", "test_accuracy", "epochs_saved", "regret")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from dropexp.experiment.design import Arm, Design
 from dropexp.records import EpochRow, ProbeRow, RunRow
-from dropexp.spec.design import Arm, Design
 
 WORDS = ("run_id", "arm_id", "stop_reason", "test_set", "probe", "layer")  # columns that are no numbers
 

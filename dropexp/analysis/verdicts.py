@@ -9,7 +9,7 @@ from math import isnan
 from dropexp.analysis.sampling import Reach, reach
 from dropexp.analysis.stats import Difference, difference, holm
 from dropexp.analysis.tidy import Tidy
-from dropexp.spec.study import Arm
+from dropexp.experiment.study import Arm
 
 ALPHA = 0.05
 SAME = "the same function"

@@ -30,7 +30,7 @@ def _run(argv: list[str]) -> int:
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # no console lacks '?'
     from dropexp.cli.app import app
-    from dropexp.cli.words import gather
+    from dropexp.cli.arguments import gather
     from dropexp.errors import DropexpError
 
     try:

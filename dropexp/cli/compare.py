@@ -34,10 +34,10 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
-    from dropexp.cli import words
+    from dropexp.cli import arguments
     from dropexp.cli.screen import say
     from dropexp.errors import UsageError
-    from dropexp.report.comparison import comparison
+    from dropexp.tables.comparison import comparison
     from dropexp.workflow.comparing import compare as compared
 
     if together or out or prefer:
@@ -48,7 +48,7 @@ def compare(
             say(json.dumps({"study": str(joined.folder), "runs": joined.runs, "notes": list(joined.notes)}, indent=2))
             return 0
         return _table_of(joined.folder)
-    pairs, names = compared(paths, [words.split([conditions]) for conditions in arms or ()])
+    pairs, names = compared(paths, [arguments.split([conditions]) for conditions in arms or ()])
     if as_json:
         say(json.dumps({"a": names[0], "b": names[1], "pairs": [fact(pair) for pair in pairs]}, indent=2))
     else:
@@ -60,8 +60,8 @@ def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | Non
     """Write the joined study that the options ask for, and say on stderr what went into it."""
     from dropexp.cli.screen import warn
     from dropexp.errors import UsageError
-    from dropexp.workflow.joining import together as joined
     from dropexp.workflow.reading import studies_below
+    from dropexp.workflow.together import together as joined
 
     if not together:
         raise UsageError(f"{'--out' if out else '--prefer'}: goes with --together, which reads several folders as one")
@@ -75,7 +75,7 @@ def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | Non
 
 def _table_of(folder: Path) -> int:
     from dropexp.cli.screen import say
-    from dropexp.report.table import table
+    from dropexp.tables.arms import table
     from dropexp.workflow.reading import reading
 
     shown, note = reading(folder)

@@ -8,15 +8,15 @@ from typing import Any
 
 from dropexp.cli.progress import counted, duration
 from dropexp.cli.screen import say
-from dropexp.spec.config import Dropout
-from dropexp.spec.identity import applies
-from dropexp.spec.kinds import KINDS
-from dropexp.spec.layout import Block, Layout, norm_parameters, site_rates
-from dropexp.spec.naming import label
-from dropexp.spec.packs import pack_key
-from dropexp.spec.sources import SOURCES
-from dropexp.spec.study import Arm, Study
-from dropexp.spec.writing import to_yaml
+from dropexp.experiment.config import Dropout
+from dropexp.experiment.identity import applies
+from dropexp.experiment.kinds import KINDS
+from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
+from dropexp.experiment.naming import label
+from dropexp.experiment.packs import pack_key
+from dropexp.experiment.sources import SOURCES
+from dropexp.experiment.study import Arm, Study
+from dropexp.study_files.writing import to_yaml
 from dropexp.workflow.planning import Options, Plan, estimate, prepare
 
 SHOWN = 20

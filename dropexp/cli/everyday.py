@@ -43,12 +43,13 @@ def init(
 ) -> int:
     """Write a commented config.yaml, or copy a shipped study: [bold]dropexp init bn-order[/bold]."""
     from dropexp.cli.screen import say
-    from dropexp.cli.shipped import folder, question, shipped
     from dropexp.errors import UsageError
-    from dropexp.spec.words import near, spelt
+    from dropexp.experiment.vocabulary import near
+    from dropexp.quoting import spelt
+    from dropexp.study_files.shipped import folder, question, shipped
 
     if schema:
-        from dropexp.spec.schema import schema as made
+        from dropexp.study_files.schema import schema as made
 
         say(json.dumps(made(), indent=2))
         return 0
@@ -97,17 +98,17 @@ def check(
     device: Device = "cpu", data_dir: DataDir = None, yes: Yes = False,
 ) -> int:  # fmt: skip
     """Validate a config and show what it would train: network, masks, arms, runs and packs."""
-    from dropexp.cli import words
+    from dropexp.cli import arguments
     from dropexp.cli.describe import describe, facts
     from dropexp.cli.screen import say
-    from dropexp.spec.parse import parse
-    from dropexp.spec.reader import read
+    from dropexp.study_files.parse import parse
+    from dropexp.study_files.yaml_reader import read
     from dropexp.workflow.planning import Options
 
     lists = {
         "--rates": rates, "--kinds": kinds, "--placements": placements, "--orders": orders, "--patiences": patiences
     }  # fmt: skip
-    made = parse(read(config), words.overrides(lists, sets), name=study, seeds=words.seeds(seeds), large=yes)
+    made = parse(read(config), arguments.overrides(lists, sets), name=study, seeds=arguments.seeds(seeds), large=yes)
     options = Options(results, jobs, threads, pack, device, data_dir)
     spread = _spread(detect, pilot, results / made.name, config)
     if as_json:
@@ -115,7 +116,7 @@ def check(
         return 0
     describe(made, options, timed=time)
     if spread is not None and detect is not None:
-        from dropexp.report.scope import detectable
+        from dropexp.wording.scope import detectable
 
         say("\n".join(["", *detectable(spread, detect)]))
     return 0
@@ -124,7 +125,7 @@ def check(
 def _seeds(spread: Tidy | None, detect: float | None) -> dict[str, object]:
     if spread is None or detect is None:
         return {}
-    from dropexp.report.scope import seeds_for
+    from dropexp.wording.scope import seeds_for
 
     return seeds_for(spread, detect)
 
@@ -142,7 +143,7 @@ def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -
         return None
     if not 0 < detect < 0.5:
         raise UsageError(f"--detect {detect:g}: a fraction between 0 and 0.5; half a point is 0.005")
-    from dropexp.report.scope import detectable
+    from dropexp.wording.scope import detectable
     from dropexp.workflow.reading import reading
 
     folder = pilot or own
@@ -173,7 +174,7 @@ def plot(
     as_json: Json = False,
 ) -> int:
     """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold]."""
-    from dropexp.cli import words
+    from dropexp.cli import arguments
     from dropexp.cli.screen import say, warn
     from dropexp.errors import StoreError
     from dropexp.workflow.drawing import plot as draw
@@ -184,7 +185,7 @@ def plot(
     folders = [join(given, together, out, prefer).folder] if together or out or prefer else studies_below(*given)
     for folder in folders:
         try:
-            drawn.append(draw(folder, everything, fresh, words.split(baseline)))
+            drawn.append(draw(folder, everything, fresh, arguments.split(baseline)))
         except StoreError as error:
             if len(folders) == 1:
                 raise

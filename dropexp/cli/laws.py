@@ -25,11 +25,12 @@ def laws(
     """Check the laws of dropout on the code that trains: [bold]dropexp laws per-sample[/bold]."""
     from dropexp.cli.screen import say
     from dropexp.errors import UsageError
-    from dropexp.spec.words import near, spelt
+    from dropexp.experiment.vocabulary import near
+    from dropexp.quoting import spelt
 
     if figure is not None:
         _check_figure(name, figure)
-    from dropexp.laws.table import LAWS_TABLE, examine
+    from dropexp.laws.all_laws import LAWS_TABLE, examine
 
     if name is not None and name not in LAWS_TABLE:
         guess = near(name, LAWS_TABLE)
@@ -63,8 +64,8 @@ def _check_figure(name: str | None, figure: Path) -> None:
 
 def _draw(path: Path) -> None:
     from dropexp.errors import UsageError
+    from dropexp.figures.variance_shift import draw_shift
     from dropexp.laws.norm import KINDS, closed_form, shift_points
-    from dropexp.report.laws import draw_shift
 
     curve = [(keep / 100, closed_form(keep / 100)) for keep in range(45, 101)]
     try:

@@ -20,7 +20,7 @@ def data(
     from dropexp.cli.progress import Progress
     from dropexp.cli.screen import say
     from dropexp.data import cache_dir, fetch, listing
-    from dropexp.spec.sources import SOURCES
+    from dropexp.experiment.sources import SOURCES
 
     if names:
         fetch(names, data_dir, Progress(sys.stderr).downloading)

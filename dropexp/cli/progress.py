@@ -7,8 +7,8 @@ import time
 from typing import IO, Any
 
 from dropexp.cli.screen import fits
-from dropexp.spec.naming import label
-from dropexp.spec.study import Run
+from dropexp.experiment.naming import label
+from dropexp.experiment.study import Run
 from dropexp.workflow.planning import Plan, device_name
 from dropexp.workflow.running import Listener
 

@@ -32,7 +32,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Write a study as one page that needs nothing else: [bold]dropexp report results/quickstart[/bold]."""
-    from dropexp.cli import words
+    from dropexp.cli import arguments
     from dropexp.cli.screen import say, warn
     from dropexp.errors import StoreError, UsageError
     from dropexp.workflow.reading import studies_below
@@ -49,7 +49,7 @@ def report(
     for folder in folders:
         try:
             file = target / f"{folder.name}.html" if target and several else target
-            made.append(write(folder, everything, fresh, file, words.split(baseline)))
+            made.append(write(folder, everything, fresh, file, arguments.split(baseline)))
         except StoreError as error:
             if not several:
                 raise

@@ -12,7 +12,7 @@ def fits(text: str, stream: IO[str]) -> str:
     try:
         text.encode(stream.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
-        from dropexp.spec.naming import plain
+        from dropexp.experiment.naming import plain
 
         return plain(text)
     return text

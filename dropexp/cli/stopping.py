@@ -59,9 +59,9 @@ def stopping(
 
 def _settings(criteria: Sequence[str] | None, lists: dict[str, list[str] | None]) -> tuple[Setting, ...]:
     """Return every criterion at every threshold given, or at its usual ones."""
-    from dropexp.cli.words import split
+    from dropexp.cli.arguments import split
     from dropexp.errors import UsageError
-    from dropexp.spec.words import near
+    from dropexp.experiment.vocabulary import near
     from dropexp.stopping import CRITERIA, Setting
 
     names = list(dict.fromkeys(w for word in split(criteria) for w in word.lower().split(",") if w)) or list(CRITERIA)
@@ -87,9 +87,9 @@ def _numbers(option: str, given: list[str] | None, least: float | None) -> tuple
     """Return the numbers of a list: whole from 1, of at least 0, or, with `least` None, above 0."""
     from math import isfinite
 
-    from dropexp.cli.words import split
+    from dropexp.cli.arguments import split
     from dropexp.errors import UsageError
-    from dropexp.spec.cells import read_words
+    from dropexp.study_files.command_words import read_words
 
     words = split(given)
     what = {1: "a whole number from 1 to 1,000,000", 0.0: "a number from 0", None: "a number above 0"}[least]
@@ -112,7 +112,7 @@ def _whole(value: float) -> bool:
 
 def _check_monitor(monitor: str) -> None:
     from dropexp.errors import UsageError
-    from dropexp.spec.words import near
+    from dropexp.experiment.vocabulary import near
     from dropexp.stopping import HIGHER_IS_BETTER
 
     if monitor not in HIGHER_IS_BETTER:
@@ -122,8 +122,8 @@ def _check_monitor(monitor: str) -> None:
 
 
 def _told(one: Replayed, named: bool) -> str:
-    from dropexp.report.overfit import overfit_table
-    from dropexp.report.stopping import stopping_table
+    from dropexp.tables.overfit import overfit_table
+    from dropexp.tables.stopping import stopping_table
 
     parts = [f"{one.folder.as_posix()}\n"] if named else []
     parts += [overfit_table(one.tidy), "", stopping_table(one.tidy, one.replay)]

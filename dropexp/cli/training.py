@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from dropexp.spec.study import Study
+    from dropexp.experiment.study import Study
     from dropexp.workflow.running import Finished
 
 LIST, RUNNING = "Axes and seeds", "Running"
@@ -128,7 +128,7 @@ def sweep(
     no_plot: NoPlot = False, baseline: Baseline = None,
 ) -> int:  # fmt: skip
     """Sweep axes from the command line: [bold]dropexp sweep --rates 0 0.2 0.5[/bold]."""
-    from dropexp.cli.shipped import shipped
+    from dropexp.study_files.shipped import shipped
 
     lists = {
         "--rates": rates, "--kinds": kinds, "--placements": placements, "--orders": orders, "--patiences": patiences
@@ -141,21 +141,21 @@ def sweep(
 def _read(
     config: Path, lists: dict[str, Any], sets: list[str] | None, seeds: list[str] | None, name: str | None, large: bool
 ) -> Study:
-    from dropexp.cli import words
-    from dropexp.spec.parse import parse
-    from dropexp.spec.reader import read
+    from dropexp.cli import arguments
+    from dropexp.study_files.parse import parse
+    from dropexp.study_files.yaml_reader import read
 
-    return parse(read(config), words.overrides(lists, sets), name=name, seeds=words.seeds(seeds), large=large)
+    return parse(read(config), arguments.overrides(lists, sets), name=name, seeds=arguments.seeds(seeds), large=large)
 
 
 def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool, baseline: list[str] | None) -> int:
-    from dropexp.cli import words
+    from dropexp.cli import arguments
     from dropexp.cli.describe import describe
-    from dropexp.spec.baseline import with_baseline
+    from dropexp.study_files.baseline import with_baseline
     from dropexp.workflow.planning import Options
 
     results, jobs, threads, pack, device, data_dir, fresh = options
-    compared = words.split(baseline)
+    compared = arguments.split(baseline)
     with_baseline(made, compared)  # says now, not after a night, that no arm is like that
     chosen = Options(results, jobs, threads, pack, device, data_dir, fresh)
     if dry_run:
@@ -175,11 +175,11 @@ def _train(made: Study, options: tuple[Any, ...], dry_run: bool, no_plot: bool, 
 
 def _conclude(finished: Finished, no_plot: bool, baseline: list[str]) -> int:
     """Print the table and where the files are; return the exit code."""
-    from dropexp.analysis.claims import judge
+    from dropexp.analysis.judging import judge
     from dropexp.cli.screen import say, warn
     from dropexp.errors import Interrupted
-    from dropexp.report.judgements import judgements
-    from dropexp.report.table import table
+    from dropexp.tables.arms import table
+    from dropexp.tables.claims import judgements
     from dropexp.workflow.drawing import plot
     from dropexp.workflow.reading import reading
 

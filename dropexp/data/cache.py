@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dropexp.data.published import PUBLISHED
 from dropexp.errors import DataError
-from dropexp.spec.sources import SOURCES
+from dropexp.experiment.sources import SOURCES
 
 SIDECAR = ".checked.json"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dropexp.errors import DataError
-from dropexp.spec.words import near
+from dropexp.experiment.vocabulary import near
 
 Progress = Callable[[str, int, int], None]  # (file name, bytes so far, bytes in all or 0)
 _SHOWN = 12

@@ -19,7 +19,7 @@ from dropexp.data.cache import File, Listed, cache_dir, examine, listed
 from dropexp.data.dataset import Progress, meant
 from dropexp.data.published import PUBLISHED
 from dropexp.errors import DataError
-from dropexp.spec.sources import SOURCES
+from dropexp.experiment.sources import SOURCES
 
 TIMEOUT = 20.0  # seconds without a byte
 SLOW, PATIENCE = 1000, 60.0  # bytes a second that a download must reach, and the seconds before that is asked of it

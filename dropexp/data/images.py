@@ -12,7 +12,7 @@ import numpy as np
 
 from dropexp.data.dataset import Dataset, assemble, bounded, shorten
 from dropexp.errors import DataError
-from dropexp.spec.config import Data
+from dropexp.experiment.config import Data
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; others may start programs of their own

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from dropexp.data.cifar import read_batch, read_names
+from dropexp.data.csv_table import read_csv
 from dropexp.data.dataset import Dataset, Progress, describe_classes, meant
 from dropexp.data.download import files_of
 from dropexp.data.idx import read_idx
 from dropexp.data.images import read_images
 from dropexp.data.npz import read_npz
 from dropexp.data.published import TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
-from dropexp.data.table import read_csv
 from dropexp.errors import DataError
-from dropexp.spec.config import Data
-from dropexp.spec.sources import SOURCES
+from dropexp.experiment.config import Data
+from dropexp.experiment.sources import SOURCES
 
 Files = dict[str, Path]
 DIGITS = tuple(str(k) for k in range(10))

@@ -9,7 +9,7 @@ import numpy as np
 
 from dropexp.data.dataset import Dataset, assemble, bounded, meant, shorten
 from dropexp.errors import DataError
-from dropexp.spec.config import Data
+from dropexp.experiment.config import Data
 
 WHOLE = ("x", "y")
 PARTS = ("x_train", "y_train")

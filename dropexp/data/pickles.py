@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dropexp.errors import DataError
-from dropexp.spec.words import clean
+from dropexp.quoting import clean
 
 DTYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "b1")
 

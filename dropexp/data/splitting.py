@@ -10,7 +10,7 @@ import numpy as np
 from dropexp import streams
 from dropexp.data.dataset import Dataset
 from dropexp.errors import DataError
-from dropexp.spec.config import Data
+from dropexp.experiment.config import Data
 
 _CHUNK = 4096  # rows; a constant, so that no sum depends on free memory
 

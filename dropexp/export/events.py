@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dropexp.analysis.frames import epochs_frame
+from dropexp.analysis.labelled_rows import epochs_frame
 from dropexp.analysis.tidy import Tidy
 from dropexp.errors import StoreError
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.errors import StoreError, UsageError
+from dropexp.experiment.vocabulary import near
+from dropexp.export.data_files import as_csv, as_parquet
 from dropexp.export.events import as_events
 from dropexp.export.latex import latex
 from dropexp.export.markdown import markdown
-from dropexp.export.rows import as_csv, as_parquet
 from dropexp.rows import COLUMNS
-from dropexp.spec.words import near
 
 OWN = (*COLUMNS, "study.yaml", "summary.csv")
 

@@ -6,7 +6,7 @@ import re
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.export.paper import paper
-from dropexp.report.table import Column
+from dropexp.tables.arms import Column
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

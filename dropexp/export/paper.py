@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import UNDERFITTING, Verdict, verdicts
-from dropexp.report.table import Column, columns
-from dropexp.report.words import OVER, epoch_rule, named, oracle, seeds
+from dropexp.tables.arms import Column, columns
+from dropexp.wording.labels import OVER, epoch_rule, named, oracle, seeds
 
 
 @dataclass(frozen=True)

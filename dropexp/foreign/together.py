@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from dropexp.errors import StoreError
-from dropexp.foreign.study import read_foreign
-from dropexp.foreign.table import MEASURED
-from dropexp.spec.words import clean
+from dropexp.foreign.as_study import read_foreign
+from dropexp.foreign.epochs_csv import MEASURED
+from dropexp.quoting import clean
 
 
 def join_foreign(folders: Sequence[Path], out: Path, prefer: Path | None) -> tuple[int, tuple[str, ...]]:

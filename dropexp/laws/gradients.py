@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dropexp.laws.apparatus import SEED, acting, build, differing, furthest, labels, masks, normal, window
 from dropexp.laws.board import matrix, table
 from dropexp.laws.intervals import binomial, errors
 from dropexp.laws.law import Check, Result, between, close, exactly, more_than
+from dropexp.laws.small_networks import SEED, acting, build, differing, furthest, labels, masks, normal, window
 from dropexp.train.evaluate import losses
 from dropexp.train.optim import Optimiser
 

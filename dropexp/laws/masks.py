@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dropexp.laws.apparatus import SEED, acting, build, differing, labels, masks, normal, window
 from dropexp.laws.board import matrix
 from dropexp.laws.intervals import binomial, errors, variance
 from dropexp.laws.law import Result, around, between, exactly
+from dropexp.laws.small_networks import SEED, acting, build, differing, labels, masks, normal, window
 from dropexp.streams import generator, integers16
 from dropexp.train.evaluate import losses
 from dropexp.train.optim import Optimiser

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from dropexp.laws.apparatus import acting, furthest, masks, normal, window
 from dropexp.laws.board import table
 from dropexp.laws.law import Check, Result, close
+from dropexp.laws.small_networks import acting, furthest, masks, normal, window
 from dropexp.nn.layers import EPSILON, MOMENTUM
 from dropexp.nn.network import Network
 

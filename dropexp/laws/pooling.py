@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dropexp.laws.apparatus import build, differing, furthest, normal
 from dropexp.laws.board import matrix
 from dropexp.laws.law import Result, close, exactly
+from dropexp.laws.small_networks import build, differing, furthest, normal
 
 
 def _routed(pool: str, maps: int = 1) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,18 +10,18 @@ from torch import Tensor
 
 from dropexp.data import Dataset
 from dropexp.errors import ConfigError
-from dropexp.laws.apparatus import SEED, acting, build, differing, furthest, labels, masks, normal, window
+from dropexp.experiment.config import Config
+from dropexp.experiment.kinds import KINDS
+from dropexp.experiment.study import Run
 from dropexp.laws.board import table
 from dropexp.laws.intervals import binomial, errors
 from dropexp.laws.law import Check, Result, around, between, close, exactly, more_than
+from dropexp.laws.small_networks import SEED, acting, build, differing, furthest, labels, masks, normal, window
 from dropexp.nn.network import Network
-from dropexp.spec.config import Config
-from dropexp.spec.kinds import KINDS
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
-from dropexp.spec.study import Run
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
+from dropexp.train.batches import Feed
 from dropexp.train.evaluate import evaluate, losses
-from dropexp.train.feed import Feed
 from dropexp.train.optim import Optimiser
 
 DRAWS, UNITS = 2000, 100

@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from dropexp.data import Dataset
-from dropexp.laws.apparatus import SEED, normal
+from dropexp.experiment.config import Config
+from dropexp.experiment.identity import arm_id, run_id
+from dropexp.experiment.study import Run
 from dropexp.laws.board import table
 from dropexp.laws.law import Result, exactly
-from dropexp.spec.config import Config
-from dropexp.spec.identity import arm_id, run_id
-from dropexp.spec.study import Run
+from dropexp.laws.small_networks import SEED, normal
 from dropexp.stopping import Stopper
 from dropexp.train.pack import Work, train_pack
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dropexp.laws.apparatus import EveryMask, acting, build, furthest, labels, masks, normal
 from dropexp.laws.intervals import errors
 from dropexp.laws.law import Check, Result, around, close
+from dropexp.laws.small_networks import EveryMask, acting, build, furthest, labels, masks, normal
 from dropexp.nn.network import Network
 from dropexp.train.evaluate import losses
 

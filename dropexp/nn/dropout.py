@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropexp.nn.laws import LAWS, Mask, Strength
-from dropexp.spec.config import Dropout
-from dropexp.spec.kinds import KINDS, Kind
-from dropexp.spec.layout import keep_probability, threshold
+from dropexp.experiment.config import Dropout
+from dropexp.experiment.kinds import KINDS, Kind
+from dropexp.experiment.layout import keep_probability, threshold
+from dropexp.nn.noise_laws import LAWS, Mask, Strength
 from dropexp.streams import generator, integers16, key
 
 

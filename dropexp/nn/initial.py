@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dropexp.spec.config import Model
-from dropexp.spec.layout import Block
+from dropexp.experiment.config import Model
+from dropexp.experiment.layout import Block
 from dropexp.streams import generator
 
 BY_ACTIVATION = {"relu": "he", "leaky_relu": "he", "gelu": "he", "selu": "lecun"}  # the others: glorot

@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dropexp.experiment.config import Config
+from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
+from dropexp.experiment.schedules import rate_factor
 from dropexp.nn.connect import expected_activation, masked_affine
 from dropexp.nn.dropout import Noise, Site, make_sites
 from dropexp.nn.fused import ConvolutionMaxRelu, DenseRelu
@@ -26,9 +29,6 @@ from dropexp.nn.layers import (
     running_norm,
 )  # fmt: skip
 from dropexp.nn.recurrent import RecurrentMask, lstm
-from dropexp.spec.config import Config
-from dropexp.spec.layout import Block, Layout, norm_parameters, site_rates
-from dropexp.spec.schedules import rate_factor
 
 DIRECTIONS = ("forward", "backward")
 JOINED = (("activation",), ("activation", "dropout"))  # steps that DenseRelu takes at once

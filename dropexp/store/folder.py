@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dropexp.errors import ConfigError, StoreError
+from dropexp.experiment.study import Run
+from dropexp.quoting import spelt
 from dropexp.records import Failure, Outcome
 from dropexp.rows import (
     COLUMNS,
@@ -24,12 +26,10 @@ from dropexp.rows import (
     lines_of,
     run_key,
 )  # fmt: skip
-from dropexp.spec.reader import read
-from dropexp.spec.study import Run
-from dropexp.spec.words import spelt
+from dropexp.store.csv_lines import AGAIN, lines
 from dropexp.store.frames import framed
-from dropexp.store.holder import Holder
-from dropexp.store.lines import AGAIN, lines
+from dropexp.store.lock import Holder
+from dropexp.study_files.yaml_reader import read
 
 if TYPE_CHECKING:
     import pandas as pd

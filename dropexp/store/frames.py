@@ -11,7 +11,7 @@ import numpy as np
 
 from dropexp.errors import StoreError
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS, NUMERIC, WHOLE, is_number
-from dropexp.store.lines import AGAIN
+from dropexp.store.csv_lines import AGAIN
 
 if TYPE_CHECKING:
     import pandas as pd

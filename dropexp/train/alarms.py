@@ -13,9 +13,9 @@ from math import comb, inf, log, log2, prod, sqrt
 
 import numpy as np
 
-from dropexp.nn.laws import corner_threshold
+from dropexp.experiment.layout import LEVELS, keep_probability
+from dropexp.nn.noise_laws import corner_threshold
 from dropexp.records import ProbeRow
-from dropexp.spec.layout import LEVELS, keep_probability
 
 FALSE_ALARM = 1e-6  # a healthy run, at most
 ENOUGH_BITS, WANTED_BITS = 64.0, 128.0  # what a mask needs to be compared, and what is compared of a larger one

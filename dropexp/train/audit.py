@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dropexp.experiment.layout import keep_probability, site_rates
+from dropexp.experiment.schedules import rate_factor
+from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise, Site
 from dropexp.nn.network import Network
-from dropexp.spec.layout import keep_probability, site_rates
-from dropexp.spec.schedules import rate_factor
-from dropexp.spec.study import Run
 from dropexp.train.alarms import ABOVE_ONE_SD, ENOUGH_BITS, FALSE_ALARM, WANTED_BITS, Expected, expectation
-from dropexp.train.feed import Feed
+from dropexp.train.batches import Feed
 
 Finding = tuple[int, str, str, float]  # position of the run, probe, layer, value
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dropexp.nn.fused import CrossEntropy
 from dropexp.nn.network import Network
-from dropexp.train.feed import Feed
+from dropexp.train.batches import Feed
 
 
 @dataclass(frozen=True)

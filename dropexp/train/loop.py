@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dropexp.experiment.layout import Layout
+from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
-from dropexp.spec.layout import Layout
-from dropexp.spec.study import Run
 from dropexp.train.audit import Audit, Audited, Finding, checked_evaluation
+from dropexp.train.batches import Feed
 from dropexp.train.evaluate import Scores, evaluate, guesses, losses, mean
-from dropexp.train.feed import Feed
 from dropexp.train.optim import Optimiser
 from dropexp.train.probes import take
 

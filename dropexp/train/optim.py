@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from dropexp.experiment.config import Config, LrSchedule
 from dropexp.nn.reduce import sum_columns, sum_rows
-from dropexp.spec.config import Config, LrSchedule
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, as in torch.optim
 

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from dropexp.data import Dataset, sizes
+from dropexp.experiment.layout import layout
+from dropexp.experiment.study import Run
 from dropexp.records import Outcome, ProbeRow
-from dropexp.spec.layout import layout
-from dropexp.spec.study import Run
+from dropexp.train.allocator import keep_memory
+from dropexp.train.batches import Feed
 from dropexp.train.checkpoint import Timer, Unusable, load, save
-from dropexp.train.feed import Feed
 from dropexp.train.loop import Epoch, State, train
-from dropexp.train.memory import keep_memory
 from dropexp.train.provenance import provenance
 from dropexp.train.recorder import Recorder
 from dropexp.train.work import Report, Work

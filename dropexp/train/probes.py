@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
+from dropexp.train.batches import Feed
 from dropexp.train.evaluate import losses, mean
-from dropexp.train.feed import Feed
 
 Measured = list[tuple[str, list[float]]]  # layer, a value a run
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from dropexp.experiment.schedules import rate_factor
+from dropexp.experiment.study import Run
 from dropexp.records import EpochRow, ProbeRow, RunRow
-from dropexp.spec.schedules import rate_factor
-from dropexp.spec.study import Run
 from dropexp.stopping import Stopper
 from dropexp.train.checkpoint import Checkpoint
 from dropexp.train.evaluate import Scores

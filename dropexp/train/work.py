@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropexp.experiment.study import Run
 from dropexp.records import Outcome
-from dropexp.spec.study import Run
 from dropexp.train.checkpoint import circumstances
 
 if TYPE_CHECKING:

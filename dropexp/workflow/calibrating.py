@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from dropexp.spec.packs import keys_by_arm, largest, pack_size
-from dropexp.spec.study import Run
+from dropexp.experiment.packs import keys_by_arm, largest, pack_size
+from dropexp.experiment.study import Run
 from dropexp.workflow.planning import Options, Plan, pack, room
 
 WORTH_SECONDS = 120.0  # of a worker's estimated time, from which on a kind of network is calibrated
@@ -36,7 +36,7 @@ def calibrate(made: Plan, options: Options) -> None:
 
 def _best(made: Plan, key: tuple[str, ...], runs: list[Run], allowed: float) -> int:
     """Return the size whose steps cost least a run, of those that `allowed` seconds suffice to try."""
-    from dropexp.train.measure import seconds_a_step
+    from dropexp.train.timing import seconds_a_step
 
     config = runs[0].config
     dataset, network = made.datasets[config.data.source], made.layouts[key]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.errors import StoreError, UsageError
-from dropexp.spec.naming import label
-from dropexp.spec.picking import Picked, pick
+from dropexp.experiment.naming import label
+from dropexp.study_files.arm_conditions import Picked, pick
 from dropexp.workflow.reading import reading, studies_below
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) 
     shown, note = reading(folder, everything, baseline)
     if shown.runs.empty:
         raise StoreError(f"{folder}: no finished run to draw yet; run its study again")
-    from dropexp.report.figures import draw
+    from dropexp.figures.all_figures import draw
 
     aside = folder / ".figures.new"
     shutil.rmtree(aside, ignore_errors=True)

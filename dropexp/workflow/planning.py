@@ -13,11 +13,11 @@ from typing import Any
 from dropexp.data import Dataset, load, sizes
 from dropexp.errors import ConfigError, DataError, UsageError
 from dropexp.executors.cores import default_jobs, free_bytes, usable_cores
-from dropexp.spec.layout import Layout, layout
-from dropexp.spec.packs import PACK_BYTES, Size, bytes_per_run, keys_by_arm, pack_key, plan, seconds
-from dropexp.spec.sources import SOURCES
-from dropexp.spec.study import Run, Study
-from dropexp.spec.words import spelt
+from dropexp.experiment.layout import Layout, layout
+from dropexp.experiment.packs import PACK_BYTES, Size, bytes_per_run, keys_by_arm, pack_key, plan, seconds
+from dropexp.experiment.sources import SOURCES
+from dropexp.experiment.study import Run, Study
+from dropexp.quoting import spelt
 from dropexp.store.folder import Store
 from dropexp.train.checkpoint import FOLDER, circumstances
 from dropexp.train.checkpoint import begun as checkpoints
@@ -197,7 +197,7 @@ def estimate(made: Plan) -> float:
 
     After twenty seconds of calibration the kinds that are left are taken to cost what the first one does.
     """
-    from dropexp.train.measure import measure
+    from dropexp.train.timing import measure
 
     total, known = 0.0, {}
     clock = time.perf_counter()

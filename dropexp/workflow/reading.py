@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.errors import StoreError
-from dropexp.spec.baseline import with_baseline
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read
-from dropexp.spec.stored import joined
-from dropexp.spec.study import Study
+from dropexp.experiment.study import Study
 from dropexp.store.folder import Store
+from dropexp.study_files.baseline import with_baseline
+from dropexp.study_files.parse import parse
+from dropexp.study_files.stored_arms import joined
+from dropexp.study_files.yaml_reader import read
 
 if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
@@ -42,7 +42,7 @@ def judged(folder: Path) -> list[dict[str, str]]:
 
     Raises StoreError where the file is not as it was written.
     """
-    from dropexp.analysis.ledger import recorded
+    from dropexp.analysis.claims_csv import recorded
 
     path = folder / "claims.csv"
     try:
@@ -55,7 +55,7 @@ def judged(folder: Path) -> list[dict[str, str]]:
 
 def _elsewhere(folder: Path, baseline: Sequence[str]) -> tuple[Tidy, str | None]:
     from dropexp.analysis.tidy import tidy
-    from dropexp.foreign.study import read_foreign
+    from dropexp.foreign.as_study import read_foreign
 
     if not (folder / "epochs.csv").is_file():
         raise StoreError(

@@ -32,8 +32,8 @@ def replay_rules(folder: Path, settings: Sequence[Setting], monitor: str, everyt
     """
     shown, note = reading(folder, everything)
     from dropexp.analysis.replay import replay, stopping
-    from dropexp.report.replay import draw_replay
-    from dropexp.report.stopping import left_out
+    from dropexp.figures.stopping_heat import draw_replay
+    from dropexp.tables.stopping import left_out
 
     if shown.runs.empty:
         raise StoreError(f"{folder}: no finished run to replay yet; run its study again")

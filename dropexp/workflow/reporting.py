@@ -43,8 +43,8 @@ def report(
 
     Raises StoreError where the folder holds no study or the page cannot be written.
     """
-    from dropexp.report.page.origin import Beside
-    from dropexp.report.page.render import STAMP, study_page, sums
+    from dropexp.page.origin import Beside
+    from dropexp.page.render import STAMP, study_page, sums
 
     path = out or folder / PAGE
     stamp = _stamp(folder, everything, baseline)
@@ -59,7 +59,7 @@ def report(
 
 def index(root: Path, reports: Sequence[Reported], out: Path | None = None) -> Path:
     """Write the index of several studies, index.html in their folder or in `out`, and return its path."""
-    from dropexp.report.page.render import index_page
+    from dropexp.page.render import index_page
 
     folder = out or root
     rows = [(quote(r.path.relative_to(folder).as_posix()), r.sums) for r in reports]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from dropexp.analysis.consistency import AUDIT, Mismatch, Row, Stored, apart
 from dropexp.data import Dataset, load, sizes
 from dropexp.errors import DataError, Interrupted
+from dropexp.experiment.identity import canonical
+from dropexp.experiment.layout import layout
+from dropexp.experiment.packs import Size, pack_key
+from dropexp.experiment.sources import SOURCES
+from dropexp.experiment.study import PROBES, Run, Study
 from dropexp.records import Outcome
 from dropexp.rows import COLUMNS, config_cells, line_of, lines_of
-from dropexp.spec.identity import canonical
-from dropexp.spec.layout import layout
-from dropexp.spec.packs import Size, pack_key
-from dropexp.spec.sources import SOURCES
-from dropexp.spec.stored import from_cells
-from dropexp.spec.study import PROBES, Run, Study
+from dropexp.study_files.stored_arms import from_cells
 from dropexp.workflow.planning import Options, Plan, pack
 from dropexp.workflow.running import Listener, outcomes
 

@@ -13,13 +13,13 @@ import dropexp
 from dropexp.errors import StoreError
 from dropexp.executors.inline import Stop, run_inline
 from dropexp.executors.pool import may_start, run_pool
+from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
-from dropexp.spec.study import Run, Study
-from dropexp.spec.union import seen_from
-from dropexp.spec.writing import to_yaml
 from dropexp.store.folder import Store, Writer, set_aside
+from dropexp.study_files.parse import parse
+from dropexp.study_files.together import seen_from
+from dropexp.study_files.writing import to_yaml
+from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.checkpoint import FOLDER, remove, tidy
 from dropexp.train.work import Work, train_work
 from dropexp.workflow.calibrating import calibrate
@@ -143,11 +143,11 @@ def _alarms(outcome: Outcome) -> list[str]:
 
 def load_statistics() -> None:
     """Load what sums a study up, while workers train."""
-    import dropexp.analysis.claims
-    import dropexp.analysis.ledger
+    import dropexp.analysis.claims_csv
+    import dropexp.analysis.judging
     import dropexp.analysis.overfit
     import dropexp.analysis.summary
-    import dropexp.report.table  # noqa: F401
+    import dropexp.tables.arms  # noqa: F401
 
 
 def _round(
@@ -212,9 +212,9 @@ def written(study: Study, folder: Path) -> str:
 def summarise(writer: Writer) -> None:
     """Write summary.csv, overfit.csv and, where the study makes claims, claims.csv from what the folder holds."""
     shown, _ = reading(writer.folder)
-    from dropexp.analysis.claims import judge
-    from dropexp.analysis.ledger import entries
-    from dropexp.analysis.ledger import written as text_of
+    from dropexp.analysis.claims_csv import entries
+    from dropexp.analysis.claims_csv import written as text_of
+    from dropexp.analysis.judging import judge
     from dropexp.analysis.overfit import overfit
     from dropexp.analysis.summary import summary
 

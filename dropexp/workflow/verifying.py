@@ -13,11 +13,11 @@ from filelock import FileLock, Timeout
 
 from dropexp.analysis.consistency import Mismatch, Row, Stored, apart, mismatches, table
 from dropexp.errors import DropexpError, StoreError
+from dropexp.experiment.study import Study
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read
-from dropexp.spec.stored import from_cells
-from dropexp.spec.study import Study
+from dropexp.study_files.parse import parse
+from dropexp.study_files.stored_arms import from_cells
+from dropexp.study_files.yaml_reader import read
 from dropexp.workflow.planning import Options
 from dropexp.workflow.reading import reading
 from dropexp.workflow.retraining import Again

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from dropexp.analysis.tidy import Tidy, tidy
-from dropexp.spec.config import Config
-from dropexp.spec.study import Study
+from dropexp.experiment.config import Config
+from dropexp.experiment.study import Study
 
 Values = dict[float, list[float]]
 

@@ -8,8 +8,8 @@ from scipy import stats
 
 from dropexp.analysis.compare import Side, compare, differing
 from dropexp.analysis.tidy import tidy
-from dropexp.report.comparison import comparison
-from dropexp.spec.foreign import Foreign, ForeignArm
+from dropexp.experiment.foreign_study import Foreign, ForeignArm
+from dropexp.tables.comparison import comparison
 
 A = {0.0: [0.90, 0.91, 0.93], 0.5: [0.92, 0.94, 0.95]}
 B = {0.0: [0.88, 0.90, 0.91], 0.5: [0.93, 0.94, 0.97]}

@@ -12,8 +12,8 @@ from scipy import stats
 from dropexp.analysis.dose import best, doses
 from dropexp.analysis.interaction import interactions
 from dropexp.analysis.tidy import tidy
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 
 TRAIN = [1.0] * 4
 

@@ -11,8 +11,8 @@ from scipy import stats
 
 from dropexp.analysis.replay import replay, stopping
 from dropexp.analysis.tidy import tidy
-from dropexp.spec.config import Config
-from dropexp.spec.study import Study
+from dropexp.experiment.config import Config
+from dropexp.experiment.study import Study
 from dropexp.stopping import Setting
 
 LOSS = [3.0, 2.0, 2.5, 1.5, 1.6, 1.7, 1.4, 1.8]

@@ -10,8 +10,8 @@ import pytest
 
 from dropexp.analysis.summary import PARTS, summary
 from dropexp.analysis.tidy import tidy
+from dropexp.experiment.leaves import roles
 from dropexp.records import METRICS, NOISY_METRICS
-from dropexp.spec.cells import roles
 
 TEST = {0.0: [0.88, 0.91, 0.90, 0.90], 0.5: [0.90, 0.92, 0.91, 0.93]}
 TRAIN = {0.0: [1.0] * 4, 0.5: [1.0] * 4}

@@ -9,8 +9,8 @@ import pytest
 
 from dropexp.analysis.tidy import tidy
 from dropexp.analysis.verdicts import ONE_SEED, SAME, UNDECIDED, UNDERFITTING, verdicts
-from dropexp.spec.config import Config
-from dropexp.spec.study import Study
+from dropexp.experiment.config import Config
+from dropexp.experiment.study import Study
 
 BASE = [0.95, 0.96, 0.95, 0.96]
 FULL = [1.0, 1.0, 0.998, 1.0]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dropexp.cli import main
-from dropexp.report.page import render
+from dropexp.page import render
 
 TEXT = """
 study: {}

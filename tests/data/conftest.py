@@ -15,8 +15,8 @@ import requests
 from dropexp.data import cache_dir, load
 from dropexp.data.download import TIMEOUT
 from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y, Published
-from dropexp.spec.config import Data
-from dropexp.spec.sources import SOURCES, Source
+from dropexp.experiment.config import Data
+from dropexp.experiment.sources import SOURCES, Source
 
 
 def idx(values):

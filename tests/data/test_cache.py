@@ -11,7 +11,7 @@ from dropexp.data import available, cache_dir, listing, loading
 from dropexp.data import cache as cache_module
 from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
 from dropexp.errors import DataError
-from dropexp.spec.sources import SOURCES
+from dropexp.experiment.sources import SOURCES
 
 
 def md5(content):

@@ -10,7 +10,7 @@ from dropexp.data import cache_dir, fetch, loading
 from dropexp.data.download import unpack
 from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
 from dropexp.errors import DataError
-from dropexp.spec.sources import SOURCES
+from dropexp.experiment.sources import SOURCES
 
 
 def tar(*members):

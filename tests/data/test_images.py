@@ -6,7 +6,7 @@ from PIL import Image
 
 from dropexp.data import load
 from dropexp.errors import DataError
-from dropexp.spec.config import Data
+from dropexp.experiment.config import Data
 
 
 def save(path, mode="L", size=(5, 4), value=0):

@@ -9,7 +9,7 @@ import pytest
 
 from dropexp.data import load
 from dropexp.errors import DataError
-from dropexp.spec.config import Data
+from dropexp.experiment.config import Data
 
 Y = np.arange(20) % 2
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dropexp.data import available, load, split
-from dropexp.spec.config import Data
-from dropexp.spec.sources import SOURCES
+from dropexp.experiment.config import Data
+from dropexp.experiment.sources import SOURCES
 
 
 def test_digits_are_the_1797_of_scikit_learn():

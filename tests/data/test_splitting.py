@@ -6,7 +6,7 @@ from scipy.stats import chisquare
 
 from dropexp.data import Dataset, sizes, split
 from dropexp.errors import DataError
-from dropexp.spec.config import Data
+from dropexp.experiment.config import Data
 
 
 def made(n=1000, classes=10, n_test=None, shape=(1, 3, 3), seed=0):

@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dropexp.analysis.frames import epochs_frame, runs_frame
+from dropexp.analysis.labelled_rows import epochs_frame, runs_frame
 from dropexp.analysis.tidy import Tidy, tidy
 from dropexp.errors import StoreError, UsageError
 from dropexp.export import formats
 from dropexp.export.formats import EXPORTS, export
 from dropexp.export.latex import escaped
 from dropexp.export.markdown import escaped as markdown_escaped
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 
 
 def made(yaml: str, name: str = "by-hand", diverged: int = 0) -> Tidy:

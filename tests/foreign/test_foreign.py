@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.report.table import table
+from dropexp.tables.arms import table
 from dropexp.workflow.reading import reading, studies_below
 
 PLAIN = ("seed", "epoch", "train_accuracy", "test_accuracy")

@@ -18,12 +18,12 @@ from dropexp.data.download import unpack
 from dropexp.data.idx import read_idx
 from dropexp.data.pickles import plain_pickle
 from dropexp.errors import DataError
+from dropexp.experiment.config import Data
 from dropexp.records import EpochRow, Outcome, ProbeRow, Provenance, RunRow
 from dropexp.rows import COLUMNS
-from dropexp.spec.config import Data
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
 from dropexp.store.folder import Store
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 
 
 @pytest.fixture

@@ -9,18 +9,18 @@ import pytest
 from dropexp.analysis.replay import replay, stopping
 from dropexp.errors import StoreError
 from dropexp.export.formats import export
-from dropexp.report.comparison import comparison
-from dropexp.report.overfit import overfit_table
-from dropexp.report.table import table as results_table
 from dropexp.stopping import Setting
 from dropexp.store.folder import Store
+from dropexp.tables.arms import table as results_table
+from dropexp.tables.comparison import comparison
+from dropexp.tables.overfit import overfit_table
 from dropexp.train.checkpoint import FOLDER, Checkpoint, begun, circumstances, load, save
 from dropexp.workflow.comparing import compare
-from dropexp.workflow.joining import together
 from dropexp.workflow.reading import reading
 from dropexp.workflow.replaying import replay_rules
 from dropexp.workflow.reporting import _stamp
 from dropexp.workflow.running import summarise
+from dropexp.workflow.together import together
 from dropexp.workflow.verifying import verify
 
 STUDY = """

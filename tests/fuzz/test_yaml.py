@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dropexp.experiment.identity import run_id
 from dropexp.rows import CONFIG_COLUMNS, config_cells
-from dropexp.spec.identity import run_id
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read, read_text
-from dropexp.spec.stored import names_of
-from dropexp.spec.writing import to_yaml
+from dropexp.study_files.parse import parse
+from dropexp.study_files.stored_arms import names_of
+from dropexp.study_files.writing import to_yaml
+from dropexp.study_files.yaml_reader import read, read_text
 
 CONFIGS = sorted((Path(__file__).parent.parent.parent / "configs").rglob("*.yaml"))
 TEXTS = [path.read_text(encoding="utf-8") for path in CONFIGS]

@@ -8,8 +8,8 @@ from scipy import stats
 
 from dropexp.cli import main
 from dropexp.laws import intervals
+from dropexp.laws.all_laws import LAWS_TABLE, examine
 from dropexp.laws.law import Check, Law, Result, exactly
-from dropexp.laws.table import LAWS_TABLE, examine
 
 IDS = [
     "mask-rate",

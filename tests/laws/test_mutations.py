@@ -9,16 +9,16 @@ import torch.nn.functional as F
 
 from dropexp.data.dataset import Dataset
 from dropexp.errors import ConfigError
-from dropexp.laws.table import LAWS_TABLE, examine
+from dropexp.experiment import schedules
+from dropexp.experiment.config import RateSchedule
+from dropexp.experiment.layout import layout
+from dropexp.laws.all_laws import LAWS_TABLE, examine
 from dropexp.nn import dropout, layers
 from dropexp.nn.dropout import Noise, Site, integers_here
-from dropexp.nn.laws import LAWS
 from dropexp.nn.network import Network
-from dropexp.spec import schedules
-from dropexp.spec.config import RateSchedule
-from dropexp.spec.layout import layout
+from dropexp.nn.noise_laws import LAWS
 from dropexp.stopping import Stopper
-from dropexp.train.feed import Feed
+from dropexp.train.batches import Feed
 from dropexp.train.loop import train
 from dropexp.train.optim import Optimiser
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+from dropexp.experiment.kinds import KINDS
 from dropexp.nn import dropout
 from dropexp.nn.dropout import Noise, Site, integers_here, integers_there
 from dropexp.nn.layers import Convolution, convolve_grouped
-from dropexp.spec.kinds import KINDS
 from dropexp.train.pack import Work, train_pack
 
 CPU = torch.device("cpu")

@@ -8,12 +8,12 @@ import pytest
 import torch
 from scipy import stats
 
+from dropexp.experiment.kinds import KINDS
+from dropexp.experiment.layout import keep_probability, layout
 from dropexp.nn.connect import expected_activation, masked_affine
 from dropexp.nn.dropout import Noise, Site
 from dropexp.nn.layers import ACTIVATIONS, Affine
 from dropexp.nn.network import Network
-from dropexp.spec.kinds import KINDS
-from dropexp.spec.layout import keep_probability, layout
 
 
 def normal(*shape, seed=0):

@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy import optimize
 
+from dropexp.experiment.kinds import KINDS
+from dropexp.experiment.layout import layout
 from dropexp.nn.dropout import Noise, Site
-from dropexp.nn.laws import corner_threshold
 from dropexp.nn.network import Network
-from dropexp.spec.kinds import KINDS
-from dropexp.spec.layout import layout
+from dropexp.nn.noise_laws import corner_threshold
 from dropexp.train.evaluate import losses
 
 RATES = (0.01, 0.2, 0.5, 0.9)

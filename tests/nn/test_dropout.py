@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
+from dropexp.experiment.config import Dropout
+from dropexp.experiment.kinds import KINDS
 from dropexp.nn.dropout import Noise, Site, make_sites
-from dropexp.spec.config import Dropout
-from dropexp.spec.kinds import KINDS
 from dropexp.streams import generator, integers16
 
 RATES = (0.01, 0.2, 0.5, 0.9)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from dropexp.experiment.config import Model
+from dropexp.experiment.layout import layout
 from dropexp.nn.initial import initial_weight
 from dropexp.nn.network import Network
-from dropexp.spec.config import Model
-from dropexp.spec.layout import layout
 
 VARIANCES = {"he": lambda i, o: 2 / i, "lecun": lambda i, o: 1 / i, "glorot": lambda i, o: 2 / (i + o)}
 MLP = {"hidden": (300, 200)}

@@ -9,14 +9,14 @@ import torch
 from scipy import stats
 
 from dropexp.data import load
+from dropexp.experiment.config import Config, Data, Dropout
+from dropexp.experiment.kinds import KINDS
+from dropexp.experiment.layout import keep_probability, layout
+from dropexp.experiment.packs import plan
+from dropexp.experiment.study import Study
 from dropexp.nn.dropout import Noise, Site, make_sites
-from dropexp.nn.laws import SELU_FLOOR
 from dropexp.nn.network import Network
-from dropexp.spec.config import Config, Data, Dropout
-from dropexp.spec.kinds import KINDS
-from dropexp.spec.layout import keep_probability, layout
-from dropexp.spec.packs import plan
-from dropexp.spec.study import Study
+from dropexp.nn.noise_laws import SELU_FLOOR
 from dropexp.train.evaluate import losses
 from dropexp.train.pack import Work, train_pack
 

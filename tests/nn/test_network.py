@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
+from dropexp.experiment.layout import layout
 from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
-from dropexp.spec.layout import layout
 from dropexp.train.evaluate import losses
 
 ORDERS = ("NAD", "NDA", "AND", "ADN", "DNA", "DAN")

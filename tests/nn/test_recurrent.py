@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from dropexp.data import load
+from dropexp.experiment.config import Data
+from dropexp.experiment.layout import keep_probability, layout
 from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
 from dropexp.nn.recurrent import RecurrentMask, lstm
-from dropexp.spec.config import Data
-from dropexp.spec.layout import keep_probability, layout
 from dropexp.train.evaluate import losses
 from dropexp.train.pack import Work, train_pack
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from dropexp.analysis.tidy import Tidy, tidy
-from dropexp.spec.claims import Claim, Part
-from dropexp.spec.config import Config
-from dropexp.spec.foreign import Foreign, ForeignArm
-from dropexp.spec.study import Study
+from dropexp.experiment.claims import Claim, Part
+from dropexp.experiment.config import Config
+from dropexp.experiment.foreign_study import Foreign, ForeignArm
+from dropexp.experiment.study import Study
 
 
 def with_leaf(config: Config, path: str, value: object) -> Config:

@@ -7,10 +7,10 @@ import pytest
 from matplotlib.text import Text
 
 from dropexp.analysis.tidy import Tidy
-from dropexp.report.figures import FIGURES, draw
-from dropexp.report.finding import finding
-from dropexp.report.style import styled
-from dropexp.report.words import file_word, percent
+from dropexp.figures.all_figures import FIGURES, draw
+from dropexp.figures.style import styled
+from dropexp.wording.finding import finding
+from dropexp.wording.labels import file_word, percent
 
 NAMES = {
     "one-arm-one-seed": ["curves", "gap"],
@@ -131,7 +131,7 @@ def test_an_interaction_is_said_in_the_right_direction(cases):
 
 def test_figures_that_would_have_one_name_have_two(cases, tmp_path, monkeypatch):
     twice = {"one": FIGURES["curves"], "two": FIGURES["curves"]}
-    monkeypatch.setattr("dropexp.report.figures.FIGURES", twice)
+    monkeypatch.setattr("dropexp.figures.all_figures.FIGURES", twice)
     paths = draw(cases["one-arm-one-seed"](), tmp_path)
     assert len(paths) == len(set(paths)) == 4
 

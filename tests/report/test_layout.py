@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from dropexp.report.figures import FIGURES
-from dropexp.report.style import styled
+from dropexp.figures.all_figures import FIGURES
+from dropexp.figures.style import styled
 
 FAST = ["rates", "lstm", "three", "widths", "one-arm-one-seed", "elsewhere", "claimed", "collapsed", "noise"]
 TOUCH = 1.0  # points by which boxes may meet: they are as tall as the tallest letter

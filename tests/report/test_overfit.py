@@ -9,13 +9,13 @@ from dropexp.analysis.overfit import overfit
 from dropexp.analysis.replay import replay
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import tidy
-from dropexp.report.overfit import overfit_table
-from dropexp.report.parts import parts_figure
-from dropexp.report.replay import replay_figure
-from dropexp.report.stopping import stopping_table
-from dropexp.report.style import styled
-from dropexp.report.table import WIDTH
+from dropexp.figures.gap_parts import parts_figure
+from dropexp.figures.stopping_heat import replay_figure
+from dropexp.figures.style import styled
 from dropexp.stopping import CRITERIA, Setting
+from dropexp.tables.arms import WIDTH
+from dropexp.tables.overfit import overfit_table
+from dropexp.tables.stopping import stopping_table
 
 ALL = [Setting(name, threshold) for name, row in CRITERIA.items() for threshold in row.usual]
 

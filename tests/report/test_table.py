@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dropexp.report.table import WIDTH, plain, table
-from dropexp.report.words import half, percent, signed
+from dropexp.tables.arms import WIDTH, plain, table
+from dropexp.wording.labels import half, percent, signed
 
 
 def test_fits_a_console(case):

@@ -8,9 +8,9 @@ import pytest
 from dropexp.errors import StoreError
 from dropexp.records import EpochRow, Failure, Outcome, ProbeRow, RunRow
 from dropexp.rows import ADDED, COLUMNS
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
 from dropexp.store.folder import Store, set_aside
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 
 STUDY = parse(read_text("sweep: {dropout.rate: [0, 0.5, 0.1]}\nseeds: 3", "s.yaml"))
 

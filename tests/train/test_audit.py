@@ -10,9 +10,9 @@ import torch
 from scipy.stats import binom
 
 import dropexp.nn.dropout as dropout
+from dropexp.experiment.kinds import KINDS
 from dropexp.nn.dropout import Noise, Site
 from dropexp.nn.network import Network
-from dropexp.spec.kinds import KINDS
 from dropexp.streams import generator
 from dropexp.train import loop
 from dropexp.train.alarms import EXPECTED, blocks_outside, expectation, outside, sentences

@@ -6,10 +6,10 @@ import torch
 from scipy.special import logsumexp
 
 from dropexp.data import Dataset, split
+from dropexp.experiment.layout import layout
 from dropexp.nn.network import Network
-from dropexp.spec.layout import layout
+from dropexp.train.batches import Feed
 from dropexp.train.evaluate import evaluate, losses, mean
-from dropexp.train.feed import Feed
 
 
 class Guesses:

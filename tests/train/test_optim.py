@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from dropexp.data import Dataset
+from dropexp.experiment.config import LrSchedule
+from dropexp.experiment.layout import layout
 from dropexp.nn.network import Network
-from dropexp.spec.config import LrSchedule
-from dropexp.spec.layout import layout
+from dropexp.train.batches import Feed
 from dropexp.train.evaluate import losses
-from dropexp.train.feed import Feed
 from dropexp.train.loop import train
 from dropexp.train.optim import Optimiser, schedule_factor
 

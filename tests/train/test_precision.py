@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from dropexp.data import load
-from dropexp.spec.config import Config
-from dropexp.spec.study import Study
+from dropexp.experiment.config import Config
+from dropexp.experiment.study import Study
 from dropexp.train.pack import Work, train_pack
 
 SEEDS = tuple(range(10))

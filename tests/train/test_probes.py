@@ -14,12 +14,12 @@ from dropexp.analysis.tidy import tidy
 from dropexp.data import load, split
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
+from dropexp.experiment.config import Data
+from dropexp.experiment.layout import layout
+from dropexp.experiment.packs import plan
+from dropexp.experiment.study import Study
 from dropexp.nn.dropout import Noise
-from dropexp.spec.config import Data
-from dropexp.spec.layout import layout
-from dropexp.spec.packs import plan
-from dropexp.spec.study import Study
-from dropexp.train.feed import Feed
+from dropexp.train.batches import Feed
 from dropexp.train.loop import train
 from dropexp.train.pack import Work, train_pack
 from dropexp.train.probes import PROBES

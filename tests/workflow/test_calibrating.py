@@ -2,8 +2,8 @@
 
 import pytest
 
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 from dropexp.workflow import calibrating
 from dropexp.workflow.planning import Options, prepare
 from dropexp.workflow.running import run
@@ -27,7 +27,7 @@ def test_the_size_that_costs_least_a_run_is_taken(tmp_path, monkeypatch, cheapes
     def cost(runs, dataset):
         return len(runs) * (1.0 if len(runs) == cheapest else 2.0)
 
-    monkeypatch.setattr("dropexp.train.measure.seconds_a_step", cost)
+    monkeypatch.setattr("dropexp.train.timing.seconds_a_step", cost)
     monkeypatch.setattr(calibrating, "WORTH_SECONDS", 0.0)
     monkeypatch.setattr(calibrating, "SHARE", 1e9)
     made, options = planned(tmp_path)
@@ -42,7 +42,7 @@ def test_a_size_that_does_not_fit_is_not_taken(tmp_path, monkeypatch, error):
             raise error
         return 1.0 * len(runs)
 
-    monkeypatch.setattr("dropexp.train.measure.seconds_a_step", cost)
+    monkeypatch.setattr("dropexp.train.timing.seconds_a_step", cost)
     monkeypatch.setattr(calibrating, "WORTH_SECONDS", 0.0)
     monkeypatch.setattr(calibrating, "SHARE", 1e9)
     made, options = planned(tmp_path)
@@ -51,7 +51,7 @@ def test_a_size_that_does_not_fit_is_not_taken(tmp_path, monkeypatch, error):
 
 
 def test_little_work_and_given_sizes_are_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr("dropexp.train.measure.seconds_a_step", lambda *_: 1 / 0)
+    monkeypatch.setattr("dropexp.train.timing.seconds_a_step", lambda *_: 1 / 0)
     made, options = planned(tmp_path)
     calibrating.calibrate(made, options)
     monkeypatch.setattr(calibrating, "WORTH_SECONDS", 0.0)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.spec.parse import parse
-from dropexp.spec.reader import read_text
 from dropexp.stopping import Setting
+from dropexp.study_files.parse import parse
+from dropexp.study_files.yaml_reader import read_text
 from dropexp.workflow.planning import Options
 from dropexp.workflow.replaying import replay_rules
 from dropexp.workflow.running import run

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from dropexp.analysis.tidy import Tidy, tidy
-from dropexp.report.page import render
-from dropexp.spec.config import Config
-from dropexp.spec.study import Study
+from dropexp.experiment.config import Config
+from dropexp.experiment.study import Study
+from dropexp.page import render
 
 
 @pytest.fixture

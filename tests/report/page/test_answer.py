@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from dropexp.analysis.verdicts import verdicts
-from dropexp.report.page.answer import answer, headline, probability
-from dropexp.report.page.question import question
+from dropexp.page.answer import answer, headline, probability
+from dropexp.page.question import question
 
 BASE, BETTER = [0.90, 0.91, 0.92, 0.93], [0.91, 0.93, 0.95, 0.95]  # differences 0.01, 0.02, 0.03, 0.02
 

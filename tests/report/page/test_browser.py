@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dropexp.report.page.origin import Beside
-from dropexp.report.page.render import index_page, study_page, sums
+from dropexp.page.origin import Beside
+from dropexp.page.render import index_page, study_page, sums
 
 pytestmark = pytest.mark.slow  # starts a browser, and is skipped where there is none
 

@@ -13,19 +13,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import dropexp.report.page
-from dropexp.analysis.claims import ClaimVerdict
+import dropexp.page
+from dropexp.analysis.judging import ClaimVerdict
 from dropexp.analysis.tidy import tidy as tidied
-from dropexp.report.page import render
-from dropexp.report.page.arms import arms_grid
-from dropexp.report.page.claims import verdicts_in_a_sentence
-from dropexp.report.page.grid import Cell, ranked
-from dropexp.report.page.origin import Beside
-from dropexp.report.page.render import index_page, study_page, typeset
+from dropexp.page import render
+from dropexp.page.arms import arms_grid
+from dropexp.page.claims import verdicts_in_a_sentence
+from dropexp.page.grid import Cell, ranked
+from dropexp.page.origin import Beside
+from dropexp.page.render import index_page, study_page, typeset
 
 NASTY = '</script><script>alert("1")</script><img src=x onerror=alert(1)>&\'"'
 HTML = "{http://www.w3.org/1999/xhtml}"
-FOLDER = Path(dropexp.report.page.__file__).parent
+FOLDER = Path(dropexp.page.__file__).parent
 
 
 def parsed(page: str):

@@ -1,0 +1,56 @@
+"""Claims: the sentences of a study file that its runs are to support or refute, and what each must name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from dropexp.experiment.fields import Section
+
+CLAIM_METRICS = tuple(
+    f"{when}{metric}" for when in ("", "final_") for metric in ("train_accuracy", "test_accuracy", "gap")
+) + (
+    "train_loss",
+    "val_loss",
+    "val_accuracy",
+    "test_loss",
+    "clean_train_accuracy",
+    "clean_gap",
+    "memorised",
+    "recovered",
+)
+ALONG = ("increasing", "decreasing", "interior_best")  # claims about all values of one axis
+ALL = "all"
+
+
+def _tuple(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list) else given
+
+
+class Part(Section):
+    """What is compared with what: arms by the values that they have, all other axes being equal."""
+
+    metric: str = Field("gap", description="a metric column of runs.csv", min_length=1)
+    compare: dict[str, Any] = Field(default_factory=dict, description="the arms in question, by axis")
+    against: dict[str, Any] = Field(default_factory=dict, description="the arms they are held against")
+    expect: Literal["lower", "higher", "equal", "interaction", "increasing", "decreasing", "interior_best"] = Field(
+        "lower", description="the direction"
+    )
+    margin: Annotated[float, Field(gt=0)] = Field(0.005, description="the smallest difference that counts, a fraction")
+    tuned_over: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = Field(
+        (), description="axes of which each arm and seed takes the value with its best validation loss"
+    )
+
+
+class Claim(Part):
+    """A sentence, judged on the rows of a finished study: one part, or `all` of several."""
+
+    says: str = Field("", description="the claim in words")
+    all: Annotated[tuple[Part, ...], BeforeValidator(_tuple)] = Field(
+        (), description="parts that must all be supported, in place of metric, compare and against"
+    )
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return self.all or (self,)

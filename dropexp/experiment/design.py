@@ -1,0 +1,110 @@
+"""What may be asked of a study and its arms, whoever trained them: all that statistics and pictures know of either."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dropexp.experiment.leaves import shown
+
+if TYPE_CHECKING:
+    from dropexp.experiment.claims import Claim
+
+
+class Arm:
+    """One cell of a grid; arms of one `arm_id` are one function and share their runs."""
+
+    arm_id: str
+
+    def value(self, path: str) -> Any:
+        """Return the value on an axis."""
+        raise NotImplementedError
+
+    def shown(self, path: str) -> str:
+        """Return the value on an axis as a person reads it."""
+        raise NotImplementedError
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """Everything that is known of the arm, a cell a path; what does not apply is empty."""
+        raise NotImplementedError
+
+    @property
+    def masked(self) -> bool:
+        """Whether any site drops anything."""
+        raise NotImplementedError
+
+    @property
+    def label_noise(self) -> float:
+        """The fraction of the training labels that is wrong."""
+        raise NotImplementedError
+
+    @property
+    def monitor(self) -> str | None:
+        """The number that selects the epoch, None where it is the last one."""
+        raise NotImplementedError
+
+    @property
+    def population(self) -> Hashable:
+        """What one seed is drawn from: seeds of two arms mean the same only where this agrees."""
+        raise NotImplementedError
+
+
+class Design:
+    """Arms and seeds, and with which other arm each is compared."""
+
+    name: str
+    seeds: tuple[int, ...]
+    arms: tuple[Arm, ...]
+    claims: tuple[Claim, ...] = ()
+    asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
+    chosen: tuple[tuple[str, str], ...] = ()  # values, as shown, of the arms that the command line compares with
+    wanted: frozenset[tuple[str, int]] = frozenset()  # arms and seeds asked for; empty: every seed of every arm
+    more_seeds = "--seeds 5"  # what gives a study of one seed its intervals
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The paths on which arms differ, in the order in which they were written."""
+        raise NotImplementedError
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about a grid without an arm at rate 0, None where nothing is to be done."""
+        raise NotImplementedError
+
+    @property
+    def data(self) -> str:
+        """The data in words."""
+        raise NotImplementedError
+
+    @cached_property
+    def baselines(self) -> tuple[Arm | None, ...]:
+        """For each arm the one that it is compared with, None for a baseline itself.
+
+        It is the arm with rate 0 at every site that agrees in every axis outside dropout, and in as many of dropout's
+        axes as possible; in a grid without one, the arm with the first value of the first axis. Arms named on the
+        command line come before all these.
+        """
+        axes = self.axes
+        if self.chosen:
+            named = dict(self.chosen)
+            like = [arm for arm in self.arms if all(shown(p, arm.value(p)) == v for p, v in named.items())]
+            return self._nearest(like, [p for p in axes if p not in named], [])
+        unmasked = [arm for arm in self.arms if not arm.masked]
+        chosen = unmasked or [a for a in self.arms if axes and a.value(axes[0]) == self.arms[0].value(axes[0])]
+        outer = [p for p in axes if not p.startswith("dropout.")] if unmasked else list(axes[1:])
+        inner = [p for p in axes if p.startswith("dropout.")] if unmasked else []
+        return self._nearest(chosen, outer, inner)
+
+    def _nearest(self, chosen: list[Arm], outer: list[str], inner: list[str]) -> tuple[Arm | None, ...]:
+        """Return for each arm the one of `chosen` that agrees in all of `outer`, and in most of `inner`."""
+        by_place: dict[tuple[Any, ...], list[Arm]] = {}
+        for arm in chosen:
+            by_place.setdefault(tuple(arm.value(p) for p in outer), []).append(arm)
+        found: list[Arm | None] = []
+        for arm in self.arms:
+            near = by_place.get(tuple(arm.value(p) for p in outer), [])
+            best = max(near, key=lambda a: sum(a.value(p) == arm.value(p) for p in inner), default=None)
+            found.append(None if best is None or best.arm_id == arm.arm_id else best)
+        return tuple(found)

@@ -1,0 +1,247 @@
+"""Which arms are one function, and the names that a configuration has for ever: arm_id and run_id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+from dropexp.experiment.config import (
+    MODEL_DEFAULTS,
+    Config,
+    Data,
+    Dropout,
+    EarlyStopping,
+    LrSchedule,
+    Model,
+    RateSchedule,
+    Training,
+)
+from dropexp.experiment.fields import Section
+from dropexp.experiment.kinds import KINDS
+from dropexp.experiment.layout import site_rates, sites_of
+from dropexp.experiment.leaves import leaves, spell, spelt, spelt_section
+
+SIGN_KEEPING = ("relu", "leaky_relu", "linear")  # they commute with a factor that is never negative
+
+
+def applies(path: str, config: Config) -> bool:
+    """Return whether a leaf means anything in a configuration; what does not apply is an empty cell."""
+    rule = _APPLIES.get(path) or _APPLIES.get(path.rpartition(".")[0] + ".*")
+    return rule is None or bool(rule(config))
+
+
+def cells(config: Config) -> dict[str, str]:
+    """Return a configuration as cells in the order of the schema; what does not apply is empty."""
+    return {path: cell if applies(path, config) else "" for path, cell in spelt(config)}
+
+
+_APPLIES: dict[str, Any] = {
+    "data.label": lambda c: c.data.label is not None,
+    "data.noisy_validation": lambda c: c.data.label_noise > 0,
+    "model.channels": lambda c: c.model.kind == "cnn",
+    "model.kernel": lambda c: c.model.kind == "cnn",
+    "model.pool": lambda c: c.model.kind == "cnn",
+    "model.units": lambda c: c.model.kind == "lstm",
+    "model.layers": lambda c: c.model.kind == "lstm",
+    "model.bidirectional": lambda c: c.model.kind == "lstm",
+    "dropout.group_size": lambda c: KINDS[c.dropout.kind].law == "bernoulli" and c.dropout.kind != "batch_shared",
+    "dropout.block_size": lambda c: c.dropout.kind == "dropblock",
+    "dropout.at_test": lambda c: c.dropout.kind == "dropconnect",
+    "dropout.recurrent": lambda c: c.model.kind == "lstm" and c.dropout.kind != "variational",
+    "dropout.schedule.epochs": lambda c: c.dropout.schedule.shape != "constant",
+    "dropout.schedule.begin": lambda c: c.dropout.schedule.shape == "linear",
+    "dropout.schedule.end": lambda c: c.dropout.schedule.shape == "linear",
+    "model.norm_group": lambda c: c.model.norm == "batch",
+    "early_stopping.monitor": lambda c: c.early_stopping.patience is not None,
+    "early_stopping.min_delta": lambda c: c.early_stopping.patience is not None,
+    "early_stopping.start_from_epoch": lambda c: c.early_stopping.patience is not None,
+    "training.momentum": lambda c: c.training.optimizer == "sgd",
+    "training.nesterov": lambda c: c.training.optimizer == "sgd",
+    "training.schedule.every": lambda c: c.training.schedule.shape == "step",
+    "training.schedule.factor": lambda c: c.training.schedule.shape == "step",
+}
+
+
+@lru_cache(maxsize=65536)
+def _canonical_model(model: Model, dropout: Dropout, masked: bool) -> Model:
+    order = model.order.split("-")
+    if model.norm == "none":
+        order = ["norm", *(s for s in order if s != "norm")]
+    if not masked or KINDS[dropout.kind].acts_on == "weight":
+        order = [*(s for s in order if s != "dropout"), "dropout"]
+    elif model.activation in SIGN_KEEPING and not KINDS[dropout.kind].signed:
+        for first in (0, 1):  # a mask right before a sign-keeping activation is one right after it
+            if order[first : first + 2] == ["dropout", "activation"]:
+                order[first : first + 2] = ["activation", "dropout"]
+    changes: dict[str, Any] = {"order": "-".join(order)}
+    if model.norm != "batch":
+        changes["norm_group"] = None
+    if not model.hidden and model.kind != "cnn":  # nothing but the output layer, which has neither norm nor activation
+        changes |= {
+            "norm": "none",
+            "norm_group": None,
+            "activation": "relu",
+            "order": Model.model_fields["order"].default,
+        }
+    return model.model_copy(update=changes)
+
+
+@lru_cache(maxsize=65536)
+def _canonical_dropout(dropout: Dropout, model: Model) -> Dropout:
+    rates = site_rates(dropout, model)
+    if not rates:
+        return Dropout(rate=0.0, placement=("hidden",))
+    kind = KINDS[dropout.kind]
+    changes: dict[str, Any] = {}
+    if kind.law != "bernoulli" or dropout.kind == "batch_shared" or dropout.group_size == 1:
+        changes["group_size"] = None
+    elif dropout.group_size == "batch" and dropout.kind == "bernoulli":
+        changes |= {"group_size": None, "kind": "batch_shared"}
+    if dropout.kind != "dropblock":
+        changes["block_size"] = 3
+    if dropout.kind != "dropconnect":
+        changes["at_test"] = "mean"
+    if model.kind != "lstm" or dropout.kind == "variational":
+        changes["recurrent"] = "step"
+    if dropout.schedule.shape != "linear":
+        plain = {} if dropout.schedule.shape == "constant" else {"epochs": dropout.schedule.epochs}
+        changes["schedule"] = RateSchedule(shape=dropout.schedule.shape, **plain)
+    changes["placement"] = _canonical_placement(dropout, model, rates)
+    return dropout.model_copy(update=changes)
+
+
+def _canonical_placement(dropout: Dropout, model: Model, rates: dict[str, float]) -> tuple[str, ...]:
+    if dropout.rate_at or dropout.rate == 0:
+        return tuple(sorted(set(dropout.placement)))
+    placement: list[str] = []
+    for place in ("input", "conv", "recurrent", "between", "output", "hidden"):
+        sites = sites_of(place, model)
+        masked = [s for s in sites if s in rates]
+        placement += [place] if sites and len(masked) == len(sites) else masked
+    return tuple(placement)
+
+
+def canonical(config: Config) -> Config:
+    """Return the one configuration that stands for all that are the same function, which is the one trained.
+
+    At rate 0 everywhere the dropout section and its place in the order say nothing; with relu, leaky_relu or no
+    activation a mask that is never negative commutes with it; places that cover the same sites are the same; what does
+    not apply is set back to its default.
+    """
+    masked = bool(site_rates(config.dropout, config.model))
+    changes: dict[str, Any] = {
+        "model": _canonical_model(config.model, config.dropout, masked),
+        "dropout": _canonical_dropout(config.dropout, config.model),
+    }
+    if config.early_stopping.patience is None:
+        changes["early_stopping"] = _NEVER_STOPPED
+    if config.data.label_noise == 0 and config.data.noisy_validation:
+        changes["data"] = config.data.model_copy(update={"noisy_validation": False})
+    changes["training"] = _canonical_training(config.training)
+    return config.model_copy(update=changes)
+
+
+_NEVER_STOPPED = EarlyStopping.model_construct()
+
+
+@lru_cache(maxsize=65536)
+def _canonical_training(training: Training) -> Training:
+    changes: dict[str, Any] = {}
+    if training.optimizer != "sgd":
+        changes = {"momentum": 0.9, "nesterov": False}
+    if training.schedule.shape != "step":
+        changes["schedule"] = LrSchedule(shape=training.schedule.shape)
+    return training.model_copy(update=changes)
+
+
+@cache
+def _defaults(kind: str) -> dict[str, str]:
+    base = Config()
+    model = base.model.model_copy(update=MODEL_DEFAULTS[kind])
+    return {path: spell(value) for path, value in leaves(base.model_copy(update={"model": model})).items()}
+
+
+def identity(config: Config) -> dict[str, str]:
+    """Return the leaves of a canonical configuration that differ from their defaults, spelt as in a cell.
+
+    A new field whose default changes nothing therefore keeps every old name. A user's file is its content: where
+    `data.sha256` is known it stands in for the path.
+    """
+    kind = config.model.kind
+    return {path: cell for name in Config.model_fields for path, cell in _moved(name, getattr(config, name), kind)}
+
+
+@lru_cache(maxsize=65536)
+def _moved(name: str, section: Section, kind: str) -> tuple[tuple[str, str], ...]:
+    """Return (path, cell) of a section's leaves that differ from the defaults of a kind of model."""
+    defaults = _defaults(kind)
+    by_content = isinstance(section, Data) and section.sha256
+    return tuple(
+        (path, cell)
+        for path, cell in spelt_section(name, section)
+        if cell != defaults[path] and not (by_content and path == "data.source")
+    )
+
+
+@lru_cache(maxsize=65536)
+def _json(name: str, section: Section, kind: str) -> str:
+    """Return the members of JSON that a section adds to a configuration's, by path."""
+    return json.dumps(dict(_moved(name, section, kind)), sort_keys=True, ensure_ascii=True, separators=(",", ":"))[1:-1]
+
+
+def _members(config: Config) -> tuple[str, str]:
+    """Return a configuration's members of JSON in the order of their paths: those before `seed` and those after it."""
+    kind = config.model.kind
+    before, after = (
+        ",".join(filter(None, [_json(name, getattr(config, name), kind) for name in part])) for part in _AROUND_SEED
+    )
+    return before, after
+
+
+_AROUND_SEED = tuple(
+    [name for name in sorted(Config.model_fields) if (name < "seed") is early] for early in (True, False)
+)
+
+
+def _digest(*members: str) -> str:
+    text = "{" + ",".join(filter(None, members)) + "}"
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _seed(seed: int) -> str:
+    return f'"seed":"{seed}"'
+
+
+def _slug(config: Config) -> str:
+    return _slug_of(config.data.source, config.model, config.dropout)
+
+
+@lru_cache(maxsize=65536)
+def _slug_of(source: str, model: Model, dropout: Dropout) -> str:
+    rates = site_rates(dropout, model)
+    source = source.replace("\\", "/").rstrip("/").rpartition("/")[2].partition(".")[0]
+    words = [source, model.kind, "x".join(map(str, (*(model.channels or ()), *model.hidden)))]
+    if model.norm != "none":
+        words.append(model.norm)
+    words.append(f"{dropout.kind}-{spell(max(rates.values()))}" if rates else "none")
+    return re.sub(r"[^a-z0-9.]+", "-", "-".join(w for w in words if w).lower()).strip("-.")[:48].strip("-.")
+
+
+def arm_id(config: Config) -> str:
+    """Return the name of a canonical configuration: a readable slug and 10 hex digits of its hash."""
+    return f"{_slug(config)}-{_digest(*_members(config))}"
+
+
+def run_id(config: Config, seed: int) -> str:
+    """Return the name of a run, an arm and a seed: a-z, 0-9, full stop and hyphen only."""
+    return run_ids(config, [seed])[0]
+
+
+def run_ids(config: Config, seeds: Sequence[int]) -> list[str]:
+    """Return the names of an arm's runs, a seed each."""
+    slug, (before, after) = _slug(config), _members(config)
+    return [f"{slug}-s{seed}-{_digest(before, _seed(seed), after)}" for seed in seeds]

@@ -1,0 +1,194 @@
+"""The network layer by layer, as plain data: what `check` prints and what `nn` builds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+
+from dropexp.errors import ConfigError
+from dropexp.experiment.config import Dropout, Model
+
+PLACES = ("input", "conv", "recurrent", "between", "output", "hidden", "last", "all")
+LEVELS = 65536  # a mask is drawn from uniform integers of 16 bits
+
+
+@dataclass(frozen=True)
+class Block:
+    """One affine map and what follows it.
+
+    `name` is `conv.1`, `lstm.1`, `hidden.2` or `output`; `kind` is `dense`, `conv` or `lstm`; `fan_in` and `units` count
+    features of a dense map or of an LSTM's step, or channels of a convolution; `map` is (H, W) before pooling for `conv`,
+    (T,) for `lstm`, else (); `steps` are the block's norm, activation and dropout in order, the absent left out; `pool` is
+    max, avg or none; `directions` is 2 for an LSTM that reads both ways.
+    """
+
+    name: str
+    kind: str
+    fan_in: int
+    units: int
+    kernel: int
+    map: tuple[int, ...]
+    steps: tuple[str, ...]
+    pool: str
+    directions: int = 1
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases; an LSTM has four gates, each with one bias."""
+        if self.kind == "lstm":
+            return self.directions * 4 * self.units * (self.fan_in + self.units + 1)
+        return self.units * (self.fan_in * self.kernel**2 + 1)
+
+    @property
+    def operations(self) -> int:
+        """Multiply-adds of one example."""
+        if self.kind == "lstm":
+            return self.directions * 4 * self.units * (self.fan_in + self.units) * prod(self.map)
+        return self.fan_in * self.kernel**2 * self.units * prod(self.map)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A network for examples of shape `example`, (F,) or (C, H, W), and `classes` classes."""
+
+    example: tuple[int, ...]
+    classes: int
+    blocks: tuple[Block, ...]
+    norm: str
+    site_shapes: tuple[tuple[str, tuple[int, ...]], ...]
+
+    @property
+    def parameters(self) -> int:
+        return sum(b.parameters + norm_parameters(b, self.norm) for b in self.blocks)
+
+    @property
+    def operations(self) -> int:
+        return sum(b.operations for b in self.blocks)
+
+    @property
+    def activations(self) -> int:
+        """Numbers kept for the backward pass, per example and step of a block."""
+        kept = {"lstm": 12}  # gates, cell and hidden state of each step
+        return prod(self.example) + sum(
+            b.directions * b.units * prod(b.map) * (kept.get(b.kind, 1) + len(b.steps)) for b in self.blocks
+        )
+
+
+def norm_parameters(block: Block, norm: str) -> int:
+    """Return how many scales and shifts the block's normalisation learns."""
+    if "norm" not in block.steps:
+        return 0
+    return 2 * block.units * (prod(block.map) if norm == "layer" else 1)
+
+
+@lru_cache(maxsize=4096)
+def site_names(model: Model) -> tuple[str, ...]:
+    """Return every mask site of a model, from the input up: input, conv.1, ..., hidden.1, ..."""
+    convs = model.channels or () if model.kind == "cnn" else ()
+    layers = model.layers or 1 if model.kind == "lstm" else 0
+    return (
+        "input",
+        *(f"conv.{i}" for i, _ in enumerate(convs, 1)),
+        *(
+            f"{place}.{i}"
+            for i in range(1, layers + 1)
+            for place in ("recurrent", "between")
+            if _there(place, i, layers)
+        ),
+        *(("output",) if layers else ()),
+        *(f"hidden.{i}" for i, _ in enumerate(model.hidden, 1)),
+    )
+
+
+def _there(place: str, layer: int, layers: int) -> bool:
+    return place == "recurrent" or layer < layers
+
+
+def sites_of(place: str, model: Model) -> tuple[str, ...]:
+    """Return the sites that a place covers in a model; () where the model has none."""
+    names = site_names(model)
+    if place == "all":
+        return names
+    if place == "last":
+        return (names[-1],) if model.hidden else ()
+    return tuple(name for name in names if name == place or name.split(".")[0] == place)
+
+
+@lru_cache(maxsize=65536)
+def site_rates(dropout: Dropout, model: Model) -> dict[str, float]:
+    """Return the rate at each site that is masked at a rate above 0, from the input up.
+
+    `rate_at` overrides `rate`, and adds a place that `placement` does not name; a single layer's rate overrides
+    that of the place it belongs to.
+    """
+    rates = {site: dropout.rate for place in dropout.placement for site in sites_of(place, model)}
+    for place, rate in sorted(dropout.rate_at, key=lambda pair: _breadth(pair[0])):
+        rates.update(dict.fromkeys(sites_of(place, model), rate))
+    return {site: rates[site] for site in site_names(model) if rates.get(site, 0.0) > 0.0}
+
+
+def _breadth(place: str) -> int:
+    return 0 if place == "all" else 2 if "." in place or place in ("last", "input", "output") else 1
+
+
+def threshold(rate: float) -> int:
+    """Return T = round(65536 rate): a unit is dropped where its 16-bit integer is below T."""
+    return round(LEVELS * rate)
+
+
+def keep_probability(rate: float) -> float:
+    """Return 1 - T/65536, the keep probability that every formula uses: the nearest that 16 bits can draw."""
+    return 1.0 - threshold(rate) / LEVELS
+
+
+@lru_cache(maxsize=4096)
+def layout(model: Model, example: tuple[int, ...], classes: int) -> Layout:
+    """Return the layers of a model for examples of shape (F,) or (C, H, W).
+
+    Raises ConfigError where the data does not fit: flat vectors for a cnn, or more pooling than pixels.
+    """
+    steps = tuple(s for s in model.order.split("-") if s != "norm" or model.norm != "none")
+    blocks, shapes = [], [("input", example)]
+    features, size = prod(example), example
+    if model.kind == "cnn":
+        if len(example) != 3:
+            raise ConfigError(
+                f"model.kind: cnn needs images, and the data are vectors of {example[0]} features; "
+                "use model.kind mlp, or arrays of shape (N, H, W), (N, C, H, W) or (N, H, W, C)"
+            )
+        for i, channels in enumerate(model.channels or (), 1):
+            depth, height, width = size
+            pool = model.pool or "none"
+            if pool != "none" and min(height, width) < 2:
+                raise ConfigError(
+                    f"model.channels: block {i} would pool a map of {height} x {width}; "
+                    f"use at most {i - 1} channels, or model.pool none"
+                )
+            blocks.append(Block(f"conv.{i}", "conv", depth, channels, model.kernel or 3, (height, width), steps, pool))
+            shapes.append((f"conv.{i}", (channels, height, width)))
+            size = (channels, height // 2, width // 2) if pool != "none" else (channels, height, width)
+        features = prod(size)
+    if model.kind == "lstm":
+        if len(example) != 3:
+            raise ConfigError(
+                f"model.kind: lstm needs sequences, and the data are vectors of {example[0]} features; "
+                "use model.kind mlp, or arrays of shape (N, T, F), or images, which are read row by row"
+            )
+        channels, time, width = example
+        features, directions = channels * width, 2 if model.bidirectional else 1
+        shapes = [("input", (time, features))]
+        layers, units = model.layers or 1, model.units or 64
+        for i in range(1, layers + 1):
+            blocks.append(Block(f"lstm.{i}", "lstm", features, units, 1, (time,), (), "none", directions))
+            features = units * directions
+            shapes.append((f"recurrent.{i}", (time, features)))
+            if i < layers:
+                shapes.append((f"between.{i}", (time, features)))
+        shapes.append(("output", (features,)))
+    for i, units in enumerate(model.hidden, 1):
+        blocks.append(Block(f"hidden.{i}", "dense", features, units, 1, (), steps, "none"))
+        shapes.append((f"hidden.{i}", (units,)))
+        features = units
+    blocks.append(Block("output", "dense", features, classes, 1, (), (), "none"))
+    return Layout(example, classes, tuple(blocks), model.norm, tuple(shapes))

@@ -1,0 +1,235 @@
+"""Rules across fields: what every field allows by itself and a configuration does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from dropexp.experiment.config import MODEL_DEFAULTS, Config
+from dropexp.experiment.identity import applies
+from dropexp.experiment.kinds import KINDS
+from dropexp.experiment.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
+from dropexp.experiment.leaves import leaf, spell
+from dropexp.experiment.vocabulary import near
+from dropexp.quoting import clean, spelt
+
+Broken = Iterator[tuple[str, str]]  # (YAML path, sentence)
+
+
+def broken(
+    config: Config, parsed: Collection[str] | None = None, kept: set[tuple[object, ...]] | None = None
+) -> list[tuple[str, str]]:
+    """Return every rule that a configuration breaks, as (path to blame, sentence).
+
+    `parsed` names the sections that hold what was written, all by default; rules that read another are left out. `kept`
+    remembers which rules sections keep, for a grid whose arms share most of theirs and which holds them all.
+    """
+    found: list[tuple[str, str]] = []
+    for sections, rule in RULES:
+        if parsed is None or all(s in parsed for s in sections):
+            key = (rule, *(id(getattr(config, name)) for name in sections))
+            if kept is not None and key in kept:
+                continue
+            mistakes = list(rule(config))
+            found += mistakes
+            if kept is not None and not mistakes:
+                kept.add(key)
+    if not found and parsed is None and config.dropout.rate > 0 and not site_rates(config.dropout, config.model):
+        covered = spell(config.dropout.placement)
+        found = [
+            (
+                "dropout.placement",
+                f"{covered} covers nothing in this {config.model.kind}; name a place it has, or rate 0",
+            )
+        ]
+    return found
+
+
+def _data(c: Config) -> Broken:
+    csv = c.data.source.lower().endswith(".csv")
+    if csv and c.data.label is None:
+        yield (
+            "data.source",
+            "a .csv needs data.label, the column that holds the label; add 'label: COLUMN' under data",
+        )
+    if c.data.label is not None and not csv:
+        yield (
+            "data.label",
+            f"{spelt(c.data.label)} names a column, and {clean(c.data.source)} is not a .csv; leave data.label out",
+        )
+    for path in ("data.test_size", "data.val_size"):
+        size = leaf(c, path)
+        if isinstance(size, float) and size >= 1:
+            yield path, f"{size:g} is neither a whole number of examples nor a fraction below 1"
+
+
+def _places(c: Config) -> Broken:
+    known = [*PLACES, *(s for s in site_names(c.model) if "." in s)]
+    named = [("dropout.placement", p) for p in c.dropout.placement]
+    named += [("dropout.rate_at", p) for p, _ in c.dropout.rate_at]
+    for path, place in named:
+        if sites_of(place, c.model):
+            continue
+        if not c.dropout.rate and path == "dropout.placement" and place in PLACES:
+            continue  # a place without a mask may be missing: rate 0 drops nothing anywhere
+        guess = near(place, known)
+        has = [p for p in known if sites_of(p, c.model)]
+        if c.model.kind == "lstm" and place.partition(".")[0] == "between" and c.model.layers == 1:
+            yield path, f"{place} lies between two LSTM layers, and model.layers is 1; use 2 or more, or leave it out"
+            continue
+        hint = f"; did you mean {guess!r}?" if guess and sites_of(guess, c.model) else ""
+        yield path, f"this {c.model.kind} has no place {spelt(place)}; its places are {', '.join(has)}{hint}"
+
+
+def _kind(c: Config) -> Broken:
+    kind = KINDS[c.dropout.kind]
+    sites = list(site_rates(c.dropout, c.model))
+    if kind.needs == "map" and (flat := [s for s in sites if not s.startswith("conv.")]):
+        yield (
+            "dropout.kind",
+            (
+                f"{c.dropout.kind} masks feature maps, and {flat[0]} has no height and width; "
+                + ("use placement [conv]" if c.model.kind == "cnn" else "use model.kind cnn and placement [conv]")
+            ),
+        )
+    if kind.needs == "selu" and sites and c.model.activation != "selu":
+        yield (
+            "dropout.kind",
+            f"alpha keeps mean and variance of selu alone, and model.activation is {c.model.activation}; use selu",
+        )
+    states = [s for s in sites if s.partition(".")[0] in ("recurrent", "between", "output")]
+    if kind.needs == "selu" and states:
+        yield (
+            "dropout.kind",
+            f"alpha keeps mean and variance of selu alone, and {states[0]} holds states of the lstm; use placement [hidden]",
+        )
+    if kind.needs == "lstm" and c.model.kind != "lstm":
+        yield (
+            "dropout.kind",
+            f"variational shares a mask over time, and this {c.model.kind} has none; use model.kind lstm, or bernoulli",
+        )
+    if kind.needs == "dense" and (other := [s for s in sites if not s.startswith("hidden.")]):
+        yield (
+            "dropout.kind",
+            f"dropconnect masks the weights of dense layers, and {other[0]} is none; use placement [hidden]",
+        )
+    if kind.needs == "dense" and c.dropout.at_test == "moments" and c.model.norm != "none":
+        yield (
+            "dropout.at_test",
+            f"moments takes the activation of a Gaussian pre-activation, and model.norm {c.model.norm} stands between",
+        )
+    if (
+        c.dropout.recurrent != "step"
+        and c.model.kind == "lstm"
+        and not any(s.startswith("recurrent.") for s in sites)
+        and sites
+    ):
+        yield "dropout.recurrent", f"{c.dropout.recurrent} is how the place recurrent is masked; add it to placement"
+    if isinstance(c.dropout.group_size, int) and c.dropout.group_size > c.training.batch_size:
+        yield (
+            "dropout.group_size",
+            f"{c.dropout.group_size} is more than training.batch_size {c.training.batch_size}; write batch",
+        )
+
+
+def _resolution(c: Config) -> Broken:
+    rates = [("dropout.rate", c.dropout.rate), *(("dropout.rate_at", rate) for _, rate in c.dropout.rate_at)]
+    for path, rate in rates:
+        if rate > 0 and threshold(rate) in (0, LEVELS):
+            whole, least = threshold(rate) // LEVELS, 1 / LEVELS
+            yield path, f"{rate!r} rounds to {whole}: masks are drawn from 16 bits; use {least:.2g} to {1 - least:.5f}"
+
+
+def _model(c: Config) -> Broken:
+    m = c.model
+    if m.kernel is not None and m.kernel % 2 == 0:
+        yield "model.kernel", f"{m.kernel} is even; an odd kernel keeps height and width"
+    if m.kind == "cnn" and not m.channels:
+        yield (
+            "model.channels",
+            "a cnn needs at least one convolution block; write channels: [32, 64], or use model.kind mlp",
+        )
+    owners = {
+        "channels": "cnn",
+        "kernel": "cnn",
+        "pool": "cnn",
+        "units": "lstm",
+        "layers": "lstm",
+        "bidirectional": "lstm",
+    }
+    for name, owner in owners.items():
+        if m.kind != owner and getattr(m, name) is not None:
+            article = "an" if owner == "lstm" else "a"
+            yield (
+                f"model.{name}",
+                f"{name} belongs to {article} {owner}, and model.kind is {m.kind}; leave it out or set model.kind {owner}",
+            )
+        if m.kind == owner and getattr(m, name) is None and name != "channels":
+            off = ", or write none for no pooling" if name == "pool" else ""
+            yield f"model.{name}", f"null says nothing; leave it out for {spell(MODEL_DEFAULTS[owner][name])}{off}"
+    if m.norm_group is not None and m.norm == "batch" and m.norm_group > c.training.batch_size:
+        yield "model.norm_group", f"{m.norm_group} is more than training.batch_size {c.training.batch_size}"
+    if m.norm == "batch" and c.training.batch_size == 1 and m.hidden:
+        yield (
+            "training.batch_size",
+            "1 with batch norm on a dense layer normalises every activation to 0; use 2 or more, or norm layer",
+        )
+
+
+def _stopping(c: Config) -> Broken:
+    stop = c.early_stopping
+    if stop.patience is not None and stop.monitor.startswith("val_") and c.data.val_size == 0:
+        yield "early_stopping.monitor", f"{stop.monitor} needs validation examples, and data.val_size is 0"
+    if stop.patience is not None and stop.start_from_epoch > c.training.epochs:
+        yield (
+            "early_stopping.start_from_epoch",
+            f"{stop.start_from_epoch} is after the last epoch, {c.training.epochs}",
+        )
+    if stop.patience is not None and stop.monitor.endswith("accuracy") and stop.min_delta >= 0.5:
+        yield (
+            "early_stopping.min_delta",
+            f"{stop.min_delta:g} is {stop.min_delta:.0%} of an accuracy, a fraction: half a point is 0.005",
+        )
+
+
+def _training(c: Config) -> Broken:
+    t = c.training
+    if t.optimizer == "sgd" and t.nesterov and t.momentum == 0:
+        yield "training.nesterov", "true needs momentum above 0"
+
+
+RULES: tuple[tuple[tuple[str, ...], Callable[[Config], Broken]], ...] = (
+    (("data",), _data),
+    (("dropout", "model"), _places),
+    (("dropout", "model", "training"), _kind),
+    (("dropout",), _resolution),
+    (("model", "training"), _model),
+    (("early_stopping", "data", "training"), _stopping),
+    (("training",), _training),
+)
+
+
+def unused(path: str, configs: list[Config]) -> str | None:
+    """Return the sentence for a field that was written and means nothing in any arm, else None."""
+    if path in NEEDS and not any(applies(path, c) for c in configs):
+        return f"has no effect in this study: it needs {NEEDS[path]}; leave it out"
+    return None
+
+
+NEEDS: dict[str, str] = {
+    "dropout.group_size": "a kind with Bernoulli masks other than batch_shared",
+    "dropout.block_size": "dropout.kind dropblock",
+    "dropout.at_test": "dropout.kind dropconnect",
+    "dropout.recurrent": "model.kind lstm and a kind other than variational",
+    "dropout.schedule.epochs": "dropout.schedule.shape early, late or linear",
+    "dropout.schedule.begin": "dropout.schedule.shape linear",
+    "dropout.schedule.end": "dropout.schedule.shape linear",
+    "data.noisy_validation": "data.label_noise above 0",
+    "model.norm_group": "model.norm batch",
+    "early_stopping.monitor": "early_stopping.patience",
+    "early_stopping.min_delta": "early_stopping.patience",
+    "early_stopping.start_from_epoch": "early_stopping.patience",
+    "training.momentum": "training.optimizer sgd",
+    "training.nesterov": "training.optimizer sgd",
+    "training.schedule.every": "training.schedule.shape step",
+    "training.schedule.factor": "training.schedule.shape step",
+}

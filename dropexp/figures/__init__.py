@@ -1,0 +1,1 @@
+"""NUMBERS -> PICTURES: every figure of a study, laid out by measure."""

@@ -1,0 +1,70 @@
+"""Which part of a scale a figure shows, so that a few arms far from all others do not flatten the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from dropexp.figures.sheet import inches
+
+FEW = 0.3  # at most this share of the arms may stand off the scale
+FLATTER = 4.0  # and only where the others then get so many times the room
+PAD = 0.06
+LEAST = 0.5  # points: less is rounding, and is not blown up to fill a panel
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The lowest and highest value shown, a pad included; what is beyond is written, with an arrow."""
+
+    low: float
+    high: float
+
+    def off(self, value: float) -> int:
+        """Return -1 for a value below the scale, 1 for one above it, else 0."""
+        return (value > self.high) - (value < self.low)
+
+
+def scale(arms: Sequence[tuple[Sequence[float], Sequence[float]]], cap: float | None = None) -> Scale:
+    """Return the scale for arms, each given as its values (seeds, mean) and the ends of its intervals.
+
+    Intervals of the arms that are shown count as far as they reach no further than all values do once more; `cap` is
+    a value that nothing exceeds.
+    """
+    found = [(min(kept), max(kept)) for arm, _ in arms if (kept := [v for v in arm if isfinite(v)])]
+    if not found:
+        return Scale(0.0, 100.0)
+    low, high = _kept(found)
+    span = max(high - low, LEAST)
+    shown = [ends for arm, ends in arms if all(low <= v <= high for v in arm if isfinite(v))]
+    ends = [min(max(v, low - span), high + span) for ends in shown for v in ends if isfinite(v)]
+    low, high = min([low, *ends]), max([high, *ends])
+    pad = max(PAD * (high - low), (LEAST - (high - low)) / 2)
+    return Scale(low - pad, min(high, cap) + pad if cap is not None else high + pad)
+
+
+def _kept(found: list[tuple[float, float]]) -> tuple[float, float]:
+    lows, highs = sorted(low for low, _ in found), sorted(high for _, high in found)
+    full = highs[-1] - lows[0]
+    spare = min(int(FEW * len(found)), len(found) - 2)
+    for gone in range(1, spare + 1):
+        for below in range(gone, -1, -1):
+            low, high = lows[below], highs[len(highs) - 1 - (gone - below)]
+            inside = [arm for arm in found if arm[0] >= low and arm[1] <= high]
+            if len(inside) == len(found) - gone and FLATTER * max(high - low, LEAST) <= full:
+                return low, high
+    return lows[0], highs[-1]
+
+
+def upright(axes: Axes, shown: Scale, cap: float | None = None, above: float = 0.0) -> None:
+    """Set the y axis of a panel, with `above` inches free over the data and no tick beyond `cap`."""
+    tall = inches(axes)[1]
+    top = shown.high + (shown.high - shown.low) * above / max(tall - above, 0.1)
+    axes.set_ylim(shown.low, top)
+    ticks = MaxNLocator(nbins=max(int(tall / 0.42), 2), steps=[1, 2, 2.5, 5, 10]).tick_values(shown.low, shown.high)
+    edge = shown.high if cap is None else min(cap, shown.high)
+    axes.set_yticks([t for t in ticks if shown.low <= t <= edge + 1e-9])

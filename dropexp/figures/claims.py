@@ -1,0 +1,160 @@
+"""claims.png: every claim with its verdict, and the interval beside what it would have to reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite, isnan
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from dropexp.analysis.judging import REFUTED, SUPPORTED, UNDECIDED, WAITING, ClaimVerdict, judge
+from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.verdicts import ON_THIS_DATA
+from dropexp.figures.axis_range import Scale, scale
+from dropexp.figures.sheet import EDGE, GREY, NOTE, TEXT, Room, mark, sheet
+from dropexp.figures.style import BETTER, INK, UNSURE, WORSE, grid
+from dropexp.figures.text_size import height, width, wrap
+from dropexp.wording.labels import OVER
+
+ROWS = 30
+PANEL = 3.0
+SAYS = 3.3  # inches for what a claim says
+GOAL = "#DCE9F2"
+LOOKS = {
+    SUPPORTED: ("✓", "o", BETTER),
+    REFUTED: ("✗", "X", WORSE),
+    UNDECIDED: ("?", "D", UNSURE),
+    WAITING: ("…", "D", UNSURE),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim or a part of one: its words in lines, those below them, its numbers, and the height it takes."""
+
+    claim: ClaimVerdict
+    part: bool
+    says: str
+    below: str
+    numbers: str
+    tall: float
+
+
+def claims_figure(tidy: Tidy) -> Figure | None:
+    """Return a row for each claim and each part of one, up to thirty; None where a study claims nothing."""
+    judged = judge(tidy)
+    if not judged:
+        return None
+    rows = [_row(c, part) for claim in judged for part, c in [(False, claim), *((True, p) for p in claim.parts)]]
+    shown = rows[:ROWS]
+    badge = max(width(f"✓ {_badge(r.claim)}", TEXT, bold=True) for r in shown) + 0.2
+    beside = max((width(r.numbers, TEXT) for r in shown), default=0.0) + 0.25
+    left = EDGE + badge + SAYS + 0.15
+    note = f"bars: {OVER}, compare minus against, paired by seed; each claim by itself"
+    if any(r.claim.local for r in shown):
+        note += f"; * {ON_THIS_DATA}: no further is shown"
+    if len(rows) > len(shown):
+        note += f"; {len(rows) - len(shown)} more rows not shown"
+    key = [
+        mark("compare minus against, 95% interval", color=INK, marker="o", linestyle="-"),
+        Patch(facecolor=GOAL, label="what the claim says, from its margin on"),
+    ]
+    size = (PANEL, sum(r.tall for r in shown))
+    room = Room(left=left, right=beside, top=0.1, bottom=0.55)
+    losses = any(r.claim.metric.endswith("loss") for r in shown)
+    unit = "points (of a loss: hundredths of a nat)" if losses else "points"
+    figure, (ax,) = sheet(_title(judged), note, 1, 1, size, room, key, (unit, ""))
+    found = [(r, r.claim.estimate) for r in shown]
+    view = scale([([0.0, 100 * d.mean, *_goal(r.claim)], [100 * d.low, 100 * d.high]) for r, d in found])
+    ax.set_xlim(view.low, view.high)
+    ax.set_ylim(size[1], 0)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    grid(ax, "x")
+    top = 0.0
+    for r in shown:
+        _draw(ax, r, top, view, badge, left)
+        top += r.tall
+    ax.axvline(0, color=INK, linewidth=1, zorder=1.5)
+    return figure
+
+
+def _title(found: tuple[ClaimVerdict, ...]) -> str:
+    counts = {word: sum(c.verdict == word for c in found) for word in LOOKS}
+    if len(found) == 1:
+        return f"{found[0].verdict.capitalize()}: {found[0].says}"
+    parts = [f"{count} {word}" for word, count in counts.items() if count]
+    return f"Of {len(found)} claims {', '.join(parts)}"
+
+
+def _badge(claim: ClaimVerdict) -> str:
+    return f"{claim.verdict}*" if claim.local else claim.verdict
+
+
+def _row(claim: ClaimVerdict, part: bool) -> Row:
+    room = SAYS - 0.2 * part
+    d = claim.estimate
+    judged = bool(d.n) and not isnan(d.mean)
+    says = claim.key.rpartition(", margin")[0] if part else claim.says
+    says = wrap(says, room, TEXT, bold=not part)
+    notes = [*claim.notes, *([] if judged or claim.parts else [claim.sentence])]
+    below = wrap("\n".join(notes), room, NOTE) if notes else ""
+    numbers = _numbers(claim) if judged else ""
+    return Row(claim, part, says, below, numbers, max(height(says, TEXT) + height(below, NOTE) + 0.16, 0.4))
+
+
+def _numbers(claim: ClaimVerdict) -> str:
+    d, loss = claim.estimate, claim.metric.endswith("loss")
+    mean, low, high = (f"{v:+.3f}" if loss else f"{100 * v:+.1f}" for v in (d.mean, d.low, d.high))
+    interval = f" [{low}, {high}]" if not d.why else ""
+    return f"{mean}{interval}{' nats' if loss else ''}, n = {d.n}".replace("-", "−")
+
+
+def _goal(claim: ClaimVerdict) -> tuple[float, ...]:
+    """Return the ends of what a claim says, 100 times, as far as they are finite."""
+    margin = 100 * claim.margin
+    ends = {"lower": (-margin,), "decreasing": (-margin,), "higher": (margin,), "increasing": (margin,)}
+    return () if isnan(margin) else ends.get(claim.expect, (-margin, margin))
+
+
+def _draw(ax: Axes, row: Row, top: float, view: Scale, badge: float, left: float) -> None:
+    claim, d = row.claim, row.claim.estimate
+    sign, marker, color = LOOKS[claim.verdict]
+    y, across = top + row.tall / 2, ax.get_yaxis_transform()
+    x = EDGE + 0.2 * row.part
+    words = {"transform": across, "fontsize": TEXT}
+    ax.text((x - left) / PANEL, y, f"{sign} {_badge(claim)}", color=color, fontweight="bold", va="center", **words)
+    first = y - (height(row.says, TEXT) + height(row.below, NOTE)) / 2
+    x += badge
+    ax.text((x - left) / PANEL, first, row.says, va="top", fontweight="normal" if row.part else "bold", **words)
+    under = first + height(row.says, TEXT)
+    ax.text((x - left) / PANEL, under, row.below, va="top", transform=across, fontsize=NOTE, color=GREY)
+    ax.text(1 + 0.12 / PANEL, y, row.numbers, va="center", **words)
+    if not row.part and top:
+        ends = [(EDGE - left) / PANEL, 1.0]
+        ax.plot(ends, [top, top], color="#D0D0D0", linewidth=0.8, transform=across, clip_on=False, zorder=0)
+    if not row.numbers:
+        return
+    if goal := _goal(claim):
+        low = goal[0] if len(goal) == 2 or goal[0] > 0 else view.low
+        high = goal[-1] if len(goal) == 2 or goal[0] < 0 else view.high
+        outside = claim.expect == "interaction"
+        for a, b in ((view.low, low), (high, view.high)) if outside else ((low, high),):
+            ax.fill_betweenx([y - row.tall * 0.42, y + row.tall * 0.42], a, b, color=GOAL, linewidth=0, zorder=1)
+    mean = 100 * d.mean
+    if side := view.off(mean):
+        ax.plot(
+            [view.low if side < 0 else view.high],
+            [y],
+            "<" if side < 0 else ">",
+            color=color,
+            markersize=9,
+            clip_on=False,
+            zorder=4,
+        )
+        return
+    if isfinite(d.low):
+        ax.hlines(y, max(100 * d.low, view.low), min(100 * d.high, view.high), color=color, linewidth=2.6, zorder=3)
+    ax.plot([mean], [y], marker, color=color, markeredgecolor="white", markersize=8.5, zorder=4)

@@ -1,0 +1,131 @@
+"""dose-AXIS.png: a metric along the strength of something, with simultaneous bands and the set of the best."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from dropexp.analysis.dose import Dose, doses
+from dropexp.analysis.tidy import Tidy
+from dropexp.experiment.naming import headings, label, value
+from dropexp.figures.axis import Across, across, is_number
+from dropexp.figures.axis_range import Scale, scale, upright
+from dropexp.figures.sheet import NOTE, TEXT, Room, mark, sheet
+from dropexp.figures.style import TEST, grid
+from dropexp.figures.text_size import wrap
+from dropexp.wording.labels import file_word, footnote, percent, seeds
+
+FIGURES, ROWS = 2, 4
+BAND = "#C9DCE9"
+
+
+def dose_figures(tidy: Tidy) -> Iterator[tuple[str, Figure]]:
+    """Yield (name, figure) for each numeric axis outside the data that takes three values or more."""
+    count = {p: len({arm.value(p) for arm in tidy.arms}) for p in tidy.axes}
+    paths = [p for p in tidy.axes if not p.startswith("data.") and count[p] > 2 and is_number(tidy, p)]
+    for path in paths[:FIGURES]:
+        both = doses(tidy, tidy.lead.test, path), doses(tidy, tidy.lead.gap, path)
+        kept = [pair for pair in zip(*both, strict=False) if len(pair[0].arms) > 2]
+        if kept:
+            yield f"dose-{file_word(tidy, path)}", _figure(tidy, path, kept)
+
+
+def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
+    place, shown = across(tidy, path), found[:ROWS]
+    size = (3.9, 2.5 if len(shown) == 1 else 1.9)
+    gap = "clean gap" if tidy.noisy else "gap"
+    names = []
+    for pair in shown:
+        for dose, what, best in zip(
+            pair, ("test accuracy, percent", f"{gap}, points"), ("best", "smallest"), strict=True
+        ):
+            names.append(wrap(f"{_setting(tidy, dose)}{what}; {best}: {_set(dose)}", size[0], TEXT, listed=True))
+    note = footnote(tidy, "thin lines are seeds, bars", len(found) - len(shown), "settings")
+    note += "; the band holds for all values together; the best are those that no other beats (paired, 5% together)"
+    key: list[Line2D | Patch] = [
+        mark("mean, among the best", color=TEST, marker="o", linestyle="-"),
+        mark("mean, beaten", color=TEST, marker="o", markerfacecolor="white", linestyle="-"),
+        Patch(facecolor=BAND, label="simultaneous 95% band"),
+    ]
+    title = _title(tidy, path, [test for test, _ in found])
+    room = Room(across=0.65).named(names, 2)
+    figure, axes = sheet(title, note, len(names), 2, size, room, key, (place.label, ""))
+    for column, metric in enumerate((tidy.lead.test, tidy.lead.gap)):
+        cap = 100.0 if column == 0 else None
+        mine = [pair[column] for pair in shown]
+        pairs = [pair for dose in mine for pair in zip(dose.arms, dose.bands, strict=True)]
+        view = scale([(100 * tidy.values(arm, metric), (100 * e.low, 100 * e.high)) for arm, e in pairs], cap=cap)
+        for row, dose in enumerate(mine):
+            ax = axes[2 * row + column]
+            ax.set_title(names[2 * row + column], loc="left", fontsize=TEXT)
+            place.dress(ax, labelled=row == len(mine) - 1)
+            upright(ax, view, cap)
+            grid(ax)
+            _panel(ax, tidy, place, dose, metric, view)
+    return figure
+
+
+def _setting(tidy: Tidy, dose: Dose) -> str:
+    """Return what the other axes are in a dose-response, '' where there is none."""
+    others = tuple(p for p in tidy.axes if p != dose.axis)
+    return f"{label(dose.arms[-1], others)}\n" if others else ""
+
+
+def _set(dose: Dose) -> str:
+    """Return the values among the best, three or more in a row from first to last: `0, 0.2 to 0.5`."""
+    if len(dose.best) == len(dose.arms):
+        return "all"
+    runs: list[list[int]] = []
+    for i in (i for i, arm in enumerate(dose.arms) if arm in dose.best):
+        if runs and runs[-1][-1] == i - 1:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    names = [value(arm, dose.axis) for arm in dose.arms]
+    parts = [f"{names[r[0]]} to {names[r[-1]]}" if len(r) > 2 else ", ".join(names[i] for i in r) for r in runs]
+    return ", ".join(parts)
+
+
+def _panel(ax: Axes, tidy: Tidy, place: Across, dose: Dose, metric: str, view: Scale) -> None:
+    x = np.array([place.at(arm) for arm in dose.arms])
+    means = np.array([np.nan if view.off(100 * e.mean) else 100 * e.mean for e in dose.estimates])
+    on = ~np.isnan(means)
+    low, high = (np.clip([100 * getattr(e, end) for e in dose.bands], view.low, view.high) for end in ("low", "high"))
+    ax.fill_between(x, low, high, where=list(on), color=BAND, linewidth=0, zorder=1)
+    samples = [100 * tidy.values(arm, metric) for arm in dose.arms]
+    seeds_y = pd.concat(samples, axis=1).to_numpy(dtype=float)[:, on]
+    broken = np.pad(seeds_y, ((0, 0), (0, 1)), constant_values=np.nan)  # a line a seed, in one
+    ax.plot(np.tile([*x[on], np.nan], len(broken)), broken.ravel(), color="#6E8CA0", linewidth=0.7, alpha=0.6, zorder=2)
+    ends = (np.clip([100 * getattr(e, end) for e in dose.estimates], view.low, view.high) for end in ("low", "high"))
+    ax.vlines(x[on], *(end[on] for end in ends), color=TEST, linewidth=2.2, zorder=3)
+    ax.plot(x, means, color=TEST, zorder=3)
+    best = np.array([arm in dose.best for arm in dose.arms])
+    for chosen, face in ((best, TEST), (~best, "white")):
+        marks = {"markersize": 7.5, "markerfacecolor": face, "markeredgecolor": TEST, "markeredgewidth": 1.6}
+        ax.plot(x[chosen], means[chosen], "o", **marks, zorder=4)  # type: ignore[arg-type]
+    for arm, e in zip(dose.arms, dose.estimates, strict=True):
+        if side := view.off(100 * e.mean):
+            at = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom" if side < 0 else "top"}
+            words = f"{'↓' if side < 0 else '↑'} {percent(e.mean)}"
+            ax.text(place.at(arm), 0.02 if side < 0 else 0.98, words, fontsize=NOTE, color=TEST, zorder=5, **at)
+
+
+def _title(tidy: Tidy, path: str, found: list[Dose]) -> str:
+    """Return which values are among the best in test accuracy: the sets themselves, or how often each is in one."""
+    word = headings(tidy.axes)[path].replace("_", " ")
+    if all(len(dose.best) == len(dose.arms) for dose in found):
+        return f"No {word} is shown to be better than another in test accuracy, {seeds(tidy)}"
+    if len(found) == 1:
+        others = len(found[0].arms) - len(found[0].best)
+        lead = f"Best {word} for test accuracy: {_set(found[0])}"
+        return f"{lead}; the other {others} {'are' if others > 1 else 'is'} beaten, {seeds(tidy)}"
+    counts = Counter(value(arm, path) for dose in found for arm in dose.best)
+    often = [f"{name} in {counts[name]}" for name, _ in counts.most_common(3)]
+    return f"Best {word} for test accuracy: {', '.join(often)} of {len(found)} settings, {seeds(tidy)}"

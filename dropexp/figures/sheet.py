@@ -1,0 +1,132 @@
+"""The sheet of a figure: the finding above, the key beneath it, panels of a fixed size, and a note at the foot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from dropexp.figures.text_size import height, width, wrap
+
+TITLE, HEAD, TEXT, NOTE = 14.0, 11.0, 10.0, 9.0  # points
+EDGE = 0.12  # inches of paper around everything
+LEAST = 7.0  # inches: a narrower figure has no room for its title
+HANDLE, SPACE = 0.36, 0.22  # inches of a mark in the key, and between two entries
+GREY = "#595959"
+
+
+@dataclass(frozen=True)
+class Room:
+    """Inches left free around the panels and between them, for ticks, labels and the names of panels."""
+
+    left: float = 0.82
+    right: float = 0.2
+    top: float = 0.1
+    bottom: float = 0.6
+    across: float = 0.25
+    down: float = 0.14
+
+    def named(self, names: Sequence[str], columns: int) -> Room:
+        """Return the room with space for the tallest of the panels' names, and for ticks over an unfinished row."""
+        first, others = (
+            max((height(n, TEXT) for n in part), default=0.0) for part in (names[:columns], names[columns:])
+        )
+        ticks = 0.2 if len(names) > columns and len(names) % columns else 0.0
+        return replace(self, top=self.top + first, down=self.down + others + ticks)
+
+
+def beside(count: int, inner: int = 0) -> int:
+    """Return how many of so many panels stand beside each other, groups of `inner` kept together where they fit."""
+    if inner in (3, 4) and count > inner and count % inner == 0:
+        return inner
+    return {0: 1, 1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(count, 4)
+
+
+def sheet(
+    title: str,
+    note: str,
+    panels: int,
+    columns: int,
+    size: tuple[float, float],
+    room: Room,
+    key: Sequence[Artist] = (),
+    labels: tuple[str, str] = ("", ""),
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure as large as its panels of `size` inches need, and their axes, row by row.
+
+    `labels` are what runs across and upwards in every panel, written once. The title is the figure's first text and
+    the note its last, by which a page finds them.
+    """
+    rows = max(-(-panels // columns), 1)
+    inner = columns * size[0] + (columns - 1) * room.across
+    wide = max(room.left + inner + room.right, LEAST)
+    title, note = (text.replace("n = ", "n\u00a0=\u00a0") for text in (title, note))
+    heading, foot = wrap(title, wide - 2 * EDGE, TITLE, bold=True), wrap(note, wide - 2 * EDGE, NOTE)
+    lines = _lines(key, wide - 2 * EDGE)
+    key_top = EDGE + height(heading, TITLE) + 0.05
+    top = key_top + 0.25 * len(lines) + 0.08 + room.top
+    bottom = 0.08 + height(foot, NOTE) + room.bottom
+    tall = top + rows * size[1] + (rows - 1) * room.down + bottom
+    figure = Figure(figsize=(wide, tall))
+    figure.text(EDGE / wide, 1 - EDGE / tall, heading, fontsize=TITLE, fontweight="bold", va="top", ha="left")
+    for i, line in enumerate(lines):
+        _legend(figure, line, EDGE / wide, 1 - (key_top + 0.25 * i) / tall)
+    axes = []
+    for i in range(panels):
+        x = room.left + i % columns * (size[0] + room.across)
+        y = tall - top - (i // columns + 1) * size[1] - i // columns * room.down
+        axes.append(figure.add_axes((x / wide, y / tall, size[0] / wide, size[1] / tall), facecolor="none"))
+    across, upwards = labels
+    foot_top = (0.08 + height(foot, NOTE) + 0.02) / tall
+    figure.text((room.left + inner / 2) / wide, foot_top, across, fontsize=HEAD, va="bottom", ha="center")
+    middle = (tall - top - (rows * size[1] + (rows - 1) * room.down) / 2) / tall
+    figure.text(EDGE / wide, middle, upwards, fontsize=HEAD, va="center", ha="left", rotation=90)
+    figure.text(EDGE / wide, 0.08 / tall, foot, fontsize=NOTE, color=GREY, va="bottom", ha="left")
+    return figure, axes
+
+
+def inches(axes: Axes) -> tuple[float, float]:
+    """Return the width and height of a panel in inches."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    wide, tall = figure.get_size_inches()
+    box = axes.get_position()
+    return float(box.width * wide), float(box.height * tall)
+
+
+def mark(label: str, **look: object) -> Line2D:
+    """Return an entry of the key: a line or marker of that look."""
+    return Line2D([], [], **{"linestyle": "", **look}, label=label)  # type: ignore[arg-type]
+
+
+def _lines(key: Sequence[Artist], room: float) -> list[list[Artist]]:
+    """Return the entries of the key in lines that fit."""
+    lines: list[list[Artist]] = []
+    left = 0.0
+    for entry in key:
+        need = HANDLE + 0.1 + width(str(entry.get_label()), TEXT)
+        if not lines or need > left:
+            lines.append([])
+            left = room
+        lines[-1].append(entry)
+        left -= need + SPACE
+    return lines
+
+
+def _legend(figure: Figure, entries: list[Artist], x: float, y: float) -> None:
+    figure.legend(
+        handles=entries,
+        loc="upper left",
+        bbox_to_anchor=(x, y),
+        ncols=len(entries),
+        fontsize=TEXT,
+        borderaxespad=0.0,
+        borderpad=0.0,
+        handlelength=HANDLE * 72 / TEXT,
+        handletextpad=0.1 * 72 / TEXT,
+        columnspacing=SPACE * 72 / TEXT,
+    )

@@ -1,0 +1,222 @@
+"""The answer in sentences, numbers first: what a study establishes, what it leaves open, and what it cannot say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isnan
+
+from dropexp.analysis.stats import difference, holm
+from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.verdicts import (
+    ALPHA,
+    FEWEST,
+    ON_THIS_DATA,
+    ONE_SEED,
+    SAME,
+    UNDECIDED,
+    UNDERFITTING,
+    Judged,
+    Verdict,
+)
+from dropexp.experiment.design import Arm
+from dropexp.experiment.naming import label
+from dropexp.wording.finding import finding, spoken_of
+from dropexp.wording.labels import half, hint, named, oracle, percent, signed
+from dropexp.wording.scope import power_line
+
+MOST = 12  # differences that are told one by one
+OPEN = (UNDECIDED, ONE_SEED, "no runs")
+TONES = {"better": "good", "smaller": "good", "worse": "bad", "larger": "bad", UNDERFITTING: "bad", SAME: "same"}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A difference as it is read: the number, what it is of, what it rests on, and the word with its tone."""
+
+    number: str
+    of: str
+    detail: str
+    word: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`headline` is one sentence; `counts` sums up many arms; `limits` is what no number here can say."""
+
+    headline: str
+    counts: tuple[str, ...]
+    established: tuple[Fact, ...]
+    undecided: tuple[Fact, ...]
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric's judgements, a row an arm-and-baseline pair: `noun` names it, `unit` is that of its level."""
+
+    metric: str
+    noun: str
+    unit: str
+    judged: tuple[tuple[Arm, Arm, Judged], ...]
+
+
+Row = tuple[Measure, Arm, Arm, Judged]
+
+
+def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
+    """Return what the verdicts say in words; each function among the arms is told once."""
+    measures = _measures(tidy, found)
+    if not any(len(tidy.finished(arm)) for arm in tidy.arms):
+        return Answer(headline(tidy, found), (), (), (), ("Anything: no run has finished.",))
+    rows = [(m, arm, base, j) for m in measures for arm, base, j in m.judged if j.difference.n or m is measures[0]]
+    counts = tuple(f"{_counted(m, tidy)}." for m in measures) if len(rows) > MOST else ()
+    told, left = ([row for row in rows if (row[3].word in OPEN) is unsure] for unsure in (False, True))
+    if counts:
+        told, left = _largest(told), _largest(left)
+    facts = (tuple(_fact(tidy, *row) for row in kept) for kept in (told, left))
+    return Answer(headline(tidy, found), counts, *facts, tuple(_limits(tidy, measures)))
+
+
+def headline(tidy: Tidy, found: Sequence[Verdict]) -> str:
+    """Return the answer in one sentence: the gap's title, then what became of the other metrics, with numbers."""
+    text, v = finding(tidy), spoken_of(tidy)
+    if not any(len(tidy.finished(arm)) for arm in tidy.arms):
+        return text
+    for measure in _measures(tidy, found):
+        if measure.metric == tidy.lead.gap:
+            continue
+        if v is None:
+            text += f"; {_counted(measure, tidy, short=True)}"
+            continue
+        for arm, _, judged in measure.judged:
+            told = judged.word in (SAME, ONE_SEED) or (measure.metric == tidy.lead.test and "test accuracy" in text)
+            if arm is v.arm and not told:
+                text += f"; {measure.noun} {_size(judged)}, {judged.said}"
+    return text
+
+
+def _measures(tidy: Tidy, found: Sequence[Verdict]) -> list[Measure]:
+    once = list({v.arm.arm_id: v for v in reversed(found) if v.baseline}.values())[::-1]
+    if not once:
+        return []
+    measures = []
+    clean = "clean " if tidy.noisy else ""
+    for what, metric, noun, unit in (
+        ("test", tidy.lead.test, "test accuracy", "percent"),
+        ("gap", tidy.lead.gap, f"{clean}gap", "points"),
+    ):
+        rows = [(v.arm, v.baseline, getattr(v, what)) for v in once if v.baseline]
+        measures.append(Measure(metric, noun, unit, tuple(row for row in rows if row[2])))
+    if tidy.noisy:
+        measures.append(Measure("memorised", "wrong labels memorised", "percent", tuple(_memorised(tidy, once))))
+    return measures
+
+
+def _memorised(tidy: Tidy, once: Sequence[Verdict]) -> Iterator[tuple[Arm, Arm, Judged]]:
+    """Judge the memorised fraction as the verdicts judge accuracy: paired, Holm's family all arms of the table."""
+    pairs = [(v.arm, v.baseline) for v in once if v.baseline]
+    differences = [difference(tidy.values(a, "memorised"), tidy.values(b, "memorised")) for a, b in pairs]
+    kept = [(pair, d) for pair, d in zip(pairs, differences, strict=True) if d.n]
+    corrected = holm([d.p for _, d in kept])
+    for ((arm, base), d), p in zip(kept, corrected, strict=True):
+        unsure = isnan(p) or p >= ALPHA or d.n < FEWEST
+        word = ONE_SEED if d.n == 1 else UNDECIDED if unsure else "more" if d.mean > 0 else "less"
+        yield arm, base, Judged(d, p, sum(not isnan(x) for x in corrected), word)
+
+
+def _fact(tidy: Tidy, measure: Measure, arm: Arm, base: Arm, judged: Judged) -> Fact:
+    d = judged.difference
+    tone = TONES.get(judged.word, {"less": "good", "more": "bad"}.get(judged.word, "open"))
+    of = f"{measure.noun}, {label(arm, tidy.axes)} against {named(tidy) if len(tidy.axes) < 2 else label(base, tidy.axes)}"
+    if judged.word == SAME:
+        return Fact("0.0 points", of, "the same bits in every loss and accuracy of every seed", SAME, tone)
+    if not d.n:
+        return Fact("–", of, "no seed has a finished run of both", "no runs", tone)
+    own, other = (tidy.values(a, measure.metric) for a in (arm, base))
+    if d.paired:
+        shared = own.index.intersection(other.index)
+        own, other = own.loc[shared], other.loc[shared]
+    parts = [f"{percent(own.mean())} against {percent(other.mean())} {measure.unit}", f"n = {d.n}", *_grounds(judged)]
+    return Fact(_size(judged), of, ", ".join(parts), judged.said, tone)
+
+
+def _grounds(judged: Judged) -> Iterator[str]:
+    d = judged.difference
+    if d.why == "one seed":
+        yield "one seed: no interval, nothing is established"
+    elif d.why == "variance 0":
+        yield "the same difference in every seed (variance 0): no interval"
+    elif d.why:
+        yield "no interval"
+    else:
+        yield probability(judged.p_holm) + (f" corrected for {judged.family} comparisons" if judged.family > 1 else "")
+        yield f"{d.agree} of {d.n} seeds have this sign" if d.paired else "unpaired (Welch)"
+        if judged.word == UNDECIDED:
+            yield f"the interval leaves {signed(d.low)} to {signed(d.high)} points open"
+        if d.n < FEWEST:
+            yield f"{FEWEST} or more seeds decide"
+        if not isnan(judged.reach.test):
+            yield f"other test examples alone: {half(judged.reach.test)} points"
+
+
+def probability(p: float) -> str:
+    """Return a p-value as it is read: `p = 0.031`, `p < 0.001`, `no p` where there is none."""
+    return "no p" if isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def _size(judged: Judged) -> str:
+    return f"{signed(judged.difference.mean)} {half(judged.difference.half)}".strip() + " points"
+
+
+def _counted(measure: Measure, tidy: Tidy, short: bool = False) -> str:
+    """Return how many arms each word is said of, and the span of the mean differences."""
+    words = Counter(judged.word for _, _, judged in measure.judged)
+    tally = ", ".join(f"{word} in {count}" for word, count in words.most_common())
+    sizes = [judged.difference.mean for _, _, judged in measure.judged if judged.difference.n]
+    span = f"{signed(min(sizes))} to {signed(max(sizes))} points" if sizes else "no difference"
+    if short:
+        return f"{measure.noun}: {tally}, {span}"
+    return f"{measure.noun.capitalize()} against {named(tidy)}: {tally} of {len(measure.judged)} arms; mean differences {span}"
+
+
+def _largest(rows: list[Row]) -> list[Row]:
+    """Return the largest differences of each metric, a few of many."""
+    found = []
+    for metric in dict.fromkeys(m.metric for m, *_ in rows):
+        mine = [row for row in rows if row[0].metric == metric and row[3].word != SAME and row[3].difference.n]
+        found += sorted(mine, key=lambda row: -abs(row[3].difference.mean))[: MOST // 4]
+    return found
+
+
+def _limits(tidy: Tidy, measures: Sequence[Measure]) -> Iterator[str]:
+    """Yield what the numbers cannot say, as far as the rows tell."""
+    yield (
+        "Other data, other networks and other training settings: every interval is over seeds, for this pool of "
+        "examples and this test set."
+    )
+    if any(judged.local for m in measures for _, _, judged in m.judged):
+        yield (
+            f"What reads “{ON_THIS_DATA}”, beyond it: other test examples, or other splits of the pool, could undo a "
+            "difference of that size."
+        )
+    if any(judged.word == UNDECIDED for m in measures for _, _, judged in m.judged):
+        yield from (f"Small differences: {line}." for line in power_line(tidy))
+    compared = len(measures[0].judged) if measures else 0
+    if compared > 1:
+        yield f"Which of the {compared} arms compared is best: each is held against {named(tidy)} alone."
+    if compared * len(measures) > MOST:
+        yield "How large the largest difference is: picked out of many, it is likely to be overstated."
+    if not measures and len(tidy.arms) > 0:
+        yield "What dropout does: there is no arm to compare with."
+    rates = {arm.value("training.lr") for arm in tidy.arms}
+    if compared and len(rates) == 1 and rates != {None}:
+        yield f"What each arm does at its own best learning rate: all were trained at {rates.pop():g}."
+    counts = {len(tidy.finished(arm)) for arm in tidy.arms}
+    if 1 in counts:
+        yield "Anything of an arm with one seed: a single run has no interval."
+    for sentence in (hint(tidy), oracle(tidy)):
+        if sentence:
+            yield f"{sentence[:1].upper()}{sentence[1:]}."

@@ -1,0 +1,115 @@
+"""Where numbers come from: versions and machines, failures and divergence, and what to install to repeat them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from dropexp.analysis.tidy import Tidy
+from dropexp.experiment.naming import label
+from dropexp.page.grid import Cell, Column, Grid
+from dropexp.rows import COLUMNS
+
+WAY = ("host", "device", "threads", "dropexp", "python", "torch", "numpy", "git_commit", "data_sha256")
+NAMES = {"git_commit": "git commit", "data_sha256": "data sha256"}
+SHOWN = 50
+LONGEST = 500  # characters of an error
+
+
+def _empty(name: str) -> pd.DataFrame:
+    return pd.DataFrame(columns=list(COLUMNS[name]), dtype=str)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What lies in a folder beside the tables: study.yaml's text, provenance and failures, a line on what is not shown."""
+
+    config: str = ""
+    provenance: pd.DataFrame = field(default_factory=lambda: _empty("provenance.csv"))
+    failures: pd.DataFrame = field(default_factory=lambda: _empty("failures.csv"))
+    note: str | None = None
+
+
+def shown_places(tidy: Tidy, beside: Beside) -> pd.DataFrame:
+    """Return the provenance of the runs shown, the last word on each."""
+    rows = beside.provenance[beside.provenance["run_id"].isin(set(tidy.runs["run_id"]))]
+    return rows.drop_duplicates("run_id", keep="last")
+
+
+def date(places: pd.DataFrame) -> str:
+    """Return the day on which the last run ended, '' where that is not known."""
+    return str(places["ended"].max())[:10] if len(places) else ""
+
+
+def seconds(places: pd.DataFrame) -> float:
+    """Return the time that training took: the sum of each run's share of its pack's seconds."""
+    return float(pd.to_numeric(places["seconds"], errors="coerce").sum())
+
+
+def provenance_grid(places: pd.DataFrame) -> Grid | None:
+    """Return a table of the ways in which runs were trained, a row a way; None where nothing is known."""
+    if places.empty:
+        return None
+    ways = places.assign(seconds=pd.to_numeric(places["seconds"], errors="coerce")).groupby(list(WAY), sort=True)
+    rows = [(way, len(group), float(group["seconds"].sum())) for way, group in ways][:SHOWN]
+    columns = [Column("runs", "number", tuple(Cell(str(n), n) for _, n, _ in rows))]
+    for i, name in enumerate(WAY):
+        if any(way[i] for way, _, _ in rows):
+            columns.append(Column(NAMES.get(name, name), "text", tuple(Cell(str(way[i])) for way, _, _ in rows)))
+    columns.append(Column("seconds", "number", tuple(Cell(f"{s:.1f}", s) for _, _, s in rows)))
+    return Grid("provenance-table", "How the runs were trained, a row a way", tuple(columns))
+
+
+def failures_grid(tidy: Tidy, beside: Beside) -> Grid | None:
+    """Return a table of the runs that raised, newest last; None where none did."""
+    rows = beside.failures.drop_duplicates("run_id", keep="last")
+    names = {arm.arm_id: label(arm, tidy.axes) for arm in reversed(tidy.arms)}
+    rows = rows[rows["arm_id"].isin(names)].tail(SHOWN)
+    if rows.empty:
+        return None
+    there = set(tidy.runs["run_id"])
+    cells = {
+        "arm": [names[arm_id] for arm_id in rows["arm_id"]],
+        "seed": list(rows["seed"]),
+        "error": [str(e)[:LONGEST] for e in rows["error"]],
+        "ended": list(rows["ended"]),
+        "since": ["trained since" if run_id in there else "missing" for run_id in rows["run_id"]],
+    }
+    kinds = {"arm": "name", "seed": "number"}
+    columns = tuple(Column(k, kinds.get(k, "text"), tuple(Cell(str(v)) for v in v)) for k, v in cells.items())
+    return Grid("failures-table", "Runs that failed", columns)
+
+
+def diverged_grid(tidy: Tidy) -> Grid | None:
+    """Return a table of the runs that diverged; None where none did."""
+    names = {arm.arm_id: label(arm, tidy.axes) for arm in reversed(tidy.arms)}
+    rows = tidy.runs[tidy.runs["stop_reason"] == "diverged"]
+    if rows.empty:
+        return None
+    rows = rows.head(SHOWN)
+
+    def whole(values: pd.Series) -> tuple[Cell, ...]:
+        return tuple(Cell("none" if pd.isna(v) else str(int(v))) for v in values)
+
+    columns = (
+        Column("arm", "name", tuple(Cell(names[arm_id]) for arm_id in rows["arm_id"])),
+        Column("seed", "number", whole(rows["seed"])),
+        Column("epochs run", "number", whole(rows["epochs_run"])),
+        Column("last finite epoch", "number", whole(rows["selected_epoch"])),
+    )
+    return Grid("diverged-table", "Runs that diverged: a loss or a weight was no longer finite", columns)
+
+
+def installs(places: pd.DataFrame) -> str:
+    """Return the command that installs the versions most runs were trained with, '' where they are not known."""
+    if places.empty:
+        return ""
+    (own, torch), _ = max(places.groupby(["dropexp", "torch"]).size().items(), key=lambda pair: pair[1])
+    return f"pip install dropexp=={own} torch=={str(torch).partition('+')[0]}"
+
+
+def earlier(tidy: Tidy) -> set[str]:
+    """Return the arm_ids that are shown and that study.yaml, the last command's, does not ask for."""
+    asked = {arm_id for arm_id, _ in tidy.study.wanted}
+    return {arm.arm_id for arm in tidy.arms} - asked if asked else set()

@@ -1,1 +1,0 @@
-"""NUMBERS -> PICTURES: the table, the figures and the words they share."""

@@ -1,1 +1,0 @@
-"""WHAT TO RUN: frozen specifications, read and checked once; no torch, no clock."""

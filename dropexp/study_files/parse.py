@@ -1,0 +1,281 @@
+"""From a YAML file and the options beside it to a Study: everything is checked here, once, every mistake at once."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, ValidationError
+
+from dropexp.errors import ConfigError
+from dropexp.experiment.config import Config
+from dropexp.experiment.leaves import leaf, roles
+from dropexp.experiment.rules import broken, unused
+from dropexp.experiment.study import PROBES, Grid, Study
+from dropexp.quoting import clean, spelt
+from dropexp.study_files.claims_reader import claims_of, no_path, unmatched
+from dropexp.study_files.mistakes import sentences, unknown_top_level
+from dropexp.study_files.top_level_keys import WEIGHTS, name_of, seeds_of, words_of
+from dropexp.study_files.yaml_reader import Document, read_text
+
+SECTIONS: dict[str, type[BaseModel]] = {name: type(field.default) for name, field in Config.model_fields.items()}
+LARGEST_GRID = 100_000  # runs, without --yes
+
+
+@dataclass(frozen=True)
+class Override:
+    """Values for one path from the command line; `option` is as typed.
+
+    Several values make an axis, and so does one where `axis` says so; else one value sets the field.
+    """
+
+    path: str
+    values: tuple[Any, ...]
+    option: str
+    axis: bool = False
+
+
+def parse(
+    document: Document | None,
+    overrides: Sequence[Override] = (),
+    *,
+    name: str | None = None,
+    seeds: Sequence[Any] | None = None,
+    folder: Path | None = None,
+    large: bool = False,
+    stored: bool = False,
+) -> Study:
+    """Return the study that a document and overrides describe.
+
+    `seeds` is what `--seeds` was given; `large` allows more than 100,000 runs; `stored` says that the
+    document is a folder's study.yaml, whose grid may have moved away from its claims. Raises ConfigError with every mistake,
+    each as `file:line:column: path: sentence` or `option: sentence`.
+    """
+    return _Parser(document or read_text("{}", "the built-in study"), overrides, large, stored).study(
+        name, seeds, folder
+    )
+
+
+class _Parser:
+    def __init__(self, document: Document, overrides: Sequence[Override], large: bool, stored: bool):
+        self.document, self.large = document, large
+        self.moved = stored or bool(overrides)  # from the grid that the claims were written for
+        self.mistakes: dict[str, None] = {}
+        self.content = dict(document.content)
+        self.options: dict[str, str] = {}
+        self.grids = self._grids(overrides)
+        self.cache: dict[tuple[str, tuple[tuple[str, str], ...]], BaseModel | None] = {}
+
+    def blame(self, loc: Sequence[str | int], text: str, key: bool = False, option: str | None = None) -> None:
+        self.mistakes[f"{option or self.document.mark(tuple(loc), key=key)}: {text}"] = None
+
+    def study(self, name: str | None, seeds: Sequence[Any] | None, folder: Path | None) -> Study:
+        for loc, text in unknown_top_level(self.content):
+            self.blame(loc, text, key=True)
+        base = self._base()
+        chosen = seeds_of(self.content, seeds, self.blame)
+        called = name_of(self.content, self.document.path, name, self.blame)
+        claims = claims_of(self.content, self.blame, self._typed)
+        probes = words_of(self.content, "probes", PROBES, self.blame)
+        weights = self.content.get("save_weights", "none")
+        if weights not in WEIGHTS:
+            self.blame(("save_weights",), f"save_weights: {spelt(weights)} is not one of {', '.join(WEIGHTS)}")
+        count = sum(_product(len(values) for _, values in grid) for grid in self.grids) * max(1, len(chosen))
+        if count > LARGEST_GRID and not self.large:
+            self.blame(
+                ("sweep",),
+                f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant",
+            )
+            self.fail()
+        configs = self._configs()
+        self._unused(configs)
+        if claims and not self.moved:
+            named = {path for claim in claims for part in claim.parts for path in (*part.compare, *part.against)}
+            for loc, text in unmatched(
+                claims, {path: {leaf(c, path) for c in configs} for path in named & set(roles())}
+            ):
+                self.blame(loc, text)
+        if self.mistakes or base is None:
+            self.fail()
+        where = folder or Path(self.document.path).parent
+        marks = {p: self.document.mark(tuple(p.split("."))) for p in roles() if self._written(p.split("."))}
+        return Study(
+            called, where, base, self.grids, chosen, tuple(configs), claims, probes, weights,
+            marks=tuple({**marks, **self.options}.items()),
+        )  # fmt: skip
+
+    def _grids(self, overrides: Sequence[Override]) -> tuple[Grid, ...]:
+        """Read `sweep`, then let the command line replace, add or remove axes and set single values."""
+        written = self.content.get("sweep") or {}
+        many = isinstance(written, list)
+        grids: list[dict[str, tuple[Any, ...]]] = []
+        for i, grid in enumerate(written if isinstance(written, list) else [written]):
+            loc: tuple[str | int, ...] = ("sweep", i) if many else ("sweep",)
+            if not isinstance(grid, dict):
+                self.blame(loc, "sweep: a mapping of YAML path to values, as in 'dropout.rate: [0, 0.5]'")
+                continue
+            grids.append({})
+            for path, values in grid.items():
+                listed = values if isinstance(values, list) else [values]
+                if path not in roles():
+                    self.blame((*loc, path), f"sweep: {no_path(path)}", key=True)
+                elif not listed:
+                    self.blame((*loc, path), f"sweep: {clean(path)} has no values; list at least one, as in [0, 0.5]")
+                else:
+                    grids[-1][path] = tuple(listed)
+                    self.options.setdefault(path, self.document.mark((*loc, path)))
+        grids = grids or [{}]
+        for over in overrides:
+            if over.path not in roles():
+                self.mistakes[f"{over.option}: {no_path(over.path)}"] = None
+                continue
+            self.options[over.path] = over.option
+            for grid in grids:
+                if over.axis or len(over.values) > 1:
+                    grid[over.path] = over.values
+                else:
+                    grid.pop(over.path, None)
+            if not over.axis and len(over.values) == 1:
+                self._set(over.path, over.values[0])
+        return tuple(tuple(grid.items()) for grid in grids)
+
+    def _set(self, path: str, value: Any) -> None:
+        section, *rest = path.split(".")
+        self.content[section] = _with(self.content.get(section), rest, value)
+
+    def _typed(self, path: str, value: Any) -> Any:
+        """Return a value as a configuration holds it; raises ValueError with a sentence."""
+        name, *rest = path.split(".")
+        raw = _with(self.content.get(name), rest, value)
+        try:
+            return leaf(SECTIONS[name].model_validate({} if raw is None else raw), ".".join(rest))
+        except ValidationError as error:
+            own = [
+                text
+                for loc, text in sentences(error, SECTIONS[name], (name,), raw)
+                if ".".join(map(str, loc[: len(rest) + 1])) == path
+            ]
+            if own:
+                raise ValueError(own[0]) from None
+            return value  # the section has mistakes of its own, which are told where they stand
+
+    def _base(self) -> Config | None:
+        sections = {name: self._section(name, ()) for name in SECTIONS}
+        if any(s is None for s in sections.values()):
+            return None
+        return Config.model_construct(**sections)
+
+    def _section(self, name: str, changes: tuple[tuple[str, Any], ...]) -> Any:
+        """Return one section with some of its leaves changed, None where it has mistakes, which are noted."""
+        key = (name, tuple((path, repr(value)) for path, value in changes))
+        if key in self.cache:
+            return self.cache[key]
+        raw = self.content.get(name)
+        if raw is None and not changes:
+            built: BaseModel | None = Config.model_fields[name].default
+        else:
+            for path, value in changes:
+                raw = _with(raw, path.split(".")[1:], value)
+            if name == "early_stopping" and self.content.get(name) is None and isinstance(raw, dict):
+                raw = {"patience": None, **raw}
+            try:
+                built = SECTIONS[name].model_validate(raw)
+            except ValidationError as error:
+                built = None
+                for loc, text in sentences(error, SECTIONS[name], (name,), raw):
+                    path = ".".join(str(part) for part in loc)
+                    option = next((o for p, o in self.options.items() if path == p or path.startswith(p)), None)
+                    if option is not None and (changes or not self._written(loc)):
+                        self.mistakes[f"{option}: {text}"] = None
+                    else:
+                        self.blame(loc, text, key="unknown key" in text)
+        self.cache[key] = built
+        return built
+
+    def _written(self, loc: Iterable[str | int]) -> bool:
+        at: Any = self.document.content
+        for part in loc:
+            if isinstance(at, list):
+                at = dict(enumerate(at))
+            if not isinstance(at, dict) or part not in at:
+                return False
+            at = at[part]
+        return True
+
+    def fail(self) -> NoReturn:
+        """Raise what was found, in the order of the file; what options are to blame for comes first."""
+        begin = re.compile(re.escape(self.document.mark(())).removesuffix("1:1") + r"(\d+):(\d+)")
+        places = {text: begin.match(text) for text in self.mistakes}
+        raise ConfigError(
+            sorted(places, key=lambda text: tuple(map(int, m.groups())) if (m := places[text]) else (0, 0))
+        )
+
+    def _configs(self) -> list[Config]:
+        """Return the distinct configurations of the grids, in the order in which they are written."""
+        found: dict[Config, None] = {}
+        blamed, kept = set[str](), set[tuple[object, ...]]()
+        for grid in self.grids:
+            paths = [path for path, _ in grid]
+            swept = {path.partition(".")[0] for path in paths}
+            same = {name: self._section(name, ()) for name in SECTIONS if name not in swept}
+            for values in itertools.product(*(values for _, values in grid)):
+                cell = tuple(zip(paths, values, strict=True))
+                sections = same | {
+                    name: self._section(name, tuple(c for c in cell if c[0].startswith(f"{name}."))) for name in swept
+                }
+                parsed = {name: section for name, section in sections.items() if section is not None}
+                config = Config.model_construct(**{name: f.default for name, f in Config.model_fields.items()} | parsed)
+                if config in found:
+                    continue
+                found[config] = None
+                for path, text in broken(config, None if len(parsed) == len(sections) else parsed, kept):
+                    self._blame_rule(path, text, cell, blamed)
+        return list(found)
+
+    def _blame_rule(self, path: str, text: str, cell: tuple[tuple[str, Any], ...], blamed: set[str]) -> None:
+        sentence = f"{path}: {text}"
+        if sentence in blamed:
+            return
+        blamed.add(sentence)
+        where = self.options.get(path)
+        if where is None:
+            where = self.document.mark(tuple(path.split(".")))
+            if not self._written(path.split(".")) and (
+                others := [self.options[p] for p, _ in cell if p in self.options]
+            ):
+                where = others[-1]
+        self.mistakes[f"{where}: {sentence}"] = None
+
+    def _unused(self, configs: list[Config]) -> None:
+        for path in roles():
+            if self.cache.get((path.split(".")[0], ()), path) is None:
+                continue  # its section has mistakes of its own
+            if (self._written(path.split(".")) or path in self.options) and configs and (why := unused(path, configs)):
+                where = self.options.get(path) or self.document.mark(tuple(path.split(".")), key=True)
+                self.mistakes[f"{where}: {path} {why}"] = None
+        if "model.order" in self.options and configs and all(c.model.norm == "none" for c in configs):
+            values = {leaf(c, "model.order") for c in configs}
+            if len(values) > 1:
+                where = self.options["model.order"]
+                self.mistakes[f"{where}: model.order: model.norm is none; add --set model.norm=batch"] = None
+
+
+def _with(raw: Any, path: Sequence[str], value: Any) -> Any:
+    """Return a copy of a nested mapping with one value changed; what is no mapping stays, to be blamed later."""
+    if not path:
+        return value
+    inner = raw if isinstance(raw, dict) else {} if raw is None else None
+    if inner is None:
+        return raw
+    return {**inner, path[0]: _with(inner.get(path[0]), path[1:], value)}
+
+
+def _product(numbers: Iterable[int]) -> int:
+    total = 1
+    for n in numbers:
+        total *= n
+    return total

@@ -1,0 +1,33 @@
+"""The JSON schema of a study file, by which editors complete and check it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dropexp.experiment.claims import Claim
+from dropexp.experiment.config import Config
+from dropexp.experiment.leaves import roles
+from dropexp.experiment.study import PROBES
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema, draft 2020-12, of a study's YAML file."""
+    made = Config.model_json_schema()
+    claim = Claim.model_json_schema()
+    axes = {
+        "type": "object",
+        "properties": {path: {"type": "array"} for path in roles()},
+        "additionalProperties": False,
+    }
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["title"] = "dropexp study"
+    whole = {"type": "integer", "minimum": 0}
+    made["properties"] |= {
+        "study": {"type": "string", "description": "the folder below results/"},
+        "seeds": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": whole, "minItems": 1}]},
+        "sweep": {"anyOf": [axes, {"type": "array", "items": axes}]},
+        "claims": {"type": "array", "items": claim},
+        "probes": {"anyOf": [{"const": "all"}, {"type": "array", "items": {"enum": list(PROBES)}}]},
+        "save_weights": {"enum": ["none", "selected", "all"]},
+    }
+    return made

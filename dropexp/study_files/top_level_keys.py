@@ -1,0 +1,87 @@
+"""The keys of a study file beside its sections: name, seeds, probes and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dropexp.quoting import spelt
+from dropexp.study_files.claims_reader import Blame
+
+LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
+WEIGHTS = ("none", "selected", "all")
+
+
+def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame) -> tuple[int, ...]:
+    """Return the seeds: `given` is what --seeds was given, else the file's `seeds`, a count or a list."""
+    raw: Any = content.get("seeds", 5)
+    option = None
+    if given is not None:
+        raw, option = (given[0] if len(given) == 1 else list(given)), "--seeds"
+
+    def where(text: str) -> None:
+        blame(("seeds",), f"seeds: {text}", option=option)
+
+    if isinstance(raw, bool) or not isinstance(raw, int | list):
+        where(f"{spelt(raw)} is neither a count nor a list of seeds; write 5 for seeds 0 to 4, or [7] for seed 7")
+        return (0,)
+    if isinstance(raw, int):
+        if not 1 <= raw <= 100_000:
+            where(f"{spelt(raw)} is not a count from 1 to 100,000; write [{spelt(max(raw, 0))}] for that one seed")
+            return (0,)
+        return tuple(range(raw))
+    bad = [s for s in raw if isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < LARGEST_SEED]
+    if bad:
+        where(f"{spelt(bad[0])} is not a seed, a whole number from 0 to 2^53")
+    elif not raw or len(set(raw)) < len(raw):
+        where("the list is empty" if not raw else f"{spelt(raw)} names a seed twice; each seed is one run of every arm")
+    else:
+        return tuple(raw)
+    return (0,)
+
+
+def _no_folder(name: Any) -> str | None:
+    """Return why a name could not be a folder's on some system, None where it can."""
+    if not isinstance(name, str) or not name or not all(c.isalnum() or c in "-_." for c in name) or name[0] == ".":
+        return "letters, digits, '-', '_' and '.' only, not beginning with '.'"
+    if len(name.encode()) > 100:
+        return "it takes more than 100 bytes"
+    if name.endswith("."):
+        return "Windows drops a full stop at the end"
+    if name.partition(".")[0].lower() in DEVICES:
+        return "Windows keeps that name for a device"
+    if ".old-" in name:
+        return "names with '.old-' are those of folders that --fresh moved aside"
+    return None
+
+
+def name_of(content: dict[str, Any], path: str, given: str | None, blame: Blame) -> str:
+    """Return the study's name, one folder name: `given` by --study, else the file's `study`, else the file's own."""
+    stem = Path(path).stem
+    name = given if given is not None else content.get("study", stem)
+    if why := _no_folder(name):
+        text = f"study: {spelt(name)} is not the name of one folder: {why}"
+        if given is None and "study" not in content:
+            text += "; add 'study: NAME' to the file"
+        blame(("study",), text, option="--study" if given is not None else None)
+        return "study"
+    return str(name)
+
+
+def is_name(name: Any) -> bool:
+    """Whether a study may be called so: the name of one folder on every system."""
+    return not _no_folder(name)
+
+
+def words_of(content: dict[str, Any], key: str, known: Sequence[str], blame: Blame) -> tuple[str, ...]:
+    """Return the words of a list that may be written `all`, in the order in which they are known."""
+    raw = content.get(key) or []
+    if raw == "all":
+        return tuple(known)
+    words = raw if isinstance(raw, list) else [raw]
+    for i, word in enumerate(words):
+        if word not in known:
+            blame((key, i), f"{key}: {spelt(word)} is not one of {', '.join(known)}, or all")
+    return tuple(w for w in known if w in words)

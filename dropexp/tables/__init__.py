@@ -1,0 +1,1 @@
+"""NUMBERS -> TEXT: the tables and sentences that commands print."""

@@ -1,0 +1,236 @@
+"""The table at the end of a study: an arm a row, and beneath it what the numbers are."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dropexp.analysis.stats import estimate
+from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.verdicts import ON_THIS_DATA, SAME, UNDERFITTING, WORDS, Judged, Verdict, verdicts
+from dropexp.experiment.design import Arm
+from dropexp.experiment.naming import headings, label, plain, value
+from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent, signed
+from dropexp.wording.scope import power_line, scope
+
+__all__ = ["Column", "plain", "side_by_side", "table"]
+
+WIDTH = 100
+TWINS = 6  # lines on arms that are the same function
+PLACES = 3
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading and its cells; a cell is a number, to be aligned at its right, and what follows it."""
+
+    heading: str
+    cells: list[tuple[str, str]]
+
+    def lines(self) -> list[str]:
+        number = max(len(first) for first, _ in self.cells)
+        texts = [f"{first.rjust(number)} {rest}".rstrip() if first else rest for first, rest in self.cells]
+        if not any(rest for _, rest in self.cells):
+            return [text.rjust(len(self.heading)) for text in [self.heading.rjust(number), *texts]]
+        return [self.heading, *texts]
+
+
+def table(tidy: Tidy) -> str:
+    """Return the table as plain text, at most 100 columns wide where the names of the axes allow it.
+
+    Accuracies are in percent and gaps and differences in points, with one decimal; ± is half the 95% interval
+    over seeds. Arms are named by the axes that vary. Wider tables stand in two parts, then with a line an
+    arm.
+    """
+    found = verdicts(tidy)
+    axes, numbers, versus = columns(tidy, found)
+    body = side_by_side(axes + numbers + versus)
+    if _wide(body) and versus:
+        body = [*side_by_side(axes + numbers), "", *side_by_side(axes + versus)]
+    if _wide(body):
+        body = _stacked(tidy, numbers + versus)
+    wrapped = [part for line in notes(tidy, found) for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
+    return "\n".join([*body, "", *(f" {line}" for line in wrapped)])
+
+
+def columns(tidy: Tidy, found: tuple[Verdict, ...]) -> tuple[list[Column], list[Column], list[Column]]:
+    """Return the columns of the axes, of the means and of the differences to the baseline, a cell an arm."""
+    return _axes(tidy), _numbers(tidy), _versus(tidy, found)
+
+
+def notes(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
+    """Return the sentences beneath the table: what the numbers are, and what the reader must know of single ones."""
+    return [line for note in NOTES for line in note(tidy, found)]
+
+
+def _wide(lines: list[str]) -> bool:
+    return max(map(len, lines)) > WIDTH
+
+
+def _axes(tidy: Tidy) -> list[Column]:
+    if not tidy.axes:
+        return [Column("arm", [("", tidy.study.name)])]
+    return [
+        Column(heading, [("", value(arm, path)) for arm in tidy.arms]) for path, heading in headings(tidy.axes).items()
+    ]
+
+
+def _numbers(tidy: Tidy) -> list[Column]:
+    lead, clean = tidy.lead, "clean " if tidy.noisy else ""
+
+    def metric(name: str, interval: bool = True) -> list[tuple[str, str]]:
+        found = [estimate(tidy.values(arm, name)) for arm in tidy.arms]
+        return [(percent(e.mean), half(e.half) if interval else "") for e in found]
+
+    columns = [
+        Column("n", [(str(len(tidy.finished(arm))), _lost(tidy.diverged(arm))) for arm in tidy.arms]),
+        Column(f"{clean}train", metric(lead.train, interval=False)),
+        Column("test", metric(lead.test)),
+        Column(f"{clean}gap", metric(lead.gap)),
+    ]
+    return [*columns, Column("memorised", metric("memorised"))] if tidy.noisy else columns
+
+
+def _lost(diverged: int) -> str:
+    return f"+ {diverged} diverged" if diverged else ""
+
+
+def _versus(tidy: Tidy, found: tuple[Verdict, ...]) -> list[Column]:
+    name = against(tidy)
+    if not name:
+        return []
+    columns = []
+    for what, title in (("test", "test"), ("gap", f"{'clean ' if tidy.noisy else ''}gap")):
+        judged = [getattr(v, what) for v in found]
+        local = [j.local for j in judged if j and j.word in WORDS]
+        here = bool(local) and all(local)  # said once, above the column
+        cells = [
+            ("", SAME) if what == "test" and v.twin and v.baseline is None else _cell(j, here)
+            for v, j in zip(found, judged, strict=True)
+        ]
+        columns.append(Column(f"{title} vs {name}{f', {ON_THIS_DATA}' if here else ''}", cells))
+    return columns
+
+
+def _cell(judged: Judged | None, all_local: bool) -> tuple[str, str]:
+    if judged is None:
+        return "", ""
+    if judged.word == SAME:
+        return "", SAME
+    d = judged.difference
+    return signed(d.mean), f"{half(d.half)} {judged.word if all_local else judged.said}".strip()
+
+
+def side_by_side(columns: list[Column]) -> list[str]:
+    """Set columns side by side, three spaces apart, or two where that saves the width."""
+    rows = list(zip(*(column.lines() for column in columns), strict=True))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    between = "   " if sum(widths) + 3 * len(widths) < WIDTH else "  "
+    return [(" " + between.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip() for row in rows]
+
+
+def _stacked(tidy: Tidy, columns: list[Column]) -> list[str]:
+    heading, *rows = side_by_side(columns)
+    lines = [heading]
+    for arm, row in zip(tidy.arms, rows, strict=True):
+        lines += textwrap.wrap(label(arm, tidy.axes), WIDTH - 2, initial_indent=" ", subsequent_indent="   ")
+        lines.append("  " + row)
+    return ["  " + lines[0], *lines[1:]]
+
+
+Note = Callable[[Tidy, tuple[Verdict, ...]], list[str]]
+
+
+def _legend(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
+    gap = "train minus test" if not tidy.noisy else "clean train minus test"
+    lines = [
+        f"n: seeds; ±: half the {OVER}",
+        f"train, test: accuracy in percent, dropout off, {epoch_rule(tidy)}; gap: {gap}, in points",
+    ]
+    if tidy.noisy:
+        lines.append(
+            "clean: only training examples whose label was left alone; "
+            "memorised: percent of the wrong labels that are predicted as they stand"
+        )
+    return lines
+
+
+def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
+    judged = [j for v in found for j in (v.test, v.gap) if j]
+    if not judged:
+        return []
+    family = max(j.family for j in judged)
+    how = "the arm without dropout" if _bare(tidy, found) else "that arm"
+    else_equal = ", all else equal" if len(tidy.axes) > 1 else ""
+    line = f"vs {against(tidy)}: difference to {how}{else_equal}, paired by seed"
+    if family > 1:
+        line += f"; each interval is 95% by itself, the words allow for {family} comparisons (Holm)"
+    if any(not j.difference.paired for j in judged):
+        line += "; unpaired (Welch) where seeds differ"
+    return [line]
+
+
+def _bare(tidy: Tidy, found: tuple[Verdict, ...]) -> bool:
+    return not tidy.study.chosen and all(v.baseline is None or not v.baseline.masked for v in found)
+
+
+def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
+    """What the reader must know of single words in the table."""
+    judged = [j for v in found for j in (v.test, v.gap) if j]
+    reasons = {j.difference.why for j in judged if j.word != SAME}
+    lines = []
+    if any(j.word == UNDERFITTING for j in judged):
+        lines.append(f"{UNDERFITTING}: the gap shrank because training accuracy fell; test did not rise")
+    if "one seed" in reasons or all(len(tidy.finished(arm)) == 1 for arm in tidy.arms):
+        lines.append(f"one seed gives no interval; {tidy.study.more_seeds} does")
+    if "variance 0" in reasons:
+        lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
+    return lines
+
+
+def _missing(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
+    arms = {arm.arm_id: arm for arm in tidy.arms}.values()
+    lines = []
+    if diverged := [(arm, count) for arm in arms if (count := tidy.diverged(arm))]:
+        names = [f"{count} at {label(arm, tidy.axes)}" for arm, count in diverged[:TWINS]]
+        more = f", and {len(diverged) - TWINS} arms more" if len(diverged) > TWINS else ""
+        total = sum(count for _, count in diverged)
+        lines.append(f"{total} run{'s' * (total != 1)} diverged, left out of n and means: {'; '.join(names)}{more}")
+    wanted = tidy.study.wanted or {(arm.arm_id, seed) for arm in arms for seed in tidy.study.seeds}
+    here = len(wanted & set(zip(tidy.runs["arm_id"], tidy.runs["seed"], strict=True)))
+    if here < len(wanted):
+        lines.append(f"{here} of {len(wanted)} runs are there; the same command again trains the rest")
+    return lines
+
+
+def _twins(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
+    """Arms that are one function: what differs between them, and where else that holds."""
+    groups: dict[str, list[Arm]] = {}
+    for arm in tidy.arms:
+        groups.setdefault(arm.arm_id, []).append(arm)
+    same: dict[str, list[str]] = {}
+    for arms in groups.values():
+        if len(arms) > 1:
+            apart = tuple(p for p in tidy.axes if len({arm.value(p) for arm in arms}) > 1)
+            rest = tuple(p for p in tidy.axes if p not in apart)
+            text = " = ".join(label(arm, apart) for arm in arms)
+            same.setdefault(text, []).append(label(arms[0], rest) if rest else "")
+    lines = []
+    for text, places in list(same.items())[:TWINS]:
+        more = f"; and {len(places) - PLACES} more" if len(places) > PLACES else ""
+        where = f" (at {'; '.join(places[:PLACES])}{more})" if any(places) else ""
+        lines.append(f"{SAME}, trained once: {text}{where}")
+    return [*lines, f"and {len(same) - TWINS} more such groups"] if len(same) > TWINS else lines
+
+
+NOTES: tuple[Note, ...] = (
+    _legend,
+    _comparison,
+    scope,
+    power_line,
+    _reservations,
+    _missing,
+    _twins,
+    lambda tidy, found: [line for line in (oracle(tidy), hint(tidy)) if line],
+)

@@ -1,0 +1,113 @@
+"""The table of a comparison: two studies or two arms, a metric a row, and beneath it what the numbers are."""
+
+from __future__ import annotations
+
+import textwrap
+
+from dropexp.analysis.compare import Contrast, Pair, Side, differing
+from dropexp.analysis.stats import Difference, Estimate
+from dropexp.experiment.naming import headings, label
+from dropexp.tables.arms import WIDTH, Column, side_by_side
+from dropexp.wording.labels import OVER, epoch_rule, half, percent, signed
+
+SHOWN = 5  # paths on which the sides differ
+NAMES = {"train": "train", "test": "test", "gap": "gap", "test_loss": "test loss", "train_loss": "train loss"}
+
+
+def comparison(pairs: tuple[Pair, ...], names: tuple[str, str]) -> str:
+    """Return the comparison as plain text; accuracies in percent, differences in points, losses in nats an example."""
+    lines = [f" A: {names[0]}", f" B: {names[1]}"]
+    if apart := differing(pairs):
+        words = headings(tuple(apart))
+        parts = [f"{words[path]} {a or 'none'} | {b or 'none'}" for path, (a, b) in list(apart.items())[:SHOWN]]
+        more = f", and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
+        lines += textwrap.wrap(f"A | B: {', '.join(parts)}{more}", WIDTH - 1, initial_indent=" ")
+    heading, *rows = side_by_side(_columns(pairs, "  " * (len(pairs) > 1)))
+    lines += ["", heading]
+    for pair in pairs:
+        lines += [f" {_heading(pair)}"] if len(pairs) > 1 else []
+        lines += rows[: len(pair.contrasts)]
+        rows = rows[len(pair.contrasts) :]
+    wrapped = [part for note in _notes(pairs) for part in textwrap.wrap(note, WIDTH - 1, subsequent_indent="  ")]
+    return "\n".join([*lines, "", *(f" {line}" for line in wrapped)])
+
+
+def _heading(pair: Pair) -> str:
+    """Return what both arms of a pair have in common, by what their studies sweep."""
+    a, b = pair.a.arm.cells, pair.b.arm.cells
+    paths = dict.fromkeys((*pair.a.tidy.axes, *pair.b.tidy.axes))
+    return label(pair.a.arm, tuple(p for p in paths if p in a and a[p] == b.get(p)))
+
+
+def _columns(pairs: tuple[Pair, ...], indent: str) -> list[Column]:
+    found = [c for pair in pairs for c in pair.contrasts]
+    return [
+        Column("", [("", indent + NAMES[c.metric]) for c in found]),
+        Column("A", [_mean(c, c.a) for c in found]),
+        Column("B", [_mean(c, c.b) for c in found]),
+        Column("A minus B", [_distance(c) for c in found]),
+        Column("seeds", [("", _seeds(c)) for c in found]),
+    ]
+
+
+def _mean(c: Contrast, e: Estimate) -> tuple[str, str]:
+    if c.metric.endswith("loss"):
+        return nats(e.mean), half_nats(e.half)
+    return percent(e.mean), half(e.half)
+
+
+def _distance(c: Contrast) -> tuple[str, str]:
+    d = c.difference
+    number, spread = (
+        (nats(d.mean, "+"), half_nats(d.half)) if c.metric.endswith("loss") else (signed(d.mean), half(d.half))
+    )
+    return number, f"{spread} {c.word}".strip()
+
+
+def _seeds(c: Contrast) -> str:
+    return f"{c.difference.n} paired" if c.difference.paired else f"{c.a.n} and {c.b.n}"
+
+
+def nats(loss: float, sign: str = "") -> str:
+    """Return a loss in nats an example with three decimals."""
+    return "-" if loss != loss else f"{loss:{sign}.3f}"
+
+
+def half_nats(loss: float) -> str:
+    """Return half an interval of a loss, '' where there is none."""
+    return "" if loss != loss else "± <0.001" if loss < 0.0005 else f"± {loss:.3f}"
+
+
+def _notes(pairs: tuple[Pair, ...]) -> list[str]:
+    sides = [side for pair in pairs for side in (pair.a, pair.b)]
+    rules = dict.fromkeys(epoch_rule(side.tidy) for side in sides)
+    losses = "; losses in nats an example" if any("loss" in c.metric for pair in pairs for c in pair.contrasts) else ""
+    lines = [
+        f"±: half the {OVER}",
+        f"train, test: accuracy in percent, dropout off, {' or '.join(rules)}; gap: train minus test, in points{losses}",
+    ]
+    if any(side.tidy.noisy for side in sides):
+        lines.append("where labels are wrong, train and gap are those of the examples whose label was left alone")
+    return [*lines, *_pairing(pairs), *_absent(sides)]
+
+
+def _pairing(pairs: tuple[Pair, ...]) -> list[str]:
+    found: list[tuple[Pair, Difference]] = [(pair, c.difference) for pair in pairs for c in pair.contrasts]
+    lines = []
+    if any(d.paired for _, d in found):
+        lines.append("paired: by the seeds that both have")
+    if apart := [pair for pair, d in found if not d.paired]:
+        foreign = any(pair.a.arm.population != pair.b.arm.population for pair in apart)
+        why = "one seed means another split on each side" if foreign else "they share fewer than two seeds"
+        lines.append(f"not paired (Welch's t-test): {why}")
+    if any(d.why == "variance 0" for _, d in found):
+        lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
+    if len(pairs) > 1:
+        lines.append(f"each interval is 95% by itself, the words allow for {len(pairs)} comparisons of a metric (Holm)")
+    return lines
+
+
+def _absent(sides: list[Side]) -> list[str]:
+    once = {(id(side.tidy), side.arm.arm_id): side for side in sides}.values()
+    diverged = sum(side.tidy.diverged(side.arm) for side in once)
+    return [f"{diverged} run{'s' * (diverged != 1)} diverged, left out of the means"] if diverged else []

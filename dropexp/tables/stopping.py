@@ -1,0 +1,86 @@
+"""The table of early-stopping rules replayed: an arm a block, a rule a row."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pandas as pd
+
+from dropexp.analysis.replay import STOPPED, Replay, measures
+from dropexp.analysis.stats import Estimate
+from dropexp.analysis.tidy import Tidy
+from dropexp.experiment.naming import label
+from dropexp.experiment.study import Arm
+from dropexp.stopping import CRITERIA
+from dropexp.tables.arms import WIDTH, Column, side_by_side
+from dropexp.wording.labels import OVER, half, percent
+
+BLOCKS = 12  # arms on screen; stopping.csv holds all
+NAMED = 6
+
+
+def stopping_table(tidy: Tidy, replayed: Replay) -> str:
+    """Return the table as plain text: epochs as they are, test accuracy in percent, regret in points."""
+    found = {(str(a), int(str(at))): rows for (a, at), rows in replayed.runs.groupby(["arm_id", "setting"])}
+    shown = replayed.arms[:BLOCKS]
+    cells = [(arm, at) for arm in shown for at in range(len(replayed.settings))]
+    columns = _columns(replayed, [found[arm.arm_id, at] for arm, at in cells])
+    heading, *rows = side_by_side(columns)
+    lines = [heading]
+    for i, arm in enumerate(shown):
+        n = len(found[arm.arm_id, 0])
+        lines += [f" {label(arm, tidy.axes)}, n = {n}"]
+        lines += [f" {row}" for row in rows[i * len(replayed.settings) : (i + 1) * len(replayed.settings)]]
+    lines[0] = f" {heading}"
+    notes = _notes(tidy, replayed)
+    if len(replayed.arms) > len(shown):
+        notes.insert(0, f"{len(replayed.arms) - len(shown)} more arms in stopping.csv")
+    wrapped = [part for line in notes for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
+    return "\n".join([*lines, "", *(f" {line}" for line in wrapped)])
+
+
+def _columns(replayed: Replay, groups: list[pd.DataFrame]) -> list[Column]:
+    names = [replayed.settings[int(rows["setting"].iloc[0])].name for rows in groups]
+    found = [measures(rows) for rows in groups]
+
+    def cell(e: Estimate, unit: float) -> tuple[str, str]:
+        return percent(unit * e.mean), half(unit * e.half)
+
+    return [
+        Column("rule", [("", name) for name in names]),
+        Column("stops", [(f"{int(rows['stopped'].sum())}/{len(rows)}", "") for rows in groups]),
+        Column("after epoch", [cell(m["stop_epoch"], 0.01) for m in found]),
+        Column("selects", [cell(m["selected_epoch"], 0.01) for m in found]),
+        Column("saved", [cell(m["epochs_saved"], 0.01) for m in found]),
+        Column("test", [cell(m["test_accuracy"], 1) for m in found]),
+        Column("regret", [cell(m["regret"], 1) for m in found]),
+    ]
+
+
+def _notes(tidy: Tidy, replayed: Replay) -> list[str]:
+    lines = [
+        f"n: seeds; ±: half the {OVER}; each rule replayed on the stored epochs of runs trained to the end",
+        "stops: runs that the rule ends before their last epoch; after epoch, selects: the last epoch trained and the one "
+        f"kept, by {replayed.monitor}; saved: the epochs not trained; test: accuracy in percent at the epoch kept",
+        "regret: the best test accuracy of all epochs minus that, in points; the best is an oracle, which looks at the test set",
+    ]
+    if replayed.monitor.startswith("test_"):
+        lines.append(f"oracle: {replayed.monitor} selects the epoch on the test set itself")
+    used = [CRITERIA[name] for name in dict.fromkeys(s.criterion for s in replayed.settings) if name in CRITERIA]
+    lines += [f"{row.title}: stops {row.stops}" for row in used]
+    if names := ", ".join(row.title for row in used if row.rule):
+        lines.append(f"{names}: Prechelt 1998; the error is the monitored loss, or one minus the monitored accuracy")
+    return lines + left_out(tidy, replayed)
+
+
+def left_out(tidy: Tidy, replayed: Replay) -> list[str]:
+    """Return a line for each reason for which runs were not replayed, with the arms they belong to."""
+    arms: dict[str, Arm] = {arm.arm_id: arm for arm in tidy.arms}
+    lines = []
+    for why, counts in replayed.left_out.items():
+        total = sum(counts.values())
+        names = [f"{count} at {label(arms[name], tidy.axes)}" for name, count in list(counts.items())[:NAMED]]
+        more = f", and {len(counts) - NAMED} arms more" if len(counts) > NAMED else ""
+        hint = "; --patiences none trains them to the end" if why == STOPPED else ""
+        lines.append(f"not replayed: {total} run{'s' * (total != 1)} {why}: {'; '.join(names)}{more}{hint}")
+    return lines

@@ -1,0 +1,108 @@
+"""The words and numbers that tables and figures share: arms by what varies, percent, points, intervals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dropexp.analysis.number_format import half, percent, signed
+from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.verdicts import ON_THIS_DATA, WORDS, Judged, verdicts
+from dropexp.experiment.design import Arm
+from dropexp.experiment.naming import headings, value
+
+__all__ = ["half", "percent", "signed"]
+
+OVER = "95% interval over seeds, for this pool of examples and this test set"
+
+
+def file_word(tidy: Tidy, path: str) -> str:
+    """Return an axis as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", headings(tidy.axes)[path]).strip("-")[:40] or "axis"
+
+
+def against(tidy: Tidy) -> str:
+    """Return how the baseline is called in a heading: `0` on the only axis, `rate 0` beside others."""
+    bases = [base for base in tidy.baselines if base is not None]
+    if not bases:
+        return ""
+    words = headings(tidy.axes)
+    if named := tidy.study.chosen:
+        parts = [f"{words.get(path, path)} {shown}" for path, shown in named]
+        return named[0][1] if len(tidy.axes) == len(named) == 1 else ", ".join(parts)
+    if any(not base.masked for base in bases):
+        rates = {base.value("dropout.rate") for base in bases}
+        if "dropout.rate" not in tidy.axes or rates != {0.0}:
+            return "no dropout"
+        return "0" if len(tidy.axes) == 1 else "rate 0"
+    shared = [p for p in tidy.axes[:1] if len({base.value(p) for base in bases}) == 1]
+    if not shared:
+        return "baseline"
+    shown_value = value(bases[0], shared[0])
+    return shown_value if len(tidy.axes) == 1 else f"{words[shared[0]]} {shown_value}"
+
+
+def named(tidy: Tidy) -> str:
+    """Return how the baseline is called in a sentence: `rate 0`."""
+    name = against(tidy)
+    return f"{headings(tidy.axes)[tidy.axes[0]]} {name}" if len(tidy.axes) == 1 and name != "no dropout" else name
+
+
+def hint(tidy: Tidy) -> str | None:
+    """Return the sentence for a grid without an arm at rate 0."""
+    return tidy.study.hint
+
+
+def oracle(tidy: Tidy) -> str | None:
+    """Return the sentence for arms whose test set selects the epoch."""
+    found = dict.fromkeys(arm.monitor for arm in tidy.arms if arm.monitor and arm.monitor.startswith("test_"))
+    return f"oracle: {' and '.join(found)} selects the epoch on the test set itself" if found else None
+
+
+def epoch_rule(tidy: Tidy) -> str:
+    """Return which epoch the numbers are from."""
+    selected = {arm.monitor is not None for arm in tidy.arms}
+    if len(selected) > 1:
+        return "at the selected epoch, or the last without early stopping"
+    return "at the selected epoch" if True in selected else "at the last epoch"
+
+
+def seeds(tidy: Tidy, arms: tuple[Arm, ...] | None = None) -> str:
+    """Return `n = 10`, or `n = 8 to 10` where arms differ; arms without a finished run are no part of it."""
+    counts = {len(tidy.finished(arm)) for arm in (tidy.arms if arms is None else arms)} - {0} or {0}
+    return f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
+
+
+def starred(judged: Judged) -> str:
+    """Return the word for a difference, with a star where it holds on this data only, as the footnote explains."""
+    return f"{judged.word}*" if judged.local else judged.word
+
+
+def here(judged: Sequence[Judged]) -> str:
+    """Return how many of the words that say something hold on this data only, as the end of a title."""
+    said = [j.local for j in judged if j.word in WORDS]
+    if not any(said):
+        return ""
+    return f", {ON_THIS_DATA}" if all(said) else f", {sum(said)} of them {ON_THIS_DATA} only"
+
+
+def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", stars: bool = False) -> str:
+    """Return what a figure's marks are, over what, what its `stars` mean, and what it does not show."""
+    count = f"{seeds(tidy)} seed{'s' * (seeds(tidy) != 'n = 1')}"
+    if seeds(tidy) == "n = 1":
+        count = f"{count}, no interval"
+    elif marks:
+        count = f"{count}; {marks}: {OVER}"
+    parts = [count]
+    parts.append(f"dropout off, {epoch_rule(tidy)}")
+    if diverged := sum(tidy.diverged(arm) for arm in {a.arm_id: a for a in tidy.arms}.values()):
+        parts.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
+    if absent := sum(tidy.finished(arm).empty for arm in tidy.arms):
+        parts.append(f"{absent} arm{'s' * (absent != 1)} without a finished run")
+    if stars and any(j.local for v in verdicts(tidy) for j in (v.test, v.gap) if j):
+        parts.append(f"* {ON_THIS_DATA}: with other test examples or other splits it might not hold")
+    if left_out:
+        parts.append(f"{left_out} more {what.removesuffix('s') if left_out == 1 else what} not shown")
+    if sentence := oracle(tidy):
+        parts.append(sentence)
+    return "; ".join(parts)
