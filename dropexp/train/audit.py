@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropexp.experiment.layout import keep_probability, site_rates
-from dropexp.experiment.schedules import rate_factor
+from dropexp.experiment.layout import keep_probability
+from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise, Site
 from dropexp.nn.network import Network
@@ -51,11 +51,7 @@ class Audit:
         """Start an epoch of so many steps."""
         self.runs, self.turn = runs, (epoch - 1) % steps
         self.looked_at = {0, 1, self.turn} if epoch < 4 or epoch % 4 == 0 else set()
-        self.rates: list[dict[str, float]] = []
-        for run in runs:
-            factor = rate_factor(run.config.dropout.schedule, epoch)
-            rates = site_rates(run.config.dropout, run.config.model)
-            self.rates.append({name: rate * factor for name, rate in rates.items()})
+        self.rates = [site_rates_in_force(run.config.dropout, run.config.model, epoch) for run in runs]
         self.steps: dict[str, int] = {}
         self.counts: dict[tuple[int, str], tuple[int, int, Expected]] = {}
         self.prints: dict[tuple[int, str], list[str]] = {}

@@ -42,7 +42,7 @@ class Epoch:
     noisy_loss: tuple[float, ...]
     noisy_accuracy: tuple[float, ...]
     finite: tuple[bool, ...]
-    probes: tuple[tuple[str, str, list[float]], ...]
+    probes: tuple[tuple[str, str, str, list[float]], ...]
     network: Network
     optimiser: Optimiser
     audit: Audit
