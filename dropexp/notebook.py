@@ -98,7 +98,7 @@ class Results:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two studies or two arms against each other: `frame` has a row a pair of arms and metric."""
+    """Two studies or two arms against each other: `frame` has one row per pair of arms and metric."""
 
     names: tuple[str, str]
     pairs: tuple[Pair, ...]

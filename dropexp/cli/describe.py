@@ -145,7 +145,7 @@ def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[st
 
 
 def arms(study: Study) -> list[str]:
-    """Return a line an arm, and who is the same function as whom."""
+    """Return one line per arm, and who is the same function as whom."""
     twins = {id(arm): kept for arm, kept in study.twins()}
     lines = []
     for arm in study.arms[:SHOWN]:

@@ -1,4 +1,4 @@
-"""The rows of a figure beside it: a column an axis, values that repeat left out, and each row's seeds as dots."""
+"""The rows of a figure beside it: one column per axis, values that repeat left out, and each row's seeds as dots."""
 
 from __future__ import annotations
 

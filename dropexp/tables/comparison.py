@@ -1,4 +1,4 @@
-"""The table of a comparison: two studies or two arms, a metric a row, and beneath it what the numbers are."""
+"""The table of a comparison: two studies or two arms, one row per metric, and beneath it what the numbers are."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Audit:
 def _improbable(site: dict[str, Any], count: tuple[int, int, Expected], alpha: float) -> list[float]:
     """Return the realised fraction where this epoch's count, or all since the rate last changed, is improbable.
 
-    Two tests an audited epoch and site, each with a chance of alpha at most.
+    Two tests per audited epoch and site, each with a chance of alpha at most.
     """
     fired, units, expected = count
     if site["low"] != expected.low:
