@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from math import ceil, prod, sqrt
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from dropexp.experiment.layout import keep_probability
 from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise, Site
+from dropexp.nn.expected_noise import Expected
 from dropexp.nn.network import Network
-from dropexp.train.alarms import ABOVE_ONE_SD, ENOUGH_BITS, FALSE_ALARM, WANTED_BITS, Expected, expectation
+from dropexp.nn.noise_laws import expectation
+from dropexp.train.alarms import ENOUGH_BITS, FALSE_ALARM, WANTED_BITS
 from dropexp.train.batches import Feed
 
 Finding = tuple[int, str, str, float]  # position of the run, probe, layer, value
@@ -70,7 +72,7 @@ class Audit:
         if step != self.turn:  # as many examples as are compared
             needed = max((ceil(WANTED_BITS / e.bits) * e.block for e in expected if e.bits), default=1)
             factor = factor[:, : ceil(needed / prod(own_shape))]
-        self.seen.append((name, step == self.turn, expected, _fired(site.kind.law, factor, rates)))
+        self.seen.append((name, step == self.turn, expected, site.law.fired(factor, rates)))
 
     def count(self) -> None:
         """Count what fired in the steps that were kept, and take the prints of their masks."""
@@ -134,14 +136,6 @@ def _repeated(site: dict[str, Any], prints: list[str]) -> int:
     if prints:
         site.update(first=site["first"] or prints, last=prints)
     return again
-
-
-def _fired(law: str, factor: Tensor, rates: Sequence[float]) -> Tensor:
-    """Return which units fired, (R, N) bool: those dropped, or those above one standard deviation."""
-    if law not in ABOVE_ONE_SD:
-        return (factor == 0).flatten(1)
-    sd = torch.tensor([sqrt((1 - keep_probability(r)) / keep_probability(r)) for r in rates])
-    return (factor > (1 + sd).to(factor).view(-1, *(1 for _ in factor.shape[1:]))).flatten(1)
 
 
 def checked_evaluation(network: Network, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:
