@@ -1,4 +1,4 @@
-"""The training loop: a generator that yields once an epoch and is told which runs go on."""
+"""The training loop: a generator that yields once per epoch and is told which runs go on."""
 
 from __future__ import annotations
 
