@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Literal
 
@@ -170,7 +171,10 @@ class Network:
             factor, survivor = noise.mask(block.name, x.shape[1])[0], site.strength.survivor_R
         elif site is not None and site.tested:
             factor = site.test_R
-        return DenseRelu.apply(x.flatten(2), *own, factor, survivor, self.low)
+        out = DenseRelu.apply(x.flatten(2), *own, factor, survivor, self.low)
+        if noise is not None and site is not None:
+            noise.joined(block.name, x.flatten(2), *own, self.low, out)
+        return out
 
     def _affine(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor:
         weight, bias = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
@@ -182,7 +186,8 @@ class Network:
             if noise is not None:
                 size = self.dropout.group_size or 1
                 groups = 1 if size == "batch" else -(-x.shape[1] // size)
-                return masked_affine(x, weight, bias, noise.mask(block.name, groups)[0], size, self.low)
+                factor = noise.mask(block.name, groups)[0]
+                return masked_affine(x, weight, bias, factor, size, partial(noise.apply, block.name), self.low)
             if self._matches_moments(block):
                 keep = self.sites[block.name].strength.keep_R
                 return expected_activation(x, weight, bias, keep, self.activation, self.low)
@@ -198,8 +203,7 @@ class Network:
         if noise is None:
             return x * _at(site.test_R, x) if site.tested else x
         factor, offset = noise.mask(name, x.shape[1])
-        x = x * _at(factor, x)
-        return x if offset is None else x + _at(offset, x)
+        return noise.apply(name, x, _at(factor, x), None if offset is None else _at(offset, x))
 
     def _recurrent(self, x_RBTF: Tensor, block: Block, noise: Noise | None) -> Tensor:
         """Run one LSTM layer; the last returns its final states (R, B, U D), the others all of them (R, B, T, U D)."""
@@ -226,7 +230,9 @@ class Network:
             else noise.mask(name, batch)[0]
         )
         candidate = self.dropout.recurrent == "candidate"
-        return [RecurrentMask(part, candidate) for part in factor.expand(-1, batch, -1, -1).split(block.units, dim=3)]
+        parts = factor.expand(-1, batch, -1, -1).split(block.units, dim=3)
+        multiply = torch.mul if noise is None else partial(noise.apply, name)
+        return [RecurrentMask(part, candidate, multiply) for part in parts]
 
     def _norm(self, x: Tensor, block: Block, norm: str) -> Tensor:
         scale, shift = self.parameters[f"{block.name}.norm.scale"], self.parameters[f"{block.name}.norm.shift"]

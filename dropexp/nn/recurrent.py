@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +15,11 @@ _sigmoid = ACTIVATIONS["sigmoid"]
 
 @dataclass(frozen=True)
 class RecurrentMask:
-    """Factors on one direction's recurrent state, (R, B, T or 1, U), and whether they act on the candidate instead."""
+    """Factors on one direction's recurrent state, (R, B, T or 1, U), whether they act on the candidate instead, and how."""
 
     factor: Tensor
     on_candidate: bool
+    multiply: Callable[[Tensor, Tensor], Tensor] = torch.mul
 
     def at(self, step: int) -> Tensor:
         return self.factor[:, :, step if self.factor.shape[2] > 1 else 0]
@@ -48,12 +50,12 @@ def lstm(
     states: list[Tensor] = []
     for step in range(time - 1, -1, -1) if reverse else range(time):
         factor = None if mask is None else mask.at(step)
-        state = h if factor is None or mask.on_candidate else h * factor
+        state = h if factor is None or mask.on_candidate else mask.multiply(h, factor)
         gates = entered[:, :, step] + Affine.apply(state, w_state, nothing, low)
         i, f, g, o = gates.split(units, dim=2)
         candidate = torch.tanh(g)
         if factor is not None and mask.on_candidate:
-            candidate = candidate * factor
+            candidate = mask.multiply(candidate, factor)
         c = _sigmoid(f) * c + _sigmoid(i) * candidate
         h = _sigmoid(o) * torch.tanh(c)
         states.append(h)

@@ -126,7 +126,9 @@ def one_epoch(
         logits = network(x_RB, noise=noise, norm="batch")
         loss_RB = losses(logits, labels_RB)
         (loss_RB * (1.0 / labels_RB.shape[1])).sum().backward()  # given a gradient, torch would load sympy first
+        noise.backward_done(network.parameters)
         optimiser.step(network.parameters)
+        noise.step_done(network.parameters)
         seen_losses.append(loss_RB.detach())
         seen_right.append(guesses(logits.detach()) == labels_RB)
     loss_RN = torch.cat(seen_losses, 1).cpu().numpy()

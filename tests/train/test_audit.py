@@ -1,8 +1,9 @@
 """The audit of dropout: silent on healthy runs with a chance that is computed here, loud on injected faults."""
 
 import functools
+import itertools
 import re
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,15 +11,20 @@ import torch
 from scipy.stats import binom
 
 import dropexp.nn.dropout as dropout
+from dropexp.experiment.config import Config
 from dropexp.experiment.kinds import KINDS
+from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise, Site
 from dropexp.nn.expected_noise import blocks_outside, outside
+from dropexp.nn.fused import DenseRelu
 from dropexp.nn.network import Network
 from dropexp.nn.noise_laws import NOISE_LAWS, expectation
 from dropexp.streams import generator
 from dropexp.train import loop
 from dropexp.train.alarms import sentences
+from dropexp.train.batches import Feed
 from dropexp.train.evaluate import evaluate
+from dropexp.train.optim import Optimiser
 from dropexp.train.pack import Work, train_pack
 
 SIZES = {"data": {"test_size": 30, "val_size": 20}, "training": {"epochs": 4, "batch_size": 16}}
@@ -93,11 +99,11 @@ def counted(site, rate, batch):
     """Return the audit's count of one mask of a site: fired, units, what is expected."""
     noise = Noise({"x": site}, [0], torch.tensor([0]), 1)
     audit = loop.Audit()
-    audit.turn, audit.looked_at, audit.rates = 0, {0}, [{"x": rate}]
-    audit.steps, audit.counts, audit.prints, audit.seen = {}, {}, {}, []
-    audit.runs = [SimpleNamespace(config=SimpleNamespace(dropout=SimpleNamespace(block_size=3)))]
+    audit.begin([Run(Config(), 0, "arm", "run")], 1, 1)
+    audit.rates = [{"x": rate}]
     audit.see("x", site, noise.mask("x", batch)[0])
     audit.count()
+    assert audit.product.findings == []
     return audit.counts[0, "x"]
 
 
@@ -139,6 +145,16 @@ def test_fractions_of_maps_are_accused_less_often_than_alpha():
     accused = sum(blocks_outside(int(k), 6 * 36, expected, 0.05) for k in counts)
     assert accused / 20_000 < 0.05
     assert blocks_outside(6 * 36, 6 * 36, expected, 0.05)
+
+
+def after_init(patch, kind, change):
+    init = kind.__init__
+
+    def changed(self, *rest, **named):
+        init(self, *rest, **named)
+        change(self)
+
+    patch.setattr(kind, "__init__", changed)
 
 
 def rate_ignored(patch):
@@ -203,6 +219,166 @@ def evaluation_by_chance(patch):
     patch.setattr(Network, "__call__", noisy)
 
 
+def product_skipped(patch):
+    """The mask is drawn and nothing is multiplied by it, at sites that are products of their own."""
+    patch.setattr(Noise, "apply", lambda self, name, x, factor, offset=None, run=None: x * torch.ones_like(factor))
+
+
+def fused_product_skipped(patch):
+    forward = DenseRelu.forward
+    patch.setattr(
+        DenseRelu,
+        "forward",
+        staticmethod(lambda ctx, x, w, b, factor, s, low=False: forward(ctx, x, w, b, None, s, low)),
+    )
+
+
+def rescaled(patch, change):
+    def rescale(site):
+        site.strength = replace(site.strength, survivor_R=change(site.strength.survivor_R))
+
+    after_init(patch, Site, rescale)
+
+
+def survivors_unscaled(patch):
+    after_init(
+        patch,
+        Site,
+        lambda s: setattr(s, "strength", replace(s.strength, survivor_R=torch.ones_like(s.strength.survivor_R))),
+    )
+
+
+def survivors_scaled_twice(patch):
+    after_init(
+        patch, Site, lambda s: setattr(s, "strength", replace(s.strength, survivor_R=s.strength.survivor_R.square()))
+    )
+
+
+def fused_backward_unscaled(patch):
+    backward = DenseRelu.backward
+
+    def unscaled(ctx, g):
+        ctx.survivor_R = None
+        return backward(ctx, g)
+
+    patch.setattr(DenseRelu, "backward", staticmethod(unscaled))
+
+
+class Unscaled(torch.autograd.Function):
+    """A product whose gradient forgets the factor's size, or the factor."""
+
+    @staticmethod
+    def forward(ctx, x, factor, keeps_mask):
+        ctx.save_for_backward(factor)
+        ctx.keeps_mask, ctx.shape = keeps_mask, x.shape
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, g):
+        (factor,) = ctx.saved_tensors
+        return (g * (factor != 0) if ctx.keeps_mask else g).sum_to_size(ctx.shape), None, None
+
+
+def backward_unscaled(patch):
+    patch.setattr(Noise, "apply", lambda self, name, x, f, offset=None, run=None: Unscaled.apply(x, f, True))
+
+
+def backward_unmasked(patch):
+    patch.setattr(Noise, "apply", lambda self, name, x, f, offset=None, run=None: Unscaled.apply(x, f, False))
+
+
+def drawn(change):
+    """Return a fault that changes the integers (S, B, ...) a site gets."""
+
+    def fault(patch):
+        mask = Site.mask
+        patch.setattr(Site, "mask", lambda self, u, seed_of_R: mask(self, change(u), seed_of_R))
+
+    return fault
+
+
+equal_units = drawn(lambda u: u.flatten(2)[:, :, torch.arange(u[0, 0].numel()) // 2 * 2].view_as(u))
+equal_examples = drawn(lambda u: u[:, torch.arange(u.shape[1]) // 2 * 2])
+shifted_by_one = drawn(lambda u: u.roll(1, 1))
+
+
+def one_mask_for_all_sites(patch):
+    patch.setattr(dropout, "generator", lambda seed, purpose, place, index: generator(seed, purpose, "", index))
+
+
+def one_mask_for_all_seeds(patch):
+    patch.setattr(dropout, "generator", lambda seed, purpose, place, index: generator(7, purpose, place, index))
+
+
+def mask_of_another_purpose(patch):
+    patch.setattr(dropout, "generator", lambda seed, purpose, place, index: generator(seed, "order", place, index))
+
+
+def every_second_epoch(patch):
+    begin = loop.Audit.begin
+    patch.setattr(loop.Audit, "begin", lambda self, runs, epoch, steps: begin(self, runs, 2 * epoch, steps))
+
+
+def last_step_left_out(patch):
+    batches = Feed.batches
+    patch.setattr(
+        Feed, "batches", lambda self, epoch: itertools.islice(batches(self, epoch), self.steps_per_epoch() - 1)
+    )
+
+
+def update_left_out(patch):
+    patch.setattr(Optimiser, "step", lambda self, parameters: [setattr(t, "grad", None) for t in parameters.values()])
+
+
+def offset_forgotten(patch):
+    patch.setattr(Noise, "apply", lambda self, name, x, factor, offset=None, run=None: x * factor)
+
+
+def no_dropout_in_the_first_example(patch):
+    apply = Noise.apply
+
+    def partly(self, name, x, factor, offset=None, run=None):
+        y = apply(self, name, x, factor, offset, run)
+        return torch.cat([x[:, :1], y[:, 1:]], 1)
+
+    patch.setattr(Noise, "apply", partly)
+
+
+def wrong_site(patch):
+    """What is multiplied is another factor than the one that was drawn."""
+    apply = Noise.apply
+    patch.setattr(Noise, "apply", lambda self, n, x, f, o=None, run=None: apply(self, n, x, f.flip(1), o, run))
+
+
+PRODUCT_FAULTS = [
+    (product_skipped, "gaussian", "audit_product"), (product_skipped, "cnn", "audit_product"),
+    (product_skipped, "lstm", "audit_product"), (product_skipped, "dropconnect", "audit_product"),
+    (fused_product_skipped, "bernoulli", "audit_product"), (no_dropout_in_the_first_example, "uniform", "audit_product"),
+    (wrong_site, "gaussian", "audit_product"), (offset_forgotten, "alpha", "audit_product"),
+    (survivors_unscaled, "bernoulli", "audit_scale"), (survivors_unscaled, "dropconnect", "audit_scale"),
+    (survivors_unscaled, "fixed_count", "audit_scale"), (survivors_scaled_twice, "spatial", "audit_scale"),
+    (fused_backward_unscaled, "bernoulli", "audit_gradient"), (backward_unscaled, "dropconnect", "audit_gradient"),
+    (backward_unscaled, "variational", "audit_gradient"), (backward_unmasked, "fixed_count", "audit_gradient"),
+    (equal_units, "bernoulli", "audit_stream"), (equal_examples, "gaussian", "audit_stream"),
+    (shifted_by_one, "fixed_count", "audit_stream"), (one_mask_for_all_sites, "bernoulli", "audit_stream"),
+    (one_mask_for_all_seeds, "dropblock", "audit_stream"), (mask_of_another_purpose, "groups", "audit_stream"),
+    (every_second_epoch, "bernoulli", "audit_epochs"), (last_step_left_out, "bernoulli", "audit_steps"),
+    (update_left_out, "bernoulli", "audit_update"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "name", "probe"), PRODUCT_FAULTS, ids=lambda v: getattr(v, "__name__", v))
+def test_a_fault_behind_the_draw_is_caught(fault, name, probe, make_run, request, monkeypatch):
+    """Masks that are drawn well and used badly: 25 faults."""
+    model, drop, data = HEALTHY[name]
+    fault(monkeypatch)
+    rows, outcome = found(make_run, request.getfixturevalue(data), model, drop)
+    monkeypatch.undo()
+    assert probe in {p for _, p, _ in rows}
+    assert {r.run_id for r in outcome.runs} == {run for run, p, _ in rows if p == probe}, "each of the two runs"
+    assert all(" {" not in line for line in sentences(outcome.probes))
+
+
 FAULTS = [
     (rate_ignored, "bernoulli", "audit_rate"), (rate_ignored, "batch_shared", "audit_rate"),
     (rate_ignored, "vanilla", "audit_rate"), (rate_ignored, "dropconnect", "audit_rate"),
@@ -239,7 +415,7 @@ def test_a_mask_of_64_bits_or_fewer_may_repeat(make_run, vectors, monkeypatch):
     monkeypatch.undo()
     first_mask_reused(monkeypatch)
     many = found(make_run, vectors, {"hidden": [65, 23]}, {"kind": "batch_shared"}, rates=(0.5,))[0]
-    assert {(probe, layer) for _, probe, layer in many} == {("audit_repeat", "hidden.1")}
+    assert {(probe, layer) for _, probe, layer in many if probe == "audit_repeat"} == {("audit_repeat", "hidden.1")}
 
 
 def test_what_is_found_does_not_depend_on_pack_or_interruption(make_run, vectors, monkeypatch, tmp_path):
@@ -264,9 +440,10 @@ def test_findings_stand_in_probes_csv_and_on_stderr(monkeypatch, tmp_path, capsy
     assert "audit" not in capsys.readouterr().err
     assert not (tmp_path / "results/c/probes.csv").exists()
     rate_ignored(monkeypatch)
-    assert main(["run", "c.yaml", "--no-plot", "--fresh"]) == 0
+    assert main(["run", "c.yaml", "--no-plot", "--fresh"]) == 1
     err = capsys.readouterr().err
-    assert err.count("dropout audit: ") == 2
+    assert err.count(": hidden.1 fired for") == 2
+    assert "do not trust these runs" in err
     assert re.search(r"epoch 1: hidden.1 fired for a fraction of 0.[45]\d+ of its units", err)
     text = (tmp_path / "results/c/probes.csv").read_text()
     assert text.count(",audit_rate,hidden.1,") == 4
