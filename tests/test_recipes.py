@@ -11,12 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-RECIPES = {
-    title: text
-    for title, text in re.findall(
-        r"\*\*(Add a [\w ]+)\.\*\*(.*?)(?=\n\n)", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL
-    )
-}
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+RECIPES = dict(re.findall(r"\*\*(Add a [\w ]+)\.\*\*(.*?)(?=\n\n)", TEXT, re.DOTALL))
 TABLES = {
     title: re.findall(r"`([A-Z_]{4,})`\s+\(`(\w+/\w+)\.py`\)", text) for title, text in RECIPES.items()
 }  # (table, file) as a recipe names them
