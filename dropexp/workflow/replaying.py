@@ -9,7 +9,7 @@ from typing import Any
 
 from dropexp.errors import StoreError
 from dropexp.stopping import Setting
-from dropexp.store.folder import write_whole
+from dropexp.store.writer import write_whole
 from dropexp.workflow.reading import reading
 
 
