@@ -32,9 +32,11 @@ def read_bounded(path: Path, most: int, *, follow: bool = False) -> bytes:
         if size > most:
             raise _too_large(path, size, most)
         with os.fdopen(os.dup(handle), "rb") as file:
-            content = file.read(most + 1)
-        if len(content) > most:  # it grows, or is a file whose size the system does not tell
-            raise _too_large(path, len(content), most)
+            content = file.read(size + 1)
+            while len(content) > size and (more := file.read(CHUNK)):  # it grows, or the system does not tell its size
+                content, size = content + more, size + len(more)
+                if len(content) > most:
+                    raise _too_large(path, len(content), most)
         return content
     finally:
         os.close(handle)
@@ -65,6 +67,15 @@ def write_aside(path: Path, content: bytes, *, lasting: bool = True) -> None:
         raise
     if lasting:
         sync_folder(path.parent)
+
+
+def write_named(path: Path, content: bytes) -> None:
+    """Write to a path that the user named: where that leads by links, and into a device or a pipe; raises OSError."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            file.write(content)
+    else:
+        write_aside(Path(os.path.realpath(path)), content)
 
 
 def append(path: Path, content: bytes, *, header: bytes = b"") -> None:
@@ -176,7 +187,7 @@ def _link(path: Path) -> OSError:
 
 
 def _too_large(path: Path, size: int, most: int) -> TooLarge:
-    says = f"it has {size:,} bytes, and a {path.name} of more than {most:,} is not read; move it away if it is not dropexp's"
+    says = f"it has {size:,} bytes, and at most {most:,} are read of such a file; move it away, or cut it down"
     return TooLarge(errno.EFBIG, says, str(path))
 
 

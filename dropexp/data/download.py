@@ -19,6 +19,7 @@ from dropexp.data.cache import File, Listed, cache_dir, examine, listed
 from dropexp.data.dataset import Progress, meant
 from dropexp.data.published import PUBLISHED
 from dropexp.errors import DataError
+from dropexp.files import make_folder, refuse_link
 from dropexp.experiment.sources import SOURCES
 
 TIMEOUT = 20.0  # seconds without a byte
@@ -124,6 +125,7 @@ def _turn(folder: Path) -> Iterator[None]:
     lock = FileLock(str(folder / ".lock"))
     with suppress(OSError, NotImplementedError, Timeout), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        refuse_link(folder / ".lock")
         lock.acquire(timeout=WAIT)
     try:
         yield
@@ -221,7 +223,8 @@ def unpack(archive: Path, folder: Path, members: set[str]) -> None:
                         with fresh.open("wb") as file:
                             shutil.copyfileobj(content, file)
                         target = folder / member.name
-                        target.parent.mkdir(parents=True, exist_ok=True)
+                        if target.parent != folder:
+                            make_folder(target.parent)
                         fresh.replace(target)
         except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError) as error:
             raise DataError(f"{archive}: cannot be unpacked: {error}; delete it and fetch it again") from None

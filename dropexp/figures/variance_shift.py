@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
+from dropexp.files import write_named
 from dropexp.figures.sheet import TEXT, Room, mark, sheet
 from dropexp.figures.style import INK, METADATA, TEST, grid, styled
 
@@ -37,4 +38,4 @@ def draw_shift(points: Points, curve: Sequence[tuple[float, float]], path: Path)
         content = BytesIO()
         kind = path.suffix.lower().removeprefix(".")
         figure.savefig(content, format=kind, metadata=METADATA[kind])
-    path.write_bytes(content.getvalue())
+    write_named(path, content.getvalue())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from dropexp.errors import StoreError
+from dropexp.files import make_folders, write_aside
 from dropexp.foreign.as_study import read_foreign
 from dropexp.foreign.epochs_csv import MEASURED
 from dropexp.quoting import clean
@@ -39,10 +40,8 @@ def join_foreign(folders: Sequence[Path], out: Path, prefer: Path | None) -> tup
                 _agree(str(run), *taken[str(run)], folder, rows.reset_index(drop=True))
     joined = pd.concat([rows for _, rows in taken.values()]).drop(columns="run_id")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        aside = out / ".epochs.csv.new"
-        aside.write_text(joined.to_csv(index=False, lineterminator="\n"), encoding="utf-8")
-        aside.replace(out / "epochs.csv")
+        make_folders(out)
+        write_aside(out / "epochs.csv", joined.to_csv(index=False, lineterminator="\n").encode())
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another --out") from None
     return len(taken), (f"{total} runs in {len(tables)} folders, {len(taken)} different ones",)

@@ -62,6 +62,9 @@ def read_lines(path: Path, *, names: bool = True) -> Found:
     if not text:
         return Found(lost=lost)
     first, *body = [f"{line}\n" for line in text[:-1].split("\n")]
+    if "\0" in first:  # the first rows were cut off before they were on the disk, so no run stands on them
+        lost = [Lost(path.name, n, "stands under a header of NUL bytes", _readable(x[:-1])) for n, x in enumerate(body, 2)] + lost
+        return Found(lost=lost)
     header = _header(path, first)
     if header == COLUMNS[path.name] and raw.isascii() and _even(text, body, len(header) - 1):
         found = Found(body, range(2, len(body) + 2), lost)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dropexp.errors import StoreError
 from dropexp.experiment.study import Study
 from dropexp.files import MIB, read_bounded
+from dropexp.store.csv_lines import LARGEST
 from dropexp.store.folder import Store
 from dropexp.study_files.baseline import with_baseline
 from dropexp.study_files.parse import parse
@@ -38,6 +39,16 @@ def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()
     study = with_baseline(study, baseline)
     found = tidy(study, runs, store.frame("epochs.csv"), store.frame("probes.csv"), judged(folder))
     return found, "\n".join(filter(None, [note, *store.doubts(), _mixed(study, store)])) or None
+
+
+def content_of(path: Path) -> bytes:
+    """Return what a stamp holds of one of a study's files; raises StoreError where it cannot be read, or is too large."""
+    try:
+        return read_bounded(path, LARGEST.get(path.name, MOST_CLAIMS))
+    except FileNotFoundError:
+        return b"-"
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def left_out(paths: Sequence[Path]) -> list[str]:
