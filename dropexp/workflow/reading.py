@@ -53,7 +53,8 @@ def content_of(path: Path) -> bytes:
 
 def left_out(paths: Sequence[Path]) -> list[str]:
     """Return sentences on what is not read of the studies that paths name."""
-    return [doubt for folder in studies_below(*paths) for doubt in Store(folder).doubts()]
+    own = [folder for folder in studies_below(*paths) if (folder / "study.yaml").is_file()]
+    return [doubt for folder in own for doubt in Store(folder).doubts()]
 
 
 def judged(folder: Path) -> list[dict[str, str]]:
