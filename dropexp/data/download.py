@@ -19,8 +19,8 @@ from dropexp.data.cache import File, Listed, cache_dir, examine, listed
 from dropexp.data.dataset import Progress, meant
 from dropexp.data.published import PUBLISHED
 from dropexp.errors import DataError
-from dropexp.files import make_folder, refuse_link
 from dropexp.experiment.sources import SOURCES
+from dropexp.files import make_folder, refuse_link
 
 TIMEOUT = 20.0  # seconds without a byte
 SLOW, PATIENCE = 1000, 60.0  # bytes a second that a download must reach, and the seconds before that is asked of it

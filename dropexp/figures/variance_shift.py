@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
-from dropexp.files import write_named
 from dropexp.figures.sheet import TEXT, Room, mark, sheet
 from dropexp.figures.style import INK, METADATA, TEST, grid, styled
+from dropexp.files import write_named
 
 Points = Mapping[str, Sequence[tuple[float, float, float]]]
 

@@ -10,8 +10,8 @@ from typing import NoReturn
 import numpy as np
 
 from dropexp.errors import StoreError
-from dropexp.files import MIB, read_bounded
 from dropexp.experiment.vocabulary import near
+from dropexp.files import MIB, read_bounded
 from dropexp.quoting import clean
 from dropexp.records import EpochRow, RunRow
 from dropexp.rows import is_number, names

@@ -15,8 +15,17 @@ from dropexp.study_files.stored_arms import from_cells, names_of
 
 AGAIN = "put it back, or delete the line and run the same command again, which trains what is missing"
 LONG = 100_000  # characters, below which no cell is too long for a reader of CSV
-LARGEST = {"epochs.csv": GIB, "probes.csv": 2 * GIB, "provenance.csv": 256 * MIB, "failures.csv": 64 * MIB, "runs.csv": 512 * MIB}
-KEYS = {"epochs.csv": 4, "probes.csv": 3}  # the first cells, which say what a row is of and never need quotes; 1 elsewhere
+LARGEST = {
+    "epochs.csv": GIB,
+    "probes.csv": 2 * GIB,
+    "provenance.csv": 256 * MIB,
+    "failures.csv": 64 * MIB,
+    "runs.csv": 512 * MIB,
+}
+KEYS = {
+    "epochs.csv": 4,
+    "probes.csv": 3,
+}  # the first cells, which say what a row is of and never need quotes; 1 elsewhere
 TORN = "has no end: a kill, a power cut or a full disk tore it"
 _SOUND: set[int] = set()  # hashes of the lines of runs.csv that were checked by this process
 
@@ -56,14 +65,20 @@ def read_lines(path: Path, *, names: bool = True) -> Found:
     end = raw.rfind(b"\n") + 1
     tail, raw = raw[end:].rstrip(b"\0"), raw[:end]  # zeros are what a power cut leaves of what was never written
     text = raw.decode("utf-8", "surrogateescape").replace("\r\n", "\n").removeprefix("\ufeff")
-    lost = [Lost(path.name, text.count("\n") + 1, TORN, _readable(tail.decode("utf-8", "surrogateescape")))] if tail else []
+    lost = (
+        [Lost(path.name, text.count("\n") + 1, TORN, _readable(tail.decode("utf-8", "surrogateescape")))]
+        if tail
+        else []
+    )
     if not text and b"\r" in tail:
         raise StoreError(f"{path}:1: its lines end in a carriage return alone; another program has saved it: {AGAIN}")
     if not text:
         return Found(lost=lost)
     first, *body = [f"{line}\n" for line in text[:-1].split("\n")]
     if "\0" in first:  # the first rows were cut off before they were on the disk, so no run stands on them
-        lost = [Lost(path.name, n, "stands under a header of NUL bytes", _readable(x[:-1])) for n, x in enumerate(body, 2)] + lost
+        lost = [
+            Lost(path.name, n, "stands under a header of NUL bytes", _readable(x[:-1])) for n, x in enumerate(body, 2)
+        ] + lost
         return Found(lost=lost)
     header = _header(path, first)
     if header == COLUMNS[path.name] and raw.isascii() and _even(text, body, len(header) - 1):
@@ -71,7 +86,9 @@ def read_lines(path: Path, *, names: bool = True) -> Found:
     else:
         found = _one_by_one(path, body, header, lost)
     if found.lost and not found.lines and (worst := found.lost[0]).why != TORN:
-        raise StoreError(f"{path}:{worst.line}: {worst.why}, and no other line is a row; the file was edited: put it back")
+        raise StoreError(
+            f"{path}:{worst.line}: {worst.why}, and no other line is a row; the file was edited: put it back"
+        )
     if path.name == "runs.csv" and names:
         _check_names(path, list(zip(found.numbers, found.lines, strict=True)))
     return found
@@ -123,7 +140,12 @@ def _respelt(line: str) -> tuple[str, str | None]:
 
 def _readable(text: str) -> str:
     """Return a text of which every byte can be read and written, those that are no text as escapes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\0").replace("\r", "\\r")
+    return (
+        text.encode("utf-8", "surrogateescape")
+        .decode("utf-8", "backslashreplace")
+        .replace("\0", "\\0")
+        .replace("\r", "\\r")
+    )
 
 
 def _header(path: Path, line: str) -> tuple[str, ...]:
@@ -184,7 +206,9 @@ def _check_names(path: Path, numbered: Sequence[tuple[int, str]]) -> None:
 
 def unsealed(line: str) -> list[str]:
     """Return the cells of a row of runs.csv that say how its training went, whatever else was kept of it and from where."""
-    return [c for column, c in zip(COLUMNS["runs.csv"], cells_of(line), strict=True) if column not in (*SEAL, "data.source")]
+    return [
+        c for column, c in zip(COLUMNS["runs.csv"], cells_of(line), strict=True) if column not in (*SEAL, "data.source")
+    ]
 
 
 def _check_name(path: Path, number: int, line: str, numbered: Sequence[tuple[int, str]]) -> None:

@@ -40,9 +40,16 @@ class Held:
 
     def doubts(self) -> list[str]:
         """Return a sentence on each run that is left out, and on each line that is no row."""
-        known = {TORN, ORPHAN, OVER, *(fault.why for fault in self.faults)}  # what a kill leaves, and what is told by run
+        known = {
+            TORN,
+            ORPHAN,
+            OVER,
+            *(fault.why for fault in self.faults),
+        }  # what a kill leaves, and what is told by run
         lines = [f"{self.folder / x.file}:{x.line}: {x.why}" for x in self.lost if x.why not in known]
-        return [f"{self.folder / 'runs.csv'}:{fault.line}: {fault.run_id}: {fault.why}" for fault in self.faults] + lines
+        return [
+            f"{self.folder / 'runs.csv'}:{fault.line}: {fault.run_id}: {fault.why}" for fault in self.faults
+        ] + lines
 
 
 def held(folder: Path) -> Held:
@@ -104,7 +111,11 @@ def _whole(
 
 
 def _count(
-    name: str, found: dict[str, Found], places: dict[str, dict[str, list[int]]], kept: dict[str, dict[str, list[int]]], made: Held
+    name: str,
+    found: dict[str, Found],
+    places: dict[str, dict[str, list[int]]],
+    kept: dict[str, dict[str, list[int]]],
+    made: Held,
 ) -> None:
     """Keep the lines that whole runs' rows speak of, each once and in the order of epochs; the others are lost."""
     lines = found[name].lines
@@ -138,7 +149,9 @@ def _without_edits(found: Found, places: dict[str, list[int]], made: Held) -> No
             cells = cells_of(found.lines[i])
             if cells[-1] and cells[-1] != provenance_digest(cells):
                 own.remove(i)
-                made.lost += _lost("provenance.csv", found, [i], f"{run_id[:120]}: is not what was written (row_digest)")
+                made.lost += _lost(
+                    "provenance.csv", found, [i], f"{run_id[:120]}: is not what was written (row_digest)"
+                )
         if not own:
             del places[run_id]
 

@@ -106,7 +106,9 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
     made = Plan(study, datasets, layouts, counts, todo, len(runs) - len(todo))
     if todo:
         pack(made, options)
-        made.notes += few([f"{run.run_id} {lacking[run.run_id]}; trained again" for run in todo if run.run_id in lacking])
+        made.notes += few(
+            [f"{run.run_id} {lacking[run.run_id]}; trained again" for run in todo if run.run_id in lacking]
+        )
     return made
 
 

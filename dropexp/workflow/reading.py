@@ -70,8 +70,9 @@ def judged(folder: Path) -> list[dict[str, str]]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, csv.Error) as error:
+        why = getattr(error, "strerror", None) or error
         raise StoreError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); it was edited: put it back, or move it away, which forgets the looks"
+            f"{path}: cannot be read ({why}); it was edited: put it back, or move it away, which forgets the looks"
         ) from None
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dropexp.errors import StoreError
 from dropexp.records import EpochRow, Failure, Outcome, ProbeRow, RunRow
-from dropexp.rows import ADDED, COLUMNS, SEAL, line_of
+from dropexp.rows import ADDED, COLUMNS, SEAL
 from dropexp.store.folder import Store, set_aside
 from dropexp.store.lost_found import NAME
 from dropexp.study_files.parse import parse
@@ -152,7 +152,9 @@ def test_an_edited_file_is_named_by_line_and_never_written_over(case, tmp_path):
     assert (tmp_path.with_name(f"{tmp_path.name}.old-1") / "runs.csv").read_bytes() == edited
 
 
-@pytest.mark.parametrize(("name", "column", "cell"), [("runs.csv", "train_loss", "low"), ("probes.csv", "value", "low")])
+@pytest.mark.parametrize(
+    ("name", "column", "cell"), [("runs.csv", "train_loss", "low"), ("probes.csv", "value", "low")]
+)
 def test_a_word_for_a_number_in_a_folder_without_seals_is_named_by_line(name, column, cell, tmp_path):
     filled(tmp_path, STUDY.runs())
     rewritten(tmp_path / "runs.csv", unsealed)
@@ -167,7 +169,10 @@ LINES = {
     "a byte that is no text": (lambda text: text.replace(b"max_epochs", b"max\xff", 1), "runs.csv:2: is not UTF-8"),
     "zeros": (lambda text: text.replace(b"max_epochs", bytes(10), 1), "runs.csv:2: holds NUL bytes"),
     "a quote": (lambda text: text.replace(b"max_epochs", b'"', 1), "runs.csv:2: is no row of cells"),
-    "a digit": (lambda text: text.replace(b"0.1,", b"0.7,", 1), "its row, or one of its rows in epochs.csv or probes.csv, is not"),
+    "a digit": (
+        lambda text: text.replace(b"0.1,", b"0.7,", 1),
+        "its row, or one of its rows in epochs.csv or probes.csv, is not",
+    ),
     "a quote at the end": (lambda text: text[:-1] + b',"\n', "runs.csv:10: is no row of cells"),
     "a cell without end": (
         lambda text: text.replace(b"max_epochs", b"m" * 200_000, 1),

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +60,7 @@ class Platter:
         elif what == "fsync":
             self.forced[subject] = self.written[subject]
         elif what == "fsyncdir":
-            now = [s for s in self.pending if os.path.dirname(s[1]) == subject]
+            now = [s for s in self.pending if str(Path(s[1]).parent) == subject]
             self.pending = [s for s in self.pending if s not in now]
             for change in now:
                 rename(self.names, change)
@@ -76,7 +77,7 @@ class Platter:
                 rename(held, change)
         found = {".": None}
         for name, number in sorted(held.items()):
-            if os.path.relpath(os.path.dirname(name), root) in found:
+            if os.path.relpath(Path(name).parent, root) in found:
                 made = None if number is None else content(self.forced[number], self.written[number])
                 found[os.path.relpath(name, root)] = made
         return found
@@ -191,7 +192,11 @@ def test_without_one_force_the_cuts_find_losses(name, recorded, tmp_path):
     """The harness sees what 0.2.0 did: contents of one kind of file, or names, are never forced onto the disk."""
     log, root, kept = recorded
     files = {step[2]: step[1] for step in log if step[0] == "create"}
-    left = [s for s in log if s[0] != ("fsyncdir" if name == "folders" else "fsync") or (name != "folders" and name not in files[s[1]])]
+    left = [
+        s
+        for s in log
+        if s[0] != ("fsyncdir" if name == "folders" else "fsync") or (name != "folders" and name not in files[s[1]])
+    ]
     assert len(left) < len(log)
     assert next(losses(left, root, kept, tmp_path / "cut"), None)
 
@@ -247,6 +252,8 @@ def test_cuts_on_a_file_system_of_its_own(tmp_path):
         subprocess.run(["mount", "-o", "loop", copy, mount], check=True)
         try:
             assert set(said) <= Store(mount / "s").done(["gradient_norms"], "selected")
-            assert all((mount / "s" / name).stat().st_size > 0 for name in ("epochs.csv", "probes.csv", "provenance.csv"))
+            assert all(
+                (mount / "s" / name).stat().st_size > 0 for name in ("epochs.csv", "probes.csv", "provenance.csv")
+            )
         finally:
             subprocess.run(["umount", mount], check=True)

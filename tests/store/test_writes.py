@@ -123,13 +123,17 @@ KILLS = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.slow
 @KILLS
 @pytest.mark.parametrize("torn", [False, True])
-def test_killed_at_a_write_and_continued_it_leaves_the_same_files(torn, whole, tmp_path, monkeypatch, disk, study_files):
+def test_killed_at_a_write_and_continued_it_leaves_the_same_files(
+    torn, whole, tmp_path, monkeypatch, disk, study_files
+):
     check_kills(whole, tmp_path, monkeypatch, STEP + torn, torn, disk, study_files)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lasting", [True, False])
-def test_a_disk_that_is_full_at_a_write_is_a_sentence_and_loses_nothing(lasting, whole, tmp_path, monkeypatch, disk, study_files):
+def test_a_disk_that_is_full_at_a_write_is_a_sentence_and_loses_nothing(
+    lasting, whole, tmp_path, monkeypatch, disk, study_files
+):
     check_full_disk(whole, tmp_path, monkeypatch, STEP + lasting, lasting, disk, study_files)
 
 

@@ -8,7 +8,6 @@ from dropexp.cli import main
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
 STUDY = "data: {train_size: 60}\nmodel: {hidden: [6]}\ntraining: {epochs: 1}\nseeds: 2\nsave_weights: selected\n"
-RATES = ["--rates", "0", "0.5"]
 CSVS = ("runs", "epochs", "probes", "provenance", "failures", "summary", "overfit", "claims", "stopping", "lost+found")
 NAMES = [*(f"{name}.csv" for name in CSVS), "study.yaml", "report.html", "index.html", "s.tex", ".owner", ".lock"]
 ASIDE = [f".{name}.new" for name in NAMES] + [".figures.new"]
@@ -65,11 +64,14 @@ def test_no_link_within_a_folder_is_written_through(trained, place, capsys):
 
 
 def test_a_picture_that_is_a_link_is_replaced(place):
-    assert main(["run", "s.yaml", *RATES]) == 0
+    """`stopping` adds one to a folder of figures that is there already."""
+    longer = ["--set", "training.epochs=6", "training.lr=1"]
+    assert main(["run", "s.yaml", "--rates", "0", "0.5", *longer]) == 0
     (place / "mine" / "picture").write_text("mine")
     path = place / "results" / "s" / "figures" / "stopping-heat.png"
+    path.unlink()
     path.symlink_to(place / "mine" / "picture")
-    assert main(["stopping", "results/s"]) == 0
+    assert main(["stopping", "results/s", "--patiences", "1"]) == 0
     assert (place / "mine" / "picture").read_text() == "mine"
     assert not path.is_symlink()
 
