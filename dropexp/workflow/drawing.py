@@ -47,7 +47,7 @@ def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) 
         return Drawn(folder, tuple(sorted(figures.glob("*.png"))), True, None)
     shown, note = reading(folder, everything, baseline)
     if shown.runs.empty:
-        raise StoreError(f"{folder}: no finished run to draw yet; run its study again")
+        raise StoreError([f"{folder}: no finished run to draw yet; run its study again", *(note or "").splitlines()])
     from dropexp.figures.all_figures import draw
 
     try:
