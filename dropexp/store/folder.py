@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MOST_STUDY = 16 * files.MIB  # bytes of study.yaml
+
+
 class Store:
     """The folder `results/<study>/`. Reading needs no lock; writing goes through `writing()`."""
 
@@ -49,7 +52,22 @@ class Store:
 
     def doubts(self) -> list[str]:
         """Return sentences on what is not read: runs whose rows are not those that were stored, and lines that are no rows."""
-        return few([f"{doubt}; left out" for doubt in self.held().doubts()])
+        sentences = few([f"{doubt}; left out" for doubt in self.held().doubts()])
+        if why := self.study_fault():
+            sentences.append(f"{self.folder / 'study.yaml'}: {why}; run the study again, which writes it anew")
+        return sentences
+
+    def study_fault(self) -> str | None:
+        """Return what is wrong with study.yaml, None where it is what the last command wrote or there is none."""
+        path = self.folder / "study.yaml"
+        try:
+            text = files.read_bounded(path, MOST_STUDY).decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        sealed = any(seals.row_of(line)["rows_digest"] for line in self.lines("runs.csv")[-1:])
+        return seals.signature_fault(text, sealed=sealed)
 
     def done(self, probes: Iterable[str] = (), save_weights: str = "none") -> set[str]:
         """Return the run_ids that have a row in runs.csv, and all that a study asks for beside it."""

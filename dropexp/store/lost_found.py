@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dropexp.errors import StoreError
 from dropexp.files import MIB, read_bounded
+from dropexp.rows import COLUMNS as OF_FILES
 from dropexp.rows import line_of
 from dropexp.store.csv_lines import TORN, Lost
 from dropexp.store.intact import ORPHAN
@@ -49,7 +50,7 @@ def still_lost(lost: Sequence[Lost], lines: Mapping[str, Sequence[str]]) -> list
     A run that is trained once more leaves the very lines that it left before, where those were whole; its provenance is
     then another, and the older one says nothing any more.
     """
-    found = {name: set(lines.get(name, ())) for name in {x.file for x in lost}}
+    found = {name: {*lines.get(name, ()), line_of(OF_FILES.get(name, ()))} for name in {x.file for x in lost}}
     runs = {line.partition(",")[0] for line in lines["runs.csv"]}
     first: dict[tuple[str, str], Lost] = {}
     for x in lost:

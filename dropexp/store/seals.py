@@ -11,6 +11,7 @@ from dropexp.rows import ADDED, COLUMNS, DEPENDENT, cells_of, line_of, names
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for
 OWN = names(RunRow)
+SIGNATURE = "# digest: "
 DIGITS = 16  # of a sha256 in hexadecimal: enough to see any accident, and no defence against someone who seals anew
 FIRST = next(i for i, added in enumerate(ADDED) if "rows_digest" in added.get("runs.csv", ()))
 LATER = {name: tuple(c for added in ADDED[FIRST + 1 :] for c in added.get(name, ())) for name in DEPENDENT}
@@ -56,6 +57,21 @@ def _lasting(name: str, lines: Iterable[str], *without: str) -> Iterable[str]:
         )
         for line in lines
     ]
+
+
+def signed(text: str) -> str:
+    """Return the text of a study.yaml with its own digest as its last line, a comment."""
+    return f"{text}{SIGNATURE}{digest([text.encode()])}\n"
+
+
+def signature_fault(text: str, *, sealed: bool) -> str | None:
+    """Return what is wrong with a study.yaml; one without a digest is an older version's where no run is `sealed` either."""
+    body, sign, said = text.replace("\r\n", "\n").rpartition(SIGNATURE)
+    if not sign:
+        return "its last line, the digest, is missing" if sealed else None
+    if said == digest([body.encode("utf-8", "surrogateescape")]) + "\n":
+        return None
+    return "is not what the study's command wrote (digest)"
 
 
 def names_of_probes(cell: str) -> tuple[str, ...]:

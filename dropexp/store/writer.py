@@ -158,8 +158,8 @@ class Writer:
             ) from None
 
     def write(self, name: str, text: str) -> None:
-        """Write a small file as a whole."""
-        write_whole(self.folder / name, text)
+        """Write a small file as a whole, study.yaml with its digest."""
+        write_whole(self.folder / name, seals.signed(text) if name == "study.yaml" else text)
 
     def tidy(self) -> None:
         """Rewrite the files in an order that depends on the rows alone, without what a kill left half done.

@@ -16,6 +16,7 @@ from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.study import Study
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS, cells_of
 from dropexp.store.csv_lines import read_lines
+from dropexp.store.folder import Store
 from dropexp.store.intact import held
 from dropexp.store.seals import row_of
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, weights_fault
@@ -135,6 +136,8 @@ def _sealed(folder: Path) -> Iterator[Mismatch]:
         found = held(folder)
     except StoreError:
         return  # it was told of the file
+    if why := Store(folder).study_fault():
+        yield Mismatch("study.yaml", 0, "", "", "", why)
     for fault in found.faults:
         yield Mismatch("runs.csv", fault.line, "rows_digest", "", "", f"{fault.run_id}: {fault.why}")
     for line, number in zip(found.lines["runs.csv"], found.numbers["runs.csv"], strict=True):

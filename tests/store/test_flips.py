@@ -14,6 +14,7 @@ from dropexp.train.checkpoint import INTERVAL
 from dropexp.workflow.planning import Options
 from dropexp.workflow.reading import reading
 from dropexp.workflow.running import Listener, run
+from dropexp.workflow.verifying import verify
 
 TEXT = """
 data: {train_size: 60, val_size: 20, test_size: 40}
@@ -72,6 +73,16 @@ def shown(folder):
     probes = {tuple(row) for row in tidy.probes.astype(str).itertuples(index=False)}
     provenance = {tuple(row) for row in Store(folder).frame("provenance.csv").astype(str).itertuples(index=False)}
     return runs, epochs, probes, provenance
+
+
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 60))])
+def test_a_study_that_was_changed_is_named(seed, stored, tmp_path):
+    """Its axes and claims say what is shown and judged, and its numbers stand nowhere else."""
+    folder = shutil.copytree(stored[0] / "s", tmp_path / "s")
+    what = spoilt(folder / "study.yaml", random.Random(seed))
+    seen, refused = attempt(reading, folder)
+    assert f"{folder / 'study.yaml'}:" in (refused or seen[1] or ""), what
+    assert not verify(folder, 0).fine, what
 
 
 def attempt(act, *given):
