@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dropexp.errors import DropexpError
 from dropexp.experiment.config import Config
 from dropexp.experiment.identity import arm_id, canonical, run_id
-from dropexp.experiment.probes import PROBES
+from dropexp.experiment.probes import AUDIT, PROBES
 from dropexp.experiment.schedules import rate_in_force
 from dropexp.records import EpochRow, RunRow
 from dropexp.rows import CONFIG_COLUMNS, cell, config_cells, names
@@ -23,7 +23,6 @@ DIFFERENCES = {
     "clean_gap": ("clean_train_accuracy", "test_accuracy"),
     "final_gap": ("final_train_accuracy", "final_test_accuracy"),
 }
-AUDIT = "audit_"  # what begins the names of probes that nobody asks for
 
 
 @dataclass(frozen=True)

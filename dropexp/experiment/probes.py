@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from dropexp.experiment.config import Config
 from dropexp.experiment.leaves import leaf
 
+AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
+
 
 @dataclass(frozen=True)
 class Probe:

@@ -66,7 +66,7 @@ class Store:
             return None
         except OSError as error:
             return f"cannot be read ({error.strerror})"
-        sealed = any(seals.row_of(line)["rows_digest"] for line in self.lines("runs.csv")[-1:])
+        sealed = any(seals.row_of(line)["rows_digest"] for line in reversed(self.lines("runs.csv")))
         return seals.signature_fault(text, sealed=sealed)
 
     def done(self, probes: Iterable[str] = (), save_weights: str = "none") -> set[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from dropexp.experiment.probes import PROBES
+from dropexp.experiment.probes import AUDIT, PROBES
 from dropexp.records import RunRow
 from dropexp.rows import ADDED, COLUMNS, DEPENDENT, cells_of, line_of, names
 
-AUDIT = "audit_"  # what begins the names of probes that nobody asks for
 OWN = names(RunRow)
 SIGNATURE = "# digest: "
 DIGITS = 16  # of a sha256 in hexadecimal: enough to see any accident, and no defence against someone who seals anew

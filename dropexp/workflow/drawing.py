@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ from dropexp.files import KIB, read_bounded, refuse_link, sync_folder, write_asi
 from dropexp.workflow.reading import content_of, reading
 
 FIGURES_STAMP = ".drawn"
+STALE = 3600.0  # seconds after which what a kill left of figures is nobody's
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) 
 
     try:
         refuse_link(figures)
+        for stale in folder.glob(".figures.*"):
+            if stale.lstat().st_mtime < time.time() - STALE:
+                shutil.rmtree(stale, ignore_errors=True)  # which follows no link
         with tempfile.TemporaryDirectory(dir=folder, prefix=".figures.", ignore_cleanup_errors=True) as fresh:
             aside = Path(fresh) / "figures"
             aside.mkdir()  # with the permissions of any folder, which a temporary one has not

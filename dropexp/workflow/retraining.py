@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dropexp.analysis.consistency import AUDIT, Mismatch, Row, Stored, apart
+from dropexp.analysis.consistency import Mismatch, Row, Stored, apart
 from dropexp.data import Dataset, load, sizes
 from dropexp.errors import DataError, Interrupted
 from dropexp.experiment.identity import canonical
 from dropexp.experiment.layout import layout
 from dropexp.experiment.packs import Size, pack_key
-from dropexp.experiment.probes import PROBES
+from dropexp.experiment.probes import AUDIT, PROBES
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
 from dropexp.records import Outcome

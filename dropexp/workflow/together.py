@@ -64,6 +64,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     rows = {folder: Rows(folder) for folder in own}
     chosen = _chosen(rows, unique[prefer.resolve()] if prefer else None)
     with Store(out).writing() as writer:
+        notes = (*notes, *writer.notes)
         writer.write("study.yaml", text)
         for name in (
             "epochs.csv",
