@@ -141,3 +141,19 @@ def test_without_its_seal_a_flip_is_shown(stored, tmp_path, monkeypatch):
     at = text.rindex("0.")
     path.write_text(f"{text[: at + 2]}{(int(text[at + 2]) + 1) % 10}{text[at + 3 :]}")
     assert not shown(folder)[1] <= shown(stored[0] / "s")[1]
+
+
+@pytest.mark.parametrize("name", ["epochs.csv", "probes.csv", "weights", "study.yaml"])
+def test_what_is_gone_is_named_by_verify_and_made_again(name, stored, tmp_path, study_files):
+    """0.2.0 passed a study whose probes.csv was deleted, and `run` never noticed that epochs were missing."""
+    shutil.copytree(stored[0], tmp_path / "results")
+    folder = tmp_path / "results" / "s"
+    (folder / name).rename(tmp_path / "gone")
+    assert not verify(folder, 0).fine
+    said = train(tmp_path / "results")
+    assert (
+        "rows; moved to lost+found.csv" in said
+        or "is missing (weights_selected); trained again" in said
+        or name == "study.yaml"
+    )
+    assert study_files(folder) == study_files(stored[0] / "s")

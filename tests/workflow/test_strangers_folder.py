@@ -43,7 +43,7 @@ def test_no_link_within_a_folder_is_written_through(trained, place, capsys):
     for name in FOLDERS:
         (place / "mine" / f"folder-{name}").mkdir()
     before = everything(place / "mine")
-    for names in ([*ASIDE], [*NAMES], ["figures"], ["weights"], [".checkpoints"]):
+    for names in (ASIDE, NAMES, FOLDERS):
         moved = []
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
