@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from dropexp.experiment.config import MODEL_DEFAULTS, Config
-from dropexp.experiment.identity import applies
+from dropexp.experiment.applicability import applies
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
 from dropexp.experiment.leaves import leaf, spell

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from dropexp.experiment.config import RateSchedule
+if TYPE_CHECKING:  # which reads SHAPES
+    from dropexp.experiment.config import RateSchedule
 
 
 def rate_factor(schedule: RateSchedule, epoch: int) -> float:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import MODEL_DEFAULTS, Config
-from dropexp.experiment.identity import applies
+from dropexp.experiment.applicability import applies
 from dropexp.experiment.leaves import leaf, roles
 from dropexp.experiment.study import Grid, Study
 
