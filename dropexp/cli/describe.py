@@ -8,8 +8,8 @@ from typing import Any
 
 from dropexp.cli.progress import counted, duration
 from dropexp.cli.screen import say
-from dropexp.experiment.config import Dropout
 from dropexp.experiment.applicability import applies
+from dropexp.experiment.config import Dropout
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
 from dropexp.experiment.naming import label

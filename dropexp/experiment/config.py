@@ -13,8 +13,10 @@ from dropexp.experiment.schedules import SHAPES
 
 STEPS = {"N": "norm", "A": "activation", "D": "dropout"}
 if TYPE_CHECKING:
-    KindName = Order = RateShape = str
-else:  # words that a table lists are taken from it, which a type checker cannot follow
+    KindName = str
+    Order = str
+    RateShape = str
+else:  # words that stand in a table are taken from it, which a type checker cannot follow
     KindName = Literal[tuple(KINDS)]
     Order = Literal[tuple("-".join(steps) for steps in permutations(STEPS.values()))]
     RateShape = Literal[tuple(SHAPES)]
@@ -77,9 +79,7 @@ class Data(Section):
 
 class Model(Section):
     kind: ModelKind = shape("mlp", "the kind of network")
-    hidden: Widths = shape(
-        (512,), "units of each hidden layer", by_kind={"cnn": (128,), "lstm": ()}
-    )
+    hidden: Widths = shape((512,), "units of each hidden layer", by_kind={"cnn": (128,), "lstm": ()})
     channels: Widths | None = _only("cnn", (32, 64), "channels of each convolution block")
     kernel: Annotated[int | None, Field(ge=1, le=31)] = _only("cnn", 3, "height and width of a convolution, odd")
     pool: Literal["max", "avg", "none"] | None = _only("cnn", "max", "2 x 2 pooling at the end of a convolution block")
@@ -132,7 +132,9 @@ class Dropout(Section):
     group_size: Annotated[int, Field(ge=1)] | Literal["batch"] | None = shape(
         None,
         "examples that share a mask",
-        needs=(Condition("dropout.kind", "is", kinds_with(lambda k: k.law == "bernoulli" and "batch" not in k.shared)),),
+        needs=(
+            Condition("dropout.kind", "is", kinds_with(lambda k: k.law == "bernoulli" and "batch" not in k.shared)),
+        ),
     )
     block_size: int = shape(
         3,

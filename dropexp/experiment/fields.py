@@ -55,7 +55,10 @@ RELATIONS: dict[str, tuple[Callable[[Any, Any], bool], Callable[[str, Any], str]
     "is not": (lambda given, wanted: given not in wanted, lambda path, wanted: f"{path} other than {any_of(wanted)}"),
     "is set": (lambda given, wanted: given is not None, lambda path, wanted: path),
     "is above": (lambda given, wanted: given > wanted, lambda path, wanted: f"{path} above {wanted}"),
-    "ends in": (lambda given, wanted: given.lower().endswith(wanted), lambda path, wanted: f"{path} ending in {wanted}"),
+    "ends in": (
+        lambda given, wanted: given.lower().endswith(wanted),
+        lambda path, wanted: f"{path} ending in {wanted}",
+    ),
 }
 
 

@@ -104,33 +104,12 @@ def _moved(name: str, section: Section, kind: str) -> tuple[tuple[str, str], ...
     )
 
 
-@lru_cache(maxsize=65536)
-def _json(name: str, section: Section, kind: str) -> str:
-    """Return the members of JSON that a section adds to a configuration's, by path."""
-    return json.dumps(dict(_moved(name, section, kind)), sort_keys=True, ensure_ascii=True, separators=(",", ":"))[1:-1]
+_as_json = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode
 
 
-def _members(config: Config) -> tuple[str, str]:
-    """Return a configuration's members of JSON in the order of their paths: those before `seed` and those after it."""
-    kind = config.model.kind
-    before, after = (
-        ",".join(filter(None, [_json(name, getattr(config, name), kind) for name in part])) for part in _AROUND_SEED
-    )
-    return before, after
-
-
-_AROUND_SEED = tuple(
-    [name for name in sorted(Config.model_fields) if (name < "seed") is early] for early in (True, False)
-)
-
-
-def _digest(*members: str) -> str:
-    text = "{" + ",".join(filter(None, members)) + "}"
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def _seed(seed: int) -> str:
-    return f'"seed":"{seed}"'
+def _digest(members: dict[str, str]) -> str:
+    """Return the 10 hex digits that stand for the members of an identity, in whatever order."""
+    return hashlib.sha256(_as_json(members).encode()).hexdigest()[:10]
 
 
 def _slug(config: Config) -> str:
@@ -150,15 +129,15 @@ def _slug_of(source: str, model: Model, dropout: Dropout) -> str:
 
 def arm_id(config: Config) -> str:
     """Return the name of a canonical configuration: a readable slug and 10 hex digits of its hash."""
-    return f"{_slug(config)}-{_digest(*_members(config))}"
+    return f"{_slug(config)}-{_digest(identity(config))}"
 
 
 def run_id(config: Config, seed: int) -> str:
-    """Return the name of a run, an arm and a seed: a-z, 0-9, full stop and hyphen only."""
+    """Return the name of a run, which is an arm and a seed: of a-z, 0-9, full stop and hyphen only."""
     return run_ids(config, [seed])[0]
 
 
 def run_ids(config: Config, seeds: Sequence[int]) -> list[str]:
-    """Return the names of an arm's runs, a seed each."""
-    slug, (before, after) = _slug(config), _members(config)
-    return [f"{slug}-s{seed}-{_digest(before, _seed(seed), after)}" for seed in seeds]
+    """Return the names of an arm's runs, one per seed."""
+    slug, members = _slug(config), identity(config)
+    return [f"{slug}-s{seed}-{_digest({**members, 'seed': str(seed)})}" for seed in seeds]
