@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dropexp.experiment.fields import Condition, Places, Rate, RateAt, Section, Widths, declared, shape, value
 from dropexp.experiment.kinds import KINDS, kinds_with
-from dropexp.experiment.schedules import SHAPES
+from dropexp.experiment.rate_shapes import SHAPES
 
 STEPS = {"N": "norm", "A": "activation", "D": "dropout"}
 if TYPE_CHECKING:

@@ -81,7 +81,7 @@ def masks(network: Network, seeds: int = 1, epoch: int = 1) -> Noise:
 class EveryMask(Noise):
     """All 2^n masks of a layer of n units instead of drawn ones, handed to the site as the integers that make them.
 
-    Along the batch, `copies` examples one after the other: B = copies 2^n; or a mask a run: R = 2^n, B = 1.
+    Along the batch, `copies` examples one after the other: B = copies 2^n; or one mask per run: R = 2^n, B = 1.
     """
 
     def __init__(self, sites: dict[str, Site], units: int, *, along_runs: bool = False, copies: int = 1):

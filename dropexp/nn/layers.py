@@ -113,7 +113,7 @@ def convolve_back(
 class Convolution(Function):
     """Same-size convolution, run by run: (R, B, C, H, W), (R, O, C, k, k), (R, O) -> (R, B, O, H, W).
 
-    A loop over runs: on a CPU grouped convolution is slower, and one call a run gives each its bits.
+    A loop over runs: on a CPU grouped convolution is slower, and one call per run gives each its bits.
     """
 
     @staticmethod
