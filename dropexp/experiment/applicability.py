@@ -1,4 +1,4 @@
-"""Which fields mean anything in a configuration, as their declarations say, and what the others are set back to."""
+"""Which fields apply in a configuration, by what each declares; the others are reset to their defaults and shown empty."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from dropexp.experiment.fields import Condition, Places, Rate, RateAt, Section, Widths, declared, shape, value
 from dropexp.experiment.kinds import KINDS, kinds_with
 from dropexp.experiment.rate_shapes import SHAPES
+from dropexp.experiment.sources import SOURCES
+from dropexp.quoting import any_of
 
 STEPS = {"N": "norm", "A": "activation", "D": "dropout"}
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ else:  # words that stand in a table are taken from it, which a type checker can
 Activation = Literal["relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu", "linear"]
 ModelKind = Literal["mlp", "cnn", "lstm"]
 
-# Conditions under which fields apply: what a field needs stands on it, and is named here where several need the same.
+# What several fields need in order to apply; what one field needs stands on it alone.
 STOPPING = (Condition("early_stopping.patience", "is set"),)
 SGD = (Condition("training.optimizer", "is", ("sgd",)),)
 LR_STEPS = (Condition("training.schedule.shape", "is", ("step",)),)
@@ -36,7 +38,7 @@ def _only(kind: str, default: Any, means: str) -> Any:
 
 
 def _spelt_out(given: Any) -> Any:
-    """Read NAD and its five sisters as the full order."""
+    """Return the full order for its three letters, such as NAD; anything else as it is."""
     if isinstance(given, str) and sorted(given.upper()) == ["A", "D", "N"]:
         return "-".join(STEPS[letter] for letter in given.upper())
     return given
@@ -50,8 +52,10 @@ def _one_line(given: str) -> str:
 
 
 class Data(Section):
+    """The data set, how its examples are divided, and how many labels are made wrong."""
+
     source: Annotated[str, AfterValidator(_one_line)] = shape(
-        "digits", "digits, mnist, fashion-mnist, cifar10, cifar100 or a path to your own", min_length=1
+        "digits", any_of([*SOURCES, "a path to your own"]), min_length=1
     )
     sha256: str | None = shape(
         None, "the content of your own data; filled in, and checked where given", pattern="^[0-9a-f]{64}$"
@@ -78,6 +82,8 @@ class Data(Section):
 
 
 class Model(Section):
+    """The network: its kind, its layers and what follows each affine map. What a file leaves out goes by the kind."""
+
     kind: ModelKind = shape("mlp", "the kind of network")
     hidden: Widths = shape((512,), "units of each hidden layer", by_kind={"cnn": (128,), "lstm": ()})
     channels: Widths | None = _only("cnn", (32, 64), "channels of each convolution block")
@@ -98,7 +104,7 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _defaults_of_kind(self) -> Self:
-        # written beside pydantic, since a section is frozen and its `model_fields_set` names what was given
+        # past pydantic: a section is frozen, and `model_fields_set` must go on naming only what was given
         self.__dict__.update({n: v for n, v in MODEL_DEFAULTS[self.kind].items() if n not in self.model_fields_set})
         return self
 
@@ -113,6 +119,8 @@ MODEL_DEFAULTS = {kind: _defaults(kind) for kind in get_args(ModelKind)}
 
 
 class RateSchedule(Section):
+    """How the dropout rates change over the epochs; rate_shapes.py holds the shapes."""
+
     shape: RateShape = value("constant", "how the rate goes over the epochs")
     epochs: int = value(
         10,
@@ -125,6 +133,8 @@ class RateSchedule(Section):
 
 
 class Dropout(Section):
+    """Which units are masked, where, at which rate and how."""
+
     kind: KindName = shape("bernoulli", "the kind of dropout")
     rate: Rate = value(0.5, "the probability that a unit is dropped")
     placement: Places = value(("hidden",), "the places where masks act", min_length=1)
@@ -159,6 +169,8 @@ class Dropout(Section):
 
 
 class EarlyStopping(Section):
+    """When training stops before its last epoch. A section that is written, even as `{}`, means patience 10."""
+
     patience: Annotated[int | None, Field(ge=1)] = value(
         None, "epochs without improvement before training stops; null is off"
     )
@@ -175,12 +187,16 @@ class EarlyStopping(Section):
 
 
 class LrSchedule(Section):
+    """How the learning rate changes over the epochs."""
+
     shape: Literal["constant", "cosine", "step"] = value("constant", "how the learning rate goes over the epochs")
     every: int = value(20, "epochs between two steps of shape step", needs=LR_STEPS, ge=1)
     factor: float = value(0.1, "what a step multiplies the learning rate by", needs=LR_STEPS, gt=0, le=1)
 
 
 class Training(Section):
+    """The optimiser, its penalties, and how long it trains."""
+
     optimizer: Literal["sgd", "adam", "adamw"] = shape("sgd", "the update rule")
     lr: float = value(0.05, "the learning rate", gt=0)
     schedule: LrSchedule = LrSchedule()
@@ -198,6 +214,8 @@ class Training(Section):
 
 
 class Streams(Section):
+    """Random streams that are pinned to one seed, whatever the seed of a run; null leaves a stream to the run's seed."""
+
     init: Annotated[int | None, Field(ge=0)] = value(None, "pins the initial weights for all seeds")
     order: Annotated[int | None, Field(ge=0)] = value(None, "pins the order of the training examples")
     mask: Annotated[int | None, Field(ge=0)] = value(None, "pins the dropout masks")

@@ -32,7 +32,7 @@ class Section(BaseModel):
 
 @dataclass(frozen=True)
 class Condition:
-    """What another field must say for a field to mean anything; as text, the words of an error: `model.norm batch`.
+    """What the value of another field must be for a field to apply; as text, in the words of an error: `model.norm batch`.
 
     `path` is the YAML path of the other field, `relation` a row of RELATIONS, `wanted` what its value is compared with.
     """
@@ -49,7 +49,7 @@ class Condition:
         return RELATIONS[self.relation][1](self.path, self.wanted)
 
 
-# relation -> (whether a value has it to what is wanted, how an error says so)
+# relation -> (whether a value satisfies it, what an error calls it)
 RELATIONS: dict[str, tuple[Callable[[Any, Any], bool], Callable[[str, Any], str]]] = {
     "is": (lambda given, wanted: given in wanted, lambda path, wanted: f"{path} {any_of(wanted)}"),
     "is not": (lambda given, wanted: given not in wanted, lambda path, wanted: f"{path} other than {any_of(wanted)}"),
@@ -66,8 +66,8 @@ RELATIONS: dict[str, tuple[Callable[[Any, Any], bool], Callable[[str, Any], str]
 class Declared:
     """What a field says of itself beyond its type, default, limits and meaning.
 
-    `role` is `shape` or `value`; `needs` are the conditions that must all hold for the field to mean anything; `by_kind`
-    holds its default in those kinds of model that have one of their own. pydantic calls it to complete the field's JSON
+    `role` is `shape` or `value`; `needs` are the conditions that must all hold for the field to apply; `by_kind` holds its
+    default in those kinds of model that have one of their own. pydantic calls it to complete the field's JSON
     schema.
     """
 

@@ -1,4 +1,4 @@
-"""Which arms are one function, and the names that a configuration has for ever: arm_id and run_id."""
+"""The one configuration that stands for all arms of the same function, and its permanent names: arm_id and run_id."""
 
 from __future__ import annotations
 

@@ -98,5 +98,5 @@ KINDS: dict[str, Kind] = {
 
 
 def kinds_with(has: Callable[[Kind], bool]) -> tuple[str, ...]:
-    """Return the names of the kinds whose row has something, in the order of the table."""
+    """Return the names of the kinds whose row satisfies a condition, in the order of the table."""
     return tuple(name for name, kind in KINDS.items() if has(kind))

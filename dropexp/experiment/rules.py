@@ -1,4 +1,4 @@
-"""Rules across fields: what every field allows by itself and a configuration does not."""
+"""Rules across fields: which allowed values do not go together, and what to write instead."""
 
 from __future__ import annotations
 

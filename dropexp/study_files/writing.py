@@ -1,4 +1,4 @@
-"""A study back to YAML: what study.yaml holds, every field filled in."""
+"""Write a Study as YAML with every field filled in: the text of study.yaml, which reads back as the same study."""
 
 from __future__ import annotations
 
