@@ -29,8 +29,8 @@ FENCES = {
         "nn",
         "train",
         "laws",
-        "workflow/planning.py",
-    ),  # planning asks, inside a function, whether a device is there
+        "executors/machine.py",
+    ),  # which asks, inside a function, whether a device is there
     "pandas": ("store", "foreign", "analysis", *PICTURES, "export", "data/csv_table.py", "notebook.py", "api.py"),
     "matplotlib": (
         "figures",

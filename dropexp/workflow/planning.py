@@ -12,7 +12,8 @@ from typing import Any
 
 from dropexp.data import Dataset, load, sizes
 from dropexp.errors import ConfigError, DataError, UsageError
-from dropexp.executors.cores import default_jobs, free_bytes, usable_cores
+from dropexp.executors.all_executors import chosen
+from dropexp.executors.executor import Executor
 from dropexp.experiment.layout import Layout, layout
 from dropexp.experiment.packs import PACK_BYTES, Size, bytes_per_run, keys_by_arm, pack_key, plan, seconds
 from dropexp.experiment.sources import SOURCES
@@ -23,6 +24,7 @@ from dropexp.train.checkpoint import FOLDER, circumstances
 from dropexp.train.checkpoint import begun as checkpoints
 
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
+DEVICES = ("cpu", "cuda", "mps", "auto")
 WORKER_BYTES = 2**30  # what a worker takes beside its data and one run, generously
 
 
@@ -35,6 +37,7 @@ class Options:
     threads: int = 1
     pack: int | None = None
     device: str = "cpu"
+    executor: str | None = None
     data_dir: Path | None = None
     fresh: bool = False
 
@@ -49,6 +52,7 @@ class Plan:
     sizes: dict[tuple[str, ...], Size]
     todo: list[Run]
     done: int
+    executor: Executor = field(default_factory=lambda: chosen(None))
     jobs: int = 1
     packs: list[list[Run]] = field(default_factory=list)
     begun: dict[str, int] = field(default_factory=dict)  # epochs that a run's checkpoint has behind it
@@ -71,7 +75,7 @@ def prepare(
 
     Raises ConfigError and DataError where study and data do not fit.
     """
-    device_check(options)
+    executor_check(options)
     try:
         return _prepare(study, options, data, downloading)
     except (ConfigError, DataError) as error:
@@ -110,6 +114,7 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
 def pack(made: Plan, options: Options, measured: Mapping[tuple[str, ...], int] | None = None) -> None:
     """Put the runs that are to be trained into packs, and say how many workers train them; see `plan` for `measured`."""
     todo = made.todo
+    made.executor = chosen(options.executor, options.jobs)
     made.begun, made.notes = begun(made, options, todo)
     made.jobs = options.jobs or _jobs(made, options)
     made.packs = plan(todo, made.layouts, made.jobs, options.pack, made.begun, room=room(made), measured=measured)
@@ -117,41 +122,41 @@ def pack(made: Plan, options: Options, measured: Mapping[tuple[str, ...], int] |
 
 
 def _jobs(made: Plan, options: Options) -> int:
-    """Return how many workers to start: none for a little work, else what cores and memory allow."""
+    """Return how many packs to train at once: one for a little work, else what the executor's cores and memory allow."""
     if made.seconds < INLINE_SECONDS:
         return 1
     keys = keys_by_arm(made.todo)
     configs = {keys[run.arm_id]: run.config for run in made.todo}
     largest = max(bytes_per_run(config, made.layouts[key]) for key, config in configs.items())
     held = sum(dataset.x.nbytes for dataset in made.datasets.values())
-    return min(max(1, usable_cores() // options.threads), default_jobs(len(made.todo), WORKER_BYTES + held + largest))
+    return min(len(made.todo), made.executor.jobs(WORKER_BYTES + held + largest, options.threads))
 
 
 def room(made: Plan) -> int:
-    """Return the bytes that a pack may take: each worker's share of half of what is free, and never very much."""
-    return max(1, min(PACK_BYTES, free_bytes() // 2 // made.jobs))
+    """Return the bytes that a pack may take: what its executor has for each, and never very much."""
+    return min(PACK_BYTES, made.executor.room(made.jobs))
 
 
 def begun(made: Plan, options: Options, runs: Sequence[Run]) -> tuple[dict[str, int], list[str]]:
     """Return the epochs behind each run that has a checkpoint, and a line on each that cannot be used."""
     if options.fresh:
         return {}, []
-    study = made.study
-    alike = circumstances(study.probes, study.save_weights, device_name(options.device), options.threads)
-    found, notes = checkpoints(options.results / study.name / FOLDER, [run.run_id for run in runs], alike)
+    study, executor = made.study, made.executor
+    device = executor.device(options.device)
+    alike = circumstances(study.probes, study.save_weights, device, options.threads)
+    kept = executor.keeps(options.results / study.name) / FOLDER
+    found, notes = checkpoints(kept, [run.run_id for run in runs], alike)
     return {run_id: checkpoint.epoch for run_id, checkpoint in found.items()}, notes
 
 
-def device_check(options: Options) -> None:
-    """Raise UsageError where a device was asked for that this machine has not."""
+def executor_check(options: Options) -> None:
+    """Raise UsageError where the executor cannot do what was asked, or has not the device."""
+    executor = chosen(options.executor, options.jobs)
     if options.device == "cpu":
         return
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True}
-    if options.device not in there:
-        raise UsageError(f"--device: {spelt(options.device)} is not one of cpu, cuda, mps, auto")
-    if not there[options.device]:
+    if options.device not in DEVICES:
+        raise UsageError(f"--device: {spelt(options.device)} is not one of {', '.join(DEVICES)}")
+    if options.device != "auto" and options.device not in executor.machine.devices():
         raise UsageError(f"--device: torch sees no {options.device} device here; use --device cpu")
 
 
@@ -165,15 +170,6 @@ def threads_kept() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def device_name(name: str) -> str:
-    """Return the device that a name stands for: `auto` is the first of cuda, mps and cpu that this machine has."""
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _facts(source: str, datasets: dict[str, Dataset]) -> tuple[tuple[int, ...], int, int, int | None]:
