@@ -17,8 +17,8 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from dropexp.executors.inline import attempt
 from dropexp.executors.executor import Listen, Meanwhile, Stop, Train
+from dropexp.executors.inline import attempt
 from dropexp.records import Outcome
 
 LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM)

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from dropexp.executors import pool
 from dropexp.errors import UsageError
+from dropexp.executors import pool
 from dropexp.executors.all_executors import EXECUTORS, chosen
 from dropexp.executors.executor import Executor
 from dropexp.executors.pool import run_pool
