@@ -139,6 +139,10 @@ def test_what_no_file_could_hold_is_refused(content, says):
         (lambda: dropexp.run(DICT, rates=[object()]), "which no study holds"),
         (lambda: dropexp.run(DICT, set=["a"]), "give a dict"),
         (lambda: dropexp.run(DICT, set={"training.lrr": 1}), "did you mean 'training.lr'"),
+        (lambda: dropexp.run(DICT, set={"lr": 1, "training.lr": 2}), "set training.lr: sets training.lr a second time"),
+        (lambda: dropexp.run(DICT, executor="rai"), "--executor: 'rai' is not one of inline, pool"),
+        (lambda: dropexp.run(DICT, executor="inline", jobs=2), "leave --jobs 2 out, or use --executor pool"),
+        (lambda: dropexp.check(DICT, baseline="rate=0.3"), "no arm of unnamed has it; rate is 0, 0.5"),
         (lambda: dropexp.run(DICT, rates=[2]), r"rates=\[2\]: dropout.rate: 2 is not below 1"),
         (lambda: dropexp.run("nowhere.yaml"), "nowhere.yaml: no such file"),
         (lambda: dropexp.read("nowhere"), "neither study.yaml"),
@@ -150,6 +154,13 @@ def test_what_no_file_could_hold_is_refused(content, says):
 def test_mistakes_are_exceptions_of_ours(folder, call, says):
     with pytest.raises(dropexp.DropexpError, match=says):
         call()
+
+
+def test_a_baseline_is_named_as_on_the_command_line(folder):
+    made = dropexp.run(DICT, seeds=2, baseline={"rate": 0.5})
+    assert set(made.verdicts["baseline"]) == {"rate 0.5"}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'baselines'"):
+        dropexp.run(DICT, baselines="rate=0.5")
 
 
 def test_an_unknown_name_is_an_attribute_error():

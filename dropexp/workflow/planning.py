@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from dropexp.data import Dataset, load, sizes
@@ -22,24 +19,11 @@ from dropexp.quoting import spelt
 from dropexp.store.folder import Store
 from dropexp.train.checkpoint import FOLDER, circumstances
 from dropexp.train.checkpoint import begun as checkpoints
+from dropexp.workflow.request import Options
 
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
 DEVICES = ("cpu", "cuda", "mps", "auto")
 WORKER_BYTES = 2**30  # what a worker takes beside its data and one run, generously
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run, none of which can change a result on a CPU with one thread."""
-
-    results: Path = Path("results")
-    jobs: int | None = None
-    threads: int = 1
-    pack: int | None = None
-    device: str = "cpu"
-    executor: str | None = None
-    data_dir: Path | None = None
-    fresh: bool = False
 
 
 @dataclass
@@ -160,18 +144,6 @@ def executor_check(options: Options) -> None:
         raise UsageError(f"--device: torch sees no {options.device} device here; use --device cpu")
 
 
-@contextlib.contextmanager
-def threads_kept() -> Iterator[None]:
-    """Leave torch with the threads that it had: training in this process sets its own."""
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _facts(source: str, datasets: dict[str, Dataset]) -> tuple[tuple[int, ...], int, int, int | None]:
     """Return example shape, classes, examples in all and official test examples of a source."""
     if source in datasets:
@@ -186,23 +158,3 @@ def _fits(config: Any, size: Size) -> None:
         raise ConfigError(
             "data.train_size: 1 example leaves batch norm nothing to normalise; use 2 or more, or norm layer"
         )
-
-
-def estimate(made: Plan) -> float:
-    """Return the seconds that training should take, from a short calibration of each kind of pack.
-
-    After twenty seconds of calibration the kinds that are left are taken to cost what the first one does.
-    """
-    from dropexp.train.timing import measure
-
-    total, known = 0.0, {}
-    clock = time.perf_counter()
-    for pack in made.packs:
-        key = (pack_key(pack[0].config), len(pack))
-        if key not in known:
-            if known and time.perf_counter() - clock > 20:
-                known[key] = next(iter(known.values()))
-            else:
-                known[key] = measure(pack, made.datasets[pack[0].config.data.source])
-        total += known[key] * max(run.config.training.epochs for run in pack)
-    return total / max(1, made.jobs)

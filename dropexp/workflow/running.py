@@ -24,8 +24,9 @@ from dropexp.train.checkpoint import FOLDER, remove, tidy
 from dropexp.train.work import Work, train_work
 from dropexp.workflow.calibrating import calibrate
 from dropexp.workflow.interrupts import finishing
-from dropexp.workflow.planning import Options, Plan, begun, prepare
+from dropexp.workflow.planning import Plan, begun, prepare
 from dropexp.workflow.reading import reading
+from dropexp.workflow.request import Options
 
 
 @dataclass(frozen=True)

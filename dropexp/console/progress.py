@@ -6,7 +6,7 @@ import math
 import time
 from typing import IO, Any
 
-from dropexp.cli.screen import fits
+from dropexp.console.screen import fits
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run
 from dropexp.workflow.planning import Plan
