@@ -89,9 +89,12 @@ DEFAULTS = {
 }
 OPTIONS = {
     "check": [
+        "--baseline",
         "--data-dir",
         "--detect",
         "--device",
+        "--executor",
+        "--fresh",
         "--jobs",
         "--json",
         "--kinds",
@@ -121,6 +124,7 @@ OPTIONS = {
         "--data-dir",
         "--device",
         "--dry-run",
+        "--executor",
         "--fresh",
         "--jobs",
         "--kinds",
@@ -143,6 +147,7 @@ OPTIONS = {
         "--data-dir",
         "--device",
         "--dry-run",
+        "--executor",
         "--fresh",
         "--jobs",
         "--kinds",

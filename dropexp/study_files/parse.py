@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,8 +19,9 @@ from dropexp.experiment.probes import PROBES
 from dropexp.experiment.rules import broken, unused
 from dropexp.experiment.study import Grid, Study
 from dropexp.quoting import clean, spelt
-from dropexp.study_files.claims_reader import claims_of, no_path, unmatched
+from dropexp.study_files.claims_reader import claims_of, unmatched
 from dropexp.study_files.mistakes import sentences, unknown_top_level
+from dropexp.study_files.path_values import no_path, resolve
 from dropexp.study_files.top_level_keys import WEIGHTS, name_of, seeds_of, words_of
 from dropexp.study_files.yaml_reader import Document, read_text
 
@@ -134,8 +135,11 @@ class _Parser:
         grids = grids or [{}]
         for over in overrides:
             if over.path not in roles():
-                self.mistakes[f"{over.option}: {no_path(over.path)}"] = None
-                continue
+                try:
+                    over = replace(over, path=resolve(over.path))
+                except ValueError as error:
+                    self.mistakes[f"{over.option}: {error}"] = None
+                    continue
             self.options[over.path] = over.option
             for grid in grids:
                 if over.axis or len(over.values) > 1:

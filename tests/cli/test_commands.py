@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dropexp.cli import main
-from dropexp.cli.progress import duration
+from dropexp.console.progress import duration
 
 QUICK = ["--set", "training.epochs=2", "model.hidden=20", "data.train_size=100"]
 
