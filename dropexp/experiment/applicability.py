@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -15,6 +15,14 @@ def applies(path: str, config: Config) -> bool:
     """Return whether the leaf at a YAML path means anything in a configuration."""
     name = path.partition(".")[0]
     return path not in _idle(name, *_asked(_deciding()[name], config))
+
+
+def idle_in_all(configs: Sequence[Config]) -> frozenset[str]:
+    """Return the paths of the leaves that apply in none of some configurations."""
+    found: set[str] = set()
+    for name, others in _deciding().items():
+        found |= frozenset.intersection(*{_idle(name, *_asked(others, config)) for config in configs})
+    return frozenset(found)
 
 
 def cells(config: Config) -> dict[str, str]:

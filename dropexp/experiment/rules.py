@@ -210,6 +210,6 @@ def unused(path: str, configs: Sequence[Config]) -> str | None:
     A field that is null everywhere says of itself that it is not there, so it is not blamed.
     """
     given = any(leaf(config, path) is not None for config in configs)
-    if given and needs(path) and not any(applies(path, config) for config in configs):
+    if given and not any(applies(path, config) for config in configs):
         return f"has no effect in this study: it needs {needs(path)}; leave it out"
     return None

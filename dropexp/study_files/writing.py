@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from dropexp.experiment.applicability import applies
+from dropexp.experiment.applicability import idle_in_all
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import MODEL_DEFAULTS
 from dropexp.experiment.leaves import roles
@@ -19,10 +19,10 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
     """Return a study as YAML that reads back as the same study; `paths` replaces paths of a user's own data."""
     content: dict[str, Any] = {"study": study.name, **plain(study.base)}
     swept = {path for grid in study.grids for path, _ in grid}
+    # a field of the base stays where it applies there, though in no arm: a later command may sweep back to it
+    idle = idle_in_all((study.base, *study.configs))
     for path in roles():
-        # a field of the base stays where it applies there, though in no arm: a later command may sweep back to it
-        needed = any(applies(path, config) for config in (study.base, *study.configs))
-        if not needed or ("model.kind" in swept and _left_to_kinds(path, study)):
+        if path in idle or ("model.kind" in swept and _left_to_kinds(path, study)):
             _drop(content, path.split("."))
     digests, moved = dict(study.data_sha256), paths or {}
     if study.base.data.source in digests and "data.source" not in swept:
