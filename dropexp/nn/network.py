@@ -231,8 +231,10 @@ class Network:
         )
         candidate = self.dropout.recurrent == "candidate"
         parts = factor.expand(-1, batch, -1, -1).split(block.units, dim=3)
-        multiply = torch.mul if noise is None else partial(noise.apply, name)
-        return [RecurrentMask(part, candidate, multiply) for part in parts]
+        if noise is None:
+            return [RecurrentMask(part, candidate) for part in parts]
+        multiply = partial(_multiply_state, noise, name, block.units)
+        return [RecurrentMask(part, candidate, partial(multiply, direction)) for direction, part in enumerate(parts)]
 
     def _norm(self, x: Tensor, block: Block, norm: str) -> Tensor:
         scale, shift = self.parameters[f"{block.name}.norm.scale"], self.parameters[f"{block.name}.norm.shift"]
@@ -265,6 +267,18 @@ class Network:
         if len(groups) > 1 and groups[-1] == 1:
             groups[-2:] = [groups[-2] + 1]
         return groups
+
+
+def _multiply_state(
+    noise: Noise, name: str, units: int, direction: int, state: Tensor, factor: Tensor, step: int
+) -> Tensor:
+    """Return an LSTM's state (R, B, U) of one direction times the factor of a time step."""
+
+    def part(whole: Tensor) -> Tensor:
+        at = step if whole.shape[2] > 1 else 0
+        return whole[:, :, at, direction * units : (direction + 1) * units]
+
+    return noise.apply(name, state, factor, part=part)
 
 
 def _at(factor: Tensor, x: Tensor) -> Tensor:

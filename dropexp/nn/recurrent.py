@@ -19,7 +19,7 @@ class RecurrentMask:
 
     factor: Tensor
     on_candidate: bool
-    multiply: Callable[[Tensor, Tensor], Tensor] = torch.mul
+    multiply: Callable[[Tensor, Tensor, int], Tensor] = lambda state, factor, step: state * factor
 
     def at(self, step: int) -> Tensor:
         return self.factor[:, :, step if self.factor.shape[2] > 1 else 0]
@@ -50,12 +50,12 @@ def lstm(
     states: list[Tensor] = []
     for step in range(time - 1, -1, -1) if reverse else range(time):
         factor = None if mask is None else mask.at(step)
-        state = h if factor is None or mask.on_candidate else mask.multiply(h, factor)
+        state = h if factor is None or mask.on_candidate else mask.multiply(h, factor, step)
         gates = entered[:, :, step] + Affine.apply(state, w_state, nothing, low)
         i, f, g, o = gates.split(units, dim=2)
         candidate = torch.tanh(g)
         if factor is not None and mask.on_candidate:
-            candidate = mask.multiply(candidate, factor)
+            candidate = mask.multiply(candidate, factor, step)
         c = _sigmoid(f) * c + _sigmoid(i) * candidate
         h = _sigmoid(o) * torch.tanh(c)
         states.append(h)

@@ -14,7 +14,7 @@ from torch import Tensor
 from dropexp.experiment.layout import keep_probability
 from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.experiment.study import Run
-from dropexp.nn.dropout import Noise, Site
+from dropexp.nn.dropout import Noise, Part, Site
 from dropexp.nn.expected_noise import Expected
 from dropexp.nn.network import Network
 from dropexp.nn.noise_laws import expectation
@@ -37,20 +37,24 @@ class Audited(Noise):
     def mask(self, name: str, batch: int) -> tuple[Tensor, Tensor | None] | None:
         made = super().mask(name, batch)
         if made is not None:
-            self._audit.see(name, self.sites[name], made[0])
+            self._audit.see(name, self.sites[name], *made)
         return made
 
     def apply(
-        self, name: str, x: Tensor, factor: Tensor, offset: Tensor | None = None, run: int | None = None
+        self,
+        name: str,
+        x: Tensor,
+        factor: Tensor,
+        offset: Tensor | None = None,
+        part: Part | None = None,
+        run: int | None = None,
     ) -> Tensor:
         drawn = self._audit.watched(name)
         if drawn is None:
-            return super().apply(name, x, factor, offset, run)
+            return super().apply(name, x, factor, offset, part, run)
         x = x.view_as(x)  # a use of its own, whose gradient is what comes through the product
-        y = super().apply(name, x, factor, offset, run)
-        asked = (
-            drawn.view_as(factor) if drawn.numel() == factor.numel() else factor
-        )  # a recurrent site takes it in parts
+        y = super().apply(name, x, factor, offset, part, run)
+        asked = drawn.view_as(factor) if part is None else part(drawn)  # what was drawn, whatever came here
         self._audit.product.product(name, x, asked, offset, y, run)
         return y
 
@@ -94,7 +98,7 @@ class Audit:
         self.may_rest = [r.config.training.lr * schedule_factor(r.config.training.schedule, epoch, r.config.training.epochs) < 1e-5
                          for r in runs]  # fmt: skip
 
-    def see(self, name: str, site: Site, factor: Tensor) -> None:
+    def see(self, name: str, site: Site, factor: Tensor, offset: Tensor | None = None) -> None:
         """Keep what a mask (R, B, ...) dropped, to be counted after the epoch, if it is this step's turn."""
         step = self.steps.get(name, 0)
         self.steps[name] = step + 1
@@ -109,7 +113,7 @@ class Audit:
             factor = factor[:, : ceil(needed / prod(own_shape))]
         else:
             self.drawn[name] = whole
-            self.product.scale(name, site, factor, rates)
+            self.product.scale(name, site, whole, None if offset is None else offset.detach(), rates)
         if step == 0 and factor.device.type == "cpu":  # a device draws other numbers by the same law
             first = factor[:, :FIRST_EXAMPLES]
             for r in strangers(name, site, first, self.runs, rates, self.epoch):
@@ -121,11 +125,18 @@ class Audit:
         return self.drawn.get(name) if self.taken == self.turn else None
 
     def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
-        if self.looked_at and self.taken == self.turn:
-            self.product.backward_done(parameters)
+        if self.taken not in self.looked_at:
+            return
+        if self.taken == self.turn:
+            self.product.gradients()
+            for name in self.product.unapplied(self.drawn):
+                for r, own in enumerate(self.rates):
+                    if keep_probability(own.get(name, 0.0)) < 1:
+                        self.product.findings.append((r, "audit_product", name, 1.0))
+        self.product.backward_done(parameters)
 
     def step_done(self, parameters: Mapping[str, Tensor]) -> None:
-        if self.looked_at and self.taken == self.turn:
+        if self.taken in self.looked_at:
             self.product.step_done(parameters, self.may_rest)
         self.taken += 1
 
@@ -143,8 +154,8 @@ class Audit:
                     self.prints.setdefault((i, name), []).append(digest)
         self.seen.clear()
 
-    def end(self) -> list[Finding]:
-        """Return what was wrong in this epoch."""
+    def end(self, updates: int) -> list[Finding]:
+        """Return what was wrong in this epoch, after so many updates of the optimiser in all."""
         self.count()
         found: list[Finding] = list({finding[:3]: finding for finding in self.product.findings}.values())
         for i, run in enumerate(self.runs):
@@ -156,6 +167,8 @@ class Audit:
             last = memory.setdefault(EPOCHS, {"last": 0})
             if self.taken != self.planned:
                 found.append((i, "audit_steps", f"{self.planned} were planned", float(self.taken)))
+            if updates != self.epoch * self.planned:
+                found.append((i, "audit_update", f"{self.epoch * self.planned} updates", float(updates)))
             if self.epoch != last["last"] + 1:
                 found.append((i, "audit_epochs", f"follows {last['last']}", float(self.epoch)))
             last["last"] = self.epoch

@@ -79,7 +79,9 @@ def train(
         noisy = one_epoch(network, optimiser, feed, noise_of(runs, network, number, audit), number)
         before = network.noisy_calls
         scores = evaluate(network, feed)
-        wrong = audit.end() + checked_evaluation(network, feed, network.noisy_calls - before, number)
+        wrong = audit.end(optimiser.step_count) + checked_evaluation(
+            network, feed, network.noisy_calls - before, number
+        )
         measured = take(probes, network, feed, noise_of(runs, network, number)) if probes else []
         finite = _finite(network, [s.train_loss for s in scores], noisy[0])
         kept = yield Epoch(

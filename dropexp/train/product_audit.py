@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 
 import torch
 from torch import Tensor
 
-from dropexp.experiment.kinds import Kind
 from dropexp.experiment.layout import LEVELS, keep_probability, threshold
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Site
 from dropexp.nn.fused import DenseRelu
-from dropexp.nn.noise_laws import NOISE_LAWS
 from dropexp.streams import generator, integers16
 
 Finding = tuple[int, str, str, float]  # position of the run, probe, layer, value
@@ -27,6 +25,7 @@ class ProductAudit:
         self.findings: list[Finding] = []
         self._waiting: list[Callable[[], None]] = []  # checks that need the step's gradients
         self._before: dict[str, Tensor] = {}
+        self._applied: set[str] = set()
 
     def product(self, name: str, x: Tensor, factor: Tensor, offset: Tensor | None, y: Tensor, run: int | None) -> None:
         """Hold y against x times factor plus offset, bit for bit, and hear the gradients of both.
@@ -34,6 +33,7 @@ class ProductAudit:
         `x` must have no other use than this product, so that its gradient is the one that came through. `run` is the run
         that tensors without a leading axis of runs belong to.
         """
+        self._applied.add(name)
         with torch.no_grad():
             expected = x * factor if offset is None else x * factor + offset
         self._compare(name, "audit_product", expected, y, run)
@@ -43,9 +43,9 @@ class ProductAudit:
             y.register_hook(lambda g: heard.__setitem__("y", g))
 
             def check() -> None:
-                if "y" in heard:
-                    through = (heard["y"] * factor).sum_to_size(x.shape)
-                    self._near(name, through, heard.get("x", torch.zeros_like(through)), run)
+                none = torch.zeros_like(factor.expand_as(y))
+                through = (heard.get("y", none) * factor).sum_to_size(x.shape)
+                self._near(name, through, heard.get("x", torch.zeros_like(x)), run, missing="y" not in heard)
 
             self._waiting.append(check)
 
@@ -53,6 +53,7 @@ class ProductAudit:
         self, name: str, x: Tensor, weight: Tensor, bias: Tensor, factor: Tensor, low: bool, out: Tensor
     ) -> None:
         """Hold the output of a fused block against its steps one by one, and its bias's gradient against the output's."""
+        self._applied.add(name)
         with torch.no_grad():
             plain = DenseRelu.apply(x.detach(), weight.detach(), bias.detach(), None, None, low)
         self._compare(name, "audit_product", plain * factor, out, None)
@@ -68,19 +69,33 @@ class ProductAudit:
 
         self._waiting.append(check)
 
-    def scale(self, name: str, site: Site, factor: Tensor, rates: Sequence[float]) -> None:
-        """Hold the survivors' factor against what the kind and the rate ask for."""
+    def scale(self, name: str, site: Site, factor: Tensor, offset: Tensor | None, rates: Sequence[float]) -> None:
+        """Hold the survivors' factor, and what is added, against what the kind and the rate ask for."""
         for r, rate in enumerate(rates):
-            asked = survivors(site.kind, rate)
+            keep = keep_probability(rate)
+            asked = None if site.law.kept is None else site.law.kept(keep, site.kind.train)
             most = float(factor[r].max())
             if asked is not None and most > 0 and abs(most / asked - 1) > NEAR / 100:
                 self.findings.append((r, "audit_scale", name, most))
+            if site.law.shift is None:
+                continue
+            kept, dropped = site.law.shift(keep)
+            expected = torch.where(factor[r] == 0, dropped, kept)
+            if offset is None or not torch.allclose(offset[r].to(expected), expected, rtol=NEAR, atol=NEAR / 100):
+                self.findings.append((r, "audit_product", name, 1.0))
 
-    def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
-        """Compare the gradients that the step left, and remember the smallest parameter that has one."""
+    def unapplied(self, drawn: Iterable[str]) -> list[str]:
+        """Return the sites of `drawn` by whose mask nothing was multiplied."""
+        return [name for name in drawn if name not in self._applied]
+
+    def gradients(self) -> None:
+        """Compare the gradients that the step left."""
         for check in self._waiting:
             check()
         self._waiting.clear()
+
+    def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
+        """Remember the smallest parameter that has a gradient."""
         smallest = min(
             (n for n, t in parameters.items() if t.grad is not None), key=lambda n: parameters[n].numel(), default=""
         )
@@ -93,34 +108,28 @@ class ProductAudit:
             same = (parameters[name].detach() == before).flatten(1).all(1)
             for r in torch.nonzero(same & self._moves).flatten().tolist():
                 if not may_rest[r]:
-                    self.findings.append((r, "audit_update", name, 0.0))
+                    self.findings.append((r, "audit_update", f"the step of {name}", 0.0))
         self._before = {}
 
     def _compare(self, name: str, probe: str, expected: Tensor, found: Tensor, run: int | None) -> None:
         same = (expected == found) | (expected.isnan() & found.isnan())
         self._note(name, probe, (~same).double(), run)
 
-    def _near(self, name: str, expected: Tensor, found: Tensor, run: int | None) -> None:
-        """Note runs whose gradient differs by more than a thousandth of its length."""
+    def _near(self, name: str, expected: Tensor, found: Tensor, run: int | None, missing: bool = False) -> None:
+        """Note runs whose gradient differs by more than a thousandth of its length, all where it is `missing`."""
         if run is not None:
             expected, found = expected[None], found[None]
         away = (expected - found).flatten(1).double().norm(dim=1)
         length = expected.flatten(1).double().norm(dim=1)
-        wrong = away > NEAR * length + 1e-12  # NaN is no finding: such a run has diverged
+        wrong = (away > NEAR * length + 1e-12) | missing  # NaN is no finding: such a run has diverged
         for r in torch.nonzero(wrong).flatten().tolist():
-            value = float(found[r].double().norm() / length[r])
+            value = float(found[r].double().norm() / length[r]) if length[r] > 0 else 0.0
             self.findings.append((r if run is None else run, "audit_gradient", name, value))
 
     def _note(self, name: str, probe: str, wrong: Tensor, run: int | None) -> None:
         shares = wrong.flatten(1).mean(1) if run is None else wrong.mean()[None]
         for r in torch.nonzero(shares).flatten().tolist():
             self.findings.append((r if run is None else run, probe, name, float(shares[r])))
-
-
-def survivors(kind: Kind, rate: float) -> float | None:
-    """Return what a kept unit is multiplied by in training, None where that differs from unit to unit or by the batch."""
-    kept = NOISE_LAWS[kind.law].kept
-    return None if kept is None else kept(keep_probability(rate), kind.train)
 
 
 def strangers(
