@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from dropexp.analysis.stats import Difference, Estimate, difference, estimate, holm, welch
+from dropexp.analysis.stats import ALPHA, Difference, Estimate, difference, estimate, holm, welch
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ALPHA, BITS, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
+from dropexp.analysis.verdicts import BITS, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
 from dropexp.experiment.design import Arm
 
 WORDS = {**RISE_AND_FALL, "test_loss": ("higher", "lower"), "train_loss": ("higher", "lower")}

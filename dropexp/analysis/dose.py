@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from dropexp.analysis.stats import Estimate, estimate, paired
+from dropexp.analysis.stats import ALPHA, Estimate, estimate, paired
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.study import Arm
-
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)

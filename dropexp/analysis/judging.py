@@ -11,7 +11,7 @@ from dropexp.analysis.contrasts import Comparison, Pair, Unjudged, compared
 from dropexp.analysis.dose import best
 from dropexp.analysis.number_format import signed
 from dropexp.analysis.sampling import resampled, test_sampling
-from dropexp.analysis.stats import LEVEL, Difference, contrast
+from dropexp.analysis.stats import LEVEL, NO_DIFFERENCE, Difference, contrast
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import FEWEST, ON_THIS_DATA, SAME, identical
 from dropexp.experiment.claims import ALL, ALONG, Claim, Part
@@ -20,7 +20,6 @@ from dropexp.experiment.leaves import LISTS, MAPPINGS, shown
 SUPPORTED, REFUTED, UNDECIDED, WAITING = "supported", "refuted", "undecided", "waiting"
 SMALL = "there, but smaller than counts"
 TOST = 0.9  # two one-sided tests at 5% each (Schuirmann 1987)
-NOTHING = Difference(0, nan, nan, nan, nan, "no runs")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class ClaimVerdict:
     metric: str = ""
     expect: str = ""
     margin: float = nan
-    estimate: Difference = NOTHING
+    estimate: Difference = NO_DIFFERENCE
     seeds: tuple[int, ...] = ()
     diverged: int = 0
     local: bool = False
@@ -77,7 +76,7 @@ def _claim(tidy: Tidy, claim: Claim) -> ClaimVerdict:
 def _part(tidy: Tidy, says: str, part: Part) -> ClaimVerdict:
     seeds = tidy.study.asked or tidy.study.seeds
 
-    def found(verdict: str, sentence: str, notes: Sequence[str] = (), d: Difference = NOTHING,
+    def found(verdict: str, sentence: str, notes: Sequence[str] = (), d: Difference = NO_DIFFERENCE,
               diverged: int = 0, local: bool = False) -> ClaimVerdict:  # fmt: skip
         key = f"{_says(part)}, margin {part.margin:g}"
         return ClaimVerdict(
@@ -94,7 +93,7 @@ def _part(tidy: Tidy, says: str, part: Part) -> ClaimVerdict:
     if part.expect == "interior_best":
         verdict, sentence, notes = _interior(what, part)
         again = _interior(what.with_chance(), part)[0]
-        d = NOTHING
+        d = NO_DIFFERENCE
         local = verdict in (SUPPORTED, REFUTED)
     else:
         d, notes = what.difference(), []

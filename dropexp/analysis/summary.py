@@ -7,12 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from dropexp.analysis.stats import Difference, difference, estimate, holm
+from dropexp.analysis.stats import NO_DIFFERENCE, Difference, difference, estimate, holm
 from dropexp.analysis.tidy import Tidy
 from dropexp.records import METRICS, NOISY_METRICS
 
 PARTS = ("mean", "sd", "low", "high", "diff", "diff_low", "diff_high", "diff_p", "diff_p_holm", "diff_dz", "diff_agree")
-NO_DIFFERENCE = Difference(0, nan, nan, nan, nan, "no runs")
 
 
 def summary(tidy: Tidy) -> pd.DataFrame:

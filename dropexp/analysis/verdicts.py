@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from math import isnan
 
 from dropexp.analysis.sampling import Reach, reach
-from dropexp.analysis.stats import Difference, difference, holm
+from dropexp.analysis.stats import ALPHA, Difference, difference, holm
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.study import Arm
 
-ALPHA = 0.05
 SAME = "the same function"
 UNDECIDED = "undecided"
 UNDERFITTING = "underfitting"
@@ -61,7 +59,6 @@ class Verdict:
     gap: Judged | None = None
 
 
-@lru_cache(maxsize=1)  # each figure and table of a study asks for them
 def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
     """Return one verdict per arm, in the order of the arms.
 
