@@ -155,7 +155,7 @@ def averaged(noisy: bool) -> tuple[str, ...]:
     return (*plain, *(clean if noisy else ()))
 
 
-def added(version: int) -> dict[str, tuple[str, ...]]:
+def new_in(version: int) -> dict[str, tuple[str, ...]]:
     """Return the columns of metrics by file that came with a version of the files, from 1 on."""
     files = {"epochs.csv": EPOCHS, "runs.csv": RUNS}
     found = {file: tuple(n for n, c in columns.items() if c.metric.since == version) for file, columns in files.items()}

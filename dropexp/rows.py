@@ -11,6 +11,7 @@ from typing import Any
 from dropexp.experiment.config import Config
 from dropexp.experiment.identity import cells
 from dropexp.experiment.leaves import roles
+from dropexp.metrics import new_in
 from dropexp.records import EpochRow, Failure, ProbeRow, Provenance, RunRow
 
 
@@ -29,7 +30,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 # What each version of the files added to the one before, oldest first; every new column is a new entry here. A header that
 # is neither today's nor one of these was edited.
-ADDED: tuple[dict[str, tuple[str, ...]], ...] = (
+_ADDED: tuple[dict[str, tuple[str, ...]], ...] = (
     {
         "runs.csv": (
             *("model.units", "model.layers", "model.bidirectional", "dropout.group_size", "dropout.block_size"),
@@ -44,6 +45,10 @@ ADDED: tuple[dict[str, tuple[str, ...]], ...] = (
         )
     },
     {"probes.csv": ("at",)},
+)
+ADDED = tuple(  # with those of the metrics that say so
+    {name: new.get(name, ()) + metrics.get(name, ()) for name in new | metrics}
+    for new, metrics in ((new, new_in(version)) for version, new in enumerate(_ADDED, 1))
 )
 NUMERIC = ("epochs.csv", "probes.csv", "runs.csv")  # all their columns but words and configuration are numbers
 WHOLE = ("seed", "epoch", "epochs_run", "selected_epoch")  # whole numbers from 0; the last may be empty

@@ -10,8 +10,11 @@ from dropexp.analysis.stats import ALPHA, Difference, Estimate, difference, esti
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import BITS, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
 from dropexp.experiment.design import Arm
+from dropexp.metrics import AVERAGED
 
-WORDS = {**RISE_AND_FALL, "test_loss": ("higher", "lower"), "train_loss": ("higher", "lower")}
+# The three metrics that everything leads with, then what else summary.csv sums up, that of the test set first.
+FURTHER = sorted((c for c in AVERAGED if not c.metric.counts), key=lambda column: column.on != "test")
+WORDS = RISE_AND_FALL | {column.name: ("higher", "lower") for column in FURTHER}
 
 
 @dataclass(frozen=True)

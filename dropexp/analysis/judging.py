@@ -16,6 +16,7 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import FEWEST, ON_THIS_DATA, SAME, identical
 from dropexp.experiment.claims import ALL, ALONG, Claim, Part
 from dropexp.experiment.leaves import LISTS, MAPPINGS, shown
+from dropexp.metrics import RUNS
 
 SUPPORTED, REFUTED, UNDECIDED, WAITING = "supported", "refuted", "undecided", "waiting"
 SMALL = "there, but smaller than counts"
@@ -166,7 +167,7 @@ def _survives(what: Comparison, part: Part, d: Difference, verdict: str) -> bool
     facts = what.pairs[0].a.facts
     if isnan(facts.test):
         return False
-    if part.metric.endswith(("test_accuracy", "gap")):
+    if _on_test(part.metric):
         half95 = sum(abs(p.weight) * _over_tests(p) for p in what.pairs)
         half90 = half95 * 1.645 / 1.96
         if ruled(part, (d.mean - half95, d.mean + half95), (d.mean - half90, d.mean + half90)) == verdict:
@@ -177,6 +178,12 @@ def _survives(what: Comparison, part: Part, d: Difference, verdict: str) -> bool
     return not isnan(wide[0]) and ruled(part, wide, narrow) == verdict
 
 
+def _on_test(metric: str) -> bool:
+    """Whether a metric counts test examples, so that other ones would move it as the binomial law says."""
+    column = RUNS[metric]
+    return column.metric.counts and (column.on == "test" or column.of is not None)
+
+
 def _over_tests(pair: Pair) -> float:
     return test_sampling(1 - pair.a.accuracy, 1 - pair.b.accuracy, pair.a.facts.test)
 
@@ -185,7 +192,7 @@ def _interior(what: Comparison, part: Part) -> tuple[str, str, list[str]]:
     """Judge whether the set of best values excludes both ends of the axis."""
     samples = [s.values for s in what.along]
     n = min(map(len, samples))
-    kept = best(samples, higher=part.metric.endswith("accuracy"))
+    kept = best(samples, higher=RUNS[part.metric].metric.higher)
     names = [shown(what.axis, what.positions[i]) for i in kept]
     sentence = f"best {what.axis} by {part.metric.replace('_', ' ')}: {{{', '.join(names)}}}, n = {n}"
     if n < FEWEST:
@@ -197,20 +204,20 @@ def _interior(what: Comparison, part: Part) -> tuple[str, str, list[str]]:
 
 def _sentence(part: Part, d: Difference, why: str, pairs: int) -> str:
     """Return the numbers in words: `gap -0.8 points [-1.2, -0.4] over seeds, n = 10, margin 0.5`."""
-    loss = part.metric.endswith("loss")
+    measured = RUNS[part.metric].metric
 
     def number(x: float) -> str:
-        return f"{x:+.3f}" if loss else signed(x)
+        return signed(x) if measured.fraction else f"{x:+.3f}"
 
-    unit = "nats" if loss else "points"
+    unit = " points" if measured.fraction else f" {measured.unit}".rstrip()
     interval = f" [{number(d.low)}, {number(d.high)}]" if not d.why else ""
-    margin = f"{part.margin:g} nats" if loss else f"{100 * part.margin:g}"
+    margin = f"{100 * part.margin:g}" if measured.fraction else f"{part.margin:g}{unit}"
     mean = f", mean over {pairs} places" if pairs > 1 and part.expect not in (*ALONG, "interaction") else ""
     what = {"interaction": "interaction in ", "increasing": "rise in ", "decreasing": "rise in "}.get(part.expect, "")
     metric = part.metric.replace("_", " ")
     if part.expect == "equal" and not d.why:
         interval += " (90%: [{}, {}])".format(*map(number, d.at(TOST)))
-    text = f"{what}{metric} {number(d.mean)} {unit}{interval}, n = {d.n}{mean}, margin {margin}"
+    text = f"{what}{metric} {number(d.mean)}{unit}{interval}, n = {d.n}{mean}, margin {margin}"
     if why == SAME:
         return f"{metric}: {SAME}, bit by bit"
     return f"{text}; {why}" if why else text

@@ -9,6 +9,7 @@ from dropexp.analysis.sampling import Reach, reach
 from dropexp.analysis.stats import ALPHA, Difference, difference, holm
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.study import Arm
+from dropexp.metrics import AVERAGED
 
 SAME = "the same function"
 UNDECIDED = "undecided"
@@ -18,7 +19,7 @@ RISE_AND_FALL = {"train": ("higher", "lower"), "test": ("better", "worse"), "gap
 WORDS = {word for pair in RISE_AND_FALL.values() for word in pair} | {UNDERFITTING}
 ON_THIS_DATA = "on this data"
 FEWEST = 3  # seeds: two agree by chance too often, accuracies being counts
-BITS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+BITS = tuple(column.name for column in AVERAGED if column.on and not column.noisy)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dropexp.experiment.fields import Places, Rate, RateAt, Section, Widths, shape, value
+from dropexp.metrics import MONITORS
 
 Activation = Literal["relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu", "linear"]
 KindName = Literal[  # the rows of KINDS; a test compares
@@ -119,13 +120,17 @@ class Dropout(Section):
     schedule: RateSchedule = RateSchedule()
 
 
+if TYPE_CHECKING:
+    Monitor = str
+else:
+    Monitor = Literal[tuple(MONITORS)]
+
+
 class EarlyStopping(Section):
     patience: Annotated[int | None, Field(ge=1)] = value(
         None, "epochs without improvement before training stops; null is off"
     )
-    monitor: Literal["val_loss", "val_accuracy", "test_loss", "test_accuracy"] = value(
-        "val_loss", "the number that must improve"
-    )
+    monitor: Monitor = value("val_loss", "the number that must improve")
     min_delta: float = value(0.0, "the smallest change that counts as an improvement", ge=0)
     start_from_epoch: int = value(1, "epochs before it are no candidates", ge=1)
 
