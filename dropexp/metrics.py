@@ -155,8 +155,14 @@ def averaged(noisy: bool) -> tuple[str, ...]:
     return (*plain, *(clean if noisy else ()))
 
 
-def new_in(version: int) -> dict[str, tuple[str, ...]]:
-    """Return the columns of metrics by file that came with a version of the files, from 1 on."""
+def new_in_versions() -> list[dict[str, tuple[str, ...]]]:
+    """Return the columns of metrics by file that came with each version of the files, from 1 on."""
     files = {"epochs.csv": EPOCHS, "runs.csv": RUNS}
-    found = {file: tuple(n for n, c in columns.items() if c.metric.since == version) for file, columns in files.items()}
-    return {file: names for file, names in found.items() if names}
+    return [
+        {file: names for file, columns in files.items() if (names := _since(columns, version))}
+        for version in range(1, max(metric.since for metric in METRICS) + 1)
+    ]
+
+
+def _since(columns: dict[str, Column], version: int) -> tuple[str, ...]:
+    return tuple(name for name, column in columns.items() if column.metric.since == version)
