@@ -11,6 +11,7 @@ from dropexp.experiment.fields import Condition, Places, Rate, RateAt, Section, 
 from dropexp.experiment.kinds import KINDS, kinds_with
 from dropexp.experiment.rate_shapes import SHAPES
 from dropexp.experiment.sources import SOURCES
+from dropexp.metrics import MONITORS
 from dropexp.quoting import any_of
 
 STEPS = {"N": "norm", "A": "activation", "D": "dropout"}
@@ -168,15 +169,19 @@ class Dropout(Section):
     schedule: RateSchedule = RateSchedule()
 
 
+if TYPE_CHECKING:
+    Monitor = str
+else:
+    Monitor = Literal[tuple(MONITORS)]
+
+
 class EarlyStopping(Section):
     """When training stops before its last epoch. A section that is written, even as `{}`, means patience 10."""
 
     patience: Annotated[int | None, Field(ge=1)] = value(
         None, "epochs without improvement before training stops; null is off"
     )
-    monitor: Literal["val_loss", "val_accuracy", "test_loss", "test_accuracy"] = value(
-        "val_loss", "the number that must improve", needs=STOPPING
-    )
+    monitor: Monitor = value("val_loss", "the number that must improve", needs=STOPPING)
     min_delta: float = value(0.0, "the smallest change that counts as an improvement", needs=STOPPING, ge=0)
     start_from_epoch: int = value(1, "epochs before it are no candidates", needs=STOPPING, ge=1)
 

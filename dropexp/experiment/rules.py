@@ -10,6 +10,7 @@ from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
 from dropexp.experiment.leaves import leaf, spell
 from dropexp.experiment.vocabulary import near
+from dropexp.metrics import MONITORS
 from dropexp.quoting import clean, spelt
 
 Broken = Iterator[tuple[str, str]]  # (YAML path, sentence)
@@ -180,7 +181,7 @@ def _stopping(c: Config) -> Broken:
             "early_stopping.start_from_epoch",
             f"{stop.start_from_epoch} is after the last epoch, {c.training.epochs}",
         )
-    if stop.monitor.endswith("accuracy") and stop.min_delta >= 0.5:
+    if MONITORS[stop.monitor].fraction and stop.min_delta >= 0.5:
         yield (
             "early_stopping.min_delta",
             f"{stop.min_delta:g} is {stop.min_delta:.0%} of an accuracy, a fraction: half a point is 0.005",

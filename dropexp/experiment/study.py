@@ -100,6 +100,7 @@ class Study(Design):
     wanted: frozenset[tuple[str, int]] = (
         frozenset()
     )  # arms and seeds that were asked for, where stored ones have joined them
+    unmade: int = 0  # further arms of a large grid, none with a row, of which only the number is known
     marks: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # YAML path -> file:line:column or option
     arms: tuple[ConfiguredArm, ...] = field(default=(), init=False)
 
@@ -161,7 +162,7 @@ class Study(Design):
     @property
     def hint(self) -> str | None:
         """What to do about a grid without an arm at rate 0, with the runs that adding one takes."""
-        if any(not arm.masked for arm in self.arms):
+        if self.unmade or any(not arm.masked for arm in self.arms):
             return None
         bare = []
         for arm in self.arms:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,25 +21,13 @@ from dropexp.experiment.study import Grid, Study
 from dropexp.quoting import clean, spelt
 from dropexp.study_files.claims_reader import claims_of, unmatched
 from dropexp.study_files.mistakes import sentences, unknown_top_level
-from dropexp.study_files.path_values import no_path, resolve
+from dropexp.study_files.path_values import Override, no_path, resolve
+from dropexp.study_files.sparse_grids import Rows, few, sparse
 from dropexp.study_files.top_level_keys import WEIGHTS, name_of, seeds_of, words_of
 from dropexp.study_files.yaml_reader import Document, read_text
 
 SECTIONS: dict[str, type[BaseModel]] = {name: type(field.default) for name, field in Config.model_fields.items()}
 LARGEST_GRID = 100_000  # runs, without --yes
-
-
-@dataclass(frozen=True)
-class Override:
-    """Values for one path from the command line; `option` is as typed.
-
-    Several values make an axis, and so does one where `axis` says so; else one value sets the field.
-    """
-
-    path: str
-    values: tuple[Any, ...]
-    option: str
-    axis: bool = False
 
 
 def parse(
@@ -51,20 +39,22 @@ def parse(
     folder: Path | None = None,
     large: bool = False,
     stored: bool = False,
+    rows: Rows | None = None,
 ) -> Study:
     """Return the study that a document and overrides describe.
 
     `seeds` is what `--seeds` was given; `large` allows more than 100,000 runs; `stored` says that the
-    document is a folder's study.yaml, whose grid may have moved away from its claims. Raises ConfigError with every mistake,
-    each as `file:line:column: path: sentence` or `option: sentence`.
+    document is a folder's study.yaml, whose grid may have moved away from its claims. With `rows`, one of each arm that
+    the folder holds, a grid of far more arms is not made: the study has those with rows, and counts the others as
+    `unmade`. Raises ConfigError with every mistake, each as `file:line:column: path: sentence` or `option: sentence`.
     """
-    return _Parser(document or read_text("{}", "the built-in study"), overrides, large, stored).study(
+    return _Parser(document or read_text("{}", "the built-in study"), overrides, large, stored, rows).study(
         name, seeds, folder
     )
 
 
 class _Parser:
-    def __init__(self, document: Document, overrides: Sequence[Override], large: bool, stored: bool):
+    def __init__(self, document: Document, overrides: Sequence[Override], large: bool, stored: bool, rows: Rows | None):
         self.document, self.large = document, large
         self.moved = stored or bool(overrides)  # from the grid that the claims were written for
         self.mistakes: dict[str, None] = {}
@@ -72,6 +62,7 @@ class _Parser:
         self.content = dict(document.content)
         self.options: dict[str, str] = {}
         self.grids = self._grids(overrides)
+        self.rows = rows if sparse(self.grids, rows) else None
         self.cache: dict[tuple[str, tuple[tuple[str, str], ...]], BaseModel | None] = {}
 
     def blame(self, loc: Sequence[str | int], text: str, key: bool = False, option: str | None = None) -> None:
@@ -95,9 +86,10 @@ class _Parser:
                 f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant",
             )
             self.fail()
-        configs = self._configs()
-        self._unused(base, configs)
-        if claims and not self.moved:
+        configs, unmade = self._configs()
+        if self.rows is None:  # among few of the arms, a field may be without use that others need
+            self._unused(base, configs)
+        if claims and not self.moved and self.rows is None:
             named = {path for claim in claims for part in claim.parts for path in (*part.compare, *part.against)}
             for loc, text in unmatched(
                 claims, {path: {leaf(c, path) for c in configs} for path in named & set(roles())}
@@ -109,7 +101,7 @@ class _Parser:
         marks = {p: self.document.mark(tuple(p.split("."))) for p in roles() if self._written(p.split("."))}
         return Study(
             called, where, base, self.grids, chosen, tuple(configs), claims, probes, weights,
-            marks=tuple({**marks, **self.options}.items()),
+            unmade=unmade, marks=tuple({**marks, **self.options}.items()),
         )  # fmt: skip
 
     def _grids(self, overrides: Sequence[Override]) -> tuple[Grid, ...]:
@@ -221,27 +213,34 @@ class _Parser:
             sorted(places, key=lambda text: tuple(map(int, m.groups())) if (m := places[text]) else (0, 0))
         )
 
-    def _configs(self) -> list[Config]:
-        """Return the distinct configurations of the grids, in the order in which they are written."""
+    def _configs(self) -> tuple[list[Config], int]:
+        """Return the distinct configurations of the grids, in the order written, and how many more sparse grids name."""
+        if self.rows is not None:
+            return few(self.grids, self.rows, self._leaf, lambda cell: self._config(cell)[1])
         found: dict[Config, None] = {}
         kept = set[tuple[object, ...]]()
         for grid in self.grids:
-            paths = [path for path, _ in grid]
-            swept = {path.partition(".")[0] for path in paths}
-            same = {name: self._section(name, ()) for name in SECTIONS if name not in swept}
             for values in itertools.product(*(values for _, values in grid)):
-                cell = tuple(zip(paths, values, strict=True))
-                sections = same | {
-                    name: self._section(name, tuple(c for c in cell if c[0].startswith(f"{name}."))) for name in swept
-                }
-                parsed = {name: section for name, section in sections.items() if section is not None}
-                config = Config.model_construct(**{name: f.default for name, f in Config.model_fields.items()} | parsed)
+                cell = tuple(zip((path for path, _ in grid), values, strict=True))
+                parsed, config = self._config(cell)
                 if config in found:
                     continue
                 found[config] = None
-                for path, text in broken(config, None if len(parsed) == len(sections) else parsed, kept):
+                for path, text in broken(config, None if len(parsed) == len(SECTIONS) else parsed, kept):
                     self._blame_rule(path, text, cell)
-        return list(found)
+        return list(found), 0
+
+    def _config(self, cell: tuple[tuple[str, Any], ...]) -> tuple[dict[str, Any], Config]:
+        """Return the sections of a cell that have no mistake, and the configuration that they make."""
+        made = ((name, self._section(name, tuple(c for c in cell if c[0].startswith(f"{name}.")))) for name in SECTIONS)
+        parsed = {name: section for name, section in made if section is not None}
+        return parsed, Config.model_construct(**{name: f.default for name, f in Config.model_fields.items()} | parsed)
+
+    def _leaf(self, path: str, *value: Any) -> Any:
+        """Return a value of an axis, or else what the file says outside the sweep, as a configuration holds it."""
+        name, _, rest = path.partition(".")
+        section = self._section(name, tuple((path, v) for v in value))
+        return None if section is None else leaf(section, rest)
 
     def _blame_rule(self, path: str, text: str, cell: tuple[tuple[str, Any], ...]) -> None:
         if text in self.told.get(path, ()):

@@ -9,7 +9,8 @@ from dropexp.errors import ConfigError
 from dropexp.experiment.config import Config, KindName, LrSchedule, Model, RateSchedule, Training
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.leaves import declarations
-from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.parse import parse
+from dropexp.study_files.path_values import Override
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
 
