@@ -165,7 +165,7 @@ def cost(hidden: tuple[int, ...], runs: int) -> float:
     pack = parse(read_text(study(work), "cost.yaml")).runs()[:runs]
     data = load(pack[0].config.data, folder=Path())
     loop = train(
-        pack, Feed(data, pack, torch.float32, torch.device("cpu")), layout(pack[0].config.model, data.example, 10)
+        pack, Feed(data, pack, torch.float32, torch.device("cpu")), layout(pack[0].config, data.example, 10)
     )
     next(loop)
     found = []

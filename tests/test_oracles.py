@@ -236,7 +236,7 @@ def make_runs(make_run, case, which, extra=()):
 
 
 def make_network(runs, dataset):
-    shapes = layout(runs[0].config.model, dataset.example, len(dataset.classes))
+    shapes = layout(runs[0].config, dataset.example, len(dataset.classes))
     return Network(shapes, [r.config for r in runs], [r.seed for r in runs], torch.float64)
 
 

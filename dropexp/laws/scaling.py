@@ -113,7 +113,7 @@ def _trained(kind: str, rate: float, dtype: torch.dtype, corrected: bool) -> tup
     steppers = []
     for parameters, rated in ((fed, lr / keep**2), (rest, lr)):
         config = Config.model_validate({"training": {"lr": rated, "momentum": 0.9}})
-        steppers.append((Optimiser([config], dtype, network.device), parameters))
+        steppers.append((Optimiser([config], network), parameters))
     noise, x, y = masks(network), normal("equal", 1, 120, 11, dtype=dtype), labels("equal", 120, 5)[None]
     for step in range(200):
         rows = torch.arange(step * 20, step * 20 + 20) % 120

@@ -42,7 +42,7 @@ def build(
 ) -> Network:
     """Return a network with a run for each configuration, all of one seed."""
     configs = [Config.model_validate(given) for given in sections]
-    return Network(layout(configs[0].model, example, classes), configs, [SEED] * len(configs), dtype)
+    return Network(layout(configs[0], example, classes), configs, [SEED] * len(configs), dtype)
 
 
 def window(

@@ -65,7 +65,7 @@ class ConvolutionMaxRelu(Function):
     @staticmethod
     def backward(ctx: Any, g_RBOhw: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         x_RBCHW, w_ROCkk, out = ctx.saved_tensors
-        batch, height, width = x_RBCHW.shape[1], *x_RBCHW.shape[3:]
+        (_, batch, _, height, width), needs_x = x_RBCHW.shape, ctx.needs_input_grad[0]
         like = out.new_empty(batch, height, width, w_ROCkk.shape[1]).permute(0, 3, 1, 2)  # read for its shape alone
 
         def entering(r: int) -> Tensor:
@@ -74,7 +74,7 @@ class ConvolutionMaxRelu(Function):
                 g, like, [2, 2], [2, 2], [0, 0], [1, 1], False, ctx.places[r]
             )
 
-        return *convolve_back(x_RBCHW, w_ROCkk, entering, ctx.needs_input_grad[0], ctx.low), None
+        return *convolve_back(x_RBCHW, w_ROCkk, entering, needs_x, True, ctx.low), None
 
 
 class CrossEntropy(Function):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Literal
 
@@ -28,6 +28,7 @@ from dropexp.nn.layers import (
     convolve_grouped,
     running_norm,
 )  # fmt: skip
+from dropexp.nn.protocol import Role, Watch
 from dropexp.nn.recurrent import RecurrentMask, lstm
 
 DIRECTIONS = ("forward", "backward")
@@ -35,12 +36,12 @@ JOINED = (("activation",), ("activation", "dropout"))  # steps that DenseRelu ta
 
 
 class Network:
-    """R networks of one layout, trained together and sharing nothing but the kernel calls.
+    """R networks of one layout, trained together and sharing nothing but the kernel calls; see `Trainable`.
 
     `parameters` and `statistics` map names such as `hidden.1.weight` to tensors with a leading axis R: dense weights
-    (R, I, O), convolutions (R, O, C, k, k), biases (R, O), `norm.scale` and `norm.shift`, the running `norm.mean` and
-    `norm.variance` of batch norm, and for LSTMs `lstm.1.forward.input.weight` and so on. The runs must agree in their shape
-    fields. `epoch` sets the rates in force.
+    (R, I, O), convolutions (R, O, C, k, k), biases (R, O) where the layout has them, `norm.scale` and `norm.shift`, the
+    running `norm.mean` and `norm.variance` of batch norm, and for LSTMs `lstm.1.forward.input.weight` and so on. The runs
+    must agree in their shape fields and in their layout. `epoch` sets the rates in force.
     """
 
     def __init__(self, layout: Layout, configs: Sequence[Config], init_seeds: Sequence[int], dtype: torch.dtype):
@@ -50,10 +51,13 @@ class Network:
         self.activation = ACTIVATIONS[self.model.activation]
         self.parameters: dict[str, Tensor] = {}
         self.statistics: dict[str, Tensor] = {}
+        self.roles: dict[str, Role] = {}
+        self.unit_axes: dict[str, int] = {}
+        self.batch_norms: dict[str, str] = {}
         for block in layout.blocks:
             self._initialise(block, init_seeds)
         self.device = torch.device("cpu")
-        self.watch: Callable[[str, Tensor], None] | None = None  # sees what enters each batch norm
+        self.watch: Watch | None = None
         self.noisy_calls = 0
         self.epoch = 1
         self.sites = self._sites()
@@ -62,22 +66,32 @@ class Network:
         def stack(drawn: dict[int, np.ndarray]) -> Tensor:
             return torch.from_numpy(np.stack([drawn[seed] for seed in seeds])).to(self.dtype)
 
-        distinct = dict.fromkeys(seeds)
+        distinct = dict.fromkeys(seeds)  # runs of one seed begin alike: its weights are drawn once
         if block.kind == "lstm":
             for direction in DIRECTIONS[: block.directions]:
                 layer = f"{block.name}.{direction}"
                 gates = {seed: initial_gates(block, layer, seed) for seed in distinct}
                 for name in next(iter(gates.values())):
-                    self.parameters[f"{layer}.{name}"] = stack({seed: gates[seed][name] for seed in distinct})
+                    drawn = stack({seed: gates[seed][name] for seed in distinct})
+                    self._learn(f"{layer}.{name}", drawn, "bias" if name == "bias" else "weight")
             return
-        self.parameters[f"{block.name}.weight"] = stack({s: initial_weight(block, self.model, s) for s in distinct})
-        self.parameters[f"{block.name}.bias"] = torch.zeros(len(seeds), block.units, dtype=self.dtype)
+        weight = stack({s: initial_weight(block, self.model, s) for s in distinct})
+        self._learn(f"{block.name}.weight", weight, "weight", unit_axis=1 if block.kind == "conv" else 2)
+        if block.bias:
+            self._learn(f"{block.name}.bias", torch.zeros(len(seeds), block.units, dtype=self.dtype), "bias")
         if count := norm_parameters(block, self.model.norm) // 2:
-            self.parameters[f"{block.name}.norm.scale"] = torch.ones(len(seeds), count, dtype=self.dtype)
-            self.parameters[f"{block.name}.norm.shift"] = torch.zeros(len(seeds), count, dtype=self.dtype)
+            ones = torch.ones(len(seeds), count, dtype=self.dtype)
+            self._learn(f"{block.name}.norm.scale", ones, "norm")
+            self._learn(f"{block.name}.norm.shift", torch.zeros_like(ones), "norm")
             if self.model.norm == "batch":
-                self.statistics[f"{block.name}.norm.mean"] = torch.zeros(len(seeds), count, dtype=self.dtype)
-                self.statistics[f"{block.name}.norm.variance"] = torch.ones(len(seeds), count, dtype=self.dtype)
+                self.statistics[f"{block.name}.norm.mean"] = torch.zeros_like(ones)
+                self.statistics[f"{block.name}.norm.variance"] = ones.clone()
+                self.batch_norms[block.name] = f"{block.name}.norm.variance"
+
+    def _learn(self, name: str, tensor: Tensor, role: Role, unit_axis: int = 2) -> None:
+        self.parameters[name], self.roles[name] = tensor, role
+        if role == "weight":
+            self.unit_axes[name] = unit_axis
 
     def _sites(self) -> dict[str, Site]:
         """Return the mask sites at the rates in force; weights are masked by group, so their shape is the layer's own."""
@@ -127,6 +141,12 @@ class Network:
         self.configs = [self.configs[i] for i in kept]
         self.sites = self._sites()
 
+    def put(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over parameters and statistics by name, (R, ...) each; KeyError for a name that is neither."""
+        for name, tensor in tensors.items():
+            own = self.statistics if name in self.statistics else self.parameters
+            own[name] = tensor.requires_grad_(own[name].requires_grad)
+
     def __call__(self, x_RB: Tensor, *, noise: Noise | None, norm: Literal["batch", "running"]) -> Tensor:
         """Return logits (R, B, K) of inputs (R, B, F) or (R, B, C, H, W); an LSTM reads an image row by row.
 
@@ -164,7 +184,7 @@ class Network:
         plain = self.model.activation == "relu" and block.steps in JOINED and not self.weights_masked
         if not plain or (site is not None and (block.kind == "conv" or not site.joins)):
             return None
-        own = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
+        own = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]  # no norm: with a bias
         if block.kind == "conv":
             here = block.pool == "max" and x.device.type == "cpu"
             return ConvolutionMaxRelu.apply(x, *own, self.low) if here else None
@@ -176,12 +196,14 @@ class Network:
         return DenseRelu.apply(x.flatten(2), *own, factor, survivor, self.low)
 
     def _affine(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor:
-        weight, bias = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
+        weight, bias = self.parameters[f"{block.name}.weight"], self.parameters.get(f"{block.name}.bias")
         if block.kind == "conv":
             convolve = Convolution.apply if x.device.type == "cpu" else convolve_grouped
             return convolve(x, weight, bias, self.low)
         x = x.flatten(2) if x.dim() > 3 else x
         if self.weights_masked and block.name in self.sites:
+            if bias is None:  # the mask's last row is for a bias, and is drawn with or without one
+                bias = weight.new_zeros(len(weight), block.units)
             if noise is not None:
                 size = self.dropout.group_size or 1
                 groups = 1 if size == "batch" else -(-x.shape[1] // size)

@@ -15,7 +15,7 @@ from dropexp.experiment.layout import keep_probability, site_rates
 from dropexp.experiment.schedules import rate_factor
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise, Site
-from dropexp.nn.network import Network
+from dropexp.nn.protocol import Trainable
 from dropexp.train.alarms import ABOVE_ONE_SD, ENOUGH_BITS, FALSE_ALARM, WANTED_BITS, Expected, expectation
 from dropexp.train.batches import Feed
 
@@ -148,7 +148,7 @@ def _fired(law: str, factor: Tensor, rates: Sequence[float]) -> Tensor:
     return (factor > (1 + sd).to(factor).view(-1, *(1 for _ in factor.shape[1:]))).flatten(1)
 
 
-def checked_evaluation(network: Network, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:
+def checked_evaluation(network: Trainable, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:
     """Return what was wrong with an epoch's evaluation, during which the network drew masks `noisy_calls` times.
 
     In epochs 1, 2, 4, 8 and so on a batch is evaluated twice: without noise the two agree to the bit.

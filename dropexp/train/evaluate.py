@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dropexp.nn.fused import CrossEntropy
-from dropexp.nn.network import Network
+from dropexp.nn.protocol import Trainable
 from dropexp.train.batches import Feed
 
 
@@ -38,7 +38,7 @@ def guesses(logits_RBK: Tensor) -> Tensor:
     return logits_RBK.max(-1).indices
 
 
-def evaluate(network: Network, feed: Feed) -> list[Scores]:
+def evaluate(network: Trainable, feed: Feed) -> list[Scores]:
     """Return the scores of every run, without noise and with running statistics."""
     total = sum(feed.set_sizes)
     loss_RN = torch.empty(network.runs, total, dtype=feed.dtype, device=feed.device)

@@ -35,7 +35,7 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     torch.set_num_threads(work.threads)
     keep_memory()
     began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-    network = layout(work.runs[0].config.model, dataset.example, len(dataset.classes))
+    network = layout(work.runs[0].config, dataset.example, len(dataset.classes))
     facts = _facts(work.runs[0], dataset, network.parameters)
     recorders = {run.run_id: Recorder(run, facts) for run in work.runs}
     start = _restored(work, recorders)

@@ -34,7 +34,7 @@ def make_network(make_run, dataset, rates=(0.0, 0.0), seeds=(0, 1), model=(), dt
     model = {"kind": "lstm", "units": UNITS, **dict(model)}
     dropout = {"placement": ["input"], **dropout}
     runs = [make_run(s, model=model, dropout={**dropout, "rate": r}) for s, r in zip(seeds, rates, strict=True)]
-    network = Network(layout(runs[0].config.model, dataset.example, CLASSES), [r.config for r in runs], seeds, dtype)
+    network = Network(layout(runs[0].config, dataset.example, CLASSES), [r.config for r in runs], seeds, dtype)
     generator = torch.Generator().manual_seed(2)
     for name, tensor in network.parameters.items():
         if name.endswith("bias"):
@@ -150,7 +150,7 @@ def test_the_steps_of_digits_and_of_a_file_of_sequences(make_run, tmp_path, sour
         0, data={"source": source, "train_size": 30}, model={"kind": "lstm", "units": 3},
         dropout={"rate": 0.3, "placement": ["all"]}, training={"epochs": 1},
     )  # fmt: skip
-    block = layout(run.config.model, dataset.example, len(dataset.classes)).blocks[0]
+    block = layout(run.config, dataset.example, len(dataset.classes)).blocks[0]
     assert (*block.map, block.fan_in) == shape
     row = train_pack(Work((run,), source), dataset).runs[0]
     assert (row.stop_reason, row.epochs_run) == ("max_epochs", 1)
@@ -282,6 +282,6 @@ def test_dropping_every_candidate_keeps_memory_and_dropping_every_state_keeps_no
 
 def test_forget_gates_start_open(make_run, images):
     run = make_run(0, model={"kind": "lstm", "units": UNITS}, dropout={"placement": ["input"]})
-    network = Network(layout(run.config.model, images.example, CLASSES), [run.config], [0], torch.float64)
+    network = Network(layout(run.config, images.example, CLASSES), [run.config], [0], torch.float64)
     bias = network.parameters["lstm.1.forward.bias"][0]
     assert bias.tolist() == [0.0] * UNITS + [1.0] * UNITS + [0.0] * 2 * UNITS
