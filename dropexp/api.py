@@ -134,7 +134,7 @@ def join(*folders: str | Path, out: str | Path, prefer: str | Path | None = None
 
 
 def check_laws(name: str | None = None) -> pd.DataFrame:
-    """Check the laws of dropout on the code that trains, or one of them; return a row a law."""
+    """Check the laws of dropout on the code that trains, or one of them; return one row per law."""
     from dropexp.laws.all_laws import LAWS_TABLE, examine
 
     if name is not None and name not in LAWS_TABLE:

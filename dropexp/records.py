@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 Number = float | int | None
+
+
+def words(row: type) -> tuple[str, ...]:
+    """Return the columns of a kind of row that hold words and not numbers, by the types of its fields."""
+    return tuple(f.name for f in fields(row) if f.type == "str")
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,17 @@ class RunRow:
 
 @dataclass(frozen=True)
 class ProbeRow:
-    """One number of a diagnostic: of a run, after an epoch, at a layer or, for `gap_parts`, of one way to evaluate."""
+    """One number of a diagnostic: of a run, after an epoch, at a layer (for `gap_parts`: of one way to evaluate).
+
+    `at` says which of several numbers it is where a probe runs across units, passes, bins or examples; it is empty where
+    there is nothing to run across.
+    """
 
     run_id: str
     epoch: int
     probe: str
     layer: str
+    at: str
     value: float
 
 

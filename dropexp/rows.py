@@ -43,6 +43,7 @@ ADDED: tuple[dict[str, tuple[str, ...]], ...] = (
             *("train_examples", "val_examples", "test_examples", "classes", "test_set", "training.precision"),
         )
     },
+    {"probes.csv": ("at",)},
 )
 NUMERIC = ("epochs.csv", "probes.csv", "runs.csv")  # all their columns but words and configuration are numbers
 WHOLE = ("seed", "epoch", "epochs_run", "selected_epoch")  # whole numbers from 0; the last may be empty

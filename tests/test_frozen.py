@@ -188,7 +188,7 @@ def test_columns_only_grow():
         *("run_id", "arm_id", "seed", "epoch", "train_loss", "train_accuracy", "dropout_on_train_loss"),
         *("dropout_on_train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap", "rate"),
     )
-    assert COLUMNS["probes.csv"] == ("run_id", "epoch", "probe", "layer", "value")
+    assert COLUMNS["probes.csv"] == ("run_id", "epoch", "probe", "layer", "at", "value")
 
 
 def test_every_new_column_says_since_when():

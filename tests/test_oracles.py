@@ -22,6 +22,7 @@ from dropexp.train.pack import Work, train_pack
 
 AGREE = {"rtol": 1e-6, "atol": 1e-6}
 
+
 def as_torch(runs, network, dataset):
     """Return each run of a pack as stock layers; only batch statistics over groups are not among them."""
     held = network.parameters | network.statistics

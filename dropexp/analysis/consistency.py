@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from dropexp.errors import DropexpError
 from dropexp.experiment.config import Config
 from dropexp.experiment.identity import arm_id, canonical, run_id
-from dropexp.experiment.schedules import rate_factor
-from dropexp.experiment.study import PROBES
+from dropexp.experiment.probes import PROBES
+from dropexp.experiment.schedules import rate_in_force
 from dropexp.records import EpochRow, RunRow
 from dropexp.rows import CONFIG_COLUMNS, cell, config_cells, names
 from dropexp.stopping import Stopper
@@ -152,7 +152,7 @@ def _epoch(run: Row, row: Row, config: Config) -> Iterator[Mismatch]:
         yield from _same("epochs.csv", row, column, run[column], "as in runs.csv")
     yield from _difference("epochs.csv", row, "gap")
     if row["epoch"].isdigit():
-        rate = config.dropout.rate * rate_factor(config.dropout.schedule, int(row["epoch"]))
+        rate = rate_in_force(config.dropout, int(row["epoch"]))
         yield from _same("epochs.csv", row, "rate", cell(rate), "dropout.rate by its schedule")
 
 
@@ -208,7 +208,7 @@ def _probed(run: Row, rows: Sequence[Row]) -> Iterator[Mismatch]:
     seen: set[tuple[str, ...]] = set()
     last = int(run["epochs_run"]) if run["epochs_run"].isdigit() else 0
     for row in rows:
-        key = (row["epoch"], row["probe"], row["layer"])
+        key = (row["epoch"], row["probe"], row["layer"], row["at"])
         if key in seen:
             yield Mismatch("probes.csv", row.line, "layer", row["layer"], "", "the same probe twice in an epoch")
         seen.add(key)

@@ -51,7 +51,7 @@ class ClaimVerdict:
 
 
 def judge(tidy: Tidy) -> tuple[ClaimVerdict, ...]:
-    """Return a verdict a claim, in the order of the file.
+    """Return one verdict per claim, in the order of the file.
 
     With [l, u] the 95% paired interval in the claimed direction, a claim is supported if l > 0 and u >= margin,
     refuted if u < margin, else undecided; `equal` is supported if the 90% interval lies within ±margin, refuted if the

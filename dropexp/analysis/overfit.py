@@ -102,7 +102,7 @@ def parts(tidy: Tidy) -> pd.DataFrame:
 
 
 def overfit(tidy: Tidy) -> pd.DataFrame:
-    """Return overfit.csv: a row an arm with what `measured` and `onset` say of it, then its configuration as cells.
+    """Return overfit.csv: one row per arm with what `measured` and `onset` say of it, then its configuration as cells.
 
     Each measure has its mean over seeds and the ends of the 95% t-interval, NaN where they do not exist.
     """

@@ -1,4 +1,4 @@
-"""summary.csv: a row an arm, with means, intervals and the paired difference to the baseline arm."""
+"""summary.csv: one row per arm, with means, intervals and the paired difference to the baseline arm."""
 
 from __future__ import annotations
 

@@ -12,9 +12,7 @@ from typing import Any
 import pandas as pd
 
 from dropexp.experiment.design import Arm, Design
-from dropexp.records import EpochRow, ProbeRow, RunRow
-
-WORDS = ("run_id", "arm_id", "stop_reason", "test_set", "probe", "layer")  # columns that are no numbers
+from dropexp.records import EpochRow, ProbeRow, RunRow, words
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:
     names = [f.name for f in fields(record)]
     rows = rows.reindex(columns=[*names, *(c for c in rows.columns if c not in names)])
     for name in names:
-        if name not in WORDS:
+        if name not in words(record):
             rows[name] = pd.to_numeric(rows[name], errors="coerce").astype(float)
         else:
             rows[name] = rows[name].astype(object)

@@ -63,7 +63,7 @@ class Verdict:
 
 @lru_cache(maxsize=1)  # each figure and table of a study asks for them
 def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
-    """Return a verdict an arm, in the order of the arms.
+    """Return one verdict per arm, in the order of the arms.
 
     A word other than `undecided` needs three seeds and a Holm-corrected p below 0.05 in the family of all
     arm-minus-baseline differences of that metric, arms that are one function counted once. With one seed, or with

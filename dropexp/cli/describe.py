@@ -119,7 +119,8 @@ def network(arm: Arm, layout: Layout) -> list[str]:
     if rates:
         drawn = sum(prod(s) for name, s in layout.site_shapes if name in rates)
         lines.append(
-            f"  masks: {KINDS[dropout.kind].means}" + ("" if on_weights else f"; {drawn:,} units an example can drop")
+            f"  masks: {KINDS[dropout.kind].means}"
+            + ("" if on_weights else f"; {drawn:,} units per example can be dropped")
         )
     return lines
 
@@ -138,14 +139,14 @@ def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[st
     leaving = "output" if int(index) == layers else f"between.{index}"
     found = []
     if f"recurrent.{index}" in rates:
-        found.append(f"state masked a {over}: {dropout.kind} {rates[f'recurrent.{index}']:g}")
+        found.append(f"state masked once per {over}: {dropout.kind} {rates[f'recurrent.{index}']:g}")
     if leaving in rates:
         found.append(f"{dropout.kind} {rates[leaving]:g}")
     return found
 
 
 def arms(study: Study) -> list[str]:
-    """Return a line an arm, and who is the same function as whom."""
+    """Return one line per arm, and who is the same function as whom."""
     twins = {id(arm): kept for arm, kept in study.twins()}
     lines = []
     for arm in study.arms[:SHOWN]:

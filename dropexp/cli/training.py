@@ -19,7 +19,7 @@ def _list(help: str, panel: str = LIST) -> Any:
     return typer.Option(help=help, rich_help_panel=panel, show_default=False)
 
 
-Configs = Annotated[list[Path] | None, typer.Argument(help="YAML files, a study each.", show_default=False)]
+Configs = Annotated[list[Path] | None, typer.Argument(help="YAML files, one study each.", show_default=False)]
 OneConfig = Annotated[
     Path | None, typer.Argument(help="A YAML file; without one, the built-in quickstart.", show_default=False)
 ]
@@ -43,7 +43,7 @@ Jobs = Annotated[
     typer.Option(
         min=1,
         max=1024,
-        help="Worker processes; without it, one a core.",
+        help="Worker processes; without it, one per core.",
         rich_help_panel=RUNNING,
         show_default=False,
     ),
@@ -53,7 +53,7 @@ Threads = Annotated[
     typer.Option(
         min=1,
         max=1024,
-        help="Threads a worker; above 1 results agree statistically, not by byte.",
+        help="Threads per worker; above 1 results agree statistically, not by byte.",
         rich_help_panel=RUNNING,
     ),
 ]

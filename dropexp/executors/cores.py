@@ -22,7 +22,7 @@ def free_bytes() -> int:
 
 
 def default_jobs(packs: int, each: int = 2**30) -> int:
-    """Return one worker a core, never more than packs or than what free memory holds of `each` bytes."""
+    """Return one worker per core, never more than packs or than what free memory holds of `each` bytes."""
     return max(1, min(usable_cores(), packs, free_bytes() // each))
 
 

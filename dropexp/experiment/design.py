@@ -27,7 +27,7 @@ class Arm:
 
     @property
     def cells(self) -> dict[str, str]:
-        """Everything that is known of the arm, a cell a path; what does not apply is empty."""
+        """Everything that is known of the arm, one cell per path; what does not apply is empty."""
         raise NotImplementedError
 
     @property

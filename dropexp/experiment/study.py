@@ -16,7 +16,6 @@ from dropexp.experiment.layout import site_rates
 from dropexp.experiment.leaves import leaf, shown, spell
 from dropexp.experiment.sources import SOURCES
 
-PROBES = ("gradient_norms", "variance_shift", "gap_parts")
 Grid = tuple[tuple[str, tuple[Any, ...]], ...]  # (YAML path, values as written), ...
 
 

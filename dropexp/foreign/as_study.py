@@ -85,7 +85,7 @@ def _paths(table: Table, cells: dict[str, list[str]]) -> dict[str, str]:
 
 
 def _runs(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a run: its last epoch, or its last finite one where it ended with a loss that is no number."""
+    """Return one row per run: its last epoch, or its last finite one where it ended with a loss that is no number."""
     ended = epochs.groupby("run_id", sort=False).tail(1).set_index("run_id")
     losses = [c for c in ("train_loss", "test_loss") if c in epochs]
     finite = ~np.isinf(epochs[losses]).any(axis=1)

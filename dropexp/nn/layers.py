@@ -120,7 +120,7 @@ def convolve_back(
         if g_x is not None:
             g_x[r] = parts[0]
         g_w[r] = parts[1]
-        if g_b is not None:  # with low precision that kernel would add up rounded gradients, and sums are of unrounded ones
+        if g_b is not None:  # where products are rounded, that kernel would add up rounded gradients
             g_b[r] = sum_rows(g.permute(0, 2, 3, 1).reshape(1, -1, g.shape[1]))[0] if low else parts[2]
     return g_x, g_w, g_b
 
@@ -128,7 +128,7 @@ def convolve_back(
 class Convolution(Function):
     """Same-size convolution, run by run: (R, B, C, H, W), (R, O, C, k, k), (R, O) or None -> (R, B, O, H, W).
 
-    A loop over runs: on a CPU grouped convolution is slower, and one call a run gives each its bits.
+    A loop over runs: on a CPU grouped convolution is slower, and one call per run gives each its bits.
     """
 
     @staticmethod

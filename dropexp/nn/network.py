@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from dropexp.experiment.config import Config
-from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
-from dropexp.experiment.schedules import rate_factor
+from dropexp.experiment.layout import Block, Layout, norm_parameters
+from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.nn.connect import expected_activation, masked_affine
 from dropexp.nn.dropout import Noise, Site, make_sites
 from dropexp.nn.fused import ConvolutionMaxRelu, DenseRelu
@@ -98,10 +98,7 @@ class Network:
         shapes = dict(self.layout.site_shapes)
         if self.weights_masked:
             shapes |= {b.name: (b.fan_in + 1, b.units) for b in self.layout.blocks}
-        rates = []
-        for config in self.configs:
-            factor = rate_factor(config.dropout.schedule, self.epoch)
-            rates.append({n: r * factor for n, r in site_rates(config.dropout, config.model).items()})
+        rates = [site_rates_in_force(config.dropout, config.model, self.epoch) for config in self.configs]
         return make_sites(self.dropout, shapes, rates, self.dtype, self.device)
 
     @property

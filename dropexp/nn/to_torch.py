@@ -13,7 +13,7 @@ from dropexp.errors import ConfigError
 from dropexp.experiment.config import Config
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import Block, Layout, keep_probability, layout, site_rates
-from dropexp.experiment.schedules import rate_factor
+from dropexp.experiment.schedules import site_rates_in_force
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -181,8 +181,8 @@ class TorchNetwork(nn.Module):
                 if int(index) < (self.model.layers or 1):
                     x = masked(states, f"between.{index}")
                     continue
-                ends = states.unflatten(2, (block.directions, block.units))  # (B, T, D, U): the second reads backwards
-                x = masked(torch.cat([ends[:, -1, 0], *(ends[:, 0, d] for d in range(1, block.directions))], 1), "output")
+                ends = [states[:, -1, : block.units], states[:, 0, block.units :]]  # the second one reads backwards
+                x = masked(torch.cat(ends[: block.directions], 1), "output")
                 continue
             x = own.affine(x.flatten(1) if block.kind == "dense" else x)
             for step in block.steps:
@@ -203,8 +203,12 @@ def _factors_at_test(config: Config, epoch: int | None) -> dict[str, float]:
     if KINDS[dropout.kind].test == "1" or not rates:
         return {}
     if dropout.schedule.shape != "constant" and epoch is None:
-        raise ConfigError(f"epoch: {dropout.kind} scales by the rate in force, which follows a schedule; name the epoch")
+        raise ConfigError(
+            f"epoch: {dropout.kind} scales by the rate of an epoch, and none is named; name that of the weights"
+        )
     if dropout.recurrent == "candidate" and any(name.startswith("recurrent.") for name in rates):
-        raise ConfigError(f"dropout.recurrent: candidate with {dropout.kind} has no stock layer; step and sequence have")
-    factor = rate_factor(dropout.schedule, epoch or 1)
-    return {name: keep_probability(rate * factor) for name, rate in rates.items()}
+        raise ConfigError(
+            f"dropout.recurrent: candidate has no stock layer with {dropout.kind}; step and sequence have"
+        )
+    in_force = site_rates_in_force(dropout, config.model, epoch or 1)
+    return {name: keep_probability(rate) for name, rate in in_force.items()}

@@ -55,7 +55,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric's judgements, a row an arm-and-baseline pair: `noun` names it, `unit` is that of its level."""
+    """One metric's judgements, one row per pair of arm and baseline: `noun` names it, `unit` is that of its level."""
 
     metric: str
     noun: str

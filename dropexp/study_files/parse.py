@@ -14,8 +14,9 @@ from pydantic import BaseModel, ValidationError
 from dropexp.errors import ConfigError
 from dropexp.experiment.config import Config
 from dropexp.experiment.leaves import leaf, roles
+from dropexp.experiment.probes import PROBES
 from dropexp.experiment.rules import broken, unused
-from dropexp.experiment.study import PROBES, Grid, Study
+from dropexp.experiment.study import Grid, Study
 from dropexp.quoting import clean, spelt
 from dropexp.study_files.claims_reader import claims_of, no_path, unmatched
 from dropexp.study_files.mistakes import sentences, unknown_top_level
@@ -80,7 +81,7 @@ class _Parser:
         chosen = seeds_of(self.content, seeds, self.blame)
         called = name_of(self.content, self.document.path, name, self.blame)
         claims = claims_of(self.content, self.blame, self._typed)
-        probes = words_of(self.content, "probes", PROBES, self.blame)
+        probes = words_of(self.content, "probes", tuple(PROBES), self.blame)
         weights = self.content.get("save_weights", "none")
         if weights not in WEIGHTS:
             self.blame(("save_weights",), f"save_weights: {spelt(weights)} is not one of {', '.join(WEIGHTS)}")

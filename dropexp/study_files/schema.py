@@ -7,7 +7,7 @@ from typing import Any
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import Config
 from dropexp.experiment.leaves import roles
-from dropexp.experiment.study import PROBES
+from dropexp.experiment.probes import PROBES
 
 
 def schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Keys that nobody knows where they stand: what was meant, and where it belongs."""
+"""Unknown keys: likely meaning and proper section."""
 
 from __future__ import annotations
 

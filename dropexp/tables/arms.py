@@ -1,4 +1,4 @@
-"""The table at the end of a study: an arm a row, and beneath it what the numbers are."""
+"""The table at the end of a study: one row per arm, and beneath it what the numbers are."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def table(tidy: Tidy) -> str:
 
 
 def columns(tidy: Tidy, found: tuple[Verdict, ...]) -> tuple[list[Column], list[Column], list[Column]]:
-    """Return the columns of the axes, of the means and of the differences to the baseline, a cell an arm."""
+    """Return the columns of the axes, of the means and of the differences to the baseline, one cell per arm."""
     return _axes(tidy), _numbers(tidy), _versus(tidy, found)
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from math import ceil, prod, sqrt
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dropexp.experiment.layout import keep_probability, site_rates
-from dropexp.experiment.schedules import rate_factor
+from dropexp.experiment.layout import keep_probability
+from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise, Site
+from dropexp.nn.expected_noise import Expected
+from dropexp.nn.noise_laws import expectation
 from dropexp.nn.protocol import Trainable
-from dropexp.train.alarms import ABOVE_ONE_SD, ENOUGH_BITS, FALSE_ALARM, WANTED_BITS, Expected, expectation
+from dropexp.train.alarms import ENOUGH_BITS, FALSE_ALARM, WANTED_BITS
 from dropexp.train.batches import Feed
 
 Finding = tuple[int, str, str, float]  # position of the run, probe, layer, value
@@ -51,11 +53,7 @@ class Audit:
         """Start an epoch of so many steps."""
         self.runs, self.turn = runs, (epoch - 1) % steps
         self.looked_at = {0, 1, self.turn} if epoch < 4 or epoch % 4 == 0 else set()
-        self.rates: list[dict[str, float]] = []
-        for run in runs:
-            factor = rate_factor(run.config.dropout.schedule, epoch)
-            rates = site_rates(run.config.dropout, run.config.model)
-            self.rates.append({name: rate * factor for name, rate in rates.items()})
+        self.rates = [site_rates_in_force(run.config.dropout, run.config.model, epoch) for run in runs]
         self.steps: dict[str, int] = {}
         self.counts: dict[tuple[int, str], tuple[int, int, Expected]] = {}
         self.prints: dict[tuple[int, str], list[str]] = {}
@@ -74,7 +72,7 @@ class Audit:
         if step != self.turn:  # as many examples as are compared
             needed = max((ceil(WANTED_BITS / e.bits) * e.block for e in expected if e.bits), default=1)
             factor = factor[:, : ceil(needed / prod(own_shape))]
-        self.seen.append((name, step == self.turn, expected, _fired(site.kind.law, factor, rates)))
+        self.seen.append((name, step == self.turn, expected, site.law.fired(factor, rates)))
 
     def count(self) -> None:
         """Count what fired in the steps that were kept, and take the prints of their masks."""
@@ -113,7 +111,7 @@ class Audit:
 def _improbable(site: dict[str, Any], count: tuple[int, int, Expected], alpha: float) -> list[float]:
     """Return the realised fraction where this epoch's count, or all since the rate last changed, is improbable.
 
-    Two tests an audited epoch and site, each with a chance of alpha at most.
+    Two tests per audited epoch and site, each with a chance of alpha at most.
     """
     fired, units, expected = count
     if site["low"] != expected.low:
@@ -138,14 +136,6 @@ def _repeated(site: dict[str, Any], prints: list[str]) -> int:
     if prints:
         site.update(first=site["first"] or prints, last=prints)
     return again
-
-
-def _fired(law: str, factor: Tensor, rates: Sequence[float]) -> Tensor:
-    """Return which units fired, (R, N) bool: those dropped, or those above one standard deviation."""
-    if law not in ABOVE_ONE_SD:
-        return (factor == 0).flatten(1)
-    sd = torch.tensor([sqrt((1 - keep_probability(r)) / keep_probability(r)) for r in rates])
-    return (factor > (1 + sd).to(factor).view(-1, *(1 for _ in factor.shape[1:]))).flatten(1)
 
 
 def checked_evaluation(network: Trainable, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:

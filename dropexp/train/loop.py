@@ -1,4 +1,4 @@
-"""The training loop: a generator that yields once an epoch and is told which runs go on."""
+"""The training loop: a generator that yields once per epoch and is told which runs go on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Epoch:
     noisy_loss: tuple[float, ...]
     noisy_accuracy: tuple[float, ...]
     finite: tuple[bool, ...]
-    probes: tuple[tuple[str, str, list[float]], ...]
+    probes: tuple[tuple[str, str, str, list[float]], ...]
     network: Trainable
     optimiser: Optimiser
     audit: Audit

@@ -1,4 +1,4 @@
-"""Optimisers with one entry a run for every strength: sgd, adam and adamw, written once for all sizes of pack."""
+"""Optimisers with one entry per run for every strength: sgd, adam and adamw, written once for all sizes of pack."""
 
 from __future__ import annotations
 

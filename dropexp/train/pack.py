@@ -77,10 +77,10 @@ def _record(epoch: Epoch, recorders: dict[str, Recorder], save_weights: str) -> 
         recorder = recorders[run.run_id]
         recorder.observe(epoch.number, epoch.scores[i], epoch.noisy_loss[i], epoch.noisy_accuracy[i], epoch.finite[i])
         recorder.probes += [
-            ProbeRow(run.run_id, epoch.number, p, layer, values[i]) for p, layer, values in epoch.probes
+            ProbeRow(run.run_id, epoch.number, p, layer, at, values[i]) for p, layer, at, values in epoch.probes
         ]
         recorder.probes += [
-            ProbeRow(run.run_id, epoch.number, p, layer, value) for r, p, layer, value in epoch.wrong if r == i
+            ProbeRow(run.run_id, epoch.number, p, layer, "", value) for r, p, layer, value in epoch.wrong if r == i
         ]
         if save_weights != "none":
             network = epoch.network

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dropexp.experiment.schedules import rate_factor
+from dropexp.experiment.schedules import rate_in_force
 from dropexp.experiment.study import Run
 from dropexp.records import EpochRow, ProbeRow, RunRow
 from dropexp.stopping import Stopper
@@ -43,7 +43,7 @@ class Recorder:
         row = EpochRow(
             self.run.run_id, self.run.arm_id, self.run.seed, number,
             dropout_on_train_loss=noisy_loss, dropout_on_train_accuracy=noisy_accuracy, gap=gap,
-            rate=self.run.config.dropout.rate * rate_factor(self.run.config.dropout.schedule, number), **dataclasses.asdict(scores),
+            rate=rate_in_force(self.run.config.dropout, number), **dataclasses.asdict(scores),
         )  # fmt: skip
         self.rows.append(row)
         if not finite:

@@ -13,8 +13,9 @@ from dropexp.errors import DataError, Interrupted
 from dropexp.experiment.identity import canonical
 from dropexp.experiment.layout import layout
 from dropexp.experiment.packs import Size, pack_key
+from dropexp.experiment.probes import PROBES
 from dropexp.experiment.sources import SOURCES
-from dropexp.experiment.study import PROBES, Run, Study
+from dropexp.experiment.study import Run, Study
 from dropexp.records import Outcome
 from dropexp.rows import COLUMNS, config_cells, line_of, lines_of
 from dropexp.study_files.stored_arms import from_cells

@@ -157,7 +157,7 @@ def _summed(folder: Path) -> Iterator[Mismatch]:
     yield from wrong
     theirs, _ = table("summary.csv", expected, heads, _cells)
     if len(ours) != len(theirs):
-        yield Mismatch("summary.csv", 0, "", f"{len(ours)} rows", f"{len(theirs)} rows", "an arm a row")
+        yield Mismatch("summary.csv", 0, "", f"{len(ours)} rows", f"{len(theirs)} rows", "one row per arm")
     for row, made in zip(ours, theirs, strict=False):
         for mismatch in apart("summary.csv", row, made, "computed again from runs.csv"):
             if not _close(mismatch.stored, mismatch.expected):  # other versions of scipy round in other places

@@ -12,10 +12,12 @@ from scipy.stats import binom
 import dropexp.nn.dropout as dropout
 from dropexp.experiment.kinds import KINDS
 from dropexp.nn.dropout import Noise, Site
+from dropexp.nn.expected_noise import blocks_outside, outside
 from dropexp.nn.network import Network
+from dropexp.nn.noise_laws import NOISE_LAWS, expectation
 from dropexp.streams import generator
 from dropexp.train import loop
-from dropexp.train.alarms import EXPECTED, blocks_outside, expectation, outside, sentences
+from dropexp.train.alarms import sentences
 from dropexp.train.evaluate import evaluate
 from dropexp.train.pack import Work, train_pack
 
@@ -115,7 +117,7 @@ def test_only_independent_units_are_counted(kind, shape, sharing, units):
     assert counted(Site("x", KINDS[kind], shape, [0.5], sharing=sharing), 0.5, 23)[1] == units
 
 
-@pytest.mark.parametrize("law", EXPECTED)
+@pytest.mark.parametrize("law", NOISE_LAWS)
 @pytest.mark.parametrize("rate", [0.05, 0.5, 0.8])
 def test_what_is_expected_is_what_each_law_does(law, rate):
     """A million units of each law, against an alpha at which a wrong expectation would show."""
