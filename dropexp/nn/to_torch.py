@@ -138,13 +138,14 @@ class TorchNetwork(nn.Module):
             what = "is missing" if unlike[0] in held else "is no part of this network"
             raise ConfigError(f"weights: {unlike[0]} {what}; are they of a run with another configuration?")
         for name, (tensor, transposed) in held.items():
-            given = arrays[name].T if transposed else arrays[name]
-            if given.numel() != tensor.numel() or (tensor.dim() == given.dim() and tensor.shape != given.shape):
+            given, here = arrays[name], tensor.T if transposed else tensor
+            # the scales of a layer norm over maps are saved flat
+            if given.shape != here.shape and given.shape != here.flatten().shape:
                 raise ConfigError(
-                    f"weights: {name} is {tuple(given.shape)} where this network has {tuple(tensor.shape)}; "
+                    f"weights: {name} is {tuple(given.shape)} where this network has {tuple(here.shape)}; "
                     "are they of a run with another configuration?"
                 )
-            tensor.copy_(given.reshape(tensor.shape))  # the scales of a layer norm over maps are saved flat
+            here.copy_(given.reshape(here.shape))
         for block in self.layout.blocks:
             if block.kind == "lstm":
                 for end in ("l0", "l0_reverse")[: block.directions]:
