@@ -78,7 +78,7 @@ def test_weights_of_0_2_0_come_with_biases_before_batch_norm(make_run, vectors):
     ],
 )  # fmt: skip
 def test_what_cannot_be_laid_out_is_said(make_run, vectors, change, settings, said):
-    run, _, weights = trained(make_run, vectors, SAVED["mlp-batch"])
+    _, _, weights = trained(make_run, vectors, SAVED["mlp-batch"])
     config = make_run(1, **{**SIZES, **SAVED["mlp-batch"], **settings}).config
     changed = {name: array for name, array in {**weights, **change}.items() if array is not None}
     with pytest.raises(ConfigError) as error:
