@@ -21,8 +21,8 @@ class Block:
     `name` is `conv.1`, `lstm.1`, `hidden.2` or `output`; `kind` is `dense`, `conv` or `lstm`; `fan_in` and `units` count
     features of a dense map or of an LSTM's step, or channels of a convolution; `map` is (H, W) before pooling for `conv`,
     (T,) for `lstm`, else (); `steps` are the block's norm, activation and dropout in order, the absent left out; `pool` is
-    max, avg or none; `directions` is 2 for an LSTM that reads both ways; `bias` says whether the map has one, which it has
-    not where batch norm would take it out again (see `biased`).
+    max, avg or none; `directions` is 2 for an LSTM that reads both ways; `bias` is False where batch norm would subtract the
+    map's bias again (see `biased`).
     """
 
     name: str
@@ -146,9 +146,9 @@ def keep_probability(rate: float) -> float:
 
 
 def masked_before_norm(config: Config) -> frozenset[str]:
-    """Return the layers whose masks act between their affine map and their norm, or on the map itself.
+    """Return the layers that are masked between their affine map and their norm, or whose map itself is masked.
 
-    Only masks that differ within a batch count: what is constant over the batch is gone after batch norm.
+    Only masks that differ within a batch count: batch norm removes whatever is constant over the batch.
     """
     dropout, order = config.dropout, config.model.order.split("-")
     on_weights = KINDS[dropout.kind].acts_on == "weight"
@@ -159,14 +159,14 @@ def masked_before_norm(config: Config) -> frozenset[str]:
 
 
 def biased(config: Config) -> frozenset[str] | None:
-    """Return the layers whose affine maps keep a bias before a norm; None where all do.
+    """Return the layers whose affine map has a bias although a norm follows; None where every map has one.
 
-    Batch norm subtracts each unit's mean over the batch, and with it a bias b: norm(x + b) = norm(x) in value, so that the
-    gradient of b is 0 but for rounding, which Adam divides by its own size and steps along at full speed. So there
-    is no such bias (Ioffe & Szegedy 2015, section 3.2, leave it out too). It is needed where something stands
-    between that does not commute with a shift: an activation other than `linear`, or masks that differ within the batch,
-    since m (x + b) shifts the kept alone. Layer norm subtracts one mean over all features of an example, which a bias of
-    each feature survives.
+    Batch norm subtracts each unit's mean over the batch and with it the unit's bias b: norm(x + b) = norm(x), so the
+    gradient of b is zero up to rounding. Adam divides that rounding by its own size and steps along it at full speed. The
+    bias is therefore left out, as in Ioffe & Szegedy 2015, section 3.2. It stays where something between the map and the
+    norm does not commute with a shift: an activation other than `linear`, or masks that differ within the batch, since
+    m (x + b) shifts only the examples that keep the unit. It also stays before layer norm, which subtracts one mean over
+    all features of an example: a bias that differs between features is not removed.
     """
     model = config.model
     order = model.order.split("-")

@@ -37,7 +37,7 @@ def initial_weight(block: Block, model: Model, seed: int) -> np.ndarray:
     The scheme is `model.init`; `auto` takes He for relu, leaky_relu and gelu, LeCun for selu, Glorot else and for
     the output layer. Biases start at 0.
     """
-    chosen = model.init
+    chosen: str = model.init
     if chosen == "auto":
         chosen = "glorot" if block.name == "output" else BY_ACTIVATION.get(model.activation, "glorot")
     area = block.kernel**2
@@ -56,8 +56,9 @@ def initial_gates(block: Block, layer: str, seed: int) -> dict[str, np.ndarray]:
     """
 
     def drawn(name: str, rows: int) -> np.ndarray:
+        # four gates lie side by side, and Glorot's fan out is that of one
         return _glorot(generator(seed, "init", f"{layer}.{name}"), (rows, 4 * block.units), rows, block.units)
 
-    bias = np.zeros(4 * block.units)
+    bias = np.zeros(4 * block.units)  # gates lie in torch.nn's order: input, forget, candidate, output
     bias[block.units : 2 * block.units] = 1.0
     return {"input.weight": drawn("input", block.fan_in), "state.weight": drawn("state", block.units), "bias": bias}

@@ -52,6 +52,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     if min(rows, inner, columns) > 1:
         return torch.bmm(b.mT, a.mT).mT if columns < NARROW <= rows else torch.bmm(a, b)
     grow_rows, grow_inner, grow_columns = int(rows == 1), int(inner == 1), int(columns == 1)
+    # zeros along the inner axis add nothing, and the rows and columns that are added are cut off again
     a = F.pad(a, (0, grow_inner, 0, grow_rows))
     b = F.pad(b, (0, grow_columns, 0, grow_inner))
     return torch.bmm(a, b)[:, :rows, :columns]
@@ -70,7 +71,7 @@ class Affine(Function):
     @staticmethod
     def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None]:
         x_RBI, w_RIO = ctx.saved_tensors
-        g_RBO = g_RBO.contiguous()
+        g_RBO = g_RBO.contiguous()  # a view would take another kernel, with other bits
         g_x = product(g_RBO, w_RIO.mT, ctx.low) if ctx.needs_input_grad[0] else None
         g_b = sum_rows(g_RBO) if ctx.needs_input_grad[2] else None
         return g_x, product(x_RBI.mT, g_RBO, ctx.low), g_b, None
@@ -166,6 +167,7 @@ def convolve_grouped(x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor | None, low:
 def _channel_sums(x_RBCP: Tensor) -> Tensor:
     """Sum over batch and positions, (R, B, C, P) -> (R, C)."""
     runs, batch, channels, positions = x_RBCP.shape
+    # first over the batch and then over the positions, a product each
     sums = sum_rows(x_RBCP.reshape(runs, batch, channels * positions)).view(runs, channels, positions)
     return sums[:, :, 0] if positions == 1 else sum_columns(sums)
 
@@ -180,6 +182,7 @@ class BatchNorm(Function):
     def forward(ctx: Any, x_RBCP: Tensor, scale_RC: Tensor, shift_RC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         count = x_RBCP.shape[1] * x_RBCP.shape[3]
         mean_RC = _channel_sums(x_RBCP) / count
+        # from the centred numbers and not as E[x²] - E[x]², which cancels where the mean is large
         centred = x_RBCP - mean_RC[:, None, :, None]
         var_RC = _channel_sums(centred * centred) / count
         inverse_RC = 1.0 / torch.sqrt(var_RC + EPSILON)

@@ -28,6 +28,7 @@ from dropexp.nn.layers import (
     convolve_grouped,
     running_norm,
 )  # fmt: skip
+from dropexp.nn.noise_laws import Mask
 from dropexp.nn.protocol import Role, Watch
 from dropexp.nn.recurrent import RecurrentMask, lstm
 
@@ -187,7 +188,7 @@ class Network:
             return ConvolutionMaxRelu.apply(x, *own, self.low) if here else None
         factor = survivor = None
         if site is not None and noise is not None:
-            factor, survivor = noise.mask(block.name, x.shape[1])[0], site.strength.survivor_R
+            factor, survivor = _drawn(noise, block.name, x.shape[1])[0], site.strength.survivor_R
         elif site is not None and site.tested:
             factor = site.test_R
         return DenseRelu.apply(x.flatten(2), *own, factor, survivor, self.low)
@@ -204,7 +205,7 @@ class Network:
             if noise is not None:
                 size = self.dropout.group_size or 1
                 groups = 1 if size == "batch" else -(-x.shape[1] // size)
-                return masked_affine(x, weight, bias, noise.mask(block.name, groups)[0], size, self.low)
+                return masked_affine(x, weight, bias, _drawn(noise, block.name, groups)[0], size, self.low)
             if self._matches_moments(block):
                 keep = self.sites[block.name].strength.keep_R
                 return expected_activation(x, weight, bias, keep, self.activation, self.low)
@@ -219,7 +220,7 @@ class Network:
             return x
         if noise is None:
             return x * _at(site.test_R, x) if site.tested else x
-        factor, offset = noise.mask(name, x.shape[1])
+        factor, offset = _drawn(noise, name, x.shape[1])
         x = x * _at(factor, x)
         return x if offset is None else x + _at(offset, x)
 
@@ -229,8 +230,10 @@ class Network:
         masks = self._recurrent_masks(f"recurrent.{index}", x_RBTF.shape[1], block, noise)
         outs = []
         for direction, mask in zip(DIRECTIONS[: block.directions], masks, strict=True):
-            own = [self.parameters[f"{block.name}.{direction}.{n}"] for n in ("input.weight", "state.weight", "bias")]
-            outs.append(lstm(x_RBTF, *own, mask, direction == "backward", self.low))
+            w_input, w_state, bias = (
+                self.parameters[f"{block.name}.{direction}.{n}"] for n in ("input.weight", "state.weight", "bias")
+            )
+            outs.append(lstm(x_RBTF, w_input, w_state, bias, mask, direction == "backward", self.low))
         if int(index) < (self.model.layers or 1):
             return self._mask(torch.cat(outs, 3), f"between.{index}", noise)
         ends = [
@@ -245,7 +248,7 @@ class Network:
         factor = (
             site.test_R.expand(-1, batch, -1, block.units * block.directions)
             if noise is None
-            else noise.mask(name, batch)[0]
+            else _drawn(noise, name, batch)[0]
         )
         candidate = self.dropout.recurrent == "candidate"
         return [RecurrentMask(part, candidate) for part in factor.expand(-1, batch, -1, -1).split(block.units, dim=3)]
@@ -281,6 +284,13 @@ class Network:
         if len(groups) > 1 and groups[-1] == 1:
             groups[-2:] = [groups[-2] + 1]
         return groups
+
+
+def _drawn(noise: Noise, name: str, count: int) -> Mask:
+    """Return the next mask of a site that is there."""
+    made = noise.mask(name, count)
+    assert made is not None, f"{name} is a site of the network and none of its noise"
+    return made
 
 
 def _at(factor: Tensor, x: Tensor) -> Tensor:

@@ -149,7 +149,7 @@ class TorchNetwork(nn.Module):
         for block in self.layout.blocks:
             if block.kind == "lstm":
                 for end in ("l0", "l0_reverse")[: block.directions]:
-                    lstm: Any = self.blocks[_key(block)]["lstm"]
+                    lstm: Any = self.get_submodule(f"blocks.{_key(block)}.lstm")
                     getattr(lstm, f"bias_hh_{end}").zero_()  # torch adds two biases, and one is enough
                     # the state is multiplied by nothing but this weight, so a factor on the one is one on the other
                     index = block.name.removeprefix("lstm.")

@@ -77,11 +77,16 @@ def _scores(
 ) -> Scores:  # fmt: skip
     train, val, _ = set_sizes
     right_N = guess_N == label_N
-    parts = [slice(0, train), slice(train, train + val), slice(train + val, None)]
-    pairs = [number for part in parts for number in (mean(loss_N[part]), mean(right_N[part]))]
+    trained, held_back, tested = slice(0, train), slice(train, train + val), slice(train + val, None)
     clean = memorised = recovered = None
     if wrong_N.any():
         clean = mean(right_N[:train][~wrong_N])
         memorised = mean(right_N[:train][wrong_N])
         recovered = mean((guess_N[:train] == true_N)[wrong_N])
-    return Scores(*pairs, clean, memorised, recovered)
+    return Scores(
+        train_loss=mean(loss_N[trained]) or 0.0,  # there is always an example to train on
+        train_accuracy=mean(right_N[trained]) or 0.0,
+        val_loss=mean(loss_N[held_back]), val_accuracy=mean(right_N[held_back]),
+        test_loss=mean(loss_N[tested]), test_accuracy=mean(right_N[tested]),
+        clean_train_accuracy=clean, memorised=memorised, recovered=recovered,
+    )  # fmt: skip

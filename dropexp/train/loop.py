@@ -79,7 +79,7 @@ def train(
         network.set_epoch(number)
         audit.begin(runs, number, feed.steps_per_epoch())
         noisy = one_epoch(network, optimiser, feed, noise_of(runs, network, number, audit), number)
-        before = network.noisy_calls
+        before = network.noisy_calls  # an evaluation that drew masks would have asked for some
         scores = evaluate(network, feed)
         wrong = audit.end() + checked_evaluation(network, feed, network.noisy_calls - before, number)
         measured = take(probes, network, feed, noise_of(runs, network, number)) if probes else []

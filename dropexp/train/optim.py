@@ -92,7 +92,7 @@ class Optimiser:
             self.rule(self, name, tensor, gradient)
             if is_weight and self.max_norm is not None:
                 _bound_norm(tensor, self.max_norm, self._unit_axes[name])
-            tensor.grad = None
+            tensor.grad = None  # and not zeros: the next backward pass then writes, where it would add
 
     def memory(self, name: str, like: Tensor) -> Tensor:
         """Return a state tensor of the optimiser, zeros at first."""

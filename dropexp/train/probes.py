@@ -37,7 +37,7 @@ def gradient_norms(network: Trainable, feed: Feed, noise: Noise) -> Measured:
         (losses(network(x_RB, noise=noise, norm="batch"), labels_RB) / labels_RB.shape[1]).sum().backward()
     found = []
     for name, tensor in network.parameters.items():
-        if network.roles[name] == "weight":
+        if network.roles[name] == "weight" and tensor.grad is not None:
             norms = [float(g.double().square().sum().sqrt()) for g in tensor.grad]
             found.append((name.removesuffix(".weight"), "", norms))
         tensor.grad = None

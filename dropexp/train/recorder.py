@@ -79,14 +79,14 @@ class Recorder:
         """Return the run's row, once it has ended."""
         selected = self.rows[self.selected - 1] if self.selected else None
         last = (self.rows[-2] if len(self.rows) > 1 else None) if self.reason == "diverged" else self.rows[-1]
-        at = {} if selected is None else {
+        at: dict[str, Any] = {} if selected is None else {
             name: getattr(selected, name)
             for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap",
                          "clean_train_accuracy", "memorised", "recovered")
         }  # fmt: skip
         if selected and selected.clean_train_accuracy is not None and selected.test_accuracy is not None:
             at["clean_gap"] = selected.clean_train_accuracy - selected.test_accuracy
-        end = {} if last is None else {
+        end: dict[str, Any] = {} if last is None else {
             "final_train_accuracy": last.train_accuracy, "final_test_accuracy": last.test_accuracy, "final_gap": last.gap
         }  # fmt: skip
         return RunRow(
