@@ -8,8 +8,8 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
+from dropexp.experiment.applicability import cells
 from dropexp.experiment.config import Config
-from dropexp.experiment.identity import cells
 from dropexp.experiment.leaves import roles
 from dropexp.records import EpochRow, Failure, ProbeRow, Provenance, RunRow
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dropexp.experiment.config import Config
-from dropexp.experiment.layout import Block, Layout, norm_parameters
+from dropexp.experiment.layout import Block, Layout
 from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.nn.connect import expected_activation, masked_affine
 from dropexp.nn.dropout import Noise, Site, make_sites
 from dropexp.nn.fused import ConvolutionMaxRelu, DenseRelu
-from dropexp.nn.initial import initial_gates, initial_weight
+from dropexp.nn.initial import DIRECTIONS, begin
 from dropexp.nn.layers import (
     ACTIVATIONS,
     MOMENTUM,
@@ -29,10 +29,9 @@ from dropexp.nn.layers import (
     running_norm,
 )  # fmt: skip
 from dropexp.nn.noise_laws import Mask
-from dropexp.nn.protocol import Role, Watch
+from dropexp.nn.protocol import Watch
 from dropexp.nn.recurrent import RecurrentMask, lstm
 
-DIRECTIONS = ("forward", "backward")
 JOINED = (("activation",), ("activation", "dropout"))  # steps that DenseRelu takes at once
 
 
@@ -50,49 +49,14 @@ class Network:
         self.model, self.dropout = configs[0].model, configs[0].dropout
         self.low = configs[0].training.precision == "bfloat16"
         self.activation = ACTIVATIONS[self.model.activation]
-        self.parameters: dict[str, Tensor] = {}
-        self.statistics: dict[str, Tensor] = {}
-        self.roles: dict[str, Role] = {}
-        self.unit_axes: dict[str, int] = {}
-        self.batch_norms: dict[str, str] = {}
-        for block in layout.blocks:
-            self._initialise(block, init_seeds)
+        begun = begin(layout, self.model, init_seeds, dtype)
+        self.parameters, self.statistics = begun.parameters, begun.statistics
+        self.roles, self.unit_axes, self.batch_norms = begun.roles, begun.unit_axes, begun.batch_norms
         self.device = torch.device("cpu")
         self.watch: Watch | None = None
         self.noisy_calls = 0
         self.epoch = 1
         self.sites = self._sites()
-
-    def _initialise(self, block: Block, seeds: Sequence[int]) -> None:
-        def stack(drawn: dict[int, np.ndarray]) -> Tensor:
-            return torch.from_numpy(np.stack([drawn[seed] for seed in seeds])).to(self.dtype)
-
-        distinct = dict.fromkeys(seeds)  # runs of one seed begin alike: its weights are drawn once
-        if block.kind == "lstm":
-            for direction in DIRECTIONS[: block.directions]:
-                layer = f"{block.name}.{direction}"
-                gates = {seed: initial_gates(block, layer, seed) for seed in distinct}
-                for name in next(iter(gates.values())):
-                    drawn = stack({seed: gates[seed][name] for seed in distinct})
-                    self._learn(f"{layer}.{name}", drawn, "bias" if name == "bias" else "weight")
-            return
-        weight = stack({s: initial_weight(block, self.model, s) for s in distinct})
-        self._learn(f"{block.name}.weight", weight, "weight", unit_axis=1 if block.kind == "conv" else 2)
-        if block.bias:
-            self._learn(f"{block.name}.bias", torch.zeros(len(seeds), block.units, dtype=self.dtype), "bias")
-        if count := norm_parameters(block, self.model.norm) // 2:
-            ones = torch.ones(len(seeds), count, dtype=self.dtype)
-            self._learn(f"{block.name}.norm.scale", ones, "norm")
-            self._learn(f"{block.name}.norm.shift", torch.zeros_like(ones), "norm")
-            if self.model.norm == "batch":
-                self.statistics[f"{block.name}.norm.mean"] = torch.zeros_like(ones)
-                self.statistics[f"{block.name}.norm.variance"] = ones.clone()
-                self.batch_norms[block.name] = f"{block.name}.norm.variance"
-
-    def _learn(self, name: str, tensor: Tensor, role: Role, unit_axis: int = 2) -> None:
-        self.parameters[name], self.roles[name] = tensor, role
-        if role == "weight":
-            self.unit_axes[name] = unit_axis
 
     def _sites(self) -> dict[str, Site]:
         """Return the mask sites at the rates in force; weights are masked by group, so their shape is the layer's own."""
@@ -191,7 +155,10 @@ class Network:
             factor, survivor = _drawn(noise, block.name, x.shape[1])[0], site.strength.survivor_R
         elif site is not None and site.tested:
             factor = site.test_R
-        return DenseRelu.apply(x.flatten(2), *own, factor, survivor, self.low)
+        out = DenseRelu.apply(x.flatten(2), *own, factor, survivor, self.low)
+        if noise is not None and site is not None:
+            noise.joined(block.name, x.flatten(2), *own, self.low, out)
+        return out
 
     def _affine(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor:
         weight, bias = self.parameters[f"{block.name}.weight"], self.parameters.get(f"{block.name}.bias")
@@ -205,7 +172,8 @@ class Network:
             if noise is not None:
                 size = self.dropout.group_size or 1
                 groups = 1 if size == "batch" else -(-x.shape[1] // size)
-                return masked_affine(x, weight, bias, _drawn(noise, block.name, groups)[0], size, self.low)
+                factor = _drawn(noise, block.name, groups)[0]
+                return masked_affine(x, weight, bias, factor, size, partial(noise.apply, block.name), self.low)
             if self._matches_moments(block):
                 keep = self.sites[block.name].strength.keep_R
                 return expected_activation(x, weight, bias, keep, self.activation, self.low)
@@ -221,8 +189,7 @@ class Network:
         if noise is None:
             return x * _at(site.test_R, x) if site.tested else x
         factor, offset = _drawn(noise, name, x.shape[1])
-        x = x * _at(factor, x)
-        return x if offset is None else x + _at(offset, x)
+        return noise.apply(name, x, _at(factor, x), None if offset is None else _at(offset, x))
 
     def _recurrent(self, x_RBTF: Tensor, block: Block, noise: Noise | None) -> Tensor:
         """Run one LSTM layer; the last returns its final states (R, B, U D), the others all of them (R, B, T, U D)."""
@@ -251,7 +218,11 @@ class Network:
             else _drawn(noise, name, batch)[0]
         )
         candidate = self.dropout.recurrent == "candidate"
-        return [RecurrentMask(part, candidate) for part in factor.expand(-1, batch, -1, -1).split(block.units, dim=3)]
+        parts = factor.expand(-1, batch, -1, -1).split(block.units, dim=3)
+        if noise is None:
+            return [RecurrentMask(part, candidate) for part in parts]
+        multiply = partial(_multiply_state, noise, name, block.units)
+        return [RecurrentMask(part, candidate, partial(multiply, direction)) for direction, part in enumerate(parts)]
 
     def _norm(self, x: Tensor, block: Block, norm: str) -> Tensor:
         scale, shift = self.parameters[f"{block.name}.norm.scale"], self.parameters[f"{block.name}.norm.shift"]
@@ -291,6 +262,18 @@ def _drawn(noise: Noise, name: str, count: int) -> Mask:
     made = noise.mask(name, count)
     assert made is not None, f"{name} is a site of the network and none of its noise"
     return made
+
+
+def _multiply_state(
+    noise: Noise, name: str, units: int, direction: int, state: Tensor, factor: Tensor, step: int
+) -> Tensor:
+    """Return an LSTM's state (R, B, U) of one direction times the factor of a time step."""
+
+    def part(whole: Tensor) -> Tensor:
+        at = step if whole.shape[2] > 1 else 0
+        return whole[:, :, at, direction * units : (direction + 1) * units]
+
+    return noise.apply(name, state, factor, part=part)
 
 
 def _at(factor: Tensor, x: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from dropexp.experiment.claims import ALL, ALONG, CLAIM_METRICS, Claim, Part
 from dropexp.experiment.leaves import LISTS, roles, shown
 from dropexp.experiment.vocabulary import near
-from dropexp.quoting import clean, spelt
+from dropexp.quoting import spelt
 from dropexp.study_files.mistakes import sentences
+from dropexp.study_files.path_values import no_path
 
 
 class Blame(Protocol):
@@ -153,11 +154,3 @@ def unmatched(claims: Sequence[Claim], values: dict[str, set[Any]]) -> list[tupl
                         if v not in there
                     ]
     return found
-
-
-def no_path(path: str) -> str:
-    """Return the sentence for a path that is no field's, with the nearest that is."""
-    guess = near(str(path), list(roles())) or next((p for p in roles() if p.endswith(f".{path}")), None)
-    return f"{clean(str(path))} is not a YAML path of a field" + (
-        f"; did you mean {guess!r}?" if guess else ", as dropout.rate is"
-    )

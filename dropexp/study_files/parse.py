@@ -1,11 +1,12 @@
-"""From a YAML file and the options beside it to a Study: everything is checked here, once, every mistake at once."""
+"""Parse a study file and the options beside it into a Study, or report every mistake in them at once."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,13 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from dropexp.errors import ConfigError
 from dropexp.experiment.config import Config
-from dropexp.experiment.leaves import leaf, roles
+from dropexp.experiment.leaves import declarations, leaf, roles
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.rules import broken, unused
 from dropexp.experiment.study import Grid, Study
 from dropexp.quoting import clean, spelt
-from dropexp.study_files.claims_reader import claims_of, no_path, unmatched
+from dropexp.study_files.claims_reader import claims_of, unmatched
 from dropexp.study_files.mistakes import sentences, unknown_top_level
+from dropexp.study_files.path_values import no_path, resolve
 from dropexp.study_files.top_level_keys import WEIGHTS, name_of, seeds_of, words_of
 from dropexp.study_files.yaml_reader import Document, read_text
 
@@ -66,6 +68,7 @@ class _Parser:
         self.document, self.large = document, large
         self.moved = stored or bool(overrides)  # from the grid that the claims were written for
         self.mistakes: dict[str, None] = {}
+        self.told: dict[str, set[str]] = {}  # path -> what rules across fields say of it
         self.content = dict(document.content)
         self.options: dict[str, str] = {}
         self.grids = self._grids(overrides)
@@ -85,7 +88,7 @@ class _Parser:
         weights = self.content.get("save_weights", "none")
         if weights not in WEIGHTS:
             self.blame(("save_weights",), f"save_weights: {spelt(weights)} is not one of {', '.join(WEIGHTS)}")
-        count = sum(_product(len(values) for _, values in grid) for grid in self.grids) * max(1, len(chosen))
+        count = sum(prod(len(values) for _, values in grid) for grid in self.grids) * max(1, len(chosen))
         if count > LARGEST_GRID and not self.large:
             self.blame(
                 ("sweep",),
@@ -93,7 +96,7 @@ class _Parser:
             )
             self.fail()
         configs = self._configs()
-        self._unused(configs)
+        self._unused(base, configs)
         if claims and not self.moved:
             named = {path for claim in claims for part in claim.parts for path in (*part.compare, *part.against)}
             for loc, text in unmatched(
@@ -132,8 +135,11 @@ class _Parser:
         grids = grids or [{}]
         for over in overrides:
             if over.path not in roles():
-                self.mistakes[f"{over.option}: {no_path(over.path)}"] = None
-                continue
+                try:
+                    over = replace(over, path=resolve(over.path))
+                except ValueError as error:
+                    self.mistakes[f"{over.option}: {error}"] = None
+                    continue
             self.options[over.path] = over.option
             for grid in grids:
                 if over.axis or len(over.values) > 1:
@@ -218,7 +224,7 @@ class _Parser:
     def _configs(self) -> list[Config]:
         """Return the distinct configurations of the grids, in the order in which they are written."""
         found: dict[Config, None] = {}
-        blamed, kept = set[str](), set[tuple[object, ...]]()
+        kept = set[tuple[object, ...]]()
         for grid in self.grids:
             paths = [path for path, _ in grid]
             swept = {path.partition(".")[0] for path in paths}
@@ -234,14 +240,13 @@ class _Parser:
                     continue
                 found[config] = None
                 for path, text in broken(config, None if len(parsed) == len(sections) else parsed, kept):
-                    self._blame_rule(path, text, cell, blamed)
+                    self._blame_rule(path, text, cell)
         return list(found)
 
-    def _blame_rule(self, path: str, text: str, cell: tuple[tuple[str, Any], ...], blamed: set[str]) -> None:
-        sentence = f"{path}: {text}"
-        if sentence in blamed:
+    def _blame_rule(self, path: str, text: str, cell: tuple[tuple[str, Any], ...]) -> None:
+        if text in self.told.get(path, ()):
             return
-        blamed.add(sentence)
+        self.told.setdefault(path, set()).add(text)
         where = self.options.get(path)
         if where is None:
             where = self.document.mark(tuple(path.split(".")))
@@ -249,13 +254,24 @@ class _Parser:
                 others := [self.options[p] for p, _ in cell if p in self.options]
             ):
                 where = others[-1]
-        self.mistakes[f"{where}: {sentence}"] = None
+        self.mistakes[f"{where}: {path}: {text}"] = None
 
-    def _unused(self, configs: list[Config]) -> None:
-        for path in roles():
-            if self.cache.get((path.split(".")[0], ()), path) is None:
-                continue  # its section has mistakes of its own
-            if (self._written(path.split(".")) or path in self.options) and configs and (why := unused(path, configs)):
+    def _unused(self, base: Config | None, configs: list[Config]) -> None:
+        """Blame what was written and means nothing in any arm.
+
+        What the file says of its base may mean something there alone, where that is meant: the command line or an earlier
+        command moved the grid away from it, or the file writes out what the field needs.
+        """
+        for path, declared in declarations().items():
+            if path in self.told or not configs or self.cache.get((path.split(".")[0], ()), path) is None:
+                continue  # told already, or its section has mistakes of its own
+            judged = list(configs)
+            if path not in self.options:
+                if not self._written(path.split(".")):
+                    continue
+                if base is not None and (self.moved or all(self._written(c.path.split(".")) for c in declared.needs)):
+                    judged.append(base)
+            if why := unused(path, judged):
                 where = self.options.get(path) or self.document.mark(tuple(path.split(".")), key=True)
                 self.mistakes[f"{where}: {path} {why}"] = None
         if "model.order" in self.options and configs and all(c.model.norm == "none" for c in configs):
@@ -273,10 +289,3 @@ def _with(raw: Any, path: Sequence[str], value: Any) -> Any:
     if inner is None:
         return raw
     return {**inner, path[0]: _with(inner.get(path[0]), path[1:], value)}
-
-
-def _product(numbers: Iterable[int]) -> int:
-    total = 1
-    for n in numbers:
-        total *= n
-    return total

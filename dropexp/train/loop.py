@@ -81,7 +81,9 @@ def train(
         noisy = one_epoch(network, optimiser, feed, noise_of(runs, network, number, audit), number)
         before = network.noisy_calls  # an evaluation that drew masks would have asked for some
         scores = evaluate(network, feed)
-        wrong = audit.end() + checked_evaluation(network, feed, network.noisy_calls - before, number)
+        wrong = audit.end(optimiser.step_count) + checked_evaluation(
+            network, feed, network.noisy_calls - before, number
+        )
         measured = take(probes, network, feed, noise_of(runs, network, number)) if probes else []
         finite = _finite(network, [s.train_loss for s in scores], noisy[0])
         kept = yield Epoch(
@@ -127,7 +129,9 @@ def one_epoch(
         logits = network(x_RB, noise=noise, norm="batch")
         loss_RB = losses(logits, labels_RB)
         (loss_RB * (1.0 / labels_RB.shape[1])).sum().backward()  # given a gradient, torch would load sympy first
+        noise.backward_done(network.parameters)
         optimiser.step(network.parameters)
+        noise.step_done(network.parameters)
         seen_losses.append(loss_RB.detach())
         seen_right.append(guesses(logits.detach()) == labels_RB)
     loss_RN = torch.cat(seen_losses, 1).cpu().numpy()

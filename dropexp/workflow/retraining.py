@@ -19,7 +19,8 @@ from dropexp.experiment.study import Run, Study
 from dropexp.records import Outcome
 from dropexp.rows import COLUMNS, config_cells, line_of, lines_of
 from dropexp.study_files.stored_arms import from_cells
-from dropexp.workflow.planning import Options, Plan, pack
+from dropexp.workflow.planning import Plan, pack
+from dropexp.workflow.request import Options
 from dropexp.workflow.running import Listener, outcomes
 
 if TYPE_CHECKING:
