@@ -88,6 +88,8 @@ def network(arm: Arm, layout: Layout) -> list[str]:
         if block.kind == "lstm":
             steps = _recurrent_masks(block, model.layers or 1, dropout, rates)
         what = SHAPES[block.kind].format(b=block, m=block.map)
+        if not block.bias:
+            what += ", no bias"
         if on_weights and block.name in rates:
             what += f", weights masked: {mask(block.name)[0]}"
         own = block.parameters + norm_parameters(block, model.norm)

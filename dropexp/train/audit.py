@@ -16,8 +16,8 @@ from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise, Part, Site
 from dropexp.nn.expected_noise import Expected
-from dropexp.nn.network import Network
 from dropexp.nn.noise_laws import expectation
+from dropexp.nn.protocol import Trainable
 from dropexp.train.alarms import ENOUGH_BITS, FALSE_ALARM, WANTED_BITS
 from dropexp.train.batches import Feed
 from dropexp.train.optim import schedule_factor
@@ -212,7 +212,7 @@ def _repeated(site: dict[str, Any], prints: list[str]) -> int:
     return again
 
 
-def checked_evaluation(network: Network, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:
+def checked_evaluation(network: Trainable, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:
     """Return what was wrong with an epoch's evaluation, during which the network drew masks `noisy_calls` times.
 
     In epochs 1, 2, 4, 8 and so on a batch is evaluated twice: without noise the two agree to the bit.

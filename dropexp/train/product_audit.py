@@ -96,11 +96,10 @@ class ProductAudit:
 
     def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
         """Remember the smallest parameter that has a gradient."""
-        smallest = min(
-            (n for n, t in parameters.items() if t.grad is not None), key=lambda n: parameters[n].numel(), default=""
-        )
+        gradients = {name: tensor.grad for name, tensor in parameters.items() if tensor.grad is not None}
+        smallest = min(gradients, key=lambda name: gradients[name].numel(), default="")
         self._before = {smallest: parameters[smallest].detach().clone()} if smallest else {}
-        self._moves = parameters[smallest].grad.flatten(1).abs().amax(1) > 0 if smallest else torch.zeros(0)
+        self._moves = gradients[smallest].flatten(1).abs().amax(1) > 0 if smallest else torch.zeros(0)
 
     def step_done(self, parameters: Mapping[str, Tensor], may_rest: Sequence[bool]) -> None:
         """Note runs whose parameter has a gradient and did not move; those that `may_rest` have a learning rate of next to 0."""

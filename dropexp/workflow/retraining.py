@@ -55,7 +55,7 @@ class Again:
         made = Plan(study, datasets, {}, {}, runs, 0)
         for run in runs:
             key, data = pack_key(run.config), datasets[run.config.data.source]
-            made.layouts[key] = layout(run.config.model, data.example, len(data.classes))
+            made.layouts[key] = layout(run.config, data.example, len(data.classes))
             made.sizes[key] = Size(*sizes(run.config.data, len(data.y), data.n_test))
         if not runs:
             return
