@@ -17,7 +17,7 @@ from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
 from dropexp.store.folder import Store, Writer, set_aside
 from dropexp.study_files.parse import parse
-from dropexp.study_files.together import seen_from
+from dropexp.study_files.union import seen_from
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.checkpoint import FOLDER, remove, tidy
