@@ -60,11 +60,13 @@ def _train(request: Request, made: Study, dry_run: bool, no_plot: bool) -> int:
         return 0
 
     from dropexp.console.progress import Progress
+    from dropexp.workflow.drawing import load
     from dropexp.workflow.running import run as train
 
     progress = Progress(sys.stderr)
+    listener = progress.listener() if no_plot else replace(progress.listener(), waiting=load)
     try:
-        finished = train(made, request.options, progress.listener())
+        finished = train(made, request.options, listener)
     finally:
         progress.close()
     return _conclude(finished, no_plot, request.baseline)
@@ -91,7 +93,7 @@ def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> i
     if finished.trained == 0 and not finished.failures and not finished.interrupted:
         say(f"\nevery run of this study was there already: 0 runs trained ({folder / 'runs.csv'})")
     if not no_plot and not finished.interrupted and not shown.runs.empty:
-        plot(folder, baseline=baseline)
+        plot(folder, baseline=baseline, known=(shown, note))
     figures = sorted((folder / "figures").glob("*.png"))
     files = [p.name for p in (folder / "runs.csv", folder / "epochs.csv", folder / "summary.csv") if p.exists()]
     if files:

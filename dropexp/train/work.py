@@ -39,7 +39,7 @@ class Work:
 
 def train_work(work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:
     """Train a pack; see `train_pack`."""
-    with _without_collecting():
+    with without_collecting():
         from dropexp.train.pack import train_pack
 
     return train_pack(work, dataset, report)
@@ -58,7 +58,7 @@ def threads_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
+def without_collecting() -> Iterator[None]:
     """Look for no garbage meanwhile: a library that loads leaves none, and looking takes a sixth of its time."""
     collects = gc.isenabled()
     gc.disable()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dropexp
 from dropexp.errors import StoreError
+from dropexp.executors.beside import shared
 from dropexp.workflow.reading import reading
+
+if TYPE_CHECKING:
+    from dropexp.analysis.tidy import Tidy
 
 FIGURES_STAMP = ".drawn"
 
@@ -25,15 +31,29 @@ class Drawn:
     note: str | None
 
 
-def plot(folder: Path, everything: bool = False, again: bool = False, baseline: Sequence[str] = ()) -> Drawn:
-    """Draw a study's figures into its folder, unless they are up to date."""
+def load() -> None:
+    """Load what draws; where that fails, it does so again and is said when a figure is asked for."""
+    with contextlib.suppress(Exception):
+        import dropexp.figures.all_figures  # noqa: F401
+
+
+def plot(
+    folder: Path,
+    everything: bool = False,
+    again: bool = False,
+    baseline: Sequence[str] = (),
+    known: tuple[Tidy, str | None] | None = None,
+) -> Drawn:
+    """Draw a study's figures into its folder, unless they are up to date; `known` is what `reading` has returned of it."""
     try:
-        return _draw(folder, everything, again, baseline)
+        return _draw(folder, everything, again, baseline, known)
     except PermissionError as error:
         raise StoreError(f"{error.filename or folder}: cannot be read or written ({error.strerror})") from None
 
 
-def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) -> Drawn:
+def _draw(
+    folder: Path, everything: bool, again: bool, baseline: Sequence[str], known: tuple[Tidy, str | None] | None
+) -> Drawn:
     import matplotlib
 
     stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
@@ -44,16 +64,17 @@ def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) 
     mark = figures / FIGURES_STAMP
     if not again and mark.is_file() and mark.read_text(encoding="utf-8") == stamp.hexdigest():
         return Drawn(folder, tuple(sorted(figures.glob("*.png"))), True, None)
-    shown, note = reading(folder, everything, baseline)
+    shown, note = known or reading(folder, everything, baseline)
     if shown.runs.empty:
         raise StoreError(f"{folder}: no finished run to draw yet; run its study again")
-    from dropexp.figures.all_figures import draw
+    from dropexp.figures.all_figures import FIGURES, draw
 
     aside = folder / ".figures.new"
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir()
-        draw(shown, aside)
+        rows = list(FIGURES)
+        shared(len(rows), lambda i: draw(shown, aside, rows[i : i + 1]) and None)
         (aside / FIGURES_STAMP).write_text(stamp.hexdigest(), encoding="utf-8")
         shutil.rmtree(figures, ignore_errors=True)
         aside.replace(figures)

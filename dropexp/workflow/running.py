@@ -17,11 +17,11 @@ from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
 from dropexp.store.folder import Store, Writer, set_aside
 from dropexp.study_files.parse import parse
-from dropexp.study_files.together import seen_from
+from dropexp.study_files.union import seen_from
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.checkpoint import FOLDER, remove, tidy
-from dropexp.train.work import Work, train_work
+from dropexp.train.work import Work, train_work, without_collecting
 from dropexp.workflow.calibrating import calibrate
 from dropexp.workflow.interrupts import finishing
 from dropexp.workflow.planning import Plan, begun, prepare
@@ -38,6 +38,7 @@ class Listener:
     finished: Callable[[list[Run]], None] = lambda pack: None
     warned: Callable[[str], None] = lambda text: None
     downloading: Callable[[str, int, int], None] | None = None
+    waiting: Callable[[], None] = lambda: None  # called once, while worker processes begin
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,11 @@ def load_statistics() -> None:
 def _round(
     made: Plan, packs: list[list[Run]], options: Options, listener: Listener, checkpoints: Path | None, stop: Stop
 ) -> Generator[tuple[list[Run], Outcome], None, None]:
+    def meanwhile() -> None:
+        with without_collecting():
+            load_statistics()
+            listener.waiting()
+
     executor = _executor(made, options, listener)
     device = executor.device(options.device)
     works = [
@@ -169,7 +175,7 @@ def _round(
     def listen(index: int, *heard: Any) -> None:
         listener.heard(packs[index], *heard)
 
-    with closing(executor.map(train_work, works, made.datasets, made.jobs, listen, stop, load_statistics)) as found:
+    with closing(executor.map(train_work, works, made.datasets, made.jobs, listen, stop, meanwhile)) as found:
         for index, outcome in found:
             yield packs[index], outcome
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
+import io
 import os
+import pickle
 import signal
 
 import pytest
@@ -12,6 +14,8 @@ from dropexp.executors import pool
 from dropexp.executors.all_executors import EXECUTORS, chosen
 from dropexp.executors.executor import Executor
 from dropexp.executors.pool import run_pool
+from dropexp.experiment.probes import PROBES
+from dropexp.train.work import Work, train_work
 
 MODULE = """
 import os, signal
@@ -115,3 +119,18 @@ def test_executors_are_chosen_by_name_else_by_the_number_of_jobs(monkeypatch):
     assert chosen(None, 2) is inline
     with pytest.raises(UsageError, match="may start no other; use --executor inline"):
         chosen("pool")
+
+
+def test_what_a_worker_sends_makes_its_parent_load_no_torch(make_run, vectors):
+    """The parent imports what a pickle names, and torch takes longer to import than many a study to train."""
+    work = Work((make_run(model={"hidden": [3]}, training={"epochs": 1}),), "toy", tuple(PROBES), "all")
+    named = set()
+
+    class Read(pickle.Unpickler):
+        def find_class(self, module, name):
+            named.add(module.partition(".")[0])
+            return super().find_class(module, name)
+
+    assert Read(io.BytesIO(pickle.dumps(train_work(work, vectors)))).load().runs
+    assert "dropexp" in named
+    assert "torch" not in named
