@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Any
 
+from dropexp.experiment.applicability import cells
 from dropexp.experiment.config import Config
-from dropexp.experiment.identity import cells
 from dropexp.experiment.leaves import roles
 from dropexp.metrics import new_in_versions
 from dropexp.records import EpochRow, Failure, ProbeRow, Provenance, RunRow

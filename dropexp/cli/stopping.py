@@ -34,7 +34,7 @@ def stopping(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Replay early-stopping rules without retraining: [bold]dropexp stopping results/x --patiences 1 5 20[/bold]."""
-    from dropexp.cli.screen import say, warn
+    from dropexp.console.screen import say, warn
     from dropexp.errors import StoreError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.replaying import replay_rules

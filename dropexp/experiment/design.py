@@ -1,4 +1,4 @@
-"""What may be asked of a study and its arms, whoever trained them: all that statistics and pictures know of either."""
+"""The interface of a study and its arms, trained here or elsewhere: all that statistics and figures may ask of them."""
 
 from __future__ import annotations
 

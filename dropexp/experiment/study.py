@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dropexp.experiment.applicability import cells
 from dropexp.experiment.boxes import Box, where
 from dropexp.experiment.boxes import cells as cells_of
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import Config
 from dropexp.experiment.design import Arm, Design
-from dropexp.experiment.identity import arm_id, canonical, cells, run_ids
+from dropexp.experiment.identity import arm_id, canonical, run_ids
 from dropexp.experiment.layout import site_rates
 from dropexp.experiment.leaves import leaf, shown, spell
 from dropexp.experiment.sources import SOURCES

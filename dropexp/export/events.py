@@ -1,4 +1,4 @@
-"""A study's curves for TensorBoard: a folder of events a run, its arm's axes as hyperparameters."""
+"""A study's curves for TensorBoard: one folder of events per run, its arm's axes as hyperparameters."""
 
 from __future__ import annotations
 

@@ -11,8 +11,9 @@ from dropexp.experiment.claims import ALL, ALONG, Claim, Part
 from dropexp.experiment.leaves import LISTS, roles, shown
 from dropexp.experiment.vocabulary import near
 from dropexp.metrics import RUNS
-from dropexp.quoting import clean, spelt
+from dropexp.quoting import spelt
 from dropexp.study_files.mistakes import sentences
+from dropexp.study_files.path_values import no_path
 
 
 class Blame(Protocol):
@@ -154,11 +155,3 @@ def unmatched(claims: Sequence[Claim], values: dict[str, set[Any]]) -> list[tupl
                         if v not in there
                     ]
     return found
-
-
-def no_path(path: str) -> str:
-    """Return the sentence for a path that is no field's, with the nearest that is."""
-    guess = near(str(path), list(roles())) or next((p for p in roles() if p.endswith(f".{path}")), None)
-    return f"{clean(str(path))} is not a YAML path of a field" + (
-        f"; did you mean {guess!r}?" if guess else ", as dropout.rate is"
-    )

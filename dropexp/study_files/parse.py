@@ -1,11 +1,11 @@
-"""From a YAML file and the options beside it to a Study: everything is checked here, once, every mistake at once."""
+"""Parse a study file and the options beside it into a Study, or report every mistake in them at once."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,32 +15,20 @@ from pydantic import BaseModel, ValidationError
 from dropexp.errors import ConfigError
 from dropexp.experiment.boxes import Box
 from dropexp.experiment.config import Config
-from dropexp.experiment.leaves import leaf, roles
+from dropexp.experiment.leaves import declarations, leaf, roles
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.rules import broken, unused
 from dropexp.experiment.study import Grid, Study
 from dropexp.quoting import clean, spelt
-from dropexp.study_files.claims_reader import claims_of, no_path, unmatched
+from dropexp.study_files.claims_reader import claims_of, unmatched
 from dropexp.study_files.mistakes import sentences, unknown_top_level
+from dropexp.study_files.path_values import Override, no_path, resolve
 from dropexp.study_files.sparse_grids import Rows, few, sparse
 from dropexp.study_files.top_level_keys import WEIGHTS, name_of, seeds_of, words_of
 from dropexp.study_files.yaml_reader import Document, read_text
 
 SECTIONS: dict[str, type[BaseModel]] = {name: type(field.default) for name, field in Config.model_fields.items()}
 LARGEST_GRID = 100_000  # runs, without --yes
-
-
-@dataclass(frozen=True)
-class Override:
-    """Values for one path from the command line; `option` is as typed.
-
-    Several values make an axis, and so does one where `axis` says so; else one value sets the field.
-    """
-
-    path: str
-    values: tuple[Any, ...]
-    option: str
-    axis: bool = False
 
 
 def parse(
@@ -71,6 +59,7 @@ class _Parser:
         self.document, self.large = document, large
         self.moved = stored or bool(overrides)  # from the grid that the claims were written for
         self.mistakes: dict[str, None] = {}
+        self.told: dict[str, set[str]] = {}  # path -> what rules across fields say of it
         self.content = dict(document.content)
         self.options: dict[str, str] = {}
         self.grids = self._grids(overrides)
@@ -100,7 +89,7 @@ class _Parser:
             self.fail()
         configs, boxes = self._configs()
         if self.rows is None:  # among few of the arms, a field may be without use that others need
-            self._unused(configs)
+            self._unused(base, configs)
         if claims and not self.moved and self.rows is None:
             named = {path for claim in claims for part in claim.parts for path in (*part.compare, *part.against)}
             for loc, text in unmatched(
@@ -139,8 +128,11 @@ class _Parser:
         grids = grids or [{}]
         for over in overrides:
             if over.path not in roles():
-                self.mistakes[f"{over.option}: {no_path(over.path)}"] = None
-                continue
+                try:
+                    over = replace(over, path=resolve(over.path))
+                except ValueError as error:
+                    self.mistakes[f"{over.option}: {error}"] = None
+                    continue
             self.options[over.path] = over.option
             for grid in grids:
                 if over.axis or len(over.values) > 1:
@@ -227,7 +219,7 @@ class _Parser:
         if self.rows is not None:
             return few(self.grids, self.rows, self._leaf, lambda cell: self._config(cell)[1])
         found: dict[Config, None] = {}
-        blamed, kept = set[str](), set[tuple[object, ...]]()
+        kept = set[tuple[object, ...]]()
         for grid in self.grids:
             for values in itertools.product(*(values for _, values in grid)):
                 cell = tuple(zip((path for path, _ in grid), values, strict=True))
@@ -236,7 +228,7 @@ class _Parser:
                     continue
                 found[config] = None
                 for path, text in broken(config, None if len(parsed) == len(SECTIONS) else parsed, kept):
-                    self._blame_rule(path, text, cell, blamed)
+                    self._blame_rule(path, text, cell)
         return list(found), ()
 
     def _config(self, cell: tuple[tuple[str, Any], ...]) -> tuple[dict[str, Any], Config]:
@@ -251,11 +243,10 @@ class _Parser:
         section = self._section(name, tuple((path, v) for v in value))
         return None if section is None else leaf(section, rest)
 
-    def _blame_rule(self, path: str, text: str, cell: tuple[tuple[str, Any], ...], blamed: set[str]) -> None:
-        sentence = f"{path}: {text}"
-        if sentence in blamed:
+    def _blame_rule(self, path: str, text: str, cell: tuple[tuple[str, Any], ...]) -> None:
+        if text in self.told.get(path, ()):
             return
-        blamed.add(sentence)
+        self.told.setdefault(path, set()).add(text)
         where = self.options.get(path)
         if where is None:
             where = self.document.mark(tuple(path.split(".")))
@@ -263,13 +254,24 @@ class _Parser:
                 others := [self.options[p] for p, _ in cell if p in self.options]
             ):
                 where = others[-1]
-        self.mistakes[f"{where}: {sentence}"] = None
+        self.mistakes[f"{where}: {path}: {text}"] = None
 
-    def _unused(self, configs: list[Config]) -> None:
-        for path in roles():
-            if self.cache.get((path.split(".")[0], ()), path) is None:
-                continue  # its section has mistakes of its own
-            if (self._written(path.split(".")) or path in self.options) and configs and (why := unused(path, configs)):
+    def _unused(self, base: Config | None, configs: list[Config]) -> None:
+        """Blame what was written and means nothing in any arm.
+
+        What the file says of its base may mean something there alone, where that is meant: the command line or an earlier
+        command moved the grid away from it, or the file writes out what the field needs.
+        """
+        for path, declared in declarations().items():
+            if path in self.told or not configs or self.cache.get((path.split(".")[0], ()), path) is None:
+                continue  # told already, or its section has mistakes of its own
+            judged = list(configs)
+            if path not in self.options:
+                if not self._written(path.split(".")):
+                    continue
+                if base is not None and (self.moved or all(self._written(c.path.split(".")) for c in declared.needs)):
+                    judged.append(base)
+            if why := unused(path, judged):
                 where = self.options.get(path) or self.document.mark(tuple(path.split(".")), key=True)
                 self.mistakes[f"{where}: {path} {why}"] = None
         if "model.order" in self.options and configs and all(c.model.norm == "none" for c in configs):

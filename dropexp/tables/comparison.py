@@ -15,7 +15,7 @@ SHOWN = 5  # paths on which the sides differ
 
 
 def comparison(pairs: tuple[Pair, ...], names: tuple[str, str]) -> str:
-    """Return the comparison as plain text; accuracies in percent, differences in points, losses in nats an example."""
+    """Return the comparison as plain text; accuracies in percent, differences in points, losses in nats per example."""
     lines = [f" A: {names[0]}", f" B: {names[1]}"]
     if apart := differing(pairs):
         words = headings(tuple(apart))
@@ -69,7 +69,7 @@ def _seeds(c: Contrast) -> str:
 
 
 def nats(loss: float, sign: str = "") -> str:
-    """Return a loss in nats an example with three decimals."""
+    """Return a loss in nats per example with three decimals."""
     return "-" if loss != loss else f"{loss:{sign}.3f}"
 
 
@@ -81,7 +81,7 @@ def half_nats(loss: float) -> str:
 def _notes(pairs: tuple[Pair, ...]) -> list[str]:
     sides = [side for pair in pairs for side in (pair.a, pair.b)]
     rules = dict.fromkeys(epoch_rule(side.tidy) for side in sides)
-    losses = "; losses in nats an example" if any("loss" in c.metric for pair in pairs for c in pair.contrasts) else ""
+    losses = "; losses in nats per example" if any("loss" in c.metric for pair in pairs for c in pair.contrasts) else ""
     lines = [
         f"±: half the {OVER}",
         f"train, test: accuracy in percent, dropout off, {' or '.join(rules)}; gap: train minus test, in points{losses}",

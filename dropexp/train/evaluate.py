@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dropexp.metrics import CLEAN, METRICS, SCORED, WHILE_TRAINING
 from dropexp.nn.fused import CrossEntropy
-from dropexp.nn.network import Network
+from dropexp.nn.protocol import Trainable
 from dropexp.train.batches import Feed
 
 
@@ -36,7 +36,7 @@ EACH: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
-def evaluate(network: Network, feed: Feed) -> list[Scores]:
+def evaluate(network: Trainable, feed: Feed) -> list[Scores]:
     """Return the scores of every run, without noise and with running statistics."""
     parts: dict[str, list[Tensor]] = {name: [] for name in EACH}
     guess_parts: list[Tensor] = []

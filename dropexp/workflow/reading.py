@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dropexp.errors import StoreError
 from dropexp.store.folder import Store
-from dropexp.study_files.baseline import with_baseline
+from dropexp.study_files.arm_conditions import with_baseline
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import joined
 from dropexp.study_files.yaml_reader import read

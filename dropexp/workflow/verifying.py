@@ -18,8 +18,8 @@ from dropexp.rows import COLUMNS, CONFIG_COLUMNS
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.study_files.yaml_reader import read
-from dropexp.workflow.planning import Options
 from dropexp.workflow.reading import reading
+from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
 
