@@ -8,7 +8,7 @@ from math import isnan
 
 from dropexp.analysis.stats import ALPHA, Difference, Estimate, difference, estimate, holm, welch
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import BITS, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
+from dropexp.analysis.verdicts import ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED, identical
 from dropexp.experiment.design import Arm
 from dropexp.metrics import AVERAGED
 
@@ -30,8 +30,7 @@ class Side:
 
     def same_bits(self, other: Side) -> bool:
         """Whether both have the same seeds and, in each, the same bits in every loss and accuracy."""
-        x, y = (side.tidy.finished(side.arm)[list(BITS)] for side in (self, other))
-        return bool(x["test_loss"].notna().any()) and x.equals(y)
+        return identical(self.tidy, self.arm, other.arm, other.tidy)
 
 
 @dataclass(frozen=True)

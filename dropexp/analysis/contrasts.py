@@ -88,6 +88,18 @@ class Comparison:
         return replace(self, pairs=pairs, along=tuple(map(filled, self.along)))
 
 
+def sides(part: Part) -> list[dict[str, tuple[Any, ...]]]:
+    """Return the values that the arms of each side have, by path; an axis along which all are meant is left out."""
+    if part.expect == "interaction":
+        return [{p: (value, part.against[p]) for p, value in part.compare.items()}]
+    found = []
+    for side in (part.compare, part.against) if part.against else (part.compare,):
+        several = {p for p, v in side.items() if part.expect in ALONG and isinstance(v, tuple) and p not in LISTS}
+        values = {p: v if p in several else (v,) for p, v in side.items()}
+        found.append({p: v for p, v in values.items() if not (part.expect in ALONG and v == (ALL,))})
+    return found
+
+
 def compared(tidy: Tidy, part: Part, seeds: Sequence[int]) -> Comparison:
     """Return what a part of a claim compares, over the given seeds.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import isnan, nan
 from typing import Any
 
-from dropexp.analysis.contrasts import Comparison, Pair, Unjudged, compared
+from dropexp.analysis.contrasts import Comparison, Pair, Unjudged, compared, sides
 from dropexp.analysis.dose import best
 from dropexp.analysis.number_format import signed
 from dropexp.analysis.sampling import resampled, test_sampling
@@ -85,6 +85,8 @@ def _part(tidy: Tidy, says: str, part: Part) -> ClaimVerdict:
             diverged, local,
         )  # fmt: skip
 
+    if unmade := sum(tidy.study.unmade_at(side) for side in sides(part)):
+        return found(WAITING, f"{unmade:,} arm{'s' * (unmade != 1)} without a run")
     try:
         what = compared(tidy, part, seeds)
     except Unjudged as error:

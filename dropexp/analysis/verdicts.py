@@ -138,7 +138,7 @@ def _underfits(train: Judged, test: Judged, gap: Judged) -> bool:
     return gap.word == "smaller" and test.word != "better" and train.word == "lower" and fell >= shrank / 2
 
 
-def identical(tidy: Tidy, a: Arm, b: Arm) -> bool:
-    """Whether two arms have the same seeds and, in each, the same bits in every loss and accuracy."""
-    same = all(tidy.values(a, metric).equals(tidy.values(b, metric)) for metric in BITS)
+def identical(tidy: Tidy, a: Arm, b: Arm, other: Tidy | None = None) -> bool:
+    """Whether two arms, `b` of another study if one is given, have the same seeds and in each the same bits everywhere."""
+    same = all(tidy.values(a, metric).equals((other or tidy).values(b, metric)) for metric in BITS)
     return same and len(tidy.values(a, "test_loss")) > 0  # equal counts alone may be chance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,6 @@ class Design:
     asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
     chosen: tuple[tuple[str, str], ...] = ()  # values, as shown, of the arms that the command line compares with
     wanted: frozenset[tuple[str, int]] = frozenset()  # arms and seeds asked for; empty: every seed of every arm
-    unmade: int = 0  # further arms of a large grid, none with a row, of which only the number is known
     more_seeds = "--seeds 5"  # what gives a study of one seed its intervals
 
     @property
@@ -78,6 +77,15 @@ class Design:
     def data(self) -> str:
         """The data in words."""
         raise NotImplementedError
+
+    @property
+    def unmade(self) -> int:
+        """How many further arms a large grid has, none of them with a row; they are counted and not made."""
+        return 0
+
+    def unmade_at(self, wanted: Mapping[str, Collection[Any]]) -> int:
+        """Return how many of these have one of the values wanted on each path."""
+        return 0
 
     @cached_property
     def baselines(self) -> tuple[Arm | None, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dropexp.experiment.applicability import cells
+from dropexp.experiment.boxes import Box, where
+from dropexp.experiment.boxes import cells as cells_of
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import Config
 from dropexp.experiment.design import Arm, Design
@@ -100,7 +102,7 @@ class Study(Design):
     wanted: frozenset[tuple[str, int]] = (
         frozenset()
     )  # arms and seeds that were asked for, where stored ones have joined them
-    unmade: int = 0  # further arms of a large grid, none with a row, of which only the number is known
+    boxes: tuple[Box, ...] = ()  # the grids, where only the arms with rows were made of them
     marks: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # YAML path -> file:line:column or option
     arms: tuple[ConfiguredArm, ...] = field(default=(), init=False)
 
@@ -153,6 +155,15 @@ class Study(Design):
             for name, config in trained.items()
             for seed, run in zip(self.seeds, run_ids(config, self.seeds), strict=True)
         )
+
+    @property
+    def unmade(self) -> int:
+        return self.unmade_at({})
+
+    def unmade_at(self, wanted: Mapping[str, Collection[Any]]) -> int:
+        parts = where(self.boxes, wanted)
+        made = [arm for arm in self.arms if any(all(arm.value(p) in side for p, side in box.items()) for box in parts)]
+        return cells_of(parts) - len(made)
 
     def twins(self) -> list[tuple[ConfiguredArm, ConfiguredArm]]:
         """Return the arms that are the same function as an earlier one, with that one."""

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ValidationError
 
 from dropexp.errors import ConfigError
+from dropexp.experiment.boxes import Box
 from dropexp.experiment.config import Config
 from dropexp.experiment.leaves import declarations, leaf, roles
 from dropexp.experiment.probes import PROBES
@@ -45,8 +46,8 @@ def parse(
 
     `seeds` is what `--seeds` was given; `large` allows more than 100,000 runs; `stored` says that the
     document is a folder's study.yaml, whose grid may have moved away from its claims. With `rows`, one of each arm that
-    the folder holds, a grid of far more arms is not made: the study has those with rows, and counts the others as
-    `unmade`. Raises ConfigError with every mistake, each as `file:line:column: path: sentence` or `option: sentence`.
+    the folder holds, a grid of far more arms is not made: the study has those with rows, and counts the others
+    as `unmade`. Raises ConfigError with every mistake, each as `file:line:column: path: sentence` or `option: sentence`.
     """
     return _Parser(document or read_text("{}", "the built-in study"), overrides, large, stored, rows).study(
         name, seeds, folder
@@ -86,7 +87,7 @@ class _Parser:
                 f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant",
             )
             self.fail()
-        configs, unmade = self._configs()
+        configs, boxes = self._configs()
         if self.rows is None:  # among few of the arms, a field may be without use that others need
             self._unused(base, configs)
         if claims and not self.moved and self.rows is None:
@@ -101,7 +102,7 @@ class _Parser:
         marks = {p: self.document.mark(tuple(p.split("."))) for p in roles() if self._written(p.split("."))}
         return Study(
             called, where, base, self.grids, chosen, tuple(configs), claims, probes, weights,
-            unmade=unmade, marks=tuple({**marks, **self.options}.items()),
+            boxes=boxes, marks=tuple({**marks, **self.options}.items()),
         )  # fmt: skip
 
     def _grids(self, overrides: Sequence[Override]) -> tuple[Grid, ...]:
@@ -213,8 +214,8 @@ class _Parser:
             sorted(places, key=lambda text: tuple(map(int, m.groups())) if (m := places[text]) else (0, 0))
         )
 
-    def _configs(self) -> tuple[list[Config], int]:
-        """Return the distinct configurations of the grids, in the order written, and how many more sparse grids name."""
+    def _configs(self) -> tuple[list[Config], tuple[Box, ...]]:
+        """Return the distinct configurations of the grids, in the order written; of sparse grids few, and boxes."""
         if self.rows is not None:
             return few(self.grids, self.rows, self._leaf, lambda cell: self._config(cell)[1])
         found: dict[Config, None] = {}
@@ -228,7 +229,7 @@ class _Parser:
                 found[config] = None
                 for path, text in broken(config, None if len(parsed) == len(SECTIONS) else parsed, kept):
                     self._blame_rule(path, text, cell)
-        return list(found), 0
+        return list(found), ()
 
     def _config(self, cell: tuple[tuple[str, Any], ...]) -> tuple[dict[str, Any], Config]:
         """Return the sections of a cell that have no mistake, and the configuration that they make."""

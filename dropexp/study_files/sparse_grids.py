@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
+from dropexp.experiment.boxes import Box
 from dropexp.experiment.config import Config
 from dropexp.experiment.identity import arm_id, canonical
 from dropexp.experiment.leaves import leaf
@@ -26,8 +27,8 @@ def sparse(grids: Sequence[Grid], rows: Rows | None) -> bool:
     return rows is not None and named > max(SMALL, TIMES * len(rows))
 
 
-def few(grids: Sequence[Grid], rows: Rows, typed: Leaf, make: Make) -> tuple[list[Config], int]:
-    """Return the configurations of the cells whose arms have rows, in the order of the grids, and how many others there are.
+def few(grids: Sequence[Grid], rows: Rows, typed: Leaf, make: Make) -> tuple[list[Config], tuple[Box, ...]]:
+    """Return the configurations of the cells whose arms have rows, in the order of the grids, and the grids as boxes.
 
     Beside each stands the cell at rate 0 that it is to be compared with, with or without rows: where it has none,
     nothing may be said of the difference, rather than something of another arm. Where no cell has rows, the first
@@ -35,16 +36,15 @@ def few(grids: Sequence[Grid], rows: Rows, typed: Leaf, make: Make) -> tuple[lis
     """
     found = dict.fromkeys(config for grid in grids for config in _occupied(grid, rows, typed, make))
     paths = list(dict.fromkeys(path for grid in grids for path, _ in grid))
-    boxes = []
+    boxes: list[Box] = []
     for grid in grids:
         own = {path: frozenset(typed(path, value) for value in values) for path, values in grid}
-        boxes.append([own.get(path) or frozenset([typed(path)]) for path in paths])
+        boxes.append({path: own.get(path) or frozenset([typed(path)]) for path in paths})
     for config in list(found):
         bare = with_leaves(config, {"dropout.rate": 0.0})
-        if any(all(leaf(bare, path) in side for path, side in zip(paths, box, strict=True)) for box in boxes):
+        if any(all(leaf(bare, path) in side for path, side in box.items()) for box in boxes):
             found[bare] = None
-    configs = list(found) or [make(tuple((path, values[0]) for path, values in grids[0]))]
-    return configs, _union(boxes) - len(configs)
+    return list(found) or [make(tuple((path, values[0]) for path, values in grids[0]))], tuple(boxes)
 
 
 def _occupied(grid: Grid, rows: Rows, typed: Leaf, make: Make) -> Iterator[Config]:
@@ -69,15 +69,6 @@ def _occupied(grid: Grid, rows: Rows, typed: Leaf, make: Make) -> Iterator[Confi
             if arm_id(canonical(config)) == name:
                 found[at] = config
     yield from (found[at] for at in sorted(found))
-
-
-def _union(boxes: list[list[frozenset[Any]]]) -> int:
-    """Return how many points lie in any of several boxes: those of the first, and those of the others outside it."""
-    if not boxes:
-        return 0
-    first, *rest = boxes
-    both = [[a & b for a, b in zip(first, other, strict=True)] for other in rest]
-    return prod(map(len, first)) + _union(rest) - _union([box for box in both if all(box)])
 
 
 def _configuration(row: Mapping[str, str]) -> Config | None:

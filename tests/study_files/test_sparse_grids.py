@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from dropexp.analysis.judging import judge
 from dropexp.experiment import study as studies
 from dropexp.rows import config_cells
 from dropexp.study_files import sparse_grids
@@ -96,3 +97,33 @@ def test_what_arms_with_runs_are_compared_with_is_never_another_arm_for_want_of_
     bases = [base for base in shown.baselines if base is not None]
     assert [(base.masked, len(shown.finished(base))) for base in bases] == [(False, 0)] * 3
     assert shown.study.hint is None
+
+
+@pytest.mark.parametrize(
+    "claim, verdict",
+    [
+        ("{expect: lower, compare: {dropout.rate: 0.1}, against: {dropout.rate: 0}}", "waiting"),
+        (
+            "{expect: lower, compare: {dropout.rate: 0.1, training.lr: 0.01, training.momentum: 0.2, training.l1: 0.1},"
+            " against: {dropout.rate: 0, training.lr: 0.01, training.momentum: 0.2, training.l1: 0.1}}",
+            "judged",
+        ),
+        ("{expect: decreasing, compare: {dropout.rate: all, training.lr: 0.01}}", "waiting"),
+        ("{expect: decreasing, compare: {dropout.rate: [0, 0.1], training.lr: 0.01}}", "waiting"),
+        (
+            "{expect: decreasing, compare: {dropout.rate: [0, 0.1], training.lr: 0.01, training.momentum: 0.2,"
+            " training.l1: 0.1}}",
+            "judged",
+        ),
+        (
+            "{expect: interaction, compare: {dropout.rate: 0.1, training.lr: 0.08},"
+            " against: {dropout.rate: 0, training.lr: 0.01}}",
+            "waiting",
+        ),
+    ],
+)
+def test_a_claim_on_arms_that_were_not_made_waits_for_their_runs(huge, claim, verdict):
+    (huge / "study.yaml").write_text(f"{HUGE}claims:\n  - {claim}\n")
+    (found,) = judge(reading(huge)[0])
+    assert (found.verdict == "waiting") is (verdict == "waiting"), found.sentence
+    assert "not judged" not in found.sentence
