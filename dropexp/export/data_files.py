@@ -8,7 +8,19 @@ from dropexp.analysis.labelled_rows import epochs_frame
 from dropexp.analysis.tidy import Tidy
 from dropexp.rows import is_number
 
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")  # what begins a cell that a spreadsheet computes, or may skip to reach one
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+    "\t",
+    "\r",
+    "\n",
+)  # what begins a cell that a spreadsheet computes, or may skip to reach one
 
 
 def as_csv(tidy: Tidy) -> str:
@@ -18,8 +30,10 @@ def as_csv(tidy: Tidy) -> str:
     """
     rows = epochs_frame(tidy)
     words = rows.select_dtypes(exclude="number").columns
-    return rows.assign(**{name: rows[name].map(_inert) for name in words}).rename(columns=_inert).to_csv(
-        index=False, lineterminator="\n"
+    return (
+        rows.assign(**{name: rows[name].map(_inert) for name in words})
+        .rename(columns=_inert)
+        .to_csv(index=False, lineterminator="\n")
     )
 
 
