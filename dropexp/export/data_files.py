@@ -8,19 +8,7 @@ from dropexp.analysis.labelled_rows import epochs_frame
 from dropexp.analysis.tidy import Tidy
 from dropexp.rows import is_number
 
-FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "＝",
-    "＋",
-    "－",
-    "＠",
-    "\t",
-    "\r",
-    "\n",
-)  # what begins a cell that a spreadsheet computes, or may skip to reach one
+FORMULA = tuple("=+-@＝＋－＠\t\r\n")  # what begins a cell that a spreadsheet computes, or may skip to reach one
 
 
 def as_csv(tidy: Tidy) -> str:

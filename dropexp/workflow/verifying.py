@@ -91,8 +91,8 @@ def verify(
         again.compare(outcome)
     wrong += again.wrong
     return Verified(
-        folder, len(stored.runs), len(rows["epochs.csv"]), len(chosen), again.trained, seed, tuple(again.equal), tuple(again.elsewhere),
-        tuple(sorted(again.circumstances)), tuple(again.arms()), tuple(again.left),
+        folder, len(stored.runs), len(rows["epochs.csv"]), len(chosen), again.trained, seed,
+        tuple(again.equal), tuple(again.elsewhere), tuple(sorted(again.circumstances)), tuple(again.arms()), tuple(again.left),
         _each_once(wrong),
     )  # fmt: skip
 
