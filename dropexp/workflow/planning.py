@@ -19,7 +19,7 @@ from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
 from dropexp.quoting import spelt
 from dropexp.store.folder import Store
-from dropexp.train.checkpoint import FOLDER, circumstances
+from dropexp.train.checkpoint import FOLDER, circumstances, interval
 from dropexp.train.checkpoint import begun as checkpoints
 
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
@@ -69,9 +69,10 @@ def prepare(
 ) -> Plan:
     """Look at the data, lay out every network and plan the packs; with `data` false built-in sets are not read.
 
-    Raises ConfigError and DataError where study and data do not fit.
+    Raises ConfigError and DataError where study and data do not fit, UsageError for what machine or environment refuse.
     """
     device_check(options)
+    interval()  # says now what would fail every run
     try:
         return _prepare(study, options, data, downloading)
     except (ConfigError, DataError) as error:
