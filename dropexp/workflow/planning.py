@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dropexp.data import Dataset, load, sizes
+from dropexp.data import Dataset, cache_dir, load, sizes
 from dropexp.errors import ConfigError, DataError, UsageError
 from dropexp.executors.cores import default_jobs, free_bytes, usable_cores
 from dropexp.experiment.layout import Layout, layout
@@ -73,6 +73,7 @@ def prepare(
     """
     device_check(options)
     interval()  # says now what would fail every run
+    cache_dir(options.data_dir)
     try:
         return _prepare(study, options, data, downloading)
     except (ConfigError, DataError) as error:
