@@ -94,8 +94,12 @@ def guarded() -> Iterator[Stream]:
 
 
 def fits(text: str, stream: IO[str]) -> str:
-    """Return the text as a console may show it: controls escaped, ± and − replaced where the encoding has no such character."""
-    text = visible(text)
+    """Return the text as a console may show it: controls escaped, and no character that its encoding lacks."""
+    return _encodable(visible(text), stream)
+
+
+def _encodable(text: str, stream: IO[str]) -> str:
+    """Return the text, its ± and − replaced where the stream's encoding has no such character."""
     try:
         text.encode(stream.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
@@ -115,7 +119,7 @@ def hand_over(text: str) -> None:
     if sys.stdout.isatty():
         say(text)
     else:
-        print(text, flush=True)
+        print(_encodable(text, sys.stdout), flush=True)
 
 
 def warn(text: str) -> None:
