@@ -11,7 +11,14 @@ import typer
 
 def export(
     paths: Annotated[list[Path], typer.Argument(help="Studies, or folders of studies.", show_default=False)],
-    to: Annotated[str, typer.Option(help="latex, markdown, csv, parquet or tensorboard.", show_default=False)],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="latex, markdown, csv, parquet or tensorboard. In csv, a word that a spreadsheet would run as a formula "
+            "has an apostrophe before it.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The file to write, or the folder of events; else the text is printed.")
     ] = None,
