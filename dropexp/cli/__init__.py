@@ -16,8 +16,10 @@ def main(argv: list[str] | None = None) -> int:
     0 done, 1 a run failed, 2 usage or configuration, 130 interrupted. A stream that is closed, full or read no further
     stops nothing; only stdout that could not be written, with somebody still there to read it, is exit code 2.
     """
+    from dropexp.cli.environment import tamed
     from dropexp.cli.screen import fail, guarded
 
+    tamed()
     words = sys.argv[1:] if argv is None else argv
     with guarded() as out:
         try:

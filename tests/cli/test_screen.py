@@ -175,6 +175,24 @@ def test_the_bar_and_what_a_terminal_is_handed_are_escaped_too(home, monkeypatch
         assert (CONTROLS.search(stream.getvalue()) is None) == escaped, "a file is given what the table holds"
 
 
+def test_a_width_that_is_no_number_ends_no_bar(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "\N{SUPERSCRIPT TWO}")
+    with contextlib.redirect_stderr(Terminal()):
+        assert main(["run", str(home / "c.yaml"), "--jobs", "1", "--no-plot"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MPLBACKEND", "SOURCE_DATE_EPOCH", "TERMINAL_WIDTH"])
+def test_variables_of_others_end_no_drawing(name, home):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), name: "junk"}
+    for argv in (["plot", "results/c", "--fresh"], ["--help"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "dropexp", *argv], cwd=home, env=env, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_json_stays_json():
     assert json.loads(visible(json.dumps("\x7f\x1b\u202e\t"))) == "\x7f\x1b\u202e\t"
 
