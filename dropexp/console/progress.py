@@ -6,7 +6,7 @@ import math
 import time
 from typing import IO, Any
 
-from dropexp.console.screen import fits
+from dropexp.console.screen import Stream, fits
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run
 from dropexp.workflow.planning import Plan
@@ -34,7 +34,9 @@ class Progress:
     """Hears of every epoch and shows it; `listener()` is what a workflow tells."""
 
     def __init__(self, stream: IO[str]):
-        self.stream, self.live, self.bar = stream, None, None
+        self.stream = stream if isinstance(stream, Stream) else Stream(stream)  # the API's may be closed as well
+        self.live: Any = None
+        self.bar: Any = None
         self.accuracy: dict[str, dict[str, float]] = {}
         self.done_epochs: dict[str, int] = {}
         self.total, self.spoke, self.told = 0, 0.0, False
@@ -45,7 +47,7 @@ class Progress:
 
     def _print(self, text: str) -> None:
         if self.live is not None:
-            self.live.console.print(text, markup=False, highlight=False)
+            self.live.console.print(fits(text, self.stream), markup=False, highlight=False, emoji=False)
         else:
             print(fits(text, self.stream), file=self.stream, flush=True)
 
@@ -97,7 +99,7 @@ class Progress:
             seen = [a for a in self.accuracy.get(arm.arm_id, {}).values() if not math.isnan(a)]
             if seen:
                 lines.append(f"  {label(arm, axes)}: test {100 * sum(seen) / len(seen):.1f} (n = {len(seen)})")
-        return Group(self.bar, Text("\n".join(lines)))
+        return Group(self.bar, Text(fits("\n".join(lines), self.stream)))
 
     def heard(self, pack: list[Run], epoch: int, left: int, accuracy: dict[str, float]) -> None:
         by_id = {run.run_id: run for run in pack}

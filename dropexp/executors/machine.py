@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 from pathlib import Path
 
 UNKNOWN = 64 * 2**30
@@ -81,4 +82,4 @@ def _quota() -> int:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else 0  # theirs, not ours: what is no number is no limit

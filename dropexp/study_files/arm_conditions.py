@@ -73,6 +73,5 @@ def _meets(arm: Arm, path: str, word: str) -> bool:
     read = read_word(path, word)
     if path in LISTS and isinstance(here, tuple):
         return sorted(map(str, here)) == sorted(map(str, read)) if path == "dropout.placement" else here == tuple(read)
-    steps = "".join(part[0] for part in str(here).split("-")).upper()
-    order = path == "model.order" and steps == word.upper()
+    order = path == "model.order" and "".join(part[:1] for part in str(here).split("-")).upper() == word.upper()
     return order or word in (spell(here), value(arm, path)) or spell(read) == spell(here)

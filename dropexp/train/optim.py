@@ -122,6 +122,11 @@ def _adam(opt: Optimiser, name: str, tensor: Tensor, gradient: Tensor) -> None:
 
 
 RULES = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
+MEMORIES = {
+    "sgd": ("",),
+    "adam": ("|first", "|second"),
+    "adamw": ("|first", "|second"),
+}  # of a parameter, by their ends
 
 
 def _bound_norm(weight: Tensor, limit_R: Tensor, unit_axis: int) -> None:

@@ -107,20 +107,3 @@ class Recorder:
             "probes": [list(dataclasses.astuple(row)) for row in self.probes],
         }
         return Checkpoint(self.run.run_id, len(self.rows), self.reason, arrays, {**notes, **own})
-
-    def restore(self, found: Checkpoint) -> dict[str, np.ndarray]:
-        """Take over what a checkpoint holds; return the state that training goes on from."""
-        self.rows = [EpochRow(*cells) for cells in found.notes["rows"]]
-        self.probes = [ProbeRow(*cells) for cells in found.notes["probes"]]
-        self.seconds, self.began = float(found.notes["seconds"]), str(found.notes["began"])
-        self.reason = found.reason
-        for row in self.rows[: len(self.rows) - (self.reason == "diverged")]:
-            self.stopper = self.stopper.observe(getattr(row, self.stopper.monitor))
-        groups: dict[str, Any] = {}
-        for key, array in found.arrays.items():
-            where, _, name = key.rpartition("/")
-            groups.setdefault(where, {})[name] = array
-        state = groups.pop("state", {})
-        self.best, self.latest = groups.pop("best", None), groups.pop("latest", None)
-        self.weights = sorted(groups.items())
-        return state

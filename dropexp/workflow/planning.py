@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from dropexp.data import Dataset, load, sizes
+from dropexp.data import Dataset, cache_dir, load, sizes
 from dropexp.errors import ConfigError, DataError, UsageError
 from dropexp.executors.all_executors import chosen
 from dropexp.executors.executor import Executor
@@ -17,7 +17,7 @@ from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
 from dropexp.quoting import spelt
 from dropexp.store.folder import Store
-from dropexp.train.checkpoint import FOLDER, circumstances
+from dropexp.train.checkpoint import FOLDER, circumstances, interval
 from dropexp.train.checkpoint import begun as checkpoints
 from dropexp.workflow.request import Options
 
@@ -57,9 +57,11 @@ def prepare(
 ) -> Plan:
     """Look at the data, lay out every network and plan the packs; with `data` false built-in sets are not read.
 
-    Raises ConfigError and DataError where study and data do not fit.
+    Raises ConfigError and DataError where study and data do not fit, UsageError for what machine or environment refuse.
     """
     executor_check(options)
+    interval()  # says now what would fail every run
+    cache_dir(options.data_dir)
     try:
         return _prepare(study, options, data, downloading)
     except (ConfigError, DataError) as error:

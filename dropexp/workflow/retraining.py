@@ -36,6 +36,7 @@ class Again:
 
     def __init__(self, stored: Stored, study: Study, options: Options):
         self.stored, self.study, self.options = stored, study, options
+        self.trained = 0
         self.equal: list[str] = []
         self.elsewhere: list[str] = []
         self.left: list[str] = []
@@ -109,6 +110,7 @@ class Again:
     def compare(self, done: tuple[list[Run], Outcome]) -> None:
         """Hold a pack that was trained again against what is stored."""
         members, outcome = done
+        self.trained += len(members)
         for run in members:
             row = self.rows[run.run_id]
             if outcome.error is not None:
