@@ -3,11 +3,13 @@
 import dropexp.nn  # noqa: F401 - sets how matrix products round, before torch is imported  # isort: skip
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_up_studies import CASES, WORDY, ready
 
 from dropexp.data.dataset import Dataset
 from dropexp.experiment.config import Config
@@ -66,6 +68,18 @@ def images():
 def vectors():
     """120 vectors of 11 features and 5 classes."""
     return _drawn((120, 11))
+
+
+@pytest.fixture(scope="session", params=list(CASES))
+def case(request):
+    """Each made-up study of `made_up/made_up_studies.py` in turn, as its tidy tables."""
+    return ready(request.param)
+
+
+@pytest.fixture(scope="session")
+def cases():
+    """The same studies by name, each a function that returns its tidy tables, made once."""
+    return {name: partial(ready, name) for name in (*CASES, *WORDY)}
 
 
 @pytest.fixture(scope="session")

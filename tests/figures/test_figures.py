@@ -1,4 +1,4 @@
-"""The figures: which there are, what their titles claim, and that their bytes are fixed."""
+"""The figures: which there are, what they say, and that their bytes are fixed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from matplotlib.text import Text
 from dropexp.analysis.tidy import Tidy
 from dropexp.figures.all_figures import FIGURES, draw
 from dropexp.figures.style import styled
-from dropexp.wording.finding import finding
-from dropexp.wording.labels import file_word, percent
+from dropexp.wording.labels import percent
 
 NAMES = {
     "one-arm-one-seed": ["curves", "gap"],
@@ -51,25 +50,6 @@ def test_bytes_depend_on_the_rows_alone(cases, tmp_path):
     assert dict(matplotlib.rcParams) == before
     assert all(b"\r" not in c for name, c in contents[0].items() if name.endswith("svg"))
     assert not any(b"atplotlib v" in c or b"Matplotlib version" in c for c in contents[0].values())
-
-
-@pytest.mark.parametrize(
-    "name,title",
-    [
-        ("rates", "Dropout 0.5 narrows the gap from 4.7 to 3.8 points, n = 10"),
-        ("undecided", "Rate 0.2: gap 4.3 against 4.5 points, undecided, n = 5"),
-        ("one-seed", "one seed, no interval"),
-        ("constant", "Rate 0.2: gap 0.0 against 0.0 points, undecided, n = 5"),
-        ("one-arm-one-seed", "n = 1, no interval"),
-        ("rate-orders", "Gap against rate 0: smaller in 6, undecided in 2 of 8 arms, n = 10"),
-        ("empty", "No finished run"),
-        ("lost", "No finished run"),
-        ("noise", "Clean gap against rate 0: smaller in 4 of 4 arms"),
-        ("few-tests", "Dropout 0.5 narrows the gap from 4.7 to 3.8 points, on this data, n = 10"),
-    ],
-)
-def test_titles_say_what_the_interval_supports(cases, name, title):
-    assert title in finding(cases[name]())
 
 
 def texts(tidy: Tidy, kind: str) -> str:
@@ -134,11 +114,6 @@ def test_figures_that_would_have_one_name_have_two(cases, tmp_path, monkeypatch)
     monkeypatch.setattr("dropexp.figures.all_figures.FIGURES", twice)
     paths = draw(cases["one-arm-one-seed"](), tmp_path)
     assert len(paths) == len(set(paths)) == 4
-
-
-def test_words_of_a_users_make_safe_names(cases):
-    tidy = cases["elsewhere"]()
-    assert [file_word(tidy, path) for path in tidy.axes] == ["a-column-with-a-rather-long-heading", "augmentation"]
 
 
 @pytest.mark.slow

@@ -1,15 +1,14 @@
-"""Made-up studies that look like real ones: curves that overfit, less so with dropout."""
+"""Made-up studies for figures, tables and pages, which look like real ones: curves that overfit, less so with dropout."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from dropexp.analysis.tidy import Tidy, tidy
 from dropexp.experiment.claims import Claim, Part
@@ -321,13 +320,3 @@ WORDY = {"elsewhere": elsewhere}  # words too long for a console
 @cache
 def ready(name: str) -> Tidy:
     return (CASES | WORDY)[name]()
-
-
-@pytest.fixture(scope="session", params=list(CASES))
-def case(request: pytest.FixtureRequest) -> Tidy:
-    return ready(request.param)
-
-
-@pytest.fixture(scope="session")
-def cases() -> dict:
-    return {name: partial(ready, name) for name in (*CASES, *WORDY)}

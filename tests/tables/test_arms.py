@@ -1,11 +1,10 @@
-"""The table: what a stranger reads, line by line."""
+"""The table of arms: what a stranger reads, line by line."""
 
 from __future__ import annotations
 
 import pytest
 
 from dropexp.tables.arms import WIDTH, plain, table
-from dropexp.wording.labels import half, percent, signed
 
 
 def test_fits_a_console(case):
@@ -73,23 +72,3 @@ def test_a_hundred_arms(cases):
 def test_plain_has_ascii_only(case):
     assert plain(table(case)).isascii()
     assert "+/- " in plain("95.0 ± 0.3")
-
-
-@pytest.mark.parametrize(
-    "text,expected",
-    [
-        (percent(-0.00004), "0.0"),
-        (percent(float("nan")), "-"),
-        (percent(0.9567), "95.7"),
-        (percent(-0.101), "-10.1"),
-        (signed(0.0004), "0.0"),
-        (signed(-0.0004), "0.0"),
-        (signed(0.009), "+0.9"),
-        (signed(-0.1004), "-10.0"),
-        (half(0.0001), "± <0.1"),
-        (half(0.0051), "± 0.5"),
-        (half(float("nan")), ""),
-    ],
-)
-def test_numbers_in_words(text, expected):
-    assert text == expected
