@@ -2,6 +2,7 @@
 
 import dropexp.nn  # noqa: F401 - sets how matrix products round, before torch is imported  # isort: skip
 
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,12 @@ from dropexp.study_files.yaml_reader import read_text
 sys.path.append(
     str(Path(__file__).parent.parent)
 )  # where benchmarks/ lies; last, so that the installed dropexp is tested
+
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in a shell's background job, whose children would ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
