@@ -54,7 +54,10 @@ NETWORKS = [
         ),
     )
 ]
-FAST = [*NETWORKS[:3], *(NETWORKS[i] for i in (3, 7, 11, 12, 16))]  # relu with each norm, every other activation with one
+FAST = [
+    *NETWORKS[:3],
+    *(NETWORKS[i] for i in (3, 7, 11, 12, 16)),
+]  # relu with each norm, every other activation with one
 OTHERS = [
     {"model": {"hidden": [64, 32]}, "training": {"batch_size": 64}},
     {"model": {"hidden": [1, 3]}},
