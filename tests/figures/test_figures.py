@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import matplotlib
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from dropexp.analysis.tidy import Tidy
 from dropexp.figures.all_figures import FIGURES, draw
-from dropexp.figures.style import styled
 from dropexp.wording.labels import percent
 
 NAMES = {
@@ -27,9 +26,8 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_draws_what_applies_under_fixed_names(cases, name):
-    with styled():
-        assert sorted(stem for figures in FIGURES.values() for stem, _ in figures(cases[name]())) == NAMES[name]
+def test_draws_what_applies_under_fixed_names(drawn, name):
+    assert sorted(stem for kind in FIGURES for stem, _ in drawn(name, kind)) == NAMES[name]
 
 
 def test_writes_png_and_svg(cases, tmp_path):
@@ -52,10 +50,9 @@ def test_bytes_depend_on_the_rows_alone(cases, tmp_path):
     assert not any(b"atplotlib v" in c or b"Matplotlib version" in c for c in contents[0].values())
 
 
-def texts(tidy: Tidy, kind: str) -> str:
-    """Return all that is written in the first figure of a kind, in one line."""
-    with styled():
-        figure = next(figure for _, figure in FIGURES[kind](tidy))
+def texts(figures: list[tuple[str, Figure]]) -> str:
+    """Return all that is written in the first of some figures, in one line."""
+    _, figure = figures[0]
     found = [t.get_text() for t in figure.findobj(Text)]
     return " | ".join(" ".join(t.split()) for t in found if t).replace("\u00a0", " ")
 
@@ -84,29 +81,27 @@ def texts(tidy: Tidy, kind: str) -> str:
         ("widths", "by-AXIS", "Mean test accuracy by rate: 95.5 percent (rate 0) to 96.5 (rate 0.5), n = 4"),
     ],
 )
-def test_says(cases, name, kind, words):
-    assert words in texts(cases[name](), kind)
+def test_says(drawn, name, kind, words):
+    assert words in texts(drawn(name, kind))
 
 
 @pytest.mark.parametrize("name,kind", [("rates", "heat-AXIS-AXIS"), ("rates", "claims"), ("kinds", "by-AXIS")])
-def test_draws_nothing_where_there_is_nothing_to_draw(cases, name, kind):
+def test_draws_nothing_where_there_is_nothing_to_draw(drawn, name, kind):
     """One axis makes no map, no claim is no picture, and lines that meet at rate 0 alone are rows elsewhere."""
-    assert not list(FIGURES[kind](cases[name]()))
+    assert drawn(name, kind) == []
 
 
-def test_the_baseline_stands_in_every_kind_of_a_map(cases):
+def test_the_baseline_stands_in_every_kind_of_a_map(cases, drawn):
     tidy = cases["kinds"]()
     base = next(arm for arm in tidy.arms if not arm.masked)
-    words = texts(tidy, "heat-AXIS-AXIS")
+    words = texts(drawn("kinds", "heat-AXIS-AXIS"))
     assert f" | {words}".count(f"| {percent(tidy.values(base, 'test_accuracy').mean())} ±") == 3
 
 
-def test_an_interaction_is_said_in_the_right_direction(cases):
+def test_an_interaction_is_said_in_the_right_direction(drawn):
     """By hand: rate 0.5 brings 1 point at width 16, and 3 points and a tenth a seed at width 64."""
-    found = cases["crossed"]()
-    assert "Rate 0.5 raises test accuracy by 2.2 ± 0.2 points more at hidden 64 than at hidden 16, n = 5" in texts(
-        found, "interaction"
-    )
+    words = texts(drawn("crossed", "interaction"))
+    assert "Rate 0.5 raises test accuracy by 2.2 ± 0.2 points more at hidden 64 than at hidden 16, n = 5" in words
 
 
 def test_figures_that_would_have_one_name_have_two(cases, tmp_path, monkeypatch):
