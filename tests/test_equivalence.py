@@ -146,6 +146,7 @@ TEXT = """
 data: {source: digits, train_size: 149, val_size: 51, test_size: 101}
 model: {hidden: [50]}
 training: {epochs: 2}
+probes: all
 seeds: 3
 sweep:
   dropout.rate: [0, 0.5]
@@ -154,6 +155,7 @@ sweep:
 REORDERED = """
 sweep: {model.activation: [relu, tanh], dropout.rate: [0, 0.5]}
 seeds: [0, 1, 2]
+probes: all
 training: {epochs: 2}
 model: {hidden: [50]}
 data: {test_size: 101, val_size: 51, train_size: 149, source: digits}
@@ -161,7 +163,7 @@ data: {test_size: 101, val_size: 51, train_size: 149, source: digits}
 
 
 def folder_bytes(folder):
-    return {name: (folder / name).read_bytes() for name in ("runs.csv", "epochs.csv")}
+    return {name: (folder / name).read_bytes() for name in ("runs.csv", "epochs.csv", "probes.csv")}
 
 
 def test_order_of_keys_a_pool_of_workers_and_an_interruption_leave_no_trace(tmp_path):

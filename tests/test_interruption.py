@@ -152,14 +152,14 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path):
     """A limit on the size of files stands in for a full disk: the write fails half-way with an error of the system."""
     import resource
 
-    assert main(words(tmp_path)) == 0
+    assert main(words(tmp_path, "--jobs", "1")) == 0
     before = files(tmp_path)
     largest = max(map(len, before.values())) + 300
 
     def small() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
-    wider = words(tmp_path, "--rates", "0", "0.5", "0.7")
+    wider = words(tmp_path, "--jobs", "1", "--rates", "0", "0.5", "0.7")
     argv = [sys.executable, "-m", "dropexp", *wider]
     more = subprocess.run(argv, env=ENV, capture_output=True, text=True, preexec_fn=small)
     assert more.returncode == 2
@@ -169,5 +169,5 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path):
     after = (tmp_path / "quickstart" / "runs.csv").read_bytes()
     assert set(before["runs.csv"].splitlines()) <= set(after.splitlines())
     assert main(wider) == 0
-    assert main(words(tmp_path / "whole", "--rates", "0", "0.5", "0.7")) == 0
+    assert main(words(tmp_path / "whole", "--jobs", "1", "--rates", "0", "0.5", "0.7")) == 0
     assert files(tmp_path) == files(tmp_path / "whole")

@@ -37,7 +37,7 @@ def test_own_files_can_be_swept_and_read_again(folder, capsys):
     (folder / "f.yaml").write_text(
         "model: {hidden: [6]}\ntraining: {epochs: 1}\nseeds: 2\nsweep: {data.source: [a.npz, b.npz], dropout.rate: [0, 0.5]}\n"
     )
-    assert main(["run", "f.yaml"]) == 0
+    assert main(["run", "f.yaml", "--no-plot"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("a.npz") >= 2
     assert shown.count("b.npz") >= 2

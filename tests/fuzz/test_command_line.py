@@ -17,6 +17,8 @@ from dropexp.cli import main
 from dropexp.cli.app import app
 from dropexp.rows import CONFIG_COLUMNS
 
+pytestmark = pytest.mark.xdist_group("command line")  # one worker, since its tests share a folder of studies
+
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = typer.main.get_command(app).commands
 TINY = """data: {train_size: 30, val_size: 10}

@@ -6,6 +6,8 @@ import pytest
 
 from dropexp.tables.arms import WIDTH, plain, table
 
+pytestmark = pytest.mark.xdist_group("tables")  # one worker, since its tests share the made-up studies
+
 
 def test_fits_a_console(case):
     assert max(map(len, table(case).split("\n"))) <= WIDTH
