@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import matplotlib
 import pytest
+from made_up_studies import CASES
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from dropexp.analysis.tidy import tidy as tidied
 from dropexp.figures.all_figures import FIGURES, draw
 from dropexp.wording.labels import percent
 
@@ -41,9 +43,11 @@ def test_writes_png_and_svg(cases, tmp_path):
 def test_bytes_depend_on_the_rows_alone(cases, tmp_path):
     before = dict(matplotlib.rcParams)
     contents = []
-    for folder in ("one", "two"):
+    tidy = cases["placement"]()
+    again = tidied(tidy.study, tidy.runs.sample(frac=1, random_state=1), tidy.epochs.sample(frac=1, random_state=2))
+    for folder, rows in (("one", tidy), ("two", again)):
         (tmp_path / folder).mkdir()
-        contents.append({p.name: p.read_bytes() for p in draw(cases["placement"](), tmp_path / folder)})
+        contents.append({p.name: p.read_bytes() for p in draw(rows, tmp_path / folder)})
         matplotlib.rcParams["xtick.major.size"] = 30  # a setting of the user's
     matplotlib.rcParams["xtick.major.size"] = before["xtick.major.size"]
     assert contents[0] == contents[1]
@@ -107,14 +111,15 @@ def test_an_interaction_is_said_in_the_right_direction(drawn):
 
 
 def test_figures_that_would_have_one_name_have_two(cases, tmp_path, monkeypatch):
-    twice = {"one": FIGURES["curves"], "two": FIGURES["curves"]}
+    twice = {"one": FIGURES["gap"], "two": FIGURES["gap"]}
     monkeypatch.setattr("dropexp.figures.all_figures.FIGURES", twice)
-    paths = draw(cases["one-arm-one-seed"](), tmp_path)
+    paths = draw(cases["empty"](), tmp_path)
     assert len(paths) == len(set(paths)) == 4
 
 
 @pytest.mark.slow
-def test_every_case_is_drawn_without_a_warning(case, tmp_path):
-    paths = draw(case, tmp_path)
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_is_drawn_without_a_warning(cases, name, tmp_path):
+    paths = draw(cases[name](), tmp_path)
     assert tmp_path / "gap.png" in paths
     assert all(p.stat().st_size for p in paths)

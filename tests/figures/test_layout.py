@@ -16,7 +16,7 @@ from dropexp.figures.style import styled
 
 pytestmark = pytest.mark.xdist_group("figures")  # one worker, since its tests share the figures
 
-FAST = ["rates", "lstm", "three", "widths", "one-arm-one-seed", "elsewhere", "claimed", "collapsed", "noise"]
+FAST = ["rates", "lstm", "three", "elsewhere", "claimed", "collapsed"]
 TOUCH = 1.0  # points by which boxes may meet: they are as tall as the tallest letter
 
 

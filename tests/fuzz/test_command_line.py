@@ -278,7 +278,7 @@ def case(home, monkeypatch):
 
 
 def test_mutated_command_lines(case, fuzz):
-    fuzz(case, 150, seconds=20)
+    fuzz(case, 100, seconds=20)
 
 
 @pytest.mark.slow

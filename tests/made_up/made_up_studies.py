@@ -315,8 +315,4 @@ CASES = {
 
 
 WORDY = {"elsewhere": elsewhere}  # words too long for a console
-
-
-@cache
-def ready(name: str) -> Tidy:
-    return (CASES | WORDY)[name]()
+ALL = {name: cache(make) for name, make in (CASES | WORDY).items()}

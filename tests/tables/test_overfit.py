@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from made_up_studies import CASES
 
 from dropexp.analysis.overfit import overfit
 from dropexp.analysis.replay import replay
@@ -22,8 +23,9 @@ def lines(text: str) -> list[list[str]]:
     return [line.split() for line in text.split("\n")]
 
 
-def test_every_case_has_a_table_of_overfitting(case):
-    assert "±: half the 95% interval over seeds" in overfit_table(case)
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_has_a_table_of_overfitting(cases, name):
+    assert "±: half the 95% interval over seeds" in overfit_table(cases[name]())
 
 
 def test_numbers_of_overfitting_are_those_of_the_rows(cases):
