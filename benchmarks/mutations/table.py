@@ -57,7 +57,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ("return p_RKB.mul_(g_RB[:, None]).mT, None", "return p_RKB.mT, None"),
         ("False, ctx.places[r]", "False, ctx.places[0]"),
     ]),
-    "nn/initial.py": ("nn/test_initial.py test_frozen.py", [
+    "nn/initial.py": ("nn/test_initial.py nn/test_recurrent.py", [
         ("math.sqrt(2.0 / fan_in)", "math.sqrt(2.0 / fan_out)"),
         ("math.sqrt(6.0 / (fan_in + fan_out))", "math.sqrt(3.0 / (fan_in + fan_out))"),
         ("chosen = \"glorot\" if block.name == \"output\" else ", "chosen = "),
@@ -66,7 +66,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ("bias[block.units : 2 * block.units] = 1.0", "bias[: block.units] = 1.0"),
         ("generator(seed, \"init\", f\"{layer}.{name}\")", "generator(seed, \"init\", name)"),
     ]),
-    "nn/layers.py": ("nn/test_layers.py test_oracles.py", [
+    "nn/layers.py": ("nn/test_layers.py nn/test_fused.py test_equivalence.py", [
         ("product(x_RBI.mT, g_RBO, ctx.low), sum_rows(g_RBO), None", "product(x_RBI.mT, g_RBO, ctx.low), g_RBO.sum(1), None"),
         ("inverse_RC = 1.0 / torch.sqrt(var_RC + EPSILON)", "inverse_RC = 1.0 / (torch.sqrt(var_RC) + EPSILON)"),
         ("MOMENTUM = 0.1 ", "MOMENTUM = 0.01 "),

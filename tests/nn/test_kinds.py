@@ -175,7 +175,7 @@ def correlation(a, b):
 
 
 @pytest.mark.parametrize("kind", [*DRAWN, "dropblock"])
-@pytest.mark.parametrize("rate", [0.2, 0.5])
+@pytest.mark.parametrize("rate", [0.2])
 def test_steps_samples_layers_units_epochs_and_seeds_are_independent(kind, rate):
     def found(steps=200, batch=2, **more):
         x = indicator(kind, drawn(make_noise(kind, [rate], **more), steps, batch))[0]
