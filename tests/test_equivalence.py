@@ -41,10 +41,7 @@ def trained(runs, size):
 
 
 NETWORKS = [
-    {
-        "model": {"hidden": [50, 30], "activation": activation, "norm": norm, "order": order},
-        "training": training,
-    }
+    {"model": {"hidden": [50, 30], "activation": activation, "norm": norm, "order": order}, "training": training}
     for activation, (norm, order, training) in itertools.product(
         ("relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu"),
         (
@@ -68,11 +65,7 @@ OTHERS = [
     {"model": {"hidden": [50]}, "dropout": {"kind": "batch_shared"}},
     {"model": {"hidden": [50]}, "training": {"steps_per_epoch": 3, "schedule": {"shape": "cosine"}}},
     {"model": {"kind": "cnn", "channels": [5, 8], "hidden": [11]}},
-    {
-        "model": {"hidden": [50]},
-        "early_stopping": {"patience": 1, "min_delta": 0.02},
-        "training": {"epochs": 8},
-    },
+    {"model": {"hidden": [50]}, "early_stopping": {"patience": 1, "min_delta": 0.02}, "training": {"epochs": 8}},
 ]
 LSTMS = [
     {

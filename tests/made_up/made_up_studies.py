@@ -132,10 +132,7 @@ def broken(axes: dict, **changes: object) -> Tidy:
     made = study(axes)
     runs, epochs = rows(made)
     first, last = made.arms[0].arm_id, made.arms[-1].arm_id
-    runs.loc[(runs.arm_id == last) & (runs.seed % 2 == 0), ["stop_reason", "test_loss"]] = [
-        "diverged",
-        np.nan,
-    ]
+    runs.loc[(runs.arm_id == last) & (runs.seed % 2 == 0), ["stop_reason", "test_loss"]] = ["diverged", np.nan]
     gone = [a.arm_id for a in made.arms if a.arm_id not in (first, last)][:1]
     keep = ~runs.arm_id.isin(gone)
     return tidy(made, runs[keep], epochs[~epochs.arm_id.isin(gone)])
@@ -248,15 +245,11 @@ CASES = {
     ),
     "noise": lambda: made_up({"data.label_noise": (0.0, 0.2), "dropout.rate": RATES}),
     "three": lambda: made_up(
-        {"dropout.rate": RATES, "dropout.placement": PLACES, "data.train_size": (100, 300, 1000)},
-        4,
-        epochs=20,
+        {"dropout.rate": RATES, "dropout.placement": PLACES, "data.train_size": (100, 300, 1000)}, 4, epochs=20
     ),
     "train-size": lambda: made_up({"data.train_size": (100, 200, 500, 1000), "dropout.rate": (0.0, 0.5)}, 5),
     "hundred": lambda: made_up(
-        {"dropout.rate": tuple(i / 20 for i in range(20)), "training.lr": (0.01, 0.02, 0.05, 0.1, 0.2)},
-        3,
-        epochs=5,
+        {"dropout.rate": tuple(i / 20 for i in range(20)), "training.lr": (0.01, 0.02, 0.05, 0.1, 0.2)}, 3, epochs=5
     ),
     "long": lambda: made_up(
         {

@@ -11,10 +11,7 @@ from dropexp.nn.network import Network
 from dropexp.train.evaluate import losses
 
 ORDERS = ("NAD", "NDA", "AND", "ADN", "DNA", "DAN")
-MODELS = {
-    "mlp": {"kind": "mlp", "hidden": [13, 30]},
-    "cnn": {"kind": "cnn", "channels": [3, 5], "hidden": [7]},
-}
+MODELS = {"mlp": {"kind": "mlp", "hidden": [13, 30]}, "cnn": {"kind": "cnn", "channels": [3, 5], "hidden": [7]}}
 
 
 def pass_through(runs, dataset, epoch=1):
