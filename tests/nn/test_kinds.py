@@ -140,6 +140,9 @@ def test_realised_rates_lie_in_the_binomial_interval_per_unit_and_per_layer(kind
         assert low <= counts.min() <= counts.max() <= high
         low, high = stats.binom(STEPS * UNITS, chance).interval(0.999)
         assert low <= counts.sum() <= high
+        dispersion = ((counts - STEPS * chance) ** 2).sum() / (STEPS * chance * (1 - chance))
+        if kind != "fixed_count":  # its units depend on each other; else neither too equal nor too unlike
+            assert 0.0005 < stats.chi2(UNITS).sf(dispersion) < 0.9995
 
 
 def test_intervals_of_shared_masks_count_groups():
