@@ -1,7 +1,8 @@
 """`python -m benchmarks.mutations`: applies each edit of the table to a copy of the package and runs the tests on it.
 
-An edit that none of the tests named beside it notices survives, which is a gap in the tests. Words after the command choose edits by file; `--root` names another
-checkout, so that two states of the tests can be compared. Libraries are loaded once, then each edit has a process.
+An edit that none of the tests named beside it notices survives, which is a gap in the tests. Words after the command choose
+edits by file; `--root` names another checkout, so that two states of the tests can be compared. Libraries are loaded once,
+then each edit has a process.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from benchmarks.mutations.table import MUTATIONS
 
 ROOT = Path(__file__).parent.parent.parent
 COPIED = ("dropexp", "tests", "configs", "benchmarks", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")
-LIBRARIES = ("dropexp.nn", "torch", "pandas", "matplotlib.figure", "scipy.stats", "sklearn.datasets", "pydantic", "rich.table")
+LIBRARIES = ("dropexp.nn", "torch", "pandas", "matplotlib.figure", "scipy.stats", "sklearn.datasets", "rich.table")
 SECONDS = 600  # of processor time; what an edit makes endless is noticed too
 Edit = tuple[str, str, str, str]  # file, old, new, tests
 
@@ -73,10 +74,10 @@ def noticed(tree: Path, tests: list[str]) -> str:
     return json.loads(said) if said else f"ended by signal {status & 0x7F}"
 
 
-def prepare(root: Path) -> None:
+def prepare(root: Path, place: str) -> None:
     """Give this worker a copy of the checkout to edit."""
     global TREE
-    TREE = Path(tempfile.mkdtemp(prefix="mutations-"))
+    TREE = Path(tempfile.mkdtemp(dir=place))
     os.environ["TMPDIR"] = str(TREE)
     tempfile.tempdir = None
     for name in COPIED:
@@ -104,7 +105,7 @@ def attempt(edit: Edit) -> tuple[Edit, str | None]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutations", description="Whether the tests notice edits.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutations", description="Do the tests notice edits?")
     parser.add_argument("words", nargs="*", help="parts of the names of files whose edits are tried")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--root", type=Path, default=ROOT, help="a checkout of the project, this one by default")
@@ -118,11 +119,13 @@ def main() -> int:
         for old, new in rows
     ]
     counts = {"caught": 0, "SURVIVED": 0, "does not apply": 0}
-    with ProcessPoolExecutor(given.jobs, multiprocessing.get_context("fork"), prepare, (given.root.resolve(),)) as pool:
-        for (name, old, new, _), found in pool.map(attempt, edits):
-            word = "does not apply" if found is None else "caught" if found else "SURVIVED"
-            counts[word] += 1
-            print(f"{word}\t{name}\t{old!r} -> {new!r}\t{found or ''}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="mutations-") as place:
+        start = (given.jobs, multiprocessing.get_context("fork"), prepare, (given.root.resolve(), place))
+        with ProcessPoolExecutor(*start) as pool:
+            for (name, old, new, _), found in pool.map(attempt, edits):
+                word = "does not apply" if found is None else "caught" if found else "SURVIVED"
+                counts[word] += 1
+                print(f"{word}\t{name}\t{old!r} -> {new!r}\t{found or ''}", flush=True)
     print(", ".join(f"{count} {word}" for word, count in counts.items()))
     return int(counts["caught"] < len(edits))
 
