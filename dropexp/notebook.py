@@ -1,4 +1,4 @@
-"""What a notebook holds in its hand: a study's results and a comparison, as data frames, text and pictures."""
+"""What the functions of `import dropexp` return: a study's results and a comparison, as data frames, text and pictures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _html(headings: Iterable[str], rows: Iterable[Iterable[str]], notes: Iterabl
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """The stored results of one study; accuracies are fractions, losses nats an example.
+    """The stored results of one study; accuracies are fractions, losses nats per example.
 
     `trained` is how many runs this call trained, `failed` those that raised, `note` what is not shown.
     """
@@ -46,17 +46,17 @@ class Results:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """A row a run: the axes, the metrics at the selected epoch and the configuration."""
+        """One row per run: the axes, the metrics at the selected epoch and the configuration."""
         return runs_frame(self.tidy)
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
-        """A row a run and epoch: the axes, and the metrics after that epoch."""
+        """One row per run and epoch: the axes, and the metrics after that epoch."""
         return epochs_frame(self.tidy)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """A row an arm: means, sds, 95% intervals and differences to its baseline, as in summary.csv."""
+        """One row per arm: means, sds, 95% intervals and differences to its baseline, as in summary.csv."""
         return summary(self.tidy)
 
     @cached_property
@@ -98,7 +98,7 @@ class Results:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two studies or two arms against each other: `frame` has a row a pair of arms and metric."""
+    """Two studies or two arms against each other: `frame` has one row per pair of arms and metric."""
 
     names: tuple[str, str]
     pairs: tuple[Pair, ...]

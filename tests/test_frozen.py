@@ -80,9 +80,12 @@ DEFAULTS = {
 }
 OPTIONS = {
     "check": [
+        "--baseline",
         "--data-dir",
         "--detect",
         "--device",
+        "--executor",
+        "--fresh",
         "--jobs",
         "--json",
         "--kinds",
@@ -112,6 +115,7 @@ OPTIONS = {
         "--data-dir",
         "--device",
         "--dry-run",
+        "--executor",
         "--fresh",
         "--jobs",
         "--kinds",
@@ -134,6 +138,7 @@ OPTIONS = {
         "--data-dir",
         "--device",
         "--dry-run",
+        "--executor",
         "--fresh",
         "--jobs",
         "--kinds",
@@ -179,7 +184,7 @@ def test_columns_only_grow():
         *("run_id", "arm_id", "seed", "epoch", "train_loss", "train_accuracy", "dropout_on_train_loss"),
         *("dropout_on_train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap", "rate"),
     )
-    assert COLUMNS["probes.csv"] == ("run_id", "epoch", "probe", "layer", "value")
+    assert COLUMNS["probes.csv"] == ("run_id", "epoch", "probe", "layer", "at", "value")
 
 
 def test_every_new_column_says_since_when():
@@ -210,12 +215,3 @@ def test_the_options_are_these():
     assert found == OPTIONS
     assert found["run"] == found["sweep"]
     assert set(LISTS) <= {option for options in found.values() for option in options}
-
-
-def test_the_schema_names_every_kind():
-    from typing import get_args
-
-    from dropexp.experiment.config import KindName
-    from dropexp.experiment.kinds import KINDS
-
-    assert get_args(KindName) == tuple(KINDS)

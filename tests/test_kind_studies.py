@@ -19,7 +19,7 @@ SETTINGS = {
     "sigmoid": {"activation": "sigmoid"},
     "relu with batch norm": {"activation": "relu", "norm": "batch"},
 }
-METRICS = ("test_accuracy", "test_loss")  # the negative log-likelihood in nats an example
+METRICS = ("test_accuracy", "test_loss")  # the negative log-likelihood in nats per example
 
 
 def trained(make_run, dataset, seeds, **settings):

@@ -76,6 +76,19 @@ def test_an_improvement_of_exactly_min_delta_is_none():
     assert not follow(Stopper(2, min_delta=0.25), [1.0, 0.75, 0.5]).stopped
 
 
+@pytest.mark.parametrize("monitor", ["val_accuracy", "test_accuracy"])
+def test_a_gain_of_accuracy_counts_examples_however_fractions_round(monitor):
+    """All pairs of counts over several sizes of set: an improvement is more examples than min_delta stands for."""
+    for examples, min_delta in ((200, 0.005), (100, 0.01), (539, 0.0), (1000, 0.003), (60000, 0.0001), (7, 1 / 7)):
+        allowed = round(min_delta * examples)
+        for best in range(min(examples, 400)):
+            for gain in {allowed - 1, allowed, allowed + 1}:
+                if 0 <= best + gain <= examples:
+                    curve = [best / examples, (best + gain) / examples]
+                    selected = follow(Stopper(9, monitor, min_delta), curve).selected_epoch
+                    assert selected == (2 if gain > allowed else 1), (examples, min_delta, best, gain)
+
+
 def test_small_steps_add_up_from_the_best_and_not_from_the_last():
     stopper = follow(Stopper(3, min_delta=0.25), [1.0, 0.875, 0.75, 0.625])
     assert (stopper.best_epoch, stopper.waited, stopper.stopped) == (4, 0, False)

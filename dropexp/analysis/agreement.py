@@ -27,7 +27,7 @@ class Compared:
 
 
 def compared(numbers: Sequence[tuple[str, int, str, float, float]]) -> list[Compared]:
-    """Return a comparison an arm and metric, of rows (arm_id, seed, metric, stored, again).
+    """Return one comparison per arm and metric, of rows (arm_id, seed, metric, stored, again).
 
     The intervals are 95% each; `differs` is by Holm's correction over all of them, at 1%.
     """

@@ -12,12 +12,12 @@ from dropexp.experiment.leaves import spell
 
 
 def runs_frame(tidy: Tidy) -> pd.DataFrame:
-    """Return a row a run: run_id, arm_id, seed, the axes, then the columns of runs.csv."""
+    """Return one row per run: run_id, arm_id, seed, the axes, then the columns of runs.csv."""
     return _beside(tidy, tidy.runs, ("run_id", "arm_id", "seed"))
 
 
 def epochs_frame(tidy: Tidy) -> pd.DataFrame:
-    """Return a row a run and epoch: run_id, arm_id, seed, epoch, the axes, `selected`, then the columns of epochs.csv.
+    """Return one row per run and epoch: run_id, arm_id, seed, epoch, the axes, `selected`, then the columns of epochs.csv.
 
     `selected` is whether the run's result is of that epoch.
     """

@@ -25,7 +25,7 @@ PATIENCES = tuple(Setting("patience", patience) for patience in CRITERIA["patien
 class Replay:
     """What every setting would have done in every run that was trained to the end.
 
-    `runs` has a row a run and setting: `setting` is its place in `settings`, `stopped` whether it ended training before
+    `runs` has one row per run and setting: `setting` is its place in `settings`, `stopped` whether it ended training before
     the last epoch, `stop_epoch` the last epoch trained, `epochs_saved` those after it, `selected_epoch` the result and
     `test_accuracy` its accuracy, a fraction. `regret` is the best test accuracy of all epochs minus that: the best is an
     oracle, which looks at the test set. `left_out` counts the other runs by reason and arm_id.
@@ -105,7 +105,7 @@ def _replayed(curve: np.ndarray, settings: Sequence[Setting], monitor: str) -> l
 
 
 def stopping(tidy: Tidy, replayed: Replay) -> pd.DataFrame:
-    """Return stopping.csv: a row an arm and setting with its counts, its measures, and the configuration as cells.
+    """Return stopping.csv: one row per arm and setting with its counts, its measures, and the configuration as cells.
 
     `n` runs were replayed, `n_stopped` of them would have ended early, `n_diverged` are left out. Each measure has mean,
     sd and the 95% t-interval over seeds, NaN where it does not exist; `threshold` is empty for training to the end.

@@ -1,4 +1,4 @@
-"""The front door: one short command a verb; words in, words out."""
+"""The front door: one short command per verb; words in, words out."""
 
 from __future__ import annotations
 

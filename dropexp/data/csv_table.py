@@ -120,7 +120,7 @@ def _values(path: Path, columns: list[str], label: int) -> tuple[np.ndarray, lis
     if x is None or not (np.abs(x) <= _LARGEST).all():
         x, words = _cell_by_cell(path, columns, label)
     if len(x) == 0:
-        raise DataError(f"{path}: has a header and no rows; add an example a line")
+        raise DataError(f"{path}: has a header and no rows; add one example per line")
     return x.astype(np.float32), words
 
 

@@ -199,7 +199,7 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
     y = y.reshape(len(y)) if y.ndim == 2 and y.shape[1] == 1 else y
     if y.ndim != 1:
         hint = "; turn one-hot labels into numbers with argmax(axis=1)" if y.ndim == 2 else ""
-        raise DataError(f"{place}: {name} has shape {y.shape}; it must be (N,), one label an example{hint}")
+        raise DataError(f"{place}: {name} has shape {y.shape}; it must be (N,), one label per example{hint}")
     if y.dtype.kind == "f":
         whole = np.isfinite(y) & (y == np.trunc(y)) & (abs(y) < 2.0**53)
         if not whole.all():

@@ -1,4 +1,4 @@
-"""A user's folder of images: a sub-folder a class, every image of the same size."""
+"""A user's folder of images: one sub-folder per class, every image of the same size."""
 
 from __future__ import annotations
 

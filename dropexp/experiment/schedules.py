@@ -1,10 +1,21 @@
-"""Rate schedules: what a dropout rate is multiplied by in an epoch, a pure function of the epoch."""
+"""The dropout rates in force in an epoch: a pure function of the configuration and the epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dropexp.experiment.config import Dropout, Model, RateSchedule
+from dropexp.experiment.layout import site_rates
+from dropexp.experiment.rate_shapes import SHAPES
 
-from dropexp.experiment.config import RateSchedule
+
+def rate_in_force(dropout: Dropout, epoch: int) -> float:
+    """Return `dropout.rate` as its schedule has it in an epoch, counted from 1: the column `rate` of epochs.csv."""
+    return dropout.rate * rate_factor(dropout.schedule, epoch)
+
+
+def site_rates_in_force(dropout: Dropout, model: Model, epoch: int) -> dict[str, float]:
+    """Return the rate of every mask site in an epoch; a site whose schedule is off has rate 0."""
+    factor = rate_factor(dropout.schedule, epoch)
+    return {site: rate * factor for site, rate in site_rates(dropout, model).items()}
 
 
 def rate_factor(schedule: RateSchedule, epoch: int) -> float:
@@ -14,16 +25,3 @@ def rate_factor(schedule: RateSchedule, epoch: int) -> float:
     linear: from `begin` in epoch 1 to `end` in epoch `epochs`, then `end`.
     """
     return SHAPES[schedule.shape](schedule, epoch)
-
-
-def _linear(schedule: RateSchedule, epoch: int) -> float:
-    done = min(1.0, (epoch - 1) / (schedule.epochs - 1)) if schedule.epochs > 1 else 1.0
-    return schedule.begin + (schedule.end - schedule.begin) * done
-
-
-SHAPES: dict[str, Callable[[RateSchedule, int], float]] = {
-    "constant": lambda schedule, epoch: 1.0,
-    "early": lambda schedule, epoch: float(epoch <= schedule.epochs),
-    "late": lambda schedule, epoch: float(epoch > schedule.epochs),
-    "linear": _linear,
-}

@@ -7,7 +7,7 @@ from dropexp.analysis.tidy import Tidy
 
 
 def as_csv(tidy: Tidy) -> str:
-    """Return a row a run and epoch; an empty cell is absent, floats are written so that they read back the same."""
+    """Return one row per run and epoch; an empty cell is absent, floats are written so that they read back the same."""
     return epochs_frame(tidy).to_csv(index=False, lineterminator="\n")
 
 

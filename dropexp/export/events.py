@@ -1,4 +1,4 @@
-"""A study's curves for TensorBoard: a folder of events a run, its arm's axes as hyperparameters."""
+"""A study's curves for TensorBoard: one folder of events per run, its arm's axes as hyperparameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEYS = ("run_id", "arm_id", "seed", "epoch", "selected")
 
 
 def as_events(tidy: Tidy, folder: Path) -> None:
-    """Write FOLDER/<run_id>/ with a scalar a metric and epoch; the step is the epoch, the wall time is 0.
+    """Write FOLDER/<run_id>/ with one scalar per metric and epoch; the step is the epoch, the wall time is 0.
 
     TensorBoard keeps scalars as float32. Raises StoreError where the folder holds anything but an earlier export.
     """

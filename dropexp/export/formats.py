@@ -71,8 +71,8 @@ def _format(to: str) -> Export:
 EXPORTS = {
     "latex": Export("the summary as a booktabs table", latex),
     "markdown": Export("the summary as a table of pipes", markdown),
-    "csv": Export("a row a run and epoch with the axes of its arm", as_csv),
+    "csv": Export("one row per run and epoch, with the axes of its arm", as_csv),
     "parquet": Export("the same, with types", as_parquet, needs="pyarrow"),
-    "tensorboard": Export("event files, a folder a run", folder=as_events, needs="tensorboard"),
+    "tensorboard": Export("event files, one folder per run", folder=as_events, needs="tensorboard"),
 }
 TEXTS = ("latex", "markdown", "csv")

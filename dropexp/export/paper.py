@@ -1,4 +1,4 @@
-"""What a table in a paper says: an arm a row, the axes that vary, and a caption that says what the numbers are."""
+"""What a table in a paper says: one row per arm, the axes that vary, and a caption that says what the numbers are."""
 
 from __future__ import annotations
 

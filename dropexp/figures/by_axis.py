@@ -52,7 +52,7 @@ def _lines(tidy: Tidy, path: str) -> dict[str, tuple[str, ...]]:
 
 
 def _figure(tidy: Tidy, path: str, place: Across, lines: dict[str, tuple[str, ...]]) -> Figure:
-    """Return test accuracy and gap, a line a value of `path`, a row of panels a combination of the other axes."""
+    """Return test accuracy and gap, one line per value of `path`, one row of panels per combination of the other axes."""
     rest = tuple(p for p in tidy.axes if p not in (path, place.path))
     combos: dict[str, list[Arm]] = {}
     for arm in tidy.arms:

@@ -1,4 +1,4 @@
-"""The rows of a figure beside it: a column an axis, values that repeat left out, and each row's seeds as dots."""
+"""The rows of a figure beside it: one column per axis, values that repeat left out, and each row's seeds as dots."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DOT = 0.05  # inches that a seed's dot takes
 
 @dataclass(frozen=True)
 class Columns:
-    """Cells as they are written, `spots` of the columns in inches from the left, and `pitch` inches a row.
+    """Cells as they are written, `spots` of the columns in inches from the left, and `pitch` inches per row.
 
     `groups` are the rows that begin with a new value on the first of several axes; `shared` is what all rows share.
     """
@@ -66,7 +66,7 @@ def _news(above: tuple[str, ...], row: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _pitch(column: Sequence[str]) -> float:
-    """Return the inches a row in which each cell has room in its own row and the empty ones beneath."""
+    """Return the inches per row in which each cell has room in its own row and the empty ones beneath."""
     starts = [i for i, text in enumerate(column) if text] or [0]
     spans = [b - a for a, b in pairwise([*starts, len(column)])]
     return max((height(column[i], TEXT) + 0.08) / span for i, span in zip(starts, spans, strict=True))

@@ -1,4 +1,4 @@
-"""curves.png: training and test accuracy over the epochs, an arm a panel, the baseline's test accuracy behind each."""
+"""curves.png: training and test accuracy over the epochs, one panel per arm, the baseline's test accuracy behind each."""
 
 from __future__ import annotations
 

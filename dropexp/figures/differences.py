@@ -30,7 +30,7 @@ OPEN = ("D", UNSURE)  # nothing established
 
 
 def differences_figure(tidy: Tidy) -> Figure | None:
-    """Return a forest plot, a row an arm that has a baseline, each function once; None without any."""
+    """Return a forest plot, one row per arm that has a baseline, each function once; None without any."""
     judged = [v for v in verdicts(tidy) if v.test and v.test.difference.n]
     found = {v.arm.arm_id: v for v in reversed(judged)}
     arms = [v.arm for v in reversed(found.values())]

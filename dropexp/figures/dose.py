@@ -101,7 +101,7 @@ def _panel(ax: Axes, tidy: Tidy, place: Across, dose: Dose, metric: str, view: S
     ax.fill_between(x, low, high, where=list(on), color=BAND, linewidth=0, zorder=1)
     samples = [100 * tidy.values(arm, metric) for arm in dose.arms]
     seeds_y = pd.concat(samples, axis=1).to_numpy(dtype=float)[:, on]
-    broken = np.pad(seeds_y, ((0, 0), (0, 1)), constant_values=np.nan)  # a line a seed, in one
+    broken = np.pad(seeds_y, ((0, 0), (0, 1)), constant_values=np.nan)  # one line per seed, in one call
     ax.plot(np.tile([*x[on], np.nan], len(broken)), broken.ravel(), color="#6E8CA0", linewidth=0.7, alpha=0.6, zorder=2)
     ends = (np.clip([100 * getattr(e, end) for e in dose.estimates], view.low, view.high) for end in ("low", "high"))
     ax.vlines(x[on], *(end[on] for end in ends), color=TEST, linewidth=2.2, zorder=3)

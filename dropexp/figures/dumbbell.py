@@ -1,4 +1,4 @@
-"""gap.png where words vary, not numbers: a row an arm, from its test to its training accuracy."""
+"""gap.png where words vary, not numbers: one row per arm, from its test to its training accuracy."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ WORDY = 5  # up to so many gaps in one panel bear their verdict
 
 
 def gap_figure(tidy: Tidy) -> Figure:
-    """Return the picture of the project: lines along a numeric axis, a panel a combination of the others, or rows."""
+    """Return the picture of the project: lines along a numeric axis, one panel per combination of the others, or rows."""
     place = across(tidy, main_axis(tidy))
     parts, left_out = panels(tidy, place.path)
     if not place.numeric or (len(place.places) < 3 and len(parts) > 1):

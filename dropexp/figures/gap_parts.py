@@ -1,4 +1,4 @@
-"""gap-parts.png: the gap that a training log shows, taken apart into signed parts, an arm a stack."""
+"""gap-parts.png: the gap that a training log shows, taken apart into signed parts, one stack per arm."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Means = dict[str, Estimate]
 
 
 def parts_figure(tidy: Tidy) -> Figure | None:
-    """Return a stack an arm and a panel a combination of the other axes; None where the probe's rows do not exist."""
+    """Return one stack per arm and one panel per combination of the other axes; None where the probe's rows do not exist."""
     means = _means(tidy)
     place = across(tidy, main_axis(tidy))
     found, left_out = panels(tidy, place.path)

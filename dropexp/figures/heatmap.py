@@ -1,4 +1,4 @@
-"""Maps of numbers: two measures over the same rows and columns, a cell a mean with its interval."""
+"""Maps of numbers: two measures over the same rows and columns, each cell a mean with its interval."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ Points = Mapping[str, Sequence[tuple[float, float, float]]]
 
 
 def draw_shift(points: Points, curve: Sequence[tuple[float, float]], path: Path) -> None:
-    """Write the figure as .png or .svg, by the suffix of `path`, a panel for each kind of dropout.
+    """Write the figure as .png or .svg, by the suffix of `path`, one panel for each kind of dropout.
 
     `points` holds (keep, closed form, measured) by kind, `curve` (keep, closed form): ratios of the variance in evaluation
     to that in training.

@@ -66,7 +66,7 @@ def _step(batch: int, kind: str = "bernoulli", **training: Any) -> tuple[Tensor,
     sections = {"model": {"hidden": [UNITS], "activation": "tanh"}, "dropout": {"kind": kind}, "training": training}
     network = build((7,), 3, [sections], torch.float32)
     network.require_grad()
-    optimiser, noise, twin = Optimiser(network.configs, torch.float32, network.device), masks(network), masks(network)
+    optimiser, noise, twin = Optimiser(network.configs, network), masks(network), masks(network)
     x, y = normal("learn", 2, 1, batch, 7, dtype=torch.float32), labels("learn", 2 * batch, 3).view(2, 1, batch)
     for step in range(2):
         before = {name: t.detach().clone() for name, t in network.parameters.items()}
@@ -132,7 +132,7 @@ DRAWS = 4000
 
 
 def _drawn(kind: str) -> Tensor:
-    """Return the gradient of the mean loss of 4 samples under each of 4000 draws, (draws, parameters): a run a draw."""
+    """Return the gradient of the mean loss of 4 samples under each of 4000 draws, (draws, parameters): one run per draw."""
     sections = {"model": {"hidden": [6], "activation": "tanh"}, "dropout": {"kind": kind}}
     network = build((5,), 3, [sections] * DRAWS)
     network.require_grad()
@@ -142,7 +142,7 @@ def _drawn(kind: str) -> Tensor:
 
 
 def shared_same_mean() -> Result:
-    """Gradients with a mask a sample and with one for the batch, over 4000 draws."""
+    """Gradients with one mask per sample and with one for the batch, over 4000 draws."""
     own, shared = _drawn("bernoulli"), _drawn("batch_shared")
     difference = own - shared
     error = difference.std(0) / DRAWS**0.5
@@ -155,7 +155,7 @@ def shared_same_mean() -> Result:
 def shared_same_mean_board() -> list[str]:
     """Show mean and variance of the gradient under either kind."""
     rows = []
-    for what, kind in (("a mask a sample", "bernoulli"), ("one mask for the batch", "batch_shared")):
+    for what, kind in (("one mask per sample", "bernoulli"), ("one mask for the batch", "batch_shared")):
         gradients = _drawn(kind)
         rows.append((what, float(gradients.mean(0).norm()), float(gradients.var(0).sum())))
     title = f"gradient of the mean loss of 4 samples over {DRAWS} draws of the masks"
@@ -175,14 +175,14 @@ def relu_commutes() -> Result:
             losses(logits, y).sum().backward()
             parts = [logits.detach(), *(t.grad for t in network.parameters.values())]
             found[order, activation] = torch.cat([part.flatten() for part in parts])
-    count = len(found["NAD", "relu"])
+    outputs = logits.numel()  # relu > norm has biases beside, norm > relu none
     pairs = (("NAD", "NDA", "norm > relu > dropout and norm > dropout > relu"),
              ("ADN", "DAN", "relu > dropout > norm and dropout > relu > norm"))  # fmt: skip
     return Result((
-        *(exactly(f"of {count} outputs and gradients those that differ: {what}", differing(found[a, "relu"], found[b, "relu"]))
-          for a, b, what in pairs),
-        more_than("those that differ between relu > dropout > norm and norm > relu > dropout",
-                  differing(found["ADN", "relu"], found["NAD", "relu"]), 1),
+        *(exactly(f"of {len(found[a, 'relu'])} outputs and gradients those that differ: {what}",
+                  differing(found[a, "relu"], found[b, "relu"])) for a, b, what in pairs),
+        more_than(f"of {outputs} outputs those that differ between relu > dropout > norm and norm > relu > dropout",
+                  differing(found["ADN", "relu"][:outputs], found["NAD", "relu"][:outputs]), 1),
         more_than("those that differ with tanh in place of relu", differing(found["NAD", "tanh"], found["NDA", "tanh"]), 1),
     ))  # fmt: skip
 
@@ -193,7 +193,7 @@ def survivors_board() -> list[str]:
     cases: tuple[tuple[str, int, str, dict[str, Any]], ...] = (
         ("sgd", 1, "bernoulli", {}),
         ("sgd, one mask for the batch", 8, "batch_shared", {}),
-        ("sgd, a mask a sample", 3, "bernoulli", {}),
+        ("sgd, one mask per sample", 3, "bernoulli", {}),
         ("sgd with momentum", 1, "bernoulli", {"momentum": 0.9}),
         ("adam", 1, "bernoulli", {"optimizer": "adam"}),
         ("sgd with weight decay", 1, "bernoulli", {"weight_decay": 0.01}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from dropexp.experiment.config import Dropout
 from dropexp.experiment.kinds import KINDS, Kind
-from dropexp.experiment.layout import keep_probability, threshold
-from dropexp.nn.noise_laws import LAWS, Mask, Strength
+from dropexp.experiment.layout import LEVELS, keep_probability, threshold
+from dropexp.nn.noise_laws import NOISE_LAWS, Mask, Strength
 from dropexp.streams import generator, integers16, key
 
 
@@ -36,6 +36,7 @@ class Site:
         block: int = 3,
     ):
         self.name, self.kind, self.shape = name, kind, tuple(shape)
+        self.law = NOISE_LAWS[kind.law]
         self.shared = (*kind.shared, *sharing)
         self.group = next((s for s in sharing if isinstance(s, int)), 1)
         per_run = (len(rates_R), 1, *(1 for _ in self.shape))
@@ -56,7 +57,7 @@ class Site:
         self.test_R = tests.to(dtype).view(per_run).to(device)
         self.tested = kind.test != "1"
         self.on_weights = kind.acts_on == "weight"
-        self.joins = kind.law == "bernoulli" and not self.on_weights  # its factor is 0 or the survivors'
+        self.joins = self.law.two_valued and not self.on_weights  # its factor is 0 or the survivors'
 
     def mask(self, u_SB: Tensor, seed_of_R: Tensor) -> Mask:
         """Return factor and offset for one step, from integers (S, B, ...) of the pack's S mask seeds.
@@ -72,10 +73,10 @@ class Site:
             u_SB = u_SB[..., :1, :1]
         if "time" in self.shared and len(self.shape) == 2:  # a place behind the sequence keeps a mask for each unit
             u_SB = u_SB[:, :, :1]
-        if self.kind.law == "bernoulli":
+        if self.law.two_valued:
             u_SB = u_SB.to(self.strength.survivor_R.dtype)  # once a seed; comparing floats is quicker, and as exact
         u = u_SB if len(u_SB) == 1 else u_SB.index_select(0, seed_of_R)
-        return LAWS[self.kind.law](u, self.strength)
+        return self.law.draw(u, self.strength)
 
 
 class Noise:
@@ -84,7 +85,10 @@ class Noise:
     def __init__(self, sites: dict[str, Site], seeds: Sequence[int], seed_of_R: Tensor, epoch: int):
         self.sites, self.seeds, self.seed_of_R, self.epoch = sites, seeds, seed_of_R, epoch
         draw = integers_here if seed_of_R.device.type == "cpu" else integers_there
-        self._draws = {name: draw(seeds, name, epoch, seed_of_R.device) for name in sites}
+        device = seed_of_R.device
+        self._draws = {name: draw(seeds, name, epoch, device) for name in sites}
+        fine = [name for name, site in sites.items() if site.law.bits == 32]
+        self._finer = {name: draw(seeds, f"{name}.finer", epoch, device) for name in fine}
 
     def again(self) -> Noise:
         """Return the same masks from the epoch's first step on."""
@@ -98,10 +102,41 @@ class Noise:
         site = self.sites.get(name)
         if site is None:
             return None
-        u_SN = self._draws[name](batch * int(np.prod(site.shape)))
+        count = batch * int(np.prod(site.shape))
+        u_SN = self._draws[name](count)
+        if (
+            name in self._finer
+        ):  # the first 16 bits are those that every kind draws, so that masks stay nested over kinds
+            u_SN = u_SN.to(torch.int32) * LEVELS + (self._finer[name](count).to(torch.int32) + LEVELS // 2)
         return site.mask(u_SN.view(len(u_SN), batch, *site.shape), self.seed_of_R)
 
+    def apply(
+        self,
+        name: str,
+        x: Tensor,
+        factor: Tensor,
+        offset: Tensor | None = None,
+        part: Part | None = None,
+        run: int | None = None,
+    ) -> Tensor:
+        """Return x times a step's factor plus its offset, what a site is there for; the audit watches it here.
 
+        Where x is multiplied by a part of what was drawn, `part` cuts that out of the drawn factor. `run` is the run that x
+        belongs to where it has no axis of runs.
+        """
+        return x * factor if offset is None else x * factor + offset
+
+    def joined(self, name: str, x: Tensor, weight: Tensor, bias: Tensor, low: bool, out: Tensor) -> None:
+        """Hear what left a block that took affine map, relu and mask at once."""
+
+    def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
+        """Hear that a step's gradients are there."""
+
+    def step_done(self, parameters: Mapping[str, Tensor]) -> None:
+        """Hear that a step's update has been made."""
+
+
+Part = Callable[[Tensor], Tensor]
 Draw = Callable[[int], Tensor]  # a number N of integers a seed -> (S, N) int16, all 65,536 values equally likely
 
 

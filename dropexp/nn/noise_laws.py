@@ -1,9 +1,9 @@
-"""LAWS: how each law of dropout turns shared uniform integers into what an activation is multiplied by and shifted."""
+"""NOISE_LAWS: each law of dropout as a row: how shared uniform integers become a mask, and what the audit expects of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -12,8 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dropexp.experiment.layout import LEVELS, keep_probability
+from dropexp.nn import expected_noise as expected
+from dropexp.nn.expected_noise import CORNER_LEVELS, Expected, corner_threshold
+
 SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717  # -lambda alpha, Klambauer 2017
-LEVELS, HALF = 65536, 32768
+HALF = LEVELS // 2
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,15 @@ def dropblock(u: Tensor, s: Strength) -> Mask:
 
     A block's corner is drawn with probability gamma, which solves: mean over positions of
     1 - (1-gamma)^(blocks that cover it) = rate. Positions differ: the centre lies in more blocks than a corner, and is
-    dropped more often. The mask is divided by the kept fraction of the run's batch and layer; 0 where nothing is kept.
+    dropped more often. u is int32 here, so that the rate is as exact as everywhere. The mask is divided by the kept
+    fraction of the run's batch and layer; 0 where nothing is kept.
     """
     height, width = s.shape[-2:]
     block = min(s.block, height, width)
     rows, columns = height - block + 1, width - block + 1
-    below = [corner_threshold(1.0 - float(k), height, width, block) - HALF for k in s.keep_R.flatten()]
-    below_R = torch.tensor(below, dtype=torch.int16, device=u.device).view(s.drop_below_R.shape)
+    lowest = CORNER_LEVELS // 2
+    below = [corner_threshold(1.0 - float(k), height, width, block) - lowest for k in s.keep_R.flatten()]
+    below_R = torch.tensor(below, dtype=torch.int32, device=u.device).view(s.drop_below_R.shape)
     corners = (u[..., :rows, :columns] < below_R).to(s.survivor_R.dtype)
     edge = block - 1
     covered = F.max_pool2d(F.pad(corners.flatten(0, 2), (edge, edge, edge, edge)), block, stride=1)
@@ -109,14 +115,67 @@ def dropblock(u: Tensor, s: Strength) -> Mask:
     return kept * scale_R.to(kept.dtype).view(s.survivor_R.shape), None
 
 
-LAWS: dict[str, Callable[[Tensor, Strength], Mask]] = {
-    "bernoulli": bernoulli,
-    "gaussian": gaussian,
-    "uniform": uniform,
-    "alpha": alpha,
-    "fixed_count": fixed_count,
-    "dropblock": dropblock,
+def dropped(factor: Tensor, rates_R: Sequence[float]) -> Tensor:
+    """Return which units were dropped, those multiplied by 0: (R, N) bool of a factor (R, B, ...)."""
+    return (factor == 0).flatten(1)
+
+
+def above_one_sd(factor: Tensor, rates_R: Sequence[float]) -> Tensor:
+    """Return which units were multiplied by more than 1 and one standard deviation, sqrt(rate/keep): (R, N) bool."""
+    keeps = [keep_probability(rate) for rate in rates_R]
+    sd_R = torch.tensor([math.sqrt((1 - keep) / keep) for keep in keeps])
+    return (factor > (1 + sd_R).to(factor).view(-1, *(1 for _ in factor.shape[1:]))).flatten(1)
+
+
+@dataclass(frozen=True)
+class NoiseLaw:
+    """One law: its draw, and for the audit when a unit fires and how often it should.
+
+    `draw` turns integers into factor and offset. `fired` says which units of a factor fired, by the runs' rates, and
+    `expected` how often they do, from a rate, an example's shape and dropblock's block size. `kept` is what a kept unit is
+    multiplied by, from keep and the kind's `train`, None where units differ in that; `shift` what is added to a kept and to a
+    dropped unit, None for nothing. `bits` is the size of a unit's integer, 16
+    or 32. A `two_valued` factor is 0 or the survivors' for each unit by itself, so that masks can be compared as floats and
+    joined with relu; a `threshold` law drops each unit whose integer lies below the rate's.
+    """
+
+    draw: Callable[[Tensor, Strength], Mask]
+    expected: Callable[[float, tuple[int, ...], int], Expected]
+    fired: Callable[[Tensor, Sequence[float]], Tensor] = dropped
+    kept: Callable[[float, str], float] | None = None
+    shift: Callable[[float], tuple[float, float]] | None = None
+    bits: int = 16
+    two_valued: bool = False
+    threshold: bool = False
+
+
+def _kept(keep: float, train: str) -> float:
+    return 1.0 / keep if train == "1/keep" else 1.0
+
+
+def _kept_of_selu(keep: float, train: str) -> float:
+    return float((keep + SELU_FLOOR**2 * keep * (1.0 - keep)) ** -0.5)
+
+
+def _shift_of_selu(keep: float) -> tuple[float, float]:
+    kept = _kept_of_selu(keep, "")
+    return -kept * (1.0 - keep) * SELU_FLOOR, kept * keep * SELU_FLOOR
+
+
+NOISE_LAWS: dict[str, NoiseLaw] = {
+    "bernoulli": NoiseLaw(bernoulli, expected.bernoulli, kept=_kept, two_valued=True, threshold=True),
+    "gaussian": NoiseLaw(gaussian, expected.gaussian, above_one_sd),
+    "uniform": NoiseLaw(uniform, expected.uniform, above_one_sd),
+    "alpha": NoiseLaw(alpha, expected.bernoulli, kept=_kept_of_selu, shift=_shift_of_selu, threshold=True),
+    "fixed_count": NoiseLaw(fixed_count, expected.fixed_count, kept=_kept),
+    "dropblock": NoiseLaw(dropblock, expected.dropblock, bits=32),
 }
+
+
+@lru_cache(maxsize=4096)
+def expectation(law: str, rate: float, shape: tuple[int, ...], size: int) -> Expected:
+    """Return what to expect at a site: `shape` is an example's own draws, `size` that of dropblock's blocks."""
+    return NOISE_LAWS[law].expected(rate, shape, size)
 
 
 @lru_cache(maxsize=8)
@@ -126,21 +185,3 @@ def _quantiles(dtype: torch.dtype, device: torch.device) -> Tensor:
     upper = torch.tensor([normal.inv_cdf((HALF + i + 0.5) / LEVELS) for i in range(HALF)], dtype=torch.float64)
     z = torch.cat((-upper.flip(0), upper))
     return (z / math.sqrt(float((z * z).mean()))).to(dtype).to(device)
-
-
-@lru_cache(maxsize=4096)
-def corner_threshold(rate: float, height: int, width: int, block: int) -> int:
-    """Return 65536 gamma, rounded, of dropblock's equation; solved by bisection, and at least 1 for a rate above 0."""
-    if rate <= 0:
-        return 0
-
-    def covers(length: int) -> list[int]:
-        return [min(i, block - 1, length - block, length - 1 - i) + 1 for i in range(length)]
-
-    counts = [a * b for a in covers(height) for b in covers(width)]
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        gamma = (low + high) / 2
-        dropped = sum(1.0 - (1.0 - gamma) ** n for n in counts) / len(counts)
-        low, high = (gamma, high) if dropped < rate else (low, gamma)
-    return min(LEVELS - 1, max(1, round(LEVELS * (low + high) / 2)))

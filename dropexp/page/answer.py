@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from dropexp.analysis.stats import difference, holm
+from dropexp.analysis.stats import ALPHA, difference, holm
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import (
-    ALPHA,
     FEWEST,
     ON_THIS_DATA,
     ONE_SEED,
@@ -55,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric's judgements, a row an arm-and-baseline pair: `noun` names it, `unit` is that of its level."""
+    """One metric's judgements, one row per pair of arm and baseline: `noun` names it, `unit` is that of its level."""
 
     metric: str
     noun: str

@@ -16,7 +16,7 @@ from dropexp.wording.labels import against, half, percent, signed
 
 
 def arms_grid(tidy: Tidy, found: Sequence[Verdict], anchors: dict[str, str]) -> Grid:
-    """Return the table, a row an arm; `anchors` maps an arm_id to the place of its runs in the page."""
+    """Return the table, one row per arm; `anchors` maps an arm_id to the place of its runs in the page."""
     return Grid("arms-table", "Every arm, in percent and points", tuple(_columns(tidy, found, anchors)), sortable=True)
 
 

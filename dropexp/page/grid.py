@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: `ident` is its id, `caption` says what it shows, `sortable` what the script may do with it."""
+    """A table: `ident` is its id, `caption` says what it shows, `sortable` whether the script may sort and filter it."""
 
     ident: str
     caption: str

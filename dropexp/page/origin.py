@@ -48,7 +48,7 @@ def seconds(places: pd.DataFrame) -> float:
 
 
 def provenance_grid(places: pd.DataFrame) -> Grid | None:
-    """Return a table of the ways in which runs were trained, a row a way; None where nothing is known."""
+    """Return a table of the ways in which runs were trained, one row each; None where nothing is known."""
     if places.empty:
         return None
     ways = places.assign(seconds=pd.to_numeric(places["seconds"], errors="coerce")).groupby(list(WAY), sort=True)
@@ -58,7 +58,7 @@ def provenance_grid(places: pd.DataFrame) -> Grid | None:
         if any(way[i] for way, _, _ in rows):
             columns.append(Column(NAMES.get(name, name), "text", tuple(Cell(str(way[i])) for way, _, _ in rows)))
     columns.append(Column("seconds", "number", tuple(Cell(f"{s:.1f}", s) for _, _, s in rows)))
-    return Grid("provenance-table", "How the runs were trained, a row a way", tuple(columns))
+    return Grid("provenance-table", "How the runs were trained, one row per way", tuple(columns))
 
 
 def failures_grid(tidy: Tidy, beside: Beside) -> Grid | None:

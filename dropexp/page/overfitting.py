@@ -1,4 +1,4 @@
-"""Overfitting on the page: gaps, onset and area an arm, and the parts of the gap that a training log shows."""
+"""Overfitting on the page: gaps, onset and area per arm, and the parts of the gap that a training log shows."""
 
 from __future__ import annotations
 

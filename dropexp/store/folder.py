@@ -85,7 +85,7 @@ class Store:
 
 
 class Writer:
-    """Appends the rows of finished packs, one fsync a pack; a context manager that holds the folder."""
+    """Appends the rows of finished packs, one fsync per pack; a context manager that holds the folder."""
 
     def __init__(self, store: Store):
         self.store, self.folder = store, store.folder

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropexp.errors import StoreError
+from dropexp.records import EpochRow, ProbeRow, RunRow, words
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS, NUMERIC, WHOLE, is_number
 from dropexp.store.csv_lines import AGAIN
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WORDS = {"run_id", "arm_id", "stop_reason", "test_set", "probe", "layer", "host", "device", *CONFIG_COLUMNS}
+WORDS = {*words(EpochRow), *words(ProbeRow), *words(RunRow), *CONFIG_COLUMNS}
 TRUTHS = ("true", "True", "TRUE", "false", "False", "FALSE")  # which pandas takes for numbers
 _READ: dict[str, tuple[int, pd.DataFrame]] = {}  # the last of each file that this process read, by the hash of its text
 
@@ -38,7 +39,7 @@ def _parsed(path: Path, body: str) -> pd.DataFrame:
     try:
         if name == "runs.csv" or any(word in body for word in TRUTHS):
             raise ValueError
-        frame = _frame(name, body, quick, {column: ["", "nan"] for column in numbers})
+        frame = _frame(name, body, quick, {column: ["", "nan"] for column in numbers if column not in WHOLE})
         plain = quick
     except ValueError:  # no number, or one that only Python takes for one
         frame = _frame(name, body, plain, {})

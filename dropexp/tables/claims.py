@@ -13,7 +13,7 @@ MARK = {"supported": "+", "refuted": "x", "undecided": "?", "waiting": "."}
 
 
 def judgements(verdicts: Sequence[ClaimVerdict]) -> str:
-    """Return the claims as plain text, a verdict each, at most 100 columns wide."""
+    """Return the claims as plain text, one verdict each, at most 100 columns wide."""
     lines = ["claims"]
     for verdict in verdicts:
         lines += _wrapped(f"{MARK[verdict.verdict]} {verdict.verdict:<9}  {verdict.says}", 1, 14)

@@ -42,7 +42,7 @@ def overfit_table(tidy: Tidy) -> str:
 
 
 def overfit_columns(tidy: Tidy) -> tuple[list[Column], list[Column], list[str]]:
-    """Return the columns of the table, those of its second part, and what the numbers are; a cell an arm each."""
+    """Return the columns of the table, those of its second part, and what the numbers are; each has one cell per arm."""
     found = overfit(tidy)
     gap = "clean gap" if tidy.noisy else "gap"
     columns = [Column("n", [(str(n), "") for n in found["n"]]), Column(gap, _points(found, "gap"))]

@@ -1,4 +1,4 @@
-"""The table of early-stopping rules replayed: an arm a block, a rule a row."""
+"""The table of early-stopping rules replayed: one block per arm, one row per rule."""
 
 from __future__ import annotations
 

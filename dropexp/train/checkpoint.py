@@ -1,4 +1,4 @@
-"""Checkpoints: all that determines the rest of a run, a file a run, so that a pack of any size can go on from it."""
+"""Checkpoints: all that determines the rest of a run, one file per run, so that a pack of any size can go on from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's folder of images: a sub-folder a class, every mistake named with its file."""
+"""A user's folder of images: one sub-folder per class, every mistake named with its file."""
 
 import numpy as np
 import pytest

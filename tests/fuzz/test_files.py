@@ -60,7 +60,7 @@ def results_case(tmp_path, mutated, table, monkeypatch):
                 tuple(RunRow(r.run_id, r.arm_id, r.seed, 2, "max_epochs", 2, gap=0.1) for r in runs),
                 tuple(EpochRow(r.run_id, r.arm_id, r.seed, e, gap=1 / 3) for r in runs for e in (1, 2)),
                 tuple(
-                    ProbeRow(r.run_id, 1, "gradient_norms", layer, 0.5)
+                    ProbeRow(r.run_id, 1, "gradient_norms", layer, "", 0.5)
                     for r in runs
                     for layer in ("hidden.1", "output")
                 ),

@@ -1,6 +1,7 @@
 """Each mistake that an implementation could make is caught by a law, and each law catches one."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from dropexp.laws.all_laws import LAWS_TABLE, examine
 from dropexp.nn import dropout, layers
 from dropexp.nn.dropout import Noise, Site, integers_here
 from dropexp.nn.network import Network
-from dropexp.nn.noise_laws import LAWS
+from dropexp.nn.noise_laws import NOISE_LAWS
 from dropexp.stopping import Stopper
 from dropexp.train.batches import Feed
 from dropexp.train.loop import train
@@ -169,28 +170,28 @@ def vanilla_unscaled_at_test(patch):
 
 
 def count_left_to_chance(patch):
-    patch.setitem(LAWS, "fixed_count", LAWS["bernoulli"])
+    patch.setitem(NOISE_LAWS, "fixed_count", NOISE_LAWS["bernoulli"])
 
 
 def dropped_to_minus_one(patch):
-    original = LAWS["bernoulli"]
+    original = NOISE_LAWS["bernoulli"].draw
 
     def law(u, strength):
         factor, _ = original(u, strength)
         return factor, -(factor == 0).to(factor.dtype)
 
-    patch.setitem(LAWS, "bernoulli", law)
+    patch.setitem(NOISE_LAWS, "bernoulli", replace(NOISE_LAWS["bernoulli"], draw=law))
 
 
 def variance_for_deviation(patch):
-    original = LAWS["gaussian"]
+    original = NOISE_LAWS["gaussian"].draw
 
     def law(u, strength):
         factor, _ = original(u, strength)
         spread = ((1 - strength.keep_R) / strength.keep_R).sqrt().to(factor.dtype)
         return 1 + (factor - 1) * spread, None
 
-    patch.setitem(LAWS, "gaussian", law)
+    patch.setitem(NOISE_LAWS, "gaussian", replace(NOISE_LAWS["gaussian"], draw=law))
 
 
 def momentum_always(patch):
@@ -304,7 +305,7 @@ def masked_epochs(make_run, shape):
     run = make_run(0, model={"hidden": [5]}, dropout={"schedule": settings}, training={"epochs": 6})
     x = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
     data = Dataset("toy", x, np.arange(40) % 2, None, ("a", "b"))
-    loop = train([run], Feed(data, [run], torch.float32, torch.device("cpu")), layout(run.config.model, (4,), 2))
+    loop = train([run], Feed(data, [run], torch.float32, torch.device("cpu")), layout(run.config, (4,), 2))
     found, epoch = [], next(loop)
     for _ in range(6):
         if epoch.network.sites:

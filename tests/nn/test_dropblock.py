@@ -10,8 +10,8 @@ from scipy import optimize
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import layout
 from dropexp.nn.dropout import Noise, Site
+from dropexp.nn.expected_noise import CORNER_LEVELS, corner_threshold
 from dropexp.nn.network import Network
-from dropexp.nn.noise_laws import corner_threshold
 from dropexp.train.evaluate import losses
 
 RATES = (0.01, 0.2, 0.5, 0.9)
@@ -48,13 +48,13 @@ def test_the_corner_threshold_solves_its_equation(height, width, block, rate):
         return dropped_share(gamma, height, width, block) - rate
 
     gamma = optimize.brentq(missing, 0.0, 1.0, xtol=1e-14)
-    assert abs(corner_threshold(rate, height, width, min(block, height, width)) - 65536 * gamma) <= 0.5 + 1e-6
+    assert abs(corner_threshold(rate, height, width, min(block, height, width)) - CORNER_LEVELS * gamma) <= 1
 
 
 @pytest.mark.parametrize("rate", RATES)
 def test_enumerating_every_pattern_of_corners_gives_the_rate(rate):
     """3 x 3, blocks of 2: 16 patterns of four corners, each with its probability, union of blocks by hand."""
-    gamma = corner_threshold(rate, 3, 3, 2) / 65536
+    gamma = corner_threshold(rate, 3, 3, 2) / CORNER_LEVELS
     expected = 0.0
     for pattern in itertools.product((0, 1), repeat=4):
         chance = np.prod([gamma if on else 1 - gamma for on in pattern])
@@ -65,22 +65,28 @@ def test_enumerating_every_pattern_of_corners_gives_the_rate(rate):
             for i, j in itertools.product((0, 1), repeat=2)
         }
         expected += chance * len(covered) / 9
-    assert expected == pytest.approx(rate, abs=2 / 65536)
+    assert expected == pytest.approx(rate, abs=2e-9)
+
+
+@pytest.mark.parametrize(("rate", "block"), [(1 / 65536, 3), (0.001, 11), (0.001, 7), (0.3, 11)])
+def test_the_rate_is_exact_to_a_65536th_whatever_the_block(rate, block):
+    share = dropped_share(corner_threshold(rate, 28, 28, block) / CORNER_LEVELS, 28, 28, block)
+    assert abs(share - rate) < 0.01 / 65536
 
 
 def test_a_threshold_is_none_at_rate_0_and_never_all_or_nothing_above_it():
     assert corner_threshold(0.0, 8, 8, 3) == 0
-    assert corner_threshold(1e-5, 28, 28, 7) == 1
-    assert corner_threshold(0.99999, 1, 1, 1) == 65535
+    assert corner_threshold(1e-12, 28, 28, 7) == 1
+    assert corner_threshold(1 - 1e-12, 1, 1, 1) == CORNER_LEVELS - 1
 
 
 @pytest.mark.parametrize("block", [1, 2, 3])
 def test_dropped_positions_are_the_union_of_blocks_at_the_drawn_corners(block):
     shape, batch = (3, 5, 4), 6
-    u = np.random.default_rng(0).integers(-32768, 32768, (1, batch, *shape)).astype(np.int16)
+    u = np.random.default_rng(0).integers(-(2**31), 2**31, (1, batch, *shape)).astype(np.int32)
     site = Site("conv.1", KINDS["dropblock"], shape, [0.4], torch.float64, block=block)
     factor = site.mask(torch.from_numpy(u), torch.tensor([0]))[0][0]
-    limit = corner_threshold(1 - float(site.strength.keep_R), 5, 4, block) - 32768
+    limit = corner_threshold(1 - float(site.strength.keep_R), 5, 4, block) - 2**31
     kept = np.ones((batch, *shape))
     for b, c, row, column in itertools.product(range(batch), range(3), range(6 - block), range(5 - block)):
         if u[0, b, c, row, column] < limit:
@@ -96,8 +102,7 @@ def test_realised_rate_and_mean_1(height, width, block):
     for mask, rate in zip(masks, RATES, strict=True):
         share = (mask == 0).double().flatten(0, 2).mean((1, 2))  # one number a map
         assert len(share) == 10_000
-        resolution = 0.5 / 65536 * coverage(height, width, block).max()
-        assert abs(share.mean() - rate) < 4 * share.std() / 100 + resolution
+        assert abs(share.mean() - rate) < 4 * share.std() / 100
         torch.testing.assert_close(mask.mean((1, 2, 3, 4)), torch.ones(20, dtype=torch.float64), rtol=1e-12, atol=0)
 
 
@@ -137,7 +142,7 @@ def test_a_block_larger_than_the_map_is_clamped_to_its_smaller_side(shape):
 def test_positions_are_dropped_as_often_as_blocks_cover_them_and_the_centre_more_than_a_corner():
     rate, maps = 0.3, 20_000
     found = (factors("dropblock", [rate], (100, 5, 5), batch=20, steps=10) == 0).double().flatten(0, 3).mean(0)
-    gamma = corner_threshold(1 - round(65536 * (1 - rate)) / 65536, 5, 5, 3) / 65536
+    gamma = corner_threshold(1 - round(65536 * (1 - rate)) / 65536, 5, 5, 3) / CORNER_LEVELS
     expected = 1 - (1 - gamma) ** coverage(5, 5, 3)
     assert (np.abs(found.numpy() - expected) < 4.5 * np.sqrt(expected * (1 - expected) / maps)).all()
     assert coverage(5, 5, 3)[2, 2] == 9
@@ -158,7 +163,7 @@ def test_a_network_whose_maps_are_all_dropped_trains_on(make_run, images):
         0, model={"kind": "cnn", "channels": [1], "hidden": [3]},
         dropout={"kind": "dropblock", "rate": 0.99, "placement": ["conv"], "block_size": 7},
     )  # fmt: skip
-    network = Network(layout(run.config.model, images.example, 5), [run.config], [0], torch.float32)
+    network = Network(layout(run.config, images.example, 5), [run.config], [0], torch.float32)
     network.require_grad()
     noise = Noise(network.sites, [0], torch.tensor([0]), 1)
     x = torch.from_numpy(images.x[None, :1])

@@ -20,7 +20,7 @@ def outcome(runs):
         runs=tuple(RunRow(r.run_id, r.arm_id, r.seed, 2, "max_epochs", 2, train_loss=0.1 + r.seed) for r in runs),
         epochs=tuple(EpochRow(r.run_id, r.arm_id, r.seed, e, train_loss=1 / 3) for r in runs for e in (1, 2)),
         probes=tuple(
-            ProbeRow(r.run_id, 1, "gradient_norms", layer, 0.5) for r in runs for layer in ("hidden.1", "output")
+            ProbeRow(r.run_id, 1, "gradient_norms", layer, "", 0.5) for r in runs for layer in ("hidden.1", "output")
         ),
     )
 

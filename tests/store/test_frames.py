@@ -13,8 +13,8 @@ NAME = "probes.csv"
 
 def lines(*values):
     """One row of probes.csv a value."""
-    assert COLUMNS[NAME] == ("run_id", "epoch", "probe", "layer", "value")
-    return [f"r{i},{i + 1},p,l,{value}\n" for i, value in enumerate(values)]
+    assert COLUMNS[NAME] == ("run_id", "epoch", "probe", "layer", "at", "value")
+    return [f"r{i},{i + 1},p,l,,{value}\n" for i, value in enumerate(values)]
 
 
 @pytest.mark.parametrize("others", [(), ("1_0",)], ids=["at a glance", "cell by cell"])

@@ -11,17 +11,18 @@ import torch.nn.functional as F
 
 from dropexp.analysis.overfit import PARTS, parts
 from dropexp.analysis.tidy import tidy
-from dropexp.data import load, split
+from dropexp.data import Dataset, load, split
 from dropexp.executors.inline import run_inline
 from dropexp.experiment.config import Data
 from dropexp.experiment.layout import layout
 from dropexp.experiment.packs import plan
+from dropexp.experiment.probes import PROBES
 from dropexp.experiment.study import Study
 from dropexp.nn.dropout import Noise
 from dropexp.train.batches import Feed
 from dropexp.train.loop import train
 from dropexp.train.pack import Work, train_pack
-from dropexp.train.probes import PROBES
+from dropexp.train.probes import MEASURES
 
 SIZES = {
     "data.test_size": 30,
@@ -37,7 +38,7 @@ def begin(make_run, dataset, epochs, probes, **settings):
     """Train some epochs in float64; return the runs, their feed and the last epoch."""
     runs = [make_run(seed, **{**SIZES, "dropout.rate": rate, **settings}) for seed, rate in MEMBERS]
     feed = Feed(dataset, runs, torch.float64, torch.device("cpu"))
-    loop = train(runs, feed, layout(runs[0].config.model, dataset.example, 5), probes)
+    loop = train(runs, feed, layout(runs[0].config, dataset.example, 5), probes)
     epoch = next(loop)
     for _ in range(epochs - 1):
         epoch = loop.send([0, 1, 2])
@@ -51,13 +52,13 @@ def test_gradient_norms_are_those_of_the_epochs_first_batch(make_run, vectors, n
     x, y = next(iter(feed.batches(epochs)))
     noise = Noise(epoch.network.sites, [0, 1], torch.tensor([0, 1, 0]), epochs)
     factors = {name: noise.mask(name, x.shape[1])[0] for name in ("hidden.1", "hidden.2")}
-    found = {layer: values for _, layer, values in epoch.probes}
+    found = {layer: values for _, layer, _, values in epoch.probes}
     assert list(found) == ["hidden.1", "hidden.2", "output"]
     for r in range(len(runs)):
         own = {k: v[r].detach().clone().requires_grad_(True) for k, v in epoch.network.parameters.items()}
         at = x[r]
         for name in ("hidden.1", "hidden.2"):
-            at = at @ own[f"{name}.weight"] + own[f"{name}.bias"]
+            at = at @ own[f"{name}.weight"] + own.get(f"{name}.bias", 0.0)
             if norm == "batch":
                 at = F.batch_norm(at, None, None, own[f"{name}.norm.scale"], own[f"{name}.norm.shift"], training=True)
             at = torch.tanh(at) * factors[name][r]
@@ -66,43 +67,56 @@ def test_gradient_norms_are_those_of_the_epochs_first_batch(make_run, vectors, n
             assert values[r] == pytest.approx(own[f"{layer}.weight"].grad.norm().item(), rel=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["bernoulli", "vanilla"])
-@pytest.mark.parametrize("order", ["NAD", "DNA"])
-def test_variance_shift_is_the_variance_without_dropout_over_the_running_one(make_run, vectors, order, kind):
-    settings = {"model.norm": "batch", "model.order": order, "dropout.kind": kind, "training.batch_size": 24}
-    runs, _, epoch = begin(make_run, vectors, 30, ("variance_shift",), **settings)
-    found = {layer: values for _, layer, values in epoch.probes}
-    assert list(found) == ["hidden.1", "hidden.2"]
+@pytest.fixture(scope="module")
+def many():
+    """1,300 vectors of 11 features, so that training, validation and test examples lie in several evaluated chunks."""
+    rng = np.random.default_rng(1)
+    y = rng.permutation(np.arange(1300) % 5)
+    x = (rng.standard_normal((5, 11))[y] + rng.standard_normal((1300, 11)) * (1 + y[:, None])).astype(np.float32)
+    return Dataset("toy", x, y.astype(np.int64), None, tuple("abcde"))
+
+
+@pytest.mark.parametrize(
+    "order, kind, train_size", [("NAD", "bernoulli", 500), ("DNA", "vanilla", 600), ("NAD", "bernoulli", 300)]
+)
+def test_variance_shift_is_the_variance_without_dropout_over_the_running_one(make_run, many, order, kind, train_size):
+    """Over the training examples alone, wherever their end falls among the chunks of 512."""
+    settings = {"model.norm": "batch", "model.order": order, "dropout.kind": kind, "training.batch_size": 50}
+    sizes = {"data.train_size": train_size, "data.val_size": 300, "data.test_size": 400}
+    runs, _, epoch = begin(make_run, many, 8, ("variance_shift",), **settings, **sizes)
+    found = {(layer, at): values for _, layer, at, values in epoch.probes}
+    assert list(found) == [(layer, at) for layer in ("hidden.1", "hidden.2") for at in ("", "median")]
     for r, run in enumerate(runs):
-        train_rows = split(vectors, run.config.data, split_seed=run.seed, label_seed=run.seed).train
-        at = vectors.x[train_rows].astype(np.float64)
+        train_rows = split(many, run.config.data, split_seed=run.seed, label_seed=run.seed).train
+        at = many.x[train_rows].astype(np.float64)
         at = (at - at.mean(0)) / at.std(0)
         keep = 1 - round(65536 * run.config.dropout.rate) / 65536 if kind == "vanilla" else 1.0
         held = {k: v[r].detach().numpy() for k, v in (epoch.network.parameters | epoch.network.statistics).items()}
         for name in ("hidden.1", "hidden.2"):
-            at = (at @ held[f"{name}.weight"] + held[f"{name}.bias"]) * (keep if order == "DNA" else 1.0)
-            running = held[f"{name}.norm.variance"]
-            assert found[name][r] == pytest.approx((at.var(0, ddof=1) / running).mean(), rel=1e-5)
+            at = (at @ held[f"{name}.weight"] + held.get(f"{name}.bias", 0)) * (keep if order == "DNA" else 1.0)
+            running, variance = held[f"{name}.norm.variance"], at.var(0, ddof=1)
+            assert found[name, ""][r] == pytest.approx(variance.sum() / running.sum(), rel=1e-5)
+            assert found[name, "median"][r] == pytest.approx(np.median(variance / running), rel=1e-5)
             at = (at - held[f"{name}.norm.mean"]) / np.sqrt(running + 1e-5)
             at = np.tanh(at * held[f"{name}.norm.scale"] + held[f"{name}.norm.shift"]) * (
                 keep if order == "NAD" else 1.0
             )
     if kind == "bernoulli":  # dropout before a norm: its running variance is larger than any it meets in testing
-        shift = dict(zip(MEMBERS, found["hidden.1" if order == "DNA" else "hidden.2"], strict=True))
-        assert shift[0, 0.5] < 0.9 < shift[0, 0.0]
+        shift = dict(zip(MEMBERS, found["hidden.2", ""], strict=True))
+        assert shift[0, 0.5] < 0.9 * shift[0, 0.0]
 
 
 def test_variance_shift_of_a_convolution_counts_every_position(make_run, images):
     model = {"model.kind": "cnn", "model.channels": [3], "model.norm": "batch", "model.hidden": [7]}
     runs = [make_run(0, **{"data.test_size": 15, "data.val_size": 5, "training.batch_size": 20, **model})]
     feed = Feed(images, runs, torch.float64, torch.device("cpu"))
-    epoch = next(train(runs, feed, layout(runs[0].config.model, images.example, 5), ("variance_shift",)))
+    epoch = next(train(runs, feed, layout(runs[0].config, images.example, 5), ("variance_shift",)))
     x = torch.cat([x[0] for x, _ in feed.batches(2)])
     held = epoch.network.parameters | epoch.network.statistics
-    maps = F.conv2d(x, held["conv.1.weight"][0], held["conv.1.bias"][0], padding="same").detach()
-    expected = (maps.transpose(0, 1).flatten(1).var(1) / held["conv.1.norm.variance"][0]).mean().item()
-    assert epoch.probes[0][:2] == ("variance_shift", "conv.1")
-    assert epoch.probes[0][2] == [pytest.approx(expected, rel=1e-9)]
+    maps = F.conv2d(x, held["conv.1.weight"][0], held.get("conv.1.bias", [None])[0], padding="same").detach()
+    expected = (maps.transpose(0, 1).flatten(1).var(1).sum() / held["conv.1.norm.variance"][0].sum()).item()
+    assert epoch.probes[0][:3] == ("variance_shift", "conv.1", "")
+    assert epoch.probes[0][3] == [pytest.approx(expected, rel=1e-9)]
 
 
 def test_without_batch_norm_there_is_no_variance_to_shift(make_run, vectors):
@@ -115,7 +129,7 @@ def test_without_batch_norm_there_is_no_variance_to_shift(make_run, vectors):
 def test_gap_parts_are_accuracies_over_the_epochs_own_batches_and_masks(make_run, vectors, norm, steps):
     settings = {"model.norm": norm, "training.steps_per_epoch": steps, "data.label_noise": 0.2}
     runs, feed, epoch = begin(make_run, vectors, 1, ("gradient_norms", "gap_parts"), **settings)
-    found = {layer: values for probe, layer, values in epoch.probes if probe == "gap_parts"}
+    found = {layer: values for probe, layer, _, values in epoch.probes if probe == "gap_parts"}
     assert list(found) == ["noise_batch", "batch", "running"]
     held = {k: v.detach() for k, v in (epoch.network.parameters | epoch.network.statistics).items()}
     noise = Noise(epoch.network.sites, [0, 1], torch.tensor([0, 1, 0]), 1)
@@ -128,7 +142,7 @@ def test_gap_parts_are_accuracies_over_the_epochs_own_batches_and_masks(make_run
             for r in range(len(runs)):
                 at, own = x[r], {k: v[r] for k, v in held.items()}
                 for name in ("hidden.1", "hidden.2"):
-                    at = at @ own[f"{name}.weight"] + own[f"{name}.bias"]
+                    at = at @ own[f"{name}.weight"] + own.get(f"{name}.bias", 0.0)
                     if norm == "batch":
                         running = (
                             [None, None]
@@ -177,6 +191,10 @@ def test_the_parts_of_a_trained_runs_gap_add_up(make_run, vectors, norm, val_siz
     assert (found[["weights_moving", "dropout_noise"]] != 0).all(axis=None)
 
 
+def test_every_row_of_the_table_is_measured():
+    assert list(MEASURES) == list(PROBES)
+
+
 def test_each_probe_meets_the_epochs_masks_from_its_first_step(make_run, vectors):
     after = begin(make_run, vectors, 2, ("gradient_norms", "gap_parts"))[2].probes
     alone = begin(make_run, vectors, 2, ("gap_parts",))[2].probes
@@ -217,7 +235,7 @@ def test_probes_change_nothing_in_training(make_run, vectors, norm, optimizer):
     assert repr(plain.runs) == repr(probed.runs)
     assert repr(plain.epochs) == repr(probed.epochs)
     assert plain.probes == ()
-    assert len(probed.probes) == 3 * 6 * (3 + (2 if norm == "batch" else 0) + 3)
+    assert len(probed.probes) == 3 * 6 * (3 + (2 * 2 if norm == "batch" else 0) + 3)
     for (name, a), (same, b) in zip(plain.weights, probed.weights, strict=True):
         assert name == same
         assert {k: v.tobytes() for k, v in a.items()} == {k: v.tobytes() for k, v in b.items()}

@@ -25,7 +25,7 @@ def outcome(run, torch="2.9", loss=0.5, probe=True):
     return Outcome(
         runs=(RunRow(*same, 2, "max_epochs", 2, **numbers),),
         epochs=tuple(EpochRow(*same, e, **numbers) for e in (1, 2)),
-        probes=(ProbeRow(run.run_id, 1, "gradient_norms", "output", loss),) if probe else (),
+        probes=(ProbeRow(run.run_id, 1, "gradient_norms", "output", "", loss),) if probe else (),
         provenance=(
             Provenance(run.run_id, 1.0, "host", "cpu", 1, 1, "0.1", "3.13", torch, "2.0", "", "", "then", "now"),
         ),
