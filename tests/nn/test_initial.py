@@ -80,8 +80,8 @@ def test_a_pack_begins_with_each_runs_own_weights(make_run, sizes):
 
 
 def test_layers_and_directions_of_an_lstm_have_streams_of_their_own():
-    model = Model.model_validate({"kind": "lstm", "units": 5, "layers": 2, "bidirectional": True})
-    blocks = layout(model, (1, 6, 10), 3).blocks[:2]
+    config = Config.model_validate({"model": {"kind": "lstm", "units": 5, "layers": 2, "bidirectional": True}})
+    blocks = layout(config, (1, 6, 10), 3).blocks[:2]
     gates = [initial_gates(block, f"{block.name}.{way}", 0) for block in blocks for way in ("forward", "backward")]
     found = [g[name] for g in gates for name in ("input.weight", "state.weight")]
     assert len({a.tobytes() for a in found}) == len(found) == 8

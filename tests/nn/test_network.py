@@ -135,5 +135,5 @@ def test_the_block_size_of_a_study_reaches_every_site(make_run, images):
         model={"kind": "cnn", "channels": [3, 4]},
         dropout={"kind": "dropblock", "placement": ["conv"], "rate": 0.2, "block_size": 2},
     )
-    network = Network(layout(run.config.model, images.example, 5), [run.config], [0], torch.float64)
+    network = Network(layout(run.config, images.example, 5), [run.config], [0], torch.float64)
     assert {name: site.strength.block for name, site in network.sites.items()} == {"conv.1": 2, "conv.2": 2}
