@@ -222,7 +222,8 @@ HOW = {
 }
 
 
-@pytest.mark.parametrize("how", ["two workers", *(pytest.param(h, marks=pytest.mark.slow) for h in list(HOW)[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
 def test_a_script_without_a_guard_trains_once_however_it_is_run(how, folder):
     made = dropexp.sweep(rates=[0, 0.5], seeds=2, study="s", results=folder / "alone", jobs=1, set=QUICK)
     assert made.trained == 4

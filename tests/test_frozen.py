@@ -11,11 +11,7 @@ from dropexp.rows import COLUMNS, headers
 
 IDS = [
     ({}, 0, "digits-mlp-512-bernoulli-0.5-s0-690f72a92a"),
-    (
-        {"dropout": {"kind": "vanilla", "rate": 0.0}, "model": {"order": "DAN"}},
-        3,
-        "digits-mlp-512-none-s3-ef1774d389",
-    ),
+    ({"dropout": {"kind": "vanilla", "rate": 0.0}, "model": {"order": "DAN"}}, 3, "digits-mlp-512-none-s3-ef1774d389"),
     (
         {
             "dropout": {"placement": ["hidden", "conv"], "rate_at": {"input": 0.2}},
@@ -30,12 +26,7 @@ IDS = [
         "mnist-mlp-512-bernoulli-0.5-s12-b650a8d0f0",
     ),
     (
-        {
-            "data": {
-                "sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-                "source": "mine.npz",
-            }
-        },
+        {"data": {"sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "source": "mine.npz"}},
         1,
         "mine-mlp-512-bernoulli-0.5-s1-c02a0a52d8",
     ),

@@ -20,6 +20,8 @@ from dropexp.errors import UsageError
 from dropexp.quoting import CONTROLS
 from dropexp.rows import CONFIG_COLUMNS
 
+pytestmark = pytest.mark.xdist_group("command line")  # one worker, since its tests share a folder of studies
+
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = typer.main.get_command(app).commands
 TINY = """data: {train_size: 30, val_size: 10}
@@ -360,7 +362,7 @@ def test_many_odd_tables_of_others(foreign_case, fuzz, many):
 
 
 def test_mutated_command_lines(case, fuzz):
-    fuzz(case, 150, seconds=20)
+    fuzz(case, 100, seconds=20)
 
 
 @pytest.mark.slow

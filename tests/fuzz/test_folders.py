@@ -163,7 +163,7 @@ def read_foreign_again(folder):
     overfit_table(shown)
 
 
-CASES = {"study_case": 60, "checkpoint_case": 200, "foreign_case": 100}
+CASES = {"study_case": 40, "checkpoint_case": 200, "foreign_case": 100}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -6,7 +6,7 @@ import torch
 
 from dropexp.experiment.config import Config, Model
 from dropexp.experiment.layout import layout
-from dropexp.nn.initial import initial_weight
+from dropexp.nn.initial import initial_gates, initial_weight
 from dropexp.nn.network import Network
 
 VARIANCES = {"he": lambda i, o: 2 / i, "lecun": lambda i, o: 1 / i, "glorot": lambda i, o: 2 / (i + o)}
@@ -77,3 +77,12 @@ def test_a_pack_begins_with_each_runs_own_weights(make_run, sizes):
             assert (f"{name}.bias" in network.parameters) == (name == "output")
     assert not network.parameters["output.bias"].any()
     assert sum(tensor[0].numel() for tensor in network.parameters.values()) == shapes.parameters
+
+
+def test_layers_and_directions_of_an_lstm_have_streams_of_their_own():
+    config = Config.model_validate({"model": {"kind": "lstm", "units": 5, "layers": 2, "bidirectional": True}})
+    blocks = layout(config, (1, 6, 10), 3).blocks[:2]
+    gates = [initial_gates(block, f"{block.name}.{way}", 0) for block in blocks for way in ("forward", "backward")]
+    found = [g[name] for g in gates for name in ("input.weight", "state.weight")]
+    assert len({a.tobytes() for a in found}) == len(found) == 8
+    assert all(gates[i]["state.weight"].shape == (5, 20) for i in range(4))

@@ -11,10 +11,7 @@ from dropexp.nn.network import Network
 from dropexp.train.evaluate import losses
 
 ORDERS = ("NAD", "NDA", "AND", "ADN", "DNA", "DAN")
-MODELS = {
-    "mlp": {"kind": "mlp", "hidden": [13, 30]},
-    "cnn": {"kind": "cnn", "channels": [3, 5], "hidden": [7]},
-}
+MODELS = {"mlp": {"kind": "mlp", "hidden": [13, 30]}, "cnn": {"kind": "cnn", "channels": [3, 5], "hidden": [7]}}
 
 
 def pass_through(runs, dataset, epoch=1):
@@ -130,3 +127,13 @@ def test_testing_updates_no_statistics_and_training_does(make_run, images):
     assert not network.statistics["hidden.1.norm.mean"].any()
     network(x, noise=None, norm="batch")
     assert network.statistics["hidden.1.norm.mean"].all()
+
+
+def test_the_block_size_of_a_study_reaches_every_site(make_run, images):
+    run = make_run(
+        0,
+        model={"kind": "cnn", "channels": [3, 4]},
+        dropout={"kind": "dropblock", "placement": ["conv"], "rate": 0.2, "block_size": 2},
+    )
+    network = Network(layout(run.config, images.example, 5), [run.config], [0], torch.float64)
+    assert {name: site.strength.block for name, site in network.sites.items()} == {"conv.1": 2, "conv.2": 2}

@@ -71,24 +71,25 @@ def packs(runs, sizes):
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-@pytest.mark.parametrize(("before", "after"), [((4,), (4,)), ((1, 3), (2, 2)), ((4,), (1, 1, 1, 1))])
-def test_a_pack_left_at_an_epoch_goes_on_to_the_same_bytes(name, before, after, make_run, request, tmp_path):
+def test_a_pack_left_at_an_epoch_goes_on_to_the_same_bytes(name, make_run, request, tmp_path):
     sections, data = SWEEPS[name]
     dataset, runs = request.getfixturevalue(data), runs_of(make_run, sections)
-    probes = ("gradient_norms",)
+    probes, heard = ("gradient_norms",), []
     whole = rows([train_pack(Work(tuple(runs), data, probes, "selected"), dataset)])
-    heard = []
-    for pack in packs(runs, before):
-        work = Work(pack, data, probes, "selected", checkpoints=tmp_path / "c")
-        assert train_pack(work, dataset, lambda epoch, left, _: heard.append(epoch) or epoch == 2).paused
-    assert set(heard) == {1, 2}
-    heard.clear()
-    outcomes = []
-    for pack in packs(runs, after):
-        work = Work(pack, data, probes, "selected", checkpoints=tmp_path / "c")
-        outcomes.append(train_pack(work, dataset, lambda epoch, *_: heard.append(epoch)))
-    assert rows(outcomes) == whole
-    assert min(heard, default=3) == 3, "it went on, instead of starting anew"
+    for before, after in (((1, 3), (2, 2)), ((4,), (1, 1, 1, 1))):
+        folder = tmp_path / str(len(before))
+        for pack in packs(runs, before):
+            work = Work(pack, data, probes, "selected", checkpoints=folder)
+            assert train_pack(work, dataset, lambda epoch, left, _: heard.append(epoch) or epoch == 2).paused
+        assert set(heard) == {1, 2}
+        heard.clear()
+        outcomes = []
+        for pack in packs(runs, after):
+            work = Work(pack, data, probes, "selected", checkpoints=folder)
+            outcomes.append(train_pack(work, dataset, lambda epoch, *_: heard.append(epoch)))
+        assert rows(outcomes) == whole
+        assert min(heard, default=3) == 3, "it went on, instead of starting anew"
+        heard.clear()
 
 
 @pytest.mark.parametrize("which", ["none", "selected", "all"])

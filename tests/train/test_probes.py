@@ -13,7 +13,6 @@ from dropexp.analysis.overfit import PARTS, parts
 from dropexp.analysis.tidy import tidy
 from dropexp.data import Dataset, load, split
 from dropexp.executors.inline import run_inline
-from dropexp.executors.pool import run_pool
 from dropexp.experiment.config import Data
 from dropexp.experiment.layout import layout
 from dropexp.experiment.packs import plan
@@ -202,7 +201,7 @@ def test_each_probe_meets_the_epochs_masks_from_its_first_step(make_run, vectors
     assert after[-3:] == alone
 
 
-def test_gap_parts_are_the_same_inline_in_a_pool_and_in_packs_of_any_size(make_run):
+def test_gap_parts_are_the_same_in_packs_of_any_size(make_run):
     digits = load(Data(), folder=Path())
     sizes = {
         "data": {"train_size": 149, "val_size": 51, "test_size": 101},
@@ -215,15 +214,15 @@ def test_gap_parts_are_the_same_inline_in_a_pool_and_in_packs_of_any_size(make_r
         for rate in (0.0, 0.2, 0.5)
     ]
 
-    def probed(size, execute, jobs):
+    def probed(size):
         works = [Work(tuple(pack), "digits", probes=("gap_parts",)) for pack in plan(runs, {}, 1, size)]
-        outcomes = [o for _, o in execute(train_pack, works, {"digits": digits}, jobs, lambda *heard: None)]
+        outcomes = [o for _, o in run_inline(train_pack, works, {"digits": digits}, 1, lambda *heard: None)]
         assert not any(o.error for o in outcomes)
         return {(p.run_id, p.epoch, p.layer): repr(p.value) for o in outcomes for p in o.probes}
 
-    alone = probed(1, run_inline, 1)
+    alone = probed(1)
     assert len(alone) == 6 * 3 * 3
-    assert probed(30, run_inline, 1) == probed(4, run_inline, 1) == probed(2, run_pool, 2) == alone
+    assert probed(30) == probed(4) == alone
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "layer"])

@@ -16,6 +16,8 @@ from dropexp.store.folder import Store
 from dropexp.workflow.planning import Options
 from dropexp.workflow.verifying import verify
 
+pytestmark = pytest.mark.xdist_group("verifying")  # one worker, since its tests share a trained study
+
 TEXT = """
 data: {train_size: 120, val_size: 40, test_size: 80}
 model: {hidden: [12], norm: batch}
@@ -285,5 +287,6 @@ def test_a_folder_that_is_being_written_waits(folder):
         verify(folder, 0)
 
 
+@pytest.mark.slow
 def test_a_pool_verifies_as_well(folder):
     assert verify(folder, None, 0, Options(jobs=2)).fine
