@@ -1,167 +1,177 @@
-"""What the network did with its masks, on the audited step: the product, the gradient that came back, the update."""
+"""What the network did with its masks on the audited step: which it used, the product, the gradient, the update."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from dropexp.experiment.kinds import Kind
-from dropexp.experiment.layout import LEVELS, keep_probability, threshold
-from dropexp.experiment.study import Run
+from dropexp.experiment.layout import keep_probability
 from dropexp.nn.dropout import Site
 from dropexp.nn.fused import DenseRelu
-from dropexp.nn.noise_laws import NOISE_LAWS
-from dropexp.streams import generator, integers16
 
 Finding = tuple[int, str, str, float]  # position of the run, probe, layer, value
-NEAR = 1e-3  # relative: sums in float32 differ by their order, a factor of 1/keep by more
+SAME = 1e-5  # relative: by how much the survivors' factor may be off in float32
+WATCHED = 64  # entries of each parameter whose updates are watched
+FEWEST, MOVES = (
+    16,
+    1e-4,
+)  # so many entries, each with lr |gradient| above this part of its size, do not all stay by chance
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A step's mask at a site: what the network was given, a copy, and how often the network used each of its entries.
+
+    `wanted` is how often it should: once, or once a time step where a recurrent state is masked by one mask for all.
+    """
+
+    factor: Tensor
+    offset: Tensor | None
+    copy: Tensor
+    uses: Tensor
+    wanted: int
+
+    def part(self, factor: Tensor) -> Tensor | None:
+        """Count a use of a view of the mask, and return what was drawn there; None where it is no view of it."""
+        if factor.untyped_storage().data_ptr() != self.factor.untyped_storage().data_ptr():
+            return None
+        place = factor.stride(), factor.storage_offset() - self.factor.storage_offset()
+        once = [1 if stride == 0 else size for size, stride in zip(factor.shape, factor.stride(), strict=True)]
+        self.uses.as_strided(once, *place).add_(1)
+        return self.copy.as_strided(factor.shape, *place)
 
 
 class ProductAudit:
-    """Checks of one step; `findings` are what was wrong, gathered until the epoch's end."""
+    """Checks of one step; `findings` are what was wrong, gathered until the epoch's end.
+
+    Nothing here is a matter of chance: a product is right to the bit, a sum of float32 within its bound of rounding.
+    """
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self._waiting: list[Callable[[], None]] = []  # checks that need the step's gradients
-        self._before: dict[str, Tensor] = {}
+        self._before: dict[str, tuple[Tensor, Tensor]] = {}
+        self._drawn: dict[str, Drawn] = {}
+
+    def drawn(self, name: str, site: Site, factor: Tensor, offset: Tensor | None) -> None:
+        """Expect the network to use this mask (R, B, ...) in full before the step's gradients are there."""
+        wanted = site.shape[0] // factor.shape[2] if name.startswith("recurrent.") else 1
+        uses = torch.zeros_like(factor, dtype=torch.int32)
+        self._drawn[name] = Drawn(factor, offset, factor.detach().clone(), uses, wanted)
+
+    def expects(self, name: str) -> bool:
+        """Return whether a site's mask for the step at hand is known."""
+        return name in self._drawn
 
     def product(self, name: str, x: Tensor, factor: Tensor, offset: Tensor | None, y: Tensor, run: int | None) -> None:
-        """Hold y against x times factor plus offset, bit for bit, and hear the gradients of both.
+        """Hold y against x times the drawn factor plus the drawn offset, bit for bit, and hear the gradients of both.
 
         `x` must have no other use than this product, so that its gradient is the one that came through. `run` is the run
         that tensors without a leading axis of runs belong to.
         """
+        drawn = self._drawn[name]
+        asked = drawn.part(factor)
+        if asked is None:
+            self._note(name, "audit_product", torch.ones_like(y), run)
+            return
         with torch.no_grad():
-            expected = x * factor if offset is None else x * factor + offset
-        self._compare(name, "audit_product", expected, y, run)
+            expected = x * asked
+            if drawn.offset is not None:
+                expected += drawn.offset.view(drawn.offset.shape if offset is None else offset.shape)
+        self._compare(name, expected, y, run)
         if x.requires_grad and y.requires_grad:
             heard: dict[str, Tensor] = {}
             x.register_hook(lambda g: heard.__setitem__("x", g))
             y.register_hook(lambda g: heard.__setitem__("y", g))
 
             def check() -> None:
-                if "y" in heard:
-                    through = (heard["y"] * factor).sum_to_size(x.shape)
-                    self._near(name, through, heard.get("x", torch.zeros_like(through)), run)
+                if "y" not in heard:  # what left the product went nowhere
+                    self._note(name, "audit_product", torch.ones_like(y), run)
+                    return
+                found = heard["x"] if "x" in heard else torch.zeros_like(x)
+                self._near(name, heard["y"] * asked, found, run)
 
             self._waiting.append(check)
 
-    def joined(
-        self, name: str, x: Tensor, weight: Tensor, bias: Tensor, factor: Tensor, low: bool, out: Tensor
-    ) -> None:
+    def joined(self, name: str, x: Tensor, weight: Tensor, bias: Tensor, low: bool, out: Tensor) -> None:
         """Hold the output of a fused block against its steps one by one, and its bias's gradient against the output's."""
+        drawn = self._drawn[name]
+        drawn.uses.add_(1)
         with torch.no_grad():
             plain = DenseRelu.apply(x.detach(), weight.detach(), bias.detach(), None, None, low)
-        self._compare(name, "audit_product", plain * factor, out, None)
-        if not out.requires_grad:
-            return
+        self._compare(name, plain * drawn.copy, out, None)
         heard: dict[str, Tensor] = {}
         out.register_hook(lambda g: heard.__setitem__("out", g))
-        passes = (plain > 0) * factor
+        passes = (plain > 0) * drawn.copy
 
         def check() -> None:
-            if "out" in heard and bias.grad is not None:
-                self._near(name, (heard["out"] * passes).sum(1), bias.grad, None)
+            if "out" not in heard or bias.grad is None:
+                self._note(name, "audit_product", torch.ones_like(out), None)
+                return
+            self._near(name, heard["out"] * passes, bias.grad[:, None], None)
 
         self._waiting.append(check)
 
     def scale(self, name: str, site: Site, factor: Tensor, rates: Sequence[float]) -> None:
         """Hold the survivors' factor against what the kind and the rate ask for."""
+        if site.law.kept is None:  # it differs from unit to unit or by the batch
+            return
         for r, rate in enumerate(rates):
-            asked = survivors(site.kind, rate)
-            most = float(factor[r].max())
-            if asked is not None and most > 0 and abs(most / asked - 1) > NEAR / 100:
+            asked, most = site.law.kept(keep_probability(rate), site.kind.train), float(factor[r].max())
+            if most > 0 and abs(most / asked - 1) > SAME:
                 self.findings.append((r, "audit_scale", name, most))
 
-    def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
-        """Compare the gradients that the step left, and remember the smallest parameter that has one."""
+    def backward_done(self, parameters: Mapping[str, Tensor], lr_R: Sequence[float]) -> None:
+        """Compare what the step left, and remember where updates must show; a learning rate of 0 means nowhere."""
         for check in self._waiting:
             check()
         self._waiting.clear()
-        smallest = min(
-            (n for n, t in parameters.items() if t.grad is not None), key=lambda n: parameters[n].numel(), default=""
-        )
-        self._before = {smallest: parameters[smallest].detach().clone()} if smallest else {}
-        self._moves = parameters[smallest].grad.flatten(1).abs().amax(1) > 0 if smallest else torch.zeros(0)
+        for name, drawn in self._drawn.items():
+            self._note(name, "audit_product", drawn.uses != drawn.wanted, None)
+        self._drawn.clear()
+        for name, tensor in parameters.items():
+            if tensor.grad is not None:
+                before = _watched(tensor).clone()
+                lr = torch.tensor(lr_R, dtype=before.dtype, device=before.device)[:, None]
+                self._before[name] = before, lr * _watched(tensor.grad).abs() > MOVES * before.abs()
 
-    def step_done(self, parameters: Mapping[str, Tensor], may_rest: Sequence[bool]) -> None:
-        """Note runs whose parameter has a gradient and did not move; those that `may_rest` have a learning rate of next to 0."""
-        for name, before in self._before.items():
-            same = (parameters[name].detach() == before).flatten(1).all(1)
-            for r in torch.nonzero(same & self._moves).flatten().tolist():
-                if not may_rest[r]:
-                    self.findings.append((r, "audit_update", name, 0.0))
-        self._before = {}
+    def step_done(self, parameters: Mapping[str, Tensor]) -> None:
+        """Note runs that have a parameter of which not one entry moved where all should have.
 
-    def _compare(self, name: str, probe: str, expected: Tensor, found: Tensor, run: int | None) -> None:
-        same = (expected == found) | (expected.isnan() & found.isnan())
-        self._note(name, probe, (~same).double(), run)
+        An entry whose gradient is large enough stays only where momentum or a decay cancels it to a thousandth.
+        """
+        for name, (before, due) in self._before.items():
+            moved = due & (_watched(parameters[name]) != before)
+            for r in torch.nonzero((due.sum(1) >= FEWEST) & ~moved.any(1)).flatten().tolist():
+                self.findings.append((r, "audit_update", name, 0.0))
+        self._before.clear()
 
-    def _near(self, name: str, expected: Tensor, found: Tensor, run: int | None) -> None:
-        """Note runs whose gradient differs by more than a thousandth of its length."""
+    def _compare(self, name: str, expected: Tensor, found: Tensor, run: int | None) -> None:
+        self._note(name, "audit_product", (expected != found) & ~(expected.isnan() & found.isnan()), run)
+
+    def _near(self, name: str, terms: Tensor, found: Tensor, run: int | None) -> None:
+        """Note runs whose gradient is not the sum of these terms over the axes along which `found` is shorter.
+
+        Two sums of n numbers in float32, each in its own order, differ by 2 n eps times the sum of their sizes at most.
+        """
+        count = max(32, terms.numel() // max(1, found.numel()))
+        expected, bound = terms.sum_to_size(found.shape), terms.abs().sum_to_size(found.shape)
+        wrong = (expected - found).abs() > 2 * count * torch.finfo(found.dtype).eps * bound  # NaN: it has diverged
         if run is not None:
-            expected, found = expected[None], found[None]
-        away = (expected - found).flatten(1).double().norm(dim=1)
-        length = expected.flatten(1).double().norm(dim=1)
-        wrong = away > NEAR * length + 1e-12  # NaN is no finding: such a run has diverged
-        for r in torch.nonzero(wrong).flatten().tolist():
-            value = float(found[r].double().norm() / length[r])
+            expected, found, wrong = expected[None], found[None], wrong[None]
+        for r in torch.nonzero(wrong.flatten(1).any(1)).flatten().tolist():
+            value = float(found[r].norm() / expected[r].norm())
             self.findings.append((r if run is None else run, "audit_gradient", name, value))
 
     def _note(self, name: str, probe: str, wrong: Tensor, run: int | None) -> None:
-        shares = wrong.flatten(1).mean(1) if run is None else wrong.mean()[None]
+        """Note runs for which anything (R, ...) is wrong, and which fraction of it; `run` where there is no axis of runs."""
+        shares = (wrong.flatten(1) if run is None else wrong.flatten()[None]).double().mean(1)
         for r in torch.nonzero(shares).flatten().tolist():
             self.findings.append((r if run is None else run, probe, name, float(shares[r])))
 
 
-def survivors(kind: Kind, rate: float) -> float | None:
-    """Return what a kept unit is multiplied by in training, None where that differs from unit to unit or by the batch."""
-    kept = NOISE_LAWS[kind.law].kept
-    return None if kept is None else kept(keep_probability(rate), kind.train)
-
-
-def strangers(
-    name: str, site: Site, factor: Tensor, runs: Sequence[Run], rates: Sequence[float], epoch: int
-) -> list[int]:
-    """Return the positions of runs whose first masks of an epoch are not those of their own seed, place and epoch.
-
-    The integers are drawn anew from their stream, shared as the kind says and, where the law allows, compared with a threshold:
-    whatever the network went through to get its own. `factor` holds (R, examples, ...) of the epoch's first step, masks that
-    groups share once.
-    """
-    examples = factor.shape[1]
-    drawn: dict[int, Tensor] = {}
-    wrong = []
-    for r, run in enumerate(runs):
-        seed = run.stream_seed("mask")
-        if seed not in drawn:
-            drawn[seed] = _integers(name, site, seed, epoch, examples)
-        if site.law.threshold:
-            expected = (drawn[seed] < threshold(rates[r]) - LEVELS // 2).flatten()
-        else:
-            made = site.law.draw(drawn[seed][None], site.strength)[0]
-            expected = site.law.fired(made[r : r + 1], rates[r : r + 1])[0]
-        if not torch.equal(expected, site.law.fired(factor[r : r + 1], rates[r : r + 1])[0]):
-            wrong.append(r)
-    return wrong
-
-
-def _integers(name: str, site: Site, seed: int, epoch: int, examples: int) -> Tensor:
-    """Return the 16-bit integers (examples, ...) of a stream's first step, without those that sharing leaves unused."""
-    count = ((examples - 1) * site.group + 1) * prod(site.shape)
-
-    def drawn(place: str) -> Tensor:
-        return torch.from_numpy(integers16(generator(seed, "mask", place, epoch), count).copy())
-
-    u = drawn(name)
-    if site.law.bits == 32:
-        u = u.to(torch.int32) * LEVELS + (drawn(f"{name}.finer").to(torch.int32) + LEVELS // 2)
-    u = u.view(-1, *site.shape)[:: site.group]
-    if "map" in site.shared:
-        u = u[..., :1, :1]
-    if "time" in site.shared and len(site.shape) == 2:
-        u = u[:, :1]
-    return u
+def _watched(tensor: Tensor) -> Tensor:
+    return tensor.detach().flatten(1)[:, :WATCHED]
