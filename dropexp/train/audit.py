@@ -68,9 +68,10 @@ class Audit:
 
     In the first three epochs and in every fourth one step, another each time, is counted in full, units that are next to
     each other are compared, and so are the masks of three steps: with each other, with those of the first epoch and of the
-    last, and the first with what its stream holds. On the step that is counted, every product with a mask and its
-    gradient are checked, and on all three the update (see `ProductAudit`). `memory` holds prints and counts so far, by run
-    and site. That costs about a hundredth of training.
+    last. In epochs 1, 2, 4, 8, and every sixteenth the first step's masks are compared with what their streams hold, every
+    product with a mask and its gradient are checked on the step that is counted, and the update on all three (see
+    `ProductAudit`). `memory` holds prints and counts so far, by run and site. That costs a few hundredths of training where
+    an epoch has few steps, and next to nothing where it has many.
     """
 
     def __init__(self, memory: Mapping[str, Any] | None = None):
@@ -80,6 +81,7 @@ class Audit:
         """Start an epoch of so many steps."""
         self.runs, self.turn = runs, (epoch - 1) % steps
         self.looked_at = {0, 1, self.turn} if epoch < 4 or epoch % 4 == 0 else set()
+        self.closely = epoch & (epoch - 1) == 0 or epoch % 16 == 0
         self.rates = [site_rates_in_force(run.config.dropout, run.config.model, epoch) for run in runs]
         self.steps: dict[str, int] = {}
         self.counts: dict[tuple[int, str], Count] = {}
@@ -106,9 +108,10 @@ class Audit:
             needed = max((ceil(WANTED_BITS / e.bits) * e.block for e in expected if e.bits), default=1)
             factor = factor[:, : ceil(needed / prod(own_shape))]
         else:
-            self.product.drawn(name, site, *made)
             self.product.scale(name, site, factor, rates)
-        if step == 0 and factor.device.type == "cpu":  # a device draws other numbers by the same law
+            if self.closely:
+                self.product.drawn(name, site, *made)
+        if self.closely and step == 0 and factor.device.type == "cpu":  # a device draws other numbers by the same law
             first = factor[:, :FIRST_EXAMPLES], None if offset is None else offset[:, :FIRST_EXAMPLES]
             wrong = {*strangers(name, site, first, self.runs, rates, self.epoch)}
             if self.epoch == 1:
@@ -122,7 +125,7 @@ class Audit:
 
     def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
         """Check the gradients of the step at hand, and what it should update, if it is looked at."""
-        if self.taken not in self.looked_at:
+        if not (self.closely and self.taken in self.looked_at):
             return
         # how far adam moves a parameter follows from its gradient only in the very first step, which has no past
         past = self.epoch > 1 or self.taken > 0
@@ -133,9 +136,8 @@ class Audit:
         self.product.backward_done(parameters, lr_R)
 
     def step_done(self, parameters: Mapping[str, Tensor]) -> None:
-        """Count a step, and check its updates if it is looked at."""
-        if self.taken in self.looked_at:
-            self.product.step_done(parameters)
+        """Count a step, and check its updates where some were to be seen."""
+        self.product.step_done(parameters)
         self.taken += 1
 
     def count(self) -> None:
