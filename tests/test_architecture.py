@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "dropexp"
 LEVELS = [
-    ("errors", "streams", "quoting"),
+    ("errors", "streams", "quoting", "signatures", "metrics"),
     ("experiment", "records", "stopping"),
     ("study_files",),
     ("rows",),
@@ -18,8 +18,9 @@ LEVELS = [
     ("laws", "figures", "tables"),
     ("page", "export"),
     ("workflow",),
-    ("cli", "notebook"),
+    ("console", "notebook"),
     ("api",),
+    ("cli",),
     ("__main__",),
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
@@ -29,8 +30,8 @@ FENCES = {
         "nn",
         "train",
         "laws",
-        "workflow/planning.py",
-    ),  # planning asks, inside a function, whether a device is there
+        "executors/machine.py",
+    ),  # which asks, inside a function, whether a device is there
     "pandas": ("store", "foreign", "analysis", *PICTURES, "export", "data/csv_table.py", "notebook.py", "api.py"),
     "matplotlib": (
         "figures",
@@ -40,7 +41,7 @@ FENCES = {
     ),  # its version is part of what a figure depends on
     "jinja2": ("page",),
     "typer": ("cli",),
-    "rich": ("cli",),
+    "rich": ("console",),
     "yaml": ("study_files",),
     "pyarrow": (),  # pandas asks for it
     "tensorboard": ("export/events.py",),

@@ -89,9 +89,12 @@ DEFAULTS = {
 }
 OPTIONS = {
     "check": [
+        "--baseline",
         "--data-dir",
         "--detect",
         "--device",
+        "--executor",
+        "--fresh",
         "--jobs",
         "--json",
         "--kinds",
@@ -121,6 +124,7 @@ OPTIONS = {
         "--data-dir",
         "--device",
         "--dry-run",
+        "--executor",
         "--fresh",
         "--jobs",
         "--kinds",
@@ -143,6 +147,7 @@ OPTIONS = {
         "--data-dir",
         "--device",
         "--dry-run",
+        "--executor",
         "--fresh",
         "--jobs",
         "--kinds",
@@ -219,12 +224,3 @@ def test_the_options_are_these():
     assert found == OPTIONS
     assert found["run"] == found["sweep"]
     assert set(LISTS) <= {option for options in found.values() for option in options}
-
-
-def test_the_schema_names_every_kind():
-    from typing import get_args
-
-    from dropexp.experiment.config import KindName
-    from dropexp.experiment.kinds import KINDS
-
-    assert get_args(KindName) == tuple(KINDS)

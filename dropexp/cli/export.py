@@ -19,7 +19,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Write a study for a paper or another program: [bold]dropexp export results/quickstart --to latex[/bold]."""
-    from dropexp.cli.screen import say, warn
+    from dropexp.console.screen import say, warn
     from dropexp.errors import UsageError
     from dropexp.export.formats import export as write
     from dropexp.workflow.reading import reading, studies_below

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.everyday import Json
-from dropexp.cli.training import DataDir, Jobs
+from dropexp.cli.options import DataDir, Jobs
 
 if TYPE_CHECKING:
     from dropexp.analysis.consistency import Mismatch
@@ -36,11 +36,11 @@ def verify(
     as_json: Json = False,
 ) -> int:  # fmt: skip
     """Check that results are what training gives: [bold]dropexp verify results/[/bold]."""
-    from dropexp.cli.progress import Progress
-    from dropexp.cli.screen import say
+    from dropexp.console.progress import Progress
+    from dropexp.console.screen import say
     from dropexp.errors import UsageError
-    from dropexp.workflow.planning import Options
     from dropexp.workflow.reading import studies_below
+    from dropexp.workflow.request import Options
     from dropexp.workflow.verifying import verify as verified
 
     if everything and sample is not None:
@@ -73,7 +73,7 @@ def facts(v: Verified) -> dict[str, object]:
 
 def lines(v: Verified) -> list[str]:
     """Return a study's verification as lines for a person."""
-    from dropexp.cli.progress import counted
+    from dropexp.console.progress import counted
 
     found = [f"{place(v, m)}: {sentence(m)}" for m in v.mismatches[:SHOWN]]
     if len(v.mismatches) > SHOWN:

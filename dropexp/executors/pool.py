@@ -17,7 +17,8 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from dropexp.executors.inline import Listen, Meanwhile, Stop, Train, attempt
+from dropexp.executors.executor import Listen, Meanwhile, Stop, Train
+from dropexp.executors.inline import attempt
 from dropexp.records import Outcome
 
 LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
@@ -91,11 +92,6 @@ def run_pool(
             connection.close()
         for process, _ in workers.values():
             process.join()
-
-
-def may_start() -> bool:
-    """Whether this process may start others: a daemonic one, such as another pool's worker, may not."""
-    return not multiprocessing.current_process().daemon
 
 
 def _ending(code: int | None) -> str:

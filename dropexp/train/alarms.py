@@ -23,7 +23,7 @@ SAID = {
     "audit_scale": "kept units of {layer} were multiplied by {value:.6g}, which is not what kind and rate ask for",
     "audit_gradient": "the gradient that came back through {layer} was {value:.6g} times what the mask lets pass",
     "audit_stream": "{layer} used masks that are not those of its seed, place and epoch",
-    "audit_update": "{layer} had a gradient and was not updated",
+    "audit_update": "of {layer}, {value:.0f} were made",
     "audit_steps": "an epoch of {value:.0f} steps {layer}",
     "audit_epochs": "epoch {value:.0f} {layer}",
     "audit_evaluation": "evaluation was not deterministic ({value:.0f} {layer})",

@@ -14,10 +14,10 @@ from torch import Tensor
 from dropexp.experiment.layout import keep_probability
 from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.experiment.study import Run
-from dropexp.nn.dropout import Noise, Site
+from dropexp.nn.dropout import Noise, Part, Site
 from dropexp.nn.expected_noise import Expected, outside
-from dropexp.nn.network import Network
 from dropexp.nn.noise_laws import Mask, expectation
+from dropexp.nn.protocol import Trainable
 from dropexp.train.alarms import ENOUGH_BITS, FALSE_ALARM, WANTED_BITS
 from dropexp.train.batches import Feed
 from dropexp.train.optim import schedule_factor
@@ -43,13 +43,19 @@ class Audited(Noise):
         return made
 
     def apply(
-        self, name: str, x: Tensor, factor: Tensor, offset: Tensor | None = None, run: int | None = None
+        self,
+        name: str,
+        x: Tensor,
+        factor: Tensor,
+        offset: Tensor | None = None,
+        part: Part | None = None,
+        run: int | None = None,
     ) -> Tensor:
         if not self._audit.watches(name):
-            return super().apply(name, x, factor, offset, run)
+            return super().apply(name, x, factor, offset, part, run)
         x = x.view_as(x)  # a use of its own, whose gradient is what comes through the product
-        y = super().apply(name, x, factor, offset, run)
-        self._audit.product.product(name, x, factor, offset, y, run)
+        y = super().apply(name, x, factor, offset, part, run)
+        self._audit.product.product(name, x, factor, offset, part, run, y)
         return y
 
     def joined(self, name: str, x: Tensor, weight: Tensor, bias: Tensor, low: bool, out: Tensor) -> None:
@@ -87,9 +93,7 @@ class Audit:
         self.counts: dict[tuple[int, str], Count] = {}
         self.pairs: dict[tuple[int, str], list[Count]] = {}
         self.prints: dict[tuple[int, str], list[str]] = {}
-        self.seen: list[
-            tuple[str, bool, int, list[Expected], Tensor]
-        ] = []  # left on their device until the epoch is over
+        self.seen: list[tuple[str, bool, int, list[Expected], Tensor]] = []  # on their device until the epoch is over
         self.epoch, self.planned, self.taken = epoch, steps, 0
         self.product = ProductAudit()
         self.training = [run.config.training for run in runs]
@@ -100,7 +104,7 @@ class Audit:
         self.steps[name] = step + 1
         if step not in self.looked_at:
             return
-        factor, offset = (None if t is None else t.detach()[:, :: site.group] for t in made)
+        factor, offset = made[0].detach()[:, :: site.group], made[1]
         own_shape, size = tuple(factor.shape[2:]), self.runs[0].config.dropout.block_size
         rates = [own.get(name, 0.0) for own in self.rates]
         expected = [expectation(site.kind.law, rate, own_shape, size) for rate in rates]
@@ -108,12 +112,11 @@ class Audit:
             needed = max((ceil(WANTED_BITS / e.bits) * e.block for e in expected if e.bits), default=1)
             factor = factor[:, : ceil(needed / prod(own_shape))]
         else:
-            self.product.scale(name, site, factor, rates)
+            self.product.scale(name, site, factor, None if offset is None else offset[:, :: site.group], rates)
             if self.closely:
                 self.product.drawn(name, site, *made)
         if self.closely and step == 0 and factor.device.type == "cpu":  # a device draws other numbers by the same law
-            first = factor[:, :FIRST_EXAMPLES], None if offset is None else offset[:, :FIRST_EXAMPLES]
-            wrong = {*strangers(name, site, first, self.runs, rates, self.epoch)}
+            wrong = {*strangers(name, site, factor[:, :FIRST_EXAMPLES], self.runs, rates, self.epoch)}
             if self.epoch == 1:
                 wrong |= {*confused(name, site, self.runs, self.epoch)}
             self.product.findings += [(r, "audit_stream", name, 1.0) for r in sorted(wrong)]
@@ -155,8 +158,8 @@ class Audit:
                     self.prints.setdefault((i, name), []).append(digest)
         self.seen.clear()
 
-    def end(self) -> list[Finding]:
-        """Return what was wrong in this epoch."""
+    def end(self, updates: int) -> list[Finding]:
+        """Return what was wrong in this epoch, after so many updates of the optimiser in all."""
         self.count()
         found: list[Finding] = list({finding[:3]: finding for finding in self.product.findings}.values())
         for i, run in enumerate(self.runs):
@@ -167,6 +170,8 @@ class Audit:
             memory = self.memory.setdefault(run.run_id, {})
             if self.taken != self.planned:
                 found.append((i, "audit_steps", f"where {self.planned} were planned", float(self.taken)))
+            if updates != self.epoch * self.planned:
+                found.append((i, "audit_update", f"{self.epoch * self.planned} updates", float(updates)))
             before = memory.get(EPOCHS, {"last": self.epoch - 1 if memory else 0})  # 0.2.0 remembered no epochs
             if self.epoch != before["last"] + 1:
                 found.append((i, "audit_epochs", f"follows {before['last']}", float(self.epoch)))
@@ -231,7 +236,7 @@ def _repeated(site: dict[str, Any], prints: list[str]) -> int:
     return again
 
 
-def checked_evaluation(network: Network, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:
+def checked_evaluation(network: Trainable, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:
     """Return what was wrong with an epoch's evaluation, during which the network drew masks `noisy_calls` times.
 
     In epochs 1, 2, 4, 8 and so on a batch is evaluated twice: without noise the two agree to the bit.

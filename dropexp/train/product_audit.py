@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from dropexp.experiment.layout import keep_probability
-from dropexp.nn.dropout import Site
+from dropexp.nn.dropout import Part, Site
 from dropexp.nn.fused import DenseRelu
 
 Finding = tuple[int, str, str, float]  # position of the run, probe, layer, value
@@ -24,25 +24,21 @@ FEWEST, MOVES = (
 
 @dataclass(frozen=True)
 class Drawn:
-    """A step's mask at a site: what the network was given, a copy, and how often the network used each of its entries.
+    """A step's mask at a site: a copy that nothing else holds, and how often the network used each of its entries.
 
     `wanted` is how often it should: once, or once a time step where a recurrent state is masked by one mask for all.
     """
 
-    factor: Tensor
-    offset: Tensor | None
     copy: Tensor
+    offset: Tensor | None
     uses: Tensor
     wanted: int
 
-    def part(self, factor: Tensor) -> Tensor | None:
-        """Count a use of a view of the mask, and return what was drawn there; None where it is no view of it."""
-        if factor.untyped_storage().data_ptr() != self.factor.untyped_storage().data_ptr():
-            return None
-        place = factor.stride(), factor.storage_offset() - self.factor.storage_offset()
-        once = [1 if stride == 0 else size for size, stride in zip(factor.shape, factor.stride(), strict=True)]
-        self.uses.as_strided(once, *place).add_(1)
-        return self.copy.as_strided(factor.shape, *place)
+    def used(self, factor: Tensor, part: Part | None) -> Tensor:
+        """Count a use of the mask, or of a part of it, and return what was drawn there."""
+        cut = part or (lambda whole: whole.view_as(factor))
+        cut(self.uses).add_(1)
+        return cut(self.copy)
 
 
 class ProductAudit:
@@ -61,23 +57,22 @@ class ProductAudit:
         """Expect the network to use this mask (R, B, ...) in full before the step's gradients are there."""
         wanted = site.shape[0] // factor.shape[2] if name.startswith("recurrent.") else 1
         uses = torch.zeros_like(factor, dtype=torch.int16)
-        self._drawn[name] = Drawn(factor, offset, factor.detach().clone(), uses, wanted)
+        self._drawn[name] = Drawn(factor.detach().clone(), offset, uses, wanted)
 
     def expects(self, name: str) -> bool:
         """Return whether a site's mask for the step at hand is known."""
         return name in self._drawn
 
-    def product(self, name: str, x: Tensor, factor: Tensor, offset: Tensor | None, y: Tensor, run: int | None) -> None:
-        """Hold y against x times the drawn factor plus the drawn offset, bit for bit, and hear the gradients of both.
+    def product(
+        self, name: str, x: Tensor, factor: Tensor, offset: Tensor | None, part: Part | None, run: int | None, y: Tensor
+    ) -> None:
+        """Hold y against x times what was drawn, bit for bit, and hear the gradients of both.
 
-        `x` must have no other use than this product, so that its gradient is the one that came through. `run` is the run
-        that tensors without a leading axis of runs belong to.
+        `x` must have no other use than this product, so that its gradient is the one that came through. The rest is what
+        `Noise.apply` was given.
         """
         drawn = self._drawn[name]
-        asked = drawn.part(factor)
-        if asked is None:
-            self._note(name, "audit_product", torch.ones_like(y), run)
-            return
+        asked = drawn.used(factor, part)
         if run is None and x.shape[1] == asked.shape[1]:  # units, not weights nor a mask for the whole batch
             asked = asked[:, :FIRST]
         seen = slice(None) if run is not None else (slice(None), slice(FIRST))
@@ -93,7 +88,7 @@ class ProductAudit:
 
             def check() -> None:
                 if "y" not in heard:  # what left the product went nowhere
-                    self._note(name, "audit_product", torch.ones_like(y), run)
+                    self._missing(name, range(len(y)) if run is None else [run])
                     return
                 found = heard["x"] if "x" in heard else torch.zeros_like(x)
                 self._near(name, heard["y"][seen] * asked, found[seen], run)
@@ -118,20 +113,26 @@ class ProductAudit:
 
         def check() -> None:
             if "out" not in heard or bias.grad is None:
-                self._note(name, "audit_product", torch.ones_like(out), None)
+                self._missing(name, range(len(out)))
                 return
             self._near(name, heard["out"] * drawn.copy * (out.detach() > 0), bias.grad[:, None], None)
 
         self._waiting.append(check)
 
-    def scale(self, name: str, site: Site, factor: Tensor, rates: Sequence[float]) -> None:
-        """Hold the survivors' factor against what the kind and the rate ask for."""
-        if site.law.kept is None:  # it differs from unit to unit or by the batch
-            return
+    def scale(self, name: str, site: Site, factor: Tensor, offset: Tensor | None, rates: Sequence[float]) -> None:
+        """Hold the survivors' factor, and what is added, against what the kind and the rate ask for."""
         for r, rate in enumerate(rates):
-            asked, most = site.law.kept(keep_probability(rate), site.kind.train), float(factor[r].max())
-            if most > 0 and abs(most / asked - 1) > SAME:
+            keep = keep_probability(rate)
+            asked = None if site.law.kept is None else site.law.kept(keep, site.kind.train)
+            most = float(factor[r].max())
+            if asked is not None and most > 0 and abs(most / asked - 1) > SAME:
                 self.findings.append((r, "audit_scale", name, most))
+            if site.law.shift is None:
+                continue
+            kept, dropped = site.law.shift(keep)
+            expected = torch.where(factor[r] == 0, dropped, kept)
+            if offset is None or not torch.allclose(offset[r].to(expected), expected, rtol=SAME, atol=SAME):
+                self.findings.append((r, "audit_product", name, 1.0))
 
     def backward_done(self, parameters: Mapping[str, Tensor], lr_R: Sequence[float]) -> None:
         """Compare what the step left, and remember where updates must show; a learning rate of 0 means nowhere."""
@@ -156,7 +157,7 @@ class ProductAudit:
         for name, (before, due) in self._before.items():
             moved = due & (_watched(parameters[name]) != before)
             for r in torch.nonzero((due.sum(1) >= FEWEST) & ~moved.any(1)).flatten().tolist():
-                self.findings.append((r, "audit_update", name, 0.0))
+                self.findings.append((r, "audit_update", f"the step of {name}", 0.0))
         self._before.clear()
 
     def _compare(self, name: str, expected: Tensor, found: Tensor, run: int | None) -> None:
@@ -176,6 +177,9 @@ class ProductAudit:
         for r in torch.nonzero(wrong.flatten(1).any(1)).flatten().tolist():
             value = float(found[r].norm() / expected[r].norm())
             self.findings.append((r if run is None else run, "audit_gradient", name, value))
+
+    def _missing(self, name: str, runs: Iterable[int]) -> None:
+        self.findings += [(r, "audit_gradient", name, 0.0) for r in runs]
 
     def _note(self, name: str, probe: str, wrong: Tensor, run: int | None) -> None:
         """Note runs for which anything (R, ...) is wrong, and which fraction of it; `run` where there is no axis of runs."""

@@ -11,38 +11,31 @@ from torch import Tensor
 from dropexp.experiment.layout import LEVELS, threshold
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Site
-from dropexp.nn.noise_laws import Mask
 from dropexp.streams import generator, integers16
 
 FEWEST = 8  # integers of 16 bits that two streams have in common with a chance of 2^-128
 
 
-def strangers(name: str, site: Site, made: Mask, runs: Sequence[Run], rates: Sequence[float], epoch: int) -> list[int]:
+def strangers(
+    name: str, site: Site, factor: Tensor, runs: Sequence[Run], rates: Sequence[float], epoch: int
+) -> list[int]:
     """Return the positions of runs whose first masks of an epoch are not those of their own seed, place and epoch.
 
-    `made` is factor and offset (R, examples, ...) of the epoch's first step, masks that groups share once. Which units
-    fire is compared, by a threshold where the law has one, and the first example's offset.
+    `factor` holds (R, examples, ...) of the epoch's first step, masks that groups share once. Which units fire is
+    compared: by a threshold where the law has one, so that no code of the network's is trusted.
     """
-    factor, offset = made
     fired = site.law.fired(factor, rates)
-    drawn: dict[int, tuple[Tensor, Mask]] = {}
+    expected: dict[int, Tensor] = {}  # by seed: the integers, or what fires in each run if it had this seed
     wrong = []
     for r, run in enumerate(runs):
         seed = run.stream_seed("mask")
-        if seed not in drawn:
+        if seed not in expected:
             u = integers(name, site, seed, epoch, factor.shape[1])
-            examples = 1 if site.law.threshold else len(u)  # all that is needed: weights can be millions
-            drawn[seed] = u, site.law.draw(u[None, :examples], site.strength)
-        u, (again, offset_again) = drawn[seed]
-        if site.law.threshold:
-            expected = (u < threshold(rates[r]) - LEVELS // 2).flatten()
-        else:
-            expected = site.law.fired(again[r : r + 1], rates[r : r + 1])[0]
-        if (
-            (offset is None) != (offset_again is None)
-            or not torch.equal(expected, fired[r])
-            or (offset is not None and offset_again is not None and not torch.equal(offset[r, :1], offset_again[r, :1]))
-        ):
+            again = u if site.law.threshold else site.law.draw(u[None], site.strength)[0]
+            expected[seed] = again if site.law.threshold else site.law.fired(again, rates)
+        own = expected[seed]
+        own = (own < threshold(rates[r]) - LEVELS // 2).flatten() if site.law.threshold else own[r]
+        if not torch.equal(own, fired[r]):
             wrong.append(r)
     return wrong
 

@@ -46,6 +46,18 @@ def train_work(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
 
 
 @contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Leave torch with the threads that it had: training in this process sets its own."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
 def _without_collecting() -> Iterator[None]:
     """Look for no garbage meanwhile: a library that loads leaves none, and looking takes a sixth of its time."""
     collects = gc.isenabled()

@@ -6,10 +6,10 @@ import math
 import time
 from typing import IO, Any
 
-from dropexp.cli.screen import fits
+from dropexp.console.screen import fits
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run
-from dropexp.workflow.planning import Plan, device_name
+from dropexp.workflow.planning import Plan
 from dropexp.workflow.running import Listener
 
 SHOWN_ARMS = 8
@@ -134,14 +134,13 @@ class Progress:
 
 def hints(plan: Plan) -> list[str]:
     """Return lines on what this machine could do better: idle cores for one large network, an idle GPU."""
-    from dropexp.executors.cores import usable_cores
-
+    cores = plan.executor.machine.usable_cores()
     found = []
-    if plan.todo and plan.seconds > 60 and len(plan.packs) < usable_cores() and len(plan.todo) < usable_cores():
+    if plan.todo and plan.seconds > 60 and len(plan.packs) < cores and len(plan.todo) < cores:
         found.append(
-            f"{len(plan.todo)} runs leave cores idle; --threads {usable_cores() // len(plan.todo)} uses them "
+            f"{len(plan.todo)} runs leave cores idle; --threads {cores // len(plan.todo)} uses them "
             "(results then agree statistically, not by byte)"
         )
-    if plan.seconds / max(1, plan.jobs) > 300 and device_name("auto") != "cpu":
+    if plan.seconds / max(1, plan.jobs) > 300 and plan.executor.device("auto") != "cpu":
         found.append("a GPU lies idle and more than five minutes are left; --device auto uses it")
     return found
