@@ -93,7 +93,7 @@ def counted(site, rate, batch):
     audit = loop.Audit()
     audit.begin([Run(Config(), 0, "arm", "run")], 1, 1)
     audit.rates = [{"x": rate}]
-    audit.see("x", site, *noise.mask("x", batch))
+    audit.see("x", site, noise.mask("x", batch))
     audit.count()
     assert audit.product.findings == []
     return audit.counts[0, "x"]
