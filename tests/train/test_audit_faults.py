@@ -1,5 +1,6 @@
 """Faults that a network with dropout can have, injected one by one: the audit finds each, whatever else looks right."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -348,9 +349,17 @@ def first_state_only(patch):
 
 
 def resumed_one_epoch_late(patch):
-    restored = pack._restored
+    resume = pack.resume
 
     def late(*given):
+        found = resume(*given)
+        state = found.state
+        return found if state is None else replace(found, state=replace(state, epoch=state.epoch + 1))
+
+    patch.setattr(pack, "resume", late)
+
+
+def late(*given):
         state = restored(*given)
         return None if state is None else State(state.epoch + 1, state.tensors, state.masks)
 
