@@ -20,12 +20,12 @@ from dropexp.nn.noise_laws import Mask, expectation
 from dropexp.nn.protocol import Trainable
 from dropexp.train.alarms import ENOUGH_BITS, FALSE_ALARM, WANTED_BITS
 from dropexp.train.batches import Feed
+from dropexp.train.checkpoint_content import EPOCHS
 from dropexp.train.optim import schedule_factor
 from dropexp.train.product_audit import Finding, ProductAudit
 from dropexp.train.stream_audit import confused, strangers
 
 Count = tuple[int, int, Expected]  # what fired, of how many, and what to expect
-EPOCHS = "epochs"  # the key of a run's memory that is no site
 FIRST_EXAMPLES = 4  # of a mask that are drawn anew
 
 

@@ -18,6 +18,7 @@ from dropexp.records import EpochRow, ProbeRow
 REASONS = (None, "max_epochs", "patience", "diverged")
 READ = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 MASKS = {"first", "last", "fired", "units", "low"}  # what the audit remembers of a site
+EPOCHS = "epochs"  # under this name, which is no site's, it remembers the last epoch
 
 
 class Unusable(Exception):
@@ -68,7 +69,7 @@ def _notes(notes: Any) -> dict[str, Any]:
         raise Unusable("does not say when the run began") from None
     if not _is_number(seconds) or not 0 <= seconds < math.inf:
         raise Unusable("does not say how long the run took so far")
-    if not isinstance(masks, dict) or not all(_is_memory(site) for site in masks.values()):
+    if not isinstance(masks, dict) or not all(map(_is_memory, masks, masks.values())):
         raise Unusable("holds notes on masks that no training writes")
     return notes
 
@@ -94,7 +95,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, float) or (type(value) is int and abs(value) < 2**53)
 
 
-def _is_memory(site: Any) -> bool:
+def _is_memory(name: str, site: Any) -> bool:
+    if name == EPOCHS:
+        return isinstance(site, Mapping) and set(site) == {"last"} and type(site["last"]) is int and site["last"] > 0
     if not isinstance(site, Mapping) or set(site) != MASKS:
         return False
     words = (
