@@ -17,8 +17,7 @@ from dropexp.notebook import Comparison, Results
 from dropexp.signatures import taking
 from dropexp.study_files.command_words import read_word
 from dropexp.study_files.from_dict import read_mapping
-from dropexp.study_files.parse import Override
-from dropexp.study_files.path_values import pairs, resolve
+from dropexp.study_files.path_values import Override, pairs, resolve
 from dropexp.study_files.shipped import shipped
 from dropexp.train.work import threads_kept
 from dropexp.workflow import comparing, drawing, running

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "dropexp"
 LEVELS = [
-    ("errors", "streams", "quoting", "signatures"),
+    ("errors", "streams", "quoting", "signatures", "metrics"),
     ("experiment", "records", "stopping"),
     ("study_files",),
     ("rows",),

@@ -11,7 +11,8 @@ from dropexp.executors.pool import run_pool
 from dropexp.experiment.config import Config, Data
 from dropexp.experiment.packs import plan
 from dropexp.experiment.study import Run, Study
-from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.parse import parse
+from dropexp.study_files.path_values import Override
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.pack import Work, train_pack
 from dropexp.workflow.planning import Options, prepare

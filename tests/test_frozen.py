@@ -224,12 +224,3 @@ def test_the_options_are_these():
     assert found == OPTIONS
     assert found["run"] == found["sweep"]
     assert set(LISTS) <= {option for options in found.values() for option in options}
-
-
-def test_the_schema_names_every_kind():
-    from typing import get_args
-
-    from dropexp.experiment.config import KindName
-    from dropexp.experiment.kinds import KINDS
-
-    assert get_args(KindName) == tuple(KINDS)

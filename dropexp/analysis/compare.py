@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from dropexp.analysis.stats import Difference, Estimate, difference, estimate, holm, welch
+from dropexp.analysis.stats import ALPHA, Difference, Estimate, difference, estimate, holm, welch
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ALPHA, BITS, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
+from dropexp.analysis.verdicts import BITS, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
 from dropexp.experiment.design import Arm
+from dropexp.metrics import AVERAGED
 
-WORDS = {**RISE_AND_FALL, "test_loss": ("higher", "lower"), "train_loss": ("higher", "lower")}
+# The three metrics that everything leads with, then what else summary.csv sums up, that of the test set first.
+FURTHER = sorted((c for c in AVERAGED if not c.metric.counts), key=lambda column: column.on != "test")
+WORDS = RISE_AND_FALL | {column.name: ("higher", "lower") for column in FURTHER}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dropexp.workflow.request import AXES
 
 if TYPE_CHECKING:
-    from dropexp.study_files.parse import Override
+    from dropexp.study_files.path_values import Override
 
 EXAMPLES = dict(zip(AXES, ("0 0.5", "bernoulli vanilla", "hidden input", "NAD DNA", "none 5"), strict=True))
 LISTS = (
@@ -66,8 +66,7 @@ def overrides(lists: Mapping[str, Sequence[str] | None], sets: Sequence[str] | N
     """
     from dropexp.errors import UsageError
     from dropexp.study_files.command_words import read_words
-    from dropexp.study_files.parse import Override
-    from dropexp.study_files.path_values import pair, resolve
+    from dropexp.study_files.path_values import Override, pair, resolve
 
     found = []
     for name, path in AXES.items():

@@ -8,7 +8,6 @@ from math import prod
 from dropexp.console.progress import counted, duration
 from dropexp.console.screen import say
 from dropexp.experiment.config import Dropout
-from dropexp.experiment.identity import applies
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
 from dropexp.experiment.naming import label
@@ -89,6 +88,8 @@ def network(arm: Arm, layout: Layout) -> list[str]:
         if block.kind == "lstm":
             steps = _recurrent_masks(block, model.layers or 1, dropout, rates)
         what = SHAPES[block.kind].format(b=block, m=block.map)
+        if not block.bias:
+            what += ", no bias"
         if on_weights and block.name in rates:
             what += f", weights masked: {mask(block.name)[0]}"
         own = block.parameters + norm_parameters(block, model.norm)
@@ -112,7 +113,7 @@ SHAPES = {
 def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[str, float]) -> list[str]:
     """Return where the masks of one LSTM layer act: on its state, and on what leaves it."""
     index = block.name.removeprefix("lstm.")
-    over = "sequence" if dropout.kind == "variational" else dropout.recurrent
+    over = "sequence" if "time" in KINDS[dropout.kind].shared else dropout.recurrent
     leaving = "output" if int(index) == layers else f"between.{index}"
     found = []
     if f"recurrent.{index}" in rates:
@@ -131,7 +132,8 @@ def arms(study: Study) -> list[str]:
         lines.append(f"  arm: {label(arm, study.axes)}{same}")
     if len(study.arms) > SHOWN:
         lines.append(f"  and {len(study.arms) - SHOWN} more arms")
-    stop = study.base.early_stopping
-    if applies("early_stopping.monitor", study.base) and stop.monitor.startswith("test_"):
-        lines.append(f"  early stopping watches {stop.monitor}: an oracle, named so wherever it shows")
+    watched = dict.fromkeys(arm.monitor for arm in study.arms)
+    for monitor in filter(None, watched):
+        if monitor.startswith("test_"):
+            lines.append(f"  early stopping watches {monitor}: an oracle, named so wherever it shows")
     return lines

@@ -105,6 +105,9 @@ def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> i
     if finished.failures:
         warn(f"{len(finished.failures)} runs failed (failures.csv); the same command tries them again")
         return 1
+    if finished.alarms:
+        warn("the audit of dropout found what should not be (above, and in probes.csv): do not trust these runs")
+        return 1
     if finished.interrupted:
         raise Interrupted(f"interrupted: {_kept(finished)}; the same command trains the rest")
     return 0

@@ -1,4 +1,4 @@
-"""What may be asked of a study and its arms, whoever trained them: all that statistics and pictures know of either."""
+"""The interface of a study and its arms, trained here or elsewhere: all that statistics and figures may ask of them."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ class Design:
     asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
     chosen: tuple[tuple[str, str], ...] = ()  # values, as shown, of the arms that the command line compares with
     wanted: frozenset[tuple[str, int]] = frozenset()  # arms and seeds asked for; empty: every seed of every arm
+    unmade: int = 0  # further arms of a large grid, none with a row, of which only the number is known
     more_seeds = "--seeds 5"  # what gives a study of one seed its intervals
 
     @property

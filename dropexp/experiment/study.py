@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dropexp.experiment.applicability import cells
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import Config
 from dropexp.experiment.design import Arm, Design
-from dropexp.experiment.identity import arm_id, canonical, cells, run_ids
+from dropexp.experiment.identity import arm_id, canonical, run_ids
 from dropexp.experiment.layout import site_rates
 from dropexp.experiment.leaves import leaf, shown, spell
 from dropexp.experiment.sources import SOURCES
@@ -99,6 +100,7 @@ class Study(Design):
     wanted: frozenset[tuple[str, int]] = (
         frozenset()
     )  # arms and seeds that were asked for, where stored ones have joined them
+    unmade: int = 0  # further arms of a large grid, none with a row, of which only the number is known
     marks: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # YAML path -> file:line:column or option
     arms: tuple[ConfiguredArm, ...] = field(default=(), init=False)
 
@@ -160,7 +162,7 @@ class Study(Design):
     @property
     def hint(self) -> str | None:
         """What to do about a grid without an arm at rate 0, with the runs that adding one takes."""
-        if any(not arm.masked for arm in self.arms):
+        if self.unmade or any(not arm.masked for arm in self.arms):
             return None
         bare = []
         for arm in self.arms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -110,7 +110,33 @@ class Noise:
             u_SN = u_SN.to(torch.int32) * LEVELS + (self._finer[name](count).to(torch.int32) + LEVELS // 2)
         return site.mask(u_SN.view(len(u_SN), batch, *site.shape), self.seed_of_R)
 
+    def apply(
+        self,
+        name: str,
+        x: Tensor,
+        factor: Tensor,
+        offset: Tensor | None = None,
+        part: Part | None = None,
+        run: int | None = None,
+    ) -> Tensor:
+        """Return x times a step's factor plus its offset, what a site is there for; the audit watches it here.
 
+        Where x is multiplied by a part of what was drawn, `part` cuts that out of the drawn factor. `run` is the run that x
+        belongs to where it has no axis of runs.
+        """
+        return x * factor if offset is None else x * factor + offset
+
+    def joined(self, name: str, x: Tensor, weight: Tensor, bias: Tensor, low: bool, out: Tensor) -> None:
+        """Hear what left a block that took affine map, relu and mask at once."""
+
+    def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
+        """Hear that a step's gradients are there."""
+
+    def step_done(self, parameters: Mapping[str, Tensor]) -> None:
+        """Hear that a step's update has been made."""
+
+
+Part = Callable[[Tensor], Tensor]
 Draw = Callable[[int], Tensor]  # a number N of integers a seed -> (S, N) int16, all 65,536 values equally likely
 
 

@@ -132,24 +132,42 @@ class NoiseLaw:
     """One law: its draw, and for the audit when a unit fires and how often it should.
 
     `draw` turns integers into factor and offset. `fired` says which units of a factor fired, by the runs' rates, and
-    `expected` how often they do, from a rate, an example's shape and dropblock's block size. `bits` is the size of a unit's
-    integer, 16 or 32. A `two_valued` factor is 0 or the survivors' for each unit by itself, so that masks can be compared as
-    floats and joined with relu.
+    `expected` how often they do, from a rate, an example's shape and dropblock's block size. `kept` is what a kept unit is
+    multiplied by, from keep and the kind's `train`, None where units differ in that; `shift` what is added to a kept and to a
+    dropped unit, None for nothing. `bits` is the size of a unit's integer, 16
+    or 32. A `two_valued` factor is 0 or the survivors' for each unit by itself, so that masks can be compared as floats and
+    joined with relu; a `threshold` law drops each unit whose integer lies below the rate's.
     """
 
     draw: Callable[[Tensor, Strength], Mask]
     expected: Callable[[float, tuple[int, ...], int], Expected]
     fired: Callable[[Tensor, Sequence[float]], Tensor] = dropped
+    kept: Callable[[float, str], float] | None = None
+    shift: Callable[[float], tuple[float, float]] | None = None
     bits: int = 16
     two_valued: bool = False
+    threshold: bool = False
+
+
+def _kept(keep: float, train: str) -> float:
+    return 1.0 / keep if train == "1/keep" else 1.0
+
+
+def _kept_of_selu(keep: float, train: str) -> float:
+    return float((keep + SELU_FLOOR**2 * keep * (1.0 - keep)) ** -0.5)
+
+
+def _shift_of_selu(keep: float) -> tuple[float, float]:
+    kept = _kept_of_selu(keep, "")
+    return -kept * (1.0 - keep) * SELU_FLOOR, kept * keep * SELU_FLOOR
 
 
 NOISE_LAWS: dict[str, NoiseLaw] = {
-    "bernoulli": NoiseLaw(bernoulli, expected.bernoulli, two_valued=True),
+    "bernoulli": NoiseLaw(bernoulli, expected.bernoulli, kept=_kept, two_valued=True, threshold=True),
     "gaussian": NoiseLaw(gaussian, expected.gaussian, above_one_sd),
     "uniform": NoiseLaw(uniform, expected.uniform, above_one_sd),
-    "alpha": NoiseLaw(alpha, expected.bernoulli),
-    "fixed_count": NoiseLaw(fixed_count, expected.fixed_count),
+    "alpha": NoiseLaw(alpha, expected.bernoulli, kept=_kept_of_selu, shift=_shift_of_selu, threshold=True),
+    "fixed_count": NoiseLaw(fixed_count, expected.fixed_count, kept=_kept),
     "dropblock": NoiseLaw(dropblock, expected.dropblock, bits=32),
 }
 

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dropexp.experiment.leaves import roles, spell
 from dropexp.experiment.vocabulary import near
 from dropexp.quoting import clean
+
+
+@dataclass(frozen=True)
+class Override:
+    """Values for one path from the command line; `option` is as typed.
+
+    Several values make an axis, and so does one where `axis` says so; else one value sets the field.
+    """
+
+    path: str
+    values: tuple[Any, ...]
+    option: str
+    axis: bool = False
 
 
 def pair(text: str) -> tuple[str, str] | None:

@@ -17,6 +17,13 @@ SAID = {
     "audit_rate": "{layer} fired for a fraction of {value:.4g} of its units, which is not what its rate allows",
     "audit_repeat": "{layer} used {value:.0f} of its masks before",
     "audit_unused": "{layer} should be masked and never was",
+    "audit_product": "what left {layer} was not what entered times the mask, in a fraction of {value:.4g}",
+    "audit_scale": "kept units of {layer} were multiplied by {value:.6g}, which is not what kind and rate ask for",
+    "audit_gradient": "the gradient that came back through {layer} was {value:.6g} times what the mask lets pass",
+    "audit_stream": "{layer} used masks that are not those of its seed, place and epoch",
+    "audit_update": "of {layer}, {value:.0f} were made",
+    "audit_steps": "an epoch of {value:.0f} steps, {layer}",
+    "audit_epochs": "epoch {value:.0f} {layer}",
     "audit_evaluation": "evaluation was not deterministic ({value:.0f} {layer})",
 }
 

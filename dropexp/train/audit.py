@@ -14,14 +14,17 @@ from torch import Tensor
 from dropexp.experiment.layout import keep_probability
 from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.experiment.study import Run
-from dropexp.nn.dropout import Noise, Site
+from dropexp.nn.dropout import Noise, Part, Site
 from dropexp.nn.expected_noise import Expected
-from dropexp.nn.network import Network
 from dropexp.nn.noise_laws import expectation
+from dropexp.nn.protocol import Trainable
 from dropexp.train.alarms import ENOUGH_BITS, FALSE_ALARM, WANTED_BITS
 from dropexp.train.batches import Feed
+from dropexp.train.optim import schedule_factor
+from dropexp.train.product_audit import Finding, ProductAudit, strangers
 
-Finding = tuple[int, str, str, float]  # position of the run, probe, layer, value
+EPOCHS = "epochs"  # the key of a run's memory that is no site
+FIRST_EXAMPLES = 4  # of a mask that are drawn anew
 
 
 class Audited(Noise):
@@ -34,16 +37,46 @@ class Audited(Noise):
     def mask(self, name: str, batch: int) -> tuple[Tensor, Tensor | None] | None:
         made = super().mask(name, batch)
         if made is not None:
-            self._audit.see(name, self.sites[name], made[0])
+            self._audit.see(name, self.sites[name], *made)
         return made
+
+    def apply(
+        self,
+        name: str,
+        x: Tensor,
+        factor: Tensor,
+        offset: Tensor | None = None,
+        part: Part | None = None,
+        run: int | None = None,
+    ) -> Tensor:
+        drawn = self._audit.watched(name)
+        if drawn is None:
+            return super().apply(name, x, factor, offset, part, run)
+        x = x.view_as(x)  # a use of its own, whose gradient is what comes through the product
+        y = super().apply(name, x, factor, offset, part, run)
+        asked = drawn.view_as(factor) if part is None else part(drawn)  # what was drawn, whatever came here
+        self._audit.product.product(name, x, asked, offset, y, run)
+        return y
+
+    def joined(self, name: str, x: Tensor, weight: Tensor, bias: Tensor, low: bool, out: Tensor) -> None:
+        drawn = self._audit.watched(name)
+        if drawn is not None:
+            self._audit.product.joined(name, x, weight, bias, drawn, low, out)
+
+    def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
+        self._audit.backward_done(parameters)
+
+    def step_done(self, parameters: Mapping[str, Tensor]) -> None:
+        self._audit.step_done(parameters)
 
 
 class Audit:
     """What the masks of a pack's runs did in an epoch, counted run by run, over independent units only.
 
     In the first three epochs and in every fourth one step, another each time, is counted in full, and the masks of three
-    steps are compared: with each other, with those of the first epoch and of the last. `memory` holds these, and the
-    counts so far, by run and site. That costs about a hundredth of training.
+    steps are compared: with each other, with those of the first epoch and of the last, and the first with what its stream
+    holds. On the step that is counted, the product, its gradient and the update are checked (see `ProductAudit`). `memory`
+    holds prints and counts so far, by run and site. That costs about a hundredth of training.
     """
 
     def __init__(self, memory: Mapping[str, Any] | None = None):
@@ -58,21 +91,54 @@ class Audit:
         self.counts: dict[tuple[int, str], tuple[int, int, Expected]] = {}
         self.prints: dict[tuple[int, str], list[str]] = {}
         self.seen: list[tuple[str, bool, list[Expected], Tensor]] = []  # left on their device until the epoch is over
+        self.epoch, self.planned, self.taken = epoch, steps, 0
+        self.product = ProductAudit()
+        self.drawn: dict[str, Tensor] = {}
+        # what a schedule brings to next to nothing may leave a weight where it is, by rounding
+        self.may_rest = [r.config.training.lr * schedule_factor(r.config.training.schedule, epoch, r.config.training.epochs) < 1e-5
+                         for r in runs]  # fmt: skip
 
-    def see(self, name: str, site: Site, factor: Tensor) -> None:
+    def see(self, name: str, site: Site, factor: Tensor, offset: Tensor | None = None) -> None:
         """Keep what a mask (R, B, ...) dropped, to be counted after the epoch, if it is this step's turn."""
         step = self.steps.get(name, 0)
         self.steps[name] = step + 1
         if step not in self.looked_at:
             return
-        factor = factor.detach()[:, :: site.group]
+        whole, factor = factor.detach(), factor.detach()[:, :: site.group]
         own_shape, size = tuple(factor.shape[2:]), self.runs[0].config.dropout.block_size
         rates = [own.get(name, 0.0) for own in self.rates]
         expected = [expectation(site.kind.law, rate, own_shape, size) for rate in rates]
         if step != self.turn:  # as many examples as are compared
             needed = max((ceil(WANTED_BITS / e.bits) * e.block for e in expected if e.bits), default=1)
             factor = factor[:, : ceil(needed / prod(own_shape))]
+        else:
+            self.drawn[name] = whole
+            self.product.scale(name, site, whole, None if offset is None else offset.detach(), rates)
+        if step == 0 and factor.device.type == "cpu":  # a device draws other numbers by the same law
+            first = factor[:, :FIRST_EXAMPLES]
+            for r in strangers(name, site, first, self.runs, rates, self.epoch):
+                self.product.findings.append((r, "audit_stream", name, 1.0))
         self.seen.append((name, step == self.turn, expected, site.law.fired(factor, rates)))
+
+    def watched(self, name: str) -> Tensor | None:
+        """Return the factor that a site drew for the step at hand where it is this step's turn, else None."""
+        return self.drawn.get(name) if self.taken == self.turn else None
+
+    def backward_done(self, parameters: Mapping[str, Tensor]) -> None:
+        if self.taken not in self.looked_at:
+            return
+        if self.taken == self.turn:
+            self.product.gradients()
+            for name in self.product.unapplied(self.drawn):
+                for r, own in enumerate(self.rates):
+                    if keep_probability(own.get(name, 0.0)) < 1:
+                        self.product.findings.append((r, "audit_product", name, 1.0))
+        self.product.backward_done(parameters)
+
+    def step_done(self, parameters: Mapping[str, Tensor]) -> None:
+        if self.taken in self.looked_at:
+            self.product.step_done(parameters, self.may_rest)
+        self.taken += 1
 
     def count(self) -> None:
         """Count what fired in the steps that were kept, and take the prints of their masks."""
@@ -88,16 +154,24 @@ class Audit:
                     self.prints.setdefault((i, name), []).append(digest)
         self.seen.clear()
 
-    def end(self) -> list[Finding]:
-        """Return what was wrong in this epoch."""
+    def end(self, updates: int) -> list[Finding]:
+        """Return what was wrong in this epoch, after so many updates of the optimiser in all."""
         self.count()
-        found: list[Finding] = []
+        found: list[Finding] = list({finding[:3]: finding for finding in self.product.findings}.values())
         for i, run in enumerate(self.runs):
             own = self.rates[i]
             for name, rate in own.items():
                 if keep_probability(rate) < 1 and name not in self.steps:
                     found.append((i, "audit_unused", name, 0.0))
             memory = self.memory.setdefault(run.run_id, {})
+            last = memory.setdefault(EPOCHS, {"last": 0})
+            if self.taken != self.planned:
+                found.append((i, "audit_steps", f"{self.planned} were planned", float(self.taken)))
+            if updates != self.epoch * self.planned:
+                found.append((i, "audit_update", f"{self.epoch * self.planned} updates", float(updates)))
+            if self.epoch != last["last"] + 1:
+                found.append((i, "audit_epochs", f"follows {last['last']}", float(self.epoch)))
+            last["last"] = self.epoch
             alpha = FALSE_ALARM / 2 / (2 * max(1, len(own)) * run.config.training.epochs)
             for name in self.steps:
                 site = memory.setdefault(name, {"first": [], "last": [], "fired": 0, "units": 0, "low": None})
@@ -138,7 +212,7 @@ def _repeated(site: dict[str, Any], prints: list[str]) -> int:
     return again
 
 
-def checked_evaluation(network: Network, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:
+def checked_evaluation(network: Trainable, feed: Feed, noisy_calls: int, epoch: int) -> list[Finding]:
     """Return what was wrong with an epoch's evaluation, during which the network drew masks `noisy_calls` times.
 
     In epochs 1, 2, 4, 8 and so on a batch is evaluated twice: without noise the two agree to the bit.

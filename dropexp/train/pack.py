@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     torch.set_num_threads(work.threads)
     keep_memory()
     began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-    network = layout(work.runs[0].config.model, dataset.example, len(dataset.classes))
+    network = layout(work.runs[0].config, dataset.example, len(dataset.classes))
     facts = _facts(work.runs[0], dataset, network.parameters)
     recorders = {run.run_id: Recorder(run, facts) for run in work.runs}
     start = _restored(work, recorders)
@@ -47,7 +48,8 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
         epoch = next(loop)
         while True:
             kept = _record(epoch, recorders, work.save_weights)
-            paused = report is not None and report(epoch.number, len(kept), _accuracies(epoch)) and len(kept) > 0
+            stop = report is not None and report(epoch.number, len(kept), _accuracies(epoch))
+            paused = bool(stop) and len(kept) > 0
             keeper.keep(epoch, now=paused)
             if paused:
                 return Outcome(paused=True, notes=tuple(keeper.notes))
@@ -88,7 +90,7 @@ def _record(epoch: Epoch, recorders: dict[str, Recorder], save_weights: str) -> 
     return [i for i, run in enumerate(epoch.runs) if recorders[run.run_id].reason is None]
 
 
-def _slice(tensors: dict[str, Tensor], i: int) -> dict[str, Any]:
+def _slice(tensors: Mapping[str, Tensor], i: int) -> dict[str, Any]:
     """Return a copy of one run's part of tensors with a leading axis of runs."""
     return {name: tensor[i].detach().cpu().numpy().copy() for name, tensor in tensors.items()}
 

@@ -80,7 +80,7 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
         key = pack_key(arm.trained)
         if key not in layouts:
             example, classes, total, test = _facts(arm.trained.data.source, datasets)
-            layouts[key] = layout(arm.trained.model, example, classes)
+            layouts[key] = layout(arm.trained, example, classes)
             counts[key] = Size(*sizes(arm.trained.data, total, test))
             _fits(arm.trained, counts[key])
     store = Store(options.results / study.name)

@@ -11,7 +11,7 @@ from dropexp.errors import UsageError
 
 if TYPE_CHECKING:  # pydantic takes longer to load than `--help` should
     from dropexp.experiment.study import Study
-    from dropexp.study_files.parse import Override
+    from dropexp.study_files.path_values import Override
 
 UNNAMED = "unnamed"  # the study of a dict that does not name itself
 AXES = {

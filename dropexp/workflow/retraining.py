@@ -16,6 +16,7 @@ from dropexp.experiment.packs import Size, pack_key
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
+from dropexp.metrics import AVERAGED
 from dropexp.records import Outcome
 from dropexp.rows import COLUMNS, config_cells, line_of, lines_of
 from dropexp.study_files.stored_arms import from_cells
@@ -26,7 +27,7 @@ from dropexp.workflow.running import Listener, outcomes
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
 
-COMPARED = ("train_accuracy", "test_accuracy", "gap")
+COMPARED = tuple(column.name for column in AVERAGED if column.metric.fraction and not column.noisy)
 CIRCUMSTANCES = ("host", "device", "threads", "dropexp", "torch", "numpy")
 
 
@@ -54,7 +55,7 @@ class Again:
         made = Plan(study, datasets, {}, {}, runs, 0)
         for run in runs:
             key, data = pack_key(run.config), datasets[run.config.data.source]
-            made.layouts[key] = layout(run.config.model, data.example, len(data.classes))
+            made.layouts[key] = layout(run.config, data.example, len(data.classes))
             made.sizes[key] = Size(*sizes(run.config.data, len(data.y), data.n_test))
         if not runs:
             return

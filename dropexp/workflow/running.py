@@ -50,6 +50,7 @@ class Finished:
     failures: tuple[Failure, ...]
     interrupted: bool = False
     begun: dict[str, int] = field(default_factory=dict)  # epochs behind each unfinished run
+    alarms: int = 0  # findings of the audit of dropout
 
 
 def run(study: Study, options: Options, listener: Listener = Listener()) -> Finished:
@@ -63,7 +64,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         set_aside(folder)
     text = written(study, folder)
     failures: list[Failure] = []
-    trained, interrupted = 0, False
+    trained, interrupted, alarms = 0, False, 0
     with Store(folder).writing() as writer:
         for source, digest in study.data_sha256:
             if count := writer.store.trained_on_other_content(source, digest):
@@ -82,6 +83,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         try:
             with closing(outcomes(made, options, listener, checkpoints)) as found:
                 for pack, outcome in found:
+                    alarms += len(_alarms(outcome))
                     if outcome.error is None:
                         writer.save_weights(outcome)
                         writer.append(pack, outcome)
@@ -99,7 +101,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         remove(checkpoints, done)
         tidy(checkpoints)
         left = begun(made, options, [run for run in made.todo if run.run_id not in done])[0] if interrupted else {}
-    return Finished(folder, trained, tuple(failures), interrupted, left)
+    return Finished(folder, trained, tuple(failures), interrupted, left, alarms)
 
 
 def _failed(pack: list[Run], error: str) -> list[Failure]:

@@ -51,6 +51,30 @@ def test_two_more_rates_join_the_first(folder, capsys):
     assert not (folder / "results" / "quickstart" / "figures").exists()
 
 
+AWAY = [  # sweeps in which the base configuration, whose fields study.yaml holds too, is no arm
+    "--rates 0 0.5 --kinds gaussian",
+    "--kinds alpha --set model.activation=selu",
+    "--set training.optimizer=adam,adamw",
+    "stopped.yaml --patiences none",
+]
+
+
+@pytest.mark.parametrize("options", AWAY)
+def test_a_sweep_away_from_the_base_is_trained_and_continued(folder, capsys, options):
+    (folder / "stopped.yaml").write_text("study: quickstart\nearly_stopping: {patience: 3, monitor: val_accuracy}")
+    command = ["sweep", *options.split(), "--seeds", "1", "--no-plot", *QUICK]
+    assert main(command) == 0
+    assert main(command) == 0
+    assert "0 runs trained" in capsys.readouterr().out
+    assert main(["check", "results/quickstart/study.yaml"]) == 0
+
+
+def test_check_names_the_oracle_that_arms_watch_where_the_base_watches_none(folder, capsys):
+    (folder / "c.yaml").write_text("early_stopping: {patience: null, monitor: test_loss}")
+    assert main(["check", "c.yaml", "--patiences", "3"]) == 0
+    assert "early stopping watches test_loss: an oracle" in capsys.readouterr().out
+
+
 def test_runs_trained_in_more_than_one_way_are_named(folder, capsys):
     assert main(["sweep", "--rates", "0", "--seeds", "2", "--no-plot", *QUICK]) == 0
     assert "more than one way" not in capsys.readouterr().out

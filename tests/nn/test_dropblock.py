@@ -163,7 +163,7 @@ def test_a_network_whose_maps_are_all_dropped_trains_on(make_run, images):
         0, model={"kind": "cnn", "channels": [1], "hidden": [3]},
         dropout={"kind": "dropblock", "rate": 0.99, "placement": ["conv"], "block_size": 7},
     )  # fmt: skip
-    network = Network(layout(run.config.model, images.example, 5), [run.config], [0], torch.float32)
+    network = Network(layout(run.config, images.example, 5), [run.config], [0], torch.float32)
     network.require_grad()
     noise = Noise(network.sites, [0], torch.tensor([0]), 1)
     x = torch.from_numpy(images.x[None, :1])

@@ -375,7 +375,7 @@ def test_every_kind_stands_among_the_networks():
 def make_network(make_run, dataset, case, rates=(0.3, 0.6), seeds=(0, 1)):
     sections = {name: dict(part) for name, part in case.items()}
     runs = [make_run(s, **sections, **{"dropout.rate": r}) for s, r in zip(seeds, rates, strict=True)]
-    shapes = layout(runs[0].config.model, dataset.example, len(dataset.classes))
+    shapes = layout(runs[0].config, dataset.example, len(dataset.classes))
     return Network(shapes, [r.config for r in runs], [r.seed for r in runs], torch.float64)
 
 
@@ -451,7 +451,7 @@ def through_selu_layers(kind):
     width, batch = 1024, 2048
     settings = {"model": {"hidden": [width] * 10, "activation": "selu"}, "dropout": {"kind": kind, "rate": 0.1}}
     config = Config.model_validate(settings)
-    network = Network(layout(config.model, (width,), 10), [config], [0], torch.float32)
+    network = Network(layout(config, (width,), 10), [config], [0], torch.float32)
     noise = Noise(network.sites, [0], torch.tensor([0]), 1)
     seen = []
     mask = network._mask

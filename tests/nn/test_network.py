@@ -19,7 +19,7 @@ MODELS = {
 
 def pass_through(runs, dataset, epoch=1):
     """Return each run's logits, gradients and running statistics after one pass in training, and logits in testing."""
-    shapes = layout(runs[0].config.model, dataset.example, len(dataset.classes))
+    shapes = layout(runs[0].config, dataset.example, len(dataset.classes))
     network = Network(shapes, [r.config for r in runs], [r.seed for r in runs], torch.float32)
     network.require_grad()
     seeds = list(dict.fromkeys(r.seed for r in runs))
@@ -99,7 +99,7 @@ def test_a_mask_at_one_place_leaves_the_masks_elsewhere(make_run, images, model)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_gradient_of_one_run_touches_no_other(make_run, images, model):
     runs = [make_run(seed, model={**MODELS[model], "norm": "batch"}) for seed in range(3)]
-    shapes = layout(runs[0].config.model, images.example, 5)
+    shapes = layout(runs[0].config, images.example, 5)
     network = Network(shapes, [r.config for r in runs], [0, 1, 2], torch.float32)
     network.require_grad()
     x = torch.from_numpy(images.x)[None].expand(3, *images.x.shape)
@@ -124,7 +124,7 @@ def test_runs_that_stay_keep_their_bits(make_run, images):
 
 def test_testing_updates_no_statistics_and_training_does(make_run, images):
     run = make_run(0, model={**MODELS["mlp"], "norm": "batch"})
-    network = Network(layout(run.config.model, images.example, 5), [run.config], [0], torch.float32)
+    network = Network(layout(run.config, images.example, 5), [run.config], [0], torch.float32)
     x = torch.from_numpy(images.x)[None]
     network(x, noise=None, norm="running")
     assert not network.statistics["hidden.1.norm.mean"].any()

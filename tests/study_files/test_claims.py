@@ -6,7 +6,8 @@ import pytest
 
 from dropexp.errors import ConfigError, UsageError
 from dropexp.study_files.arm_conditions import with_baseline
-from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.parse import parse
+from dropexp.study_files.path_values import Override
 from dropexp.study_files.yaml_reader import read_text
 
 SWEEP = "sweep: {dropout.rate: [0, 0.2, 0.5], model.norm: [none, batch]}\nclaims:\n"

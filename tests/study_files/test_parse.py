@@ -10,7 +10,8 @@ from dropexp.experiment.leaves import leaves, spell
 from dropexp.rows import CONFIG_COLUMNS, config_cells
 from dropexp.study_files.arm_conditions import pick, with_baseline
 from dropexp.study_files.command_words import read_words
-from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.parse import parse
+from dropexp.study_files.path_values import Override
 from dropexp.study_files.stored_arms import from_cells, joined, with_leaves
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text

@@ -2,7 +2,6 @@
 
 import functools
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,15 +9,14 @@ import torch
 from scipy.stats import binom
 
 import dropexp.nn.dropout as dropout
+from dropexp.experiment.config import Config
 from dropexp.experiment.kinds import KINDS
+from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise, Site
 from dropexp.nn.expected_noise import blocks_outside, outside
-from dropexp.nn.network import Network
 from dropexp.nn.noise_laws import NOISE_LAWS, expectation
 from dropexp.streams import generator
 from dropexp.train import loop
-from dropexp.train.alarms import sentences
-from dropexp.train.evaluate import evaluate
 from dropexp.train.pack import Work, train_pack
 
 SIZES = {"data": {"test_size": 30, "val_size": 20}, "training": {"epochs": 4, "batch_size": 16}}
@@ -93,11 +91,11 @@ def counted(site, rate, batch):
     """Return the audit's count of one mask of a site: fired, units, what is expected."""
     noise = Noise({"x": site}, [0], torch.tensor([0]), 1)
     audit = loop.Audit()
-    audit.turn, audit.looked_at, audit.rates = 0, {0}, [{"x": rate}]
-    audit.steps, audit.counts, audit.prints, audit.seen = {}, {}, {}, []
-    audit.runs = [SimpleNamespace(config=SimpleNamespace(dropout=SimpleNamespace(block_size=3)))]
-    audit.see("x", site, noise.mask("x", batch)[0])
+    audit.begin([Run(Config(), 0, "arm", "run")], 1, 1)
+    audit.rates = [{"x": rate}]
+    audit.see("x", site, *noise.mask("x", batch))
     audit.count()
+    assert audit.product.findings == []
     return audit.counts[0, "x"]
 
 
@@ -145,10 +143,6 @@ def rate_ignored(patch):
     patch.setattr(dropout, "threshold", lambda rate: 32768 * (rate > 0))
 
 
-def another_keep(patch):
-    patch.setattr(dropout, "keep_probability", lambda rate: 0.3)
-
-
 def first_mask_reused(patch):
     kept, mask = {}, Noise.mask
 
@@ -163,74 +157,6 @@ def epoch_forgotten(patch):
     patch.setattr(dropout, "generator", lambda seed, purpose, place, index: generator(seed, purpose, place, 1))
 
 
-def all_ones(patch):
-    mask = Site.mask
-
-    def ones(self, u, seed_of_R):
-        factor, offset = mask(self, u, seed_of_R)
-        return torch.ones_like(factor), offset
-
-    patch.setattr(Site, "mask", ones)
-
-
-def never_called(patch):
-    joined = Network._joined
-    patch.setattr(Network, "_mask", lambda self, x, name, noise: x)
-    patch.setattr(Network, "_joined", lambda self, x, block, noise: joined(self, x, block, None))
-
-
-def noisy_evaluation(patch):
-    """Evaluation that goes through the network with noise, as a forgotten .eval() does."""
-    call = Network.__call__
-
-    def noisy(network, feed):
-        noise = Noise(network.sites, [0], torch.zeros(network.runs, dtype=torch.int64), 99)
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(Network, "__call__", lambda self, x, *, norm, **_: call(self, x, noise=noise, norm=norm))
-            return evaluate(network, feed)
-
-    patch.setattr(loop, "evaluate", noisy)
-
-
-def evaluation_by_chance(patch):
-    """Noise that no switch knows of."""
-    call, rng = Network.__call__, torch.Generator().manual_seed(0)
-
-    def noisy(self, x, *, noise, norm):
-        logits = call(self, x, noise=noise, norm=norm)
-        return logits if noise is not None else logits + torch.randn(logits.shape, generator=rng)
-
-    patch.setattr(Network, "__call__", noisy)
-
-
-FAULTS = [
-    (rate_ignored, "bernoulli", "audit_rate"), (rate_ignored, "batch_shared", "audit_rate"),
-    (rate_ignored, "vanilla", "audit_rate"), (rate_ignored, "dropconnect", "audit_rate"),
-    (rate_ignored, "spatial", "audit_rate"), (rate_ignored, "variational", "audit_rate"),
-    (another_keep, "gaussian", "audit_rate"), (another_keep, "uniform", "audit_rate"),
-    (another_keep, "dropblock", "audit_rate"),
-    (first_mask_reused, "bernoulli", "audit_repeat"), (first_mask_reused, "gaussian", "audit_repeat"),
-    (first_mask_reused, "fixed_count", "audit_repeat"), (first_mask_reused, "dropblock", "audit_repeat"),
-    (first_mask_reused, "groups", "audit_repeat"), (epoch_forgotten, "bernoulli", "audit_repeat"),
-    (epoch_forgotten, "variational", "audit_repeat"), (all_ones, "bernoulli", "audit_rate"),
-    (all_ones, "gaussian", "audit_rate"), (all_ones, "fixed_count", "audit_rate"), (all_ones, "lstm", "audit_rate"),
-    (never_called, "bernoulli", "audit_unused"), (noisy_evaluation, "bernoulli", "audit_evaluation"),
-    (noisy_evaluation, "fixed_count", "audit_evaluation"), (evaluation_by_chance, "bernoulli", "audit_evaluation"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("fault", "name", "probe"), FAULTS, ids=lambda v: getattr(v, "__name__", v))
-def test_an_injected_fault_is_caught(fault, name, probe, make_run, request, monkeypatch):
-    model, drop, data = HEALTHY[name]
-    fault(monkeypatch)
-    rows, outcome = found(make_run, request.getfixturevalue(data), model, drop)
-    monkeypatch.undo()
-    assert {p for _, p, _ in rows} >= {probe}
-    lines = sentences(outcome.probes)
-    assert lines
-    assert all(line.startswith("dropout audit: ") and line.endswith("(probes.csv)") for line in lines)
-
-
 def test_a_mask_of_64_bits_or_fewer_may_repeat(make_run, vectors, monkeypatch):
     """One thinned network of 40 + 23 units a batch at rate 0.5 is 40 and 23 bits; 65 units are enough."""
     first_mask_reused(monkeypatch)
@@ -239,7 +165,7 @@ def test_a_mask_of_64_bits_or_fewer_may_repeat(make_run, vectors, monkeypatch):
     monkeypatch.undo()
     first_mask_reused(monkeypatch)
     many = found(make_run, vectors, {"hidden": [65, 23]}, {"kind": "batch_shared"}, rates=(0.5,))[0]
-    assert {(probe, layer) for _, probe, layer in many} == {("audit_repeat", "hidden.1")}
+    assert {(probe, layer) for _, probe, layer in many if probe == "audit_repeat"} == {("audit_repeat", "hidden.1")}
 
 
 def test_what_is_found_does_not_depend_on_pack_or_interruption(make_run, vectors, monkeypatch, tmp_path):
@@ -264,9 +190,10 @@ def test_findings_stand_in_probes_csv_and_on_stderr(monkeypatch, tmp_path, capsy
     assert "audit" not in capsys.readouterr().err
     assert not (tmp_path / "results/c/probes.csv").exists()
     rate_ignored(monkeypatch)
-    assert main(["run", "c.yaml", "--no-plot", "--fresh"]) == 0
+    assert main(["run", "c.yaml", "--no-plot", "--fresh"]) == 1
     err = capsys.readouterr().err
-    assert err.count("dropout audit: ") == 2
+    assert err.count(": hidden.1 fired for") == 2
+    assert "do not trust these runs" in err
     assert re.search(r"epoch 1: hidden.1 fired for a fraction of 0.[45]\d+ of its units", err)
     text = (tmp_path / "results/c/probes.csv").read_text()
     assert text.count(",audit_rate,hidden.1,") == 4
