@@ -103,7 +103,8 @@ def test_check_and_dry_run_train_nothing(folder, capsys):
     assert main(["check", "config.yaml", "--orders", "NAD", "DNA", "--set", "model.norm=batch"]) == 0
     shown = capsys.readouterr().out
     assert (
-        "affine 64 -> 512 > batch norm > relu > bernoulli 0.5" in shown or "bernoulli 0.5 > batch norm > relu" in shown
+        "affine 64 -> 512, no bias > batch norm > relu > bernoulli 0.5" in shown
+        or "bernoulli 0.5 > batch norm > relu" in shown
     )
     assert "the same function as" in shown
     assert "6 arms x 5 seeds = 25 runs" in shown
