@@ -9,12 +9,15 @@ import pytest
 from dropexp.analysis.judging import judge
 from dropexp.experiment import study as studies
 from dropexp.rows import config_cells
+from dropexp.store.folder import Store
 from dropexp.study_files import sparse_grids
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.tables.arms import table
 from dropexp.wording.labels import footnote
 from dropexp.workflow.reading import reading
+from dropexp.workflow.running import summarise
+from dropexp.workflow.verifying import verify
 
 TWINS = """
 model: {kind: mlp, hidden: [8, 4]}
@@ -127,3 +130,20 @@ def test_a_claim_on_arms_that_were_not_made_waits_for_their_runs(huge, claim, ve
     (found,) = judge(reading(huge)[0])
     assert (found.verdict == "waiting") is (verdict == "waiting"), found.sentence
     assert "not judged" not in found.sentence
+
+
+def test_a_summary_with_a_row_for_each_arm_trained_or_not_still_verifies(tmp_path, store_study, monkeypatch):
+    """Earlier versions wrote such a summary.csv for a large grid too."""
+    text = "study: s\nseeds: 2\nsweep:\n  dropout.rate: [0, 0.1]\n  training.lr: [0.01, 0.02, 0.03]\n"
+    store_study(tmp_path, text)
+    lrs = ", ".join(f"{i / 100:g}" for i in range(1, 61))
+    (tmp_path / "study.yaml").write_text(text.replace("0.01, 0.02, 0.03", lrs))
+    with monkeypatch.context() as whole, Store(tmp_path).writing() as writer:
+        whole.setattr(sparse_grids, "SMALL", 120)
+        summarise(writer)
+    summary = tmp_path / "summary.csv"
+    assert len(summary.read_text().splitlines()) == 1 + 120
+    assert not [m for m in verify(tmp_path, sample=0).mismatches if m.file == "summary.csv"]
+    head, _, rest = summary.read_text().partition("\n")
+    summary.write_text(f"{head}\n{rest.replace(',2,0,', ',3,0,', 1)}")
+    assert [m.column for m in verify(tmp_path, sample=0).mismatches if m.file == "summary.csv"] == ["n"]
