@@ -70,8 +70,8 @@ FORMULAS = ("=cmd|'/c calc'!A1", "+1+cmd", "-2+3", "@SUM(A1)", "-0.5")
 
 @pytest.fixture
 def formulas(folder):
-    header = "=HYPERLINK(1),rule,seed,epoch,train_accuracy,test_accuracy\n"
-    rows = "".join(f'{k},"{word}",{seed},1,1,0.9\n' for k, word in enumerate(FORMULAS) for seed in (0, 1))
+    header = "rule,=HYPERLINK(1),seed,epoch,train_accuracy,test_accuracy\n"
+    rows = "".join(f'"{word}",{k},{seed},1,1,0.9\n' for k, word in enumerate(FORMULAS) for seed in (0, 1))
     (folder / "results" / "a" / "epochs.csv").write_text(header + rows)
     return folder
 
