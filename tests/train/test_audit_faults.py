@@ -439,7 +439,11 @@ def findings(make_run, request, case, folder, rates=(0.5, 0.2)):
     runs = [make_run(s, **sections, model=model, dropout={**drop, "rate": r}) for s in (3, 8) for r in rates]
     work = partial(Work, tuple(runs), dataset.source, checkpoints=folder)
     assert train_pack(work(), dataset, lambda epoch, *_: epoch == 2).paused
-    return train_pack(work(), dataset).probes
+    outcome = train_pack(work(), dataset)
+    if outcome.error == "a checkpoint was set aside":  # it held less than a run's that makes all of its updates
+        outcome = train_pack(work(), dataset)
+    assert outcome.error is None
+    return outcome.probes
 
 
 @pytest.mark.parametrize("case", CASES)
