@@ -63,8 +63,12 @@ class RunRow:
     """One trained run: how it ended, and its metrics at the selected and, `final_*`, at the last epoch.
 
     `stop_reason` is max_epochs, patience or diverged; `gap` is training minus test accuracy; `memorised` and `recovered`
-    are those of EpochRow. `test_set` is `official`, or `pool` where each split sets its own test examples aside. The
-    configuration's leaves follow these columns in runs.csv.
+    are those of EpochRow. `test_set` is `official`, or `pool` where each split sets its own test examples aside.
+
+    The last five are the seal of the run, which the store fills in: the probes that were taken, joined by `+`, and how
+    many rows of probes.csv they gave; digests of the weights that were kept, of the selected epoch and of all; and the
+    digest of this row together with the run's `epochs_run` rows of epochs.csv and its rows of probes.csv. Rows of
+    versions before 0.3.0 have none. The configuration's leaves follow these columns in runs.csv.
     """
 
     run_id: str
@@ -79,6 +83,11 @@ class RunRow:
     test_examples: int | None = None
     classes: int | None = None
     test_set: str = ""
+    probes_taken: str = ""
+    probe_rows: int | None = None
+    weights_selected: str = ""
+    weights_all: str = ""
+    rows_digest: str = ""
     if TYPE_CHECKING:
 
         def __init__(self, *cells: Any, **metrics: Any) -> None: ...
@@ -103,7 +112,10 @@ class ProbeRow:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where and how a run was executed; nothing here is deterministic. `seconds` is its share of its pack's time."""
+    """Where and how a run was executed; nothing here is deterministic. `seconds` is its share of its pack's time.
+
+    `row_digest`, which the store fills in, is that of the other cells.
+    """
 
     run_id: str
     seconds: float
@@ -119,6 +131,7 @@ class Provenance:
     data_sha256: str
     started: str
     ended: str
+    row_digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "failures.csv": names(Failure),
     "runs.csv": names(RunRow) + CONFIG_COLUMNS,  # last: a row here says that the run is done
 }
+# What a run's row says of its rows in other files and of its weights
+SEAL = ("probes_taken", "probe_rows", "weights_selected", "weights_all", "rows_digest")
 # What each version of the files added to the one before, oldest first; every new column is a new entry here. A header that
 # is neither today's nor one of these was edited.
 _ADDED: tuple[dict[str, tuple[str, ...]], ...] = (  # beside those of metrics, which say so themselves
@@ -45,7 +47,11 @@ _ADDED: tuple[dict[str, tuple[str, ...]], ...] = (  # beside those of metrics, w
             *("train_examples", "val_examples", "test_examples", "classes", "test_set", "training.precision"),
         )
     },
-    {"probes.csv": ("at",)},
+    {
+        "probes.csv": ("at",),
+        "runs.csv": SEAL,
+        "provenance.csv": ("row_digest",),
+    },
 )
 Added = dict[str, tuple[str, ...]]
 
@@ -90,6 +96,11 @@ def line_of(cells: Iterable[str]) -> str:
     return text.getvalue()
 
 
+def cells_of(line: str) -> list[str]:
+    """Return the cells of one line of CSV; raises csv.Error where a quote is never closed."""
+    return next(csv.reader([line], strict=True))
+
+
 def lines_of(records: Iterable[Any]) -> str:
     """Return records of one kind as lines of CSV, their fields as columns."""
     text = io.StringIO()
@@ -116,7 +127,7 @@ def epoch_of(line: str, column: int | None) -> int:
 
 def run_key(line: str) -> tuple[object, ...]:
     """Order of rows: configuration columns left to right, empty first, numbers by value, then words; then seed."""
-    cells = next(csv.reader([line]))
+    cells = cells_of(line)
     first = len(COLUMNS["runs.csv"]) - len(CONFIG_COLUMNS)
     return (*(cell_key(c) for c in cells[first:]), int(cells[2]), cells[0])
 

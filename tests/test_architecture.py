@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "dropexp"
 LEVELS = [
-    ("errors", "streams", "quoting", "signatures", "metrics"),
+    ("errors", "streams", "quoting", "signatures", "metrics", "files"),
     ("experiment", "records", "stopping"),
     ("study_files",),
     ("rows",),

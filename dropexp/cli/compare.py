@@ -35,10 +35,11 @@ def compare(
 ) -> int:
     """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
     from dropexp.cli import arguments
-    from dropexp.console.screen import say
+    from dropexp.console.screen import say, warn
     from dropexp.errors import UsageError
     from dropexp.tables.comparison import comparison
     from dropexp.workflow.comparing import compare as compared
+    from dropexp.workflow.reading import left_out
 
     if together or out or prefer:
         if arms:
@@ -48,6 +49,8 @@ def compare(
             say(json.dumps({"study": str(joined.folder), "runs": joined.runs, "notes": list(joined.notes)}, indent=2))
             return 0
         return _table_of(joined.folder)
+    for doubt in left_out(paths):
+        warn(doubt)
     pairs, names = compared(paths, [arguments.split([conditions]) for conditions in arms or ()])
     if as_json:
         say(json.dumps({"a": names[0], "b": names[1], "pairs": [fact(pair) for pair in pairs]}, indent=2))
@@ -74,14 +77,14 @@ def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | Non
 
 
 def _table_of(folder: Path) -> int:
-    from dropexp.console.screen import say
+    from dropexp.console.screen import say, warn
     from dropexp.tables.arms import table
     from dropexp.workflow.reading import reading
 
     shown, note = reading(folder)
     say(table(shown) if not shown.runs.empty else "no finished run yet")
     if note:
-        say(note)
+        warn(note)
     say(f"\n{folder.as_posix()}/")
     return 0
 

@@ -182,5 +182,5 @@ def plot(
         else:
             say("\n".join(str(p) for p in d.paths))
         if d.note:
-            say(d.note)
+            warn(d.note)
     return 2 if failed and not drawn else 0

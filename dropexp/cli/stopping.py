@@ -50,6 +50,8 @@ def stopping(
             if len(folders) == 1:
                 raise
             warn(str(error))
+    for note in [one.note for one in found if one.note]:
+        warn(note)
     if as_json:
         say(json.dumps([_fact(one) for one in found], indent=2))
     else:
@@ -127,8 +129,6 @@ def _told(one: Replayed, named: bool) -> str:
 
     parts = [f"{one.folder.as_posix()}\n"] if named else []
     parts += [overfit_table(one.tidy), "", stopping_table(one.tidy, one.replay)]
-    if one.note:
-        parts += ["", one.note]
     return "\n".join([*parts, "", f"written: {'  '.join(str(p) for p in one.files)}"])
 
 

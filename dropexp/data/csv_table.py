@@ -91,9 +91,17 @@ def _bounded_lines(path: Path, file: IO[str]) -> Iterator[str]:
 
 
 def _dense(path: Path, columns: int) -> bool:
-    """Whether a file has the bytes for all cells of its lines; pandas would make up what is lacking, and run out of memory."""
+    """Whether a file has the bytes for all cells of its lines; pandas would make up what is lacking, and run out of memory.
+
+    Raises DataError where a line is endless, which pandas would read as a whole.
+    """
+    lines = begun = 0  # bytes of the line that the last chunk ended in
     with path.open("rb") as file:
-        lines = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            lines, end = lines + chunk.count(b"\n"), chunk.rfind(b"\n")
+            begun = begun + len(chunk) if end < 0 else len(chunk) - end - 1
+            if begun > 4 * LINE:  # a character has up to four bytes
+                raise DataError(f"{path}: line {lines + 1} has {LINE:,} characters or more; is it a table of text?")
     return lines * columns <= path.stat().st_size
 
 

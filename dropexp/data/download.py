@@ -18,6 +18,7 @@ from dropexp.data.dataset import Progress, meant
 from dropexp.data.published import PUBLISHED
 from dropexp.errors import DataError
 from dropexp.experiment.sources import SOURCES
+from dropexp.files import make_folder, refuse_link
 
 TIMEOUT = 20.0  # seconds without a byte
 SLOW, PATIENCE = 1000, 60.0  # bytes a second that a download must reach, and the seconds before that is asked of it
@@ -122,6 +123,7 @@ def _turn(folder: Path) -> Iterator[None]:
     lock = FileLock(str(folder / ".lock"))
     with suppress(OSError, NotImplementedError, Timeout), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        refuse_link(folder / ".lock")
         lock.acquire(timeout=WAIT)
     try:
         yield
@@ -213,5 +215,6 @@ def unpack(archive: Path, folder: Path, members: set[str]) -> None:
                 fresh, target = Path(aside) / "file", folder / member.name
                 with fresh.open("wb") as file:
                     shutil.copyfileobj(content, file)
-                target.parent.mkdir(parents=True, exist_ok=True)
+                if target.parent != folder:
+                    make_folder(target.parent)
                 fresh.replace(target)

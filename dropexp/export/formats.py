@@ -14,6 +14,7 @@ from dropexp.export.data_files import as_csv, as_parquet
 from dropexp.export.events import as_events
 from dropexp.export.latex import latex
 from dropexp.export.markdown import markdown
+from dropexp.files import write_named
 from dropexp.rows import COLUMNS
 
 OWN = (*COLUMNS, "study.yaml", "summary.csv")
@@ -51,7 +52,7 @@ def export(tidy: Tidy, to: str, out: Path | None = None) -> str:
         if row.folder:
             row.folder(tidy, out)
         else:
-            out.write_bytes(made if isinstance(made, bytes) else made.encode())
+            write_named(out, made if isinstance(made, bytes) else made.encode())
     except OSError as error:
         raise StoreError(f"--out {out}: cannot be written ({error.strerror}); name another") from None
     return ""

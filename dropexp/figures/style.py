@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation, Transform
 
+from dropexp.files import write_aside
+
 # Okabe & Ito (2008), told apart in colour-blindness; training and test differ in marker and line besides
 TRAIN, TEST, INK = "#D55E00", "#0072B2", "#262626"
 BETTER, WORSE, UNSURE = "#0072B2", "#D55E00", "#7A7A7A"
@@ -92,5 +94,5 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         content = BytesIO()  # a file opened by name would get the line ends of the system
         figure.savefig(content, format=suffix, metadata=metadata)
         paths.append(folder / f"{name}.{suffix}")
-        paths[-1].write_bytes(content.getvalue())
+        write_aside(paths[-1], content.getvalue())
     return paths

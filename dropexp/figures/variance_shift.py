@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dropexp.figures.sheet import TEXT, Room, mark, sheet
 from dropexp.figures.style import INK, METADATA, TEST, grid, styled
+from dropexp.files import write_named
 
 Points = Mapping[str, Sequence[tuple[float, float, float]]]
 
@@ -37,4 +38,4 @@ def draw_shift(points: Points, curve: Sequence[tuple[float, float]], path: Path)
         content = BytesIO()
         kind = path.suffix.lower().removeprefix(".")
         figure.savefig(content, format=kind, metadata=METADATA[kind])
-    path.write_bytes(content.getvalue())
+    write_named(path, content.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from dropexp.errors import StoreError
 from dropexp.experiment.vocabulary import near
+from dropexp.files import MIB, read_bounded
 from dropexp.metrics import EPOCHS
 from dropexp.quoting import clean
 from dropexp.records import RunRow
@@ -27,6 +29,7 @@ ADVICE = {
     "test_accuracy": "add it, a fraction, measured with dropout off",
 }
 LARGEST = 2.0**53
+MOST = 512 * MIB  # bytes
 
 
 class Table:
@@ -38,15 +41,15 @@ class Table:
         rows: list[list[str]] = []
         reader = None
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file)
-                self.header = [name.strip() for name in next(reader, [])]
-                if mistakes := _header(self.header):
-                    raise StoreError(f"{path}:1: {text}" for text in mistakes)
-                for row in reader:
-                    if any(cell.strip() for cell in row):
-                        rows.append(row)
-                        self.lines.append(reader.line_num)
+            text = read_bounded(path, MOST, follow=True).decode("utf-8-sig")
+            reader = csv.reader(io.StringIO(text, newline=""))
+            self.header = [name.strip() for name in next(reader, [])]
+            if mistakes := _header(self.header):
+                raise StoreError(f"{path}:1: {text}" for text in mistakes)
+            for row in reader:
+                if any(cell.strip() for cell in row):
+                    rows.append(row)
+                    self.lines.append(reader.line_num)
         except UnicodeDecodeError:
             raise StoreError(f"{path}: not UTF-8 text; save it as comma-separated text in UTF-8") from None
         except csv.Error as error:

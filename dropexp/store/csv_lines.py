@@ -1,55 +1,97 @@
-"""The lines of a study's files as they are found: what a kill tore off is left out, what a hand changed is named."""
+"""The lines of one of a study's files as they are found: parsed, in today's columns, and apart from them what is no row."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
 
 from dropexp.errors import StoreError
-from dropexp.rows import COLUMNS, CONFIG_COLUMNS, config_cells, headers, line_of
+from dropexp.files import GIB, MIB, read_bounded
+from dropexp.rows import COLUMNS, CONFIG_COLUMNS, SEAL, cells_of, config_cells, headers, line_of
 from dropexp.study_files.stored_arms import from_cells, names_of
 
 AGAIN = "put it back, or delete the line and run the same command again, which trains what is missing"
 LONG = 100_000  # characters, below which no cell is too long for a reader of CSV
+LARGEST = {
+    "epochs.csv": GIB,
+    "probes.csv": 2 * GIB,
+    "provenance.csv": 256 * MIB,
+    "failures.csv": 64 * MIB,
+    "runs.csv": 512 * MIB,
+}
+KEYS = {
+    "epochs.csv": 4,
+    "probes.csv": 3,
+}  # the first cells, which say what a row is of and never need quotes; 1 elsewhere
+TORN = "has no end: a kill, a power cut or a full disk tore it"
 _SOUND: set[int] = set()  # hashes of the lines of runs.csv that were checked by this process
 
 
-def lines(path: Path) -> list[str]:
-    """Return the whole lines of one of a study's files, in today's columns and without its header.
+@dataclass(frozen=True)
+class Lost:
+    """A line that is no row, or a row that stands for nothing: where it was found, why it does not count, and its text."""
 
-    A last line without its end is what a kill or a full disk tore, and is left out. Raises StoreError, naming file and
-    line, where the file cannot be read, is of another program or version, or was edited.
+    file: str
+    line: int
+    why: str
+    text: str = field(repr=False)
+
+
+@dataclass
+class Found:
+    """The rows of a file as lines, each spelt as dropexp spells it, with the numbers of the lines; and what is no row."""
+
+    lines: list[str] = field(default_factory=list)
+    numbers: Sequence[int] = ()
+    lost: list[Lost] = field(default_factory=list)
+    respelt: list[int] = field(default_factory=list)  # the lines that say what they say in another spelling
+
+
+def read_lines(path: Path, *, names: bool = True) -> Found:
+    """Return the lines of one of a study's files, none where there is no such file.
+
+    Raises StoreError, naming file and line, where the file cannot be read, is of another program or version, holds no
+    row at all among its lines, or, with `names`, has rows of runs.csv that were edited so that they name another run.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_bounded(path, LARGEST[path.name])
     except FileNotFoundError:
-        return []
+        return Found()
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror}); choose another folder with --results") from None
-    raw = raw[: raw.rfind(b"\n") + 1]
-    try:
-        text = raw.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        number = raw.count(b"\n", 0, error.start) + 1
-        raise StoreError(f"{path}:{number}: is not UTF-8 text; the file was edited or damaged: {AGAIN}") from None
+    end = raw.rfind(b"\n") + 1
+    tail, raw = raw[end:].rstrip(b"\0"), raw[:end]  # zeros are what a power cut leaves of what was never written
+    text = raw.decode("utf-8", "surrogateescape").replace("\r\n", "\n").removeprefix("\ufeff")
+    lost = (
+        [Lost(path.name, text.count("\n") + 1, TORN, _readable(tail.decode("utf-8", "surrogateescape")))]
+        if tail
+        else []
+    )
+    if not text and b"\r" in tail:
+        raise StoreError(f"{path}:1: its lines end in a carriage return alone; another program has saved it: {AGAIN}")
     if not text:
-        return []
+        return Found(lost=lost)
     first, *body = [f"{line}\n" for line in text[:-1].split("\n")]
+    if "\0" in first:  # the first rows were cut off before they were on the disk, so no run stands on them
+        lost = [
+            Lost(path.name, n, "stands under a header of NUL bytes", _readable(x[:-1])) for n, x in enumerate(body, 2)
+        ] + lost
+        return Found(lost=lost)
     header = _header(path, first)
-    commas = len(header) - 1
-    if path.name != "runs.csv" and header == COLUMNS[path.name] and _even(text, body, commas):
-        return body  # a large file is whole at a glance, or is looked at line by line
-    numbered = [(number, line) for number, line in enumerate(body, 2) if line != "\n"]
-    for number, line in numbered:
-        if len(line) > LONG or "\0" in line or "\r" in line or '"' in line or line.count(",") != commas:
-            _whole(path, number, line, commas + 1)
-    if header != COLUMNS[path.name]:
-        numbered = [(number, _moved(path, number, line, header)) for number, line in numbered]
-    if path.name == "runs.csv":
-        _check_names(path, numbered)
-    return [line for _, line in numbered]
+    if header == COLUMNS[path.name] and raw.isascii() and _even(text, body, len(header) - 1):
+        found = Found(body, range(2, len(body) + 2), lost)
+    else:
+        found = _one_by_one(path, body, header, lost)
+    if found.lost and not found.lines and (worst := found.lost[0]).why != TORN:
+        raise StoreError(
+            f"{path}:{worst.line}: {worst.why}, and no other line is a row; the file was edited: put it back"
+        )
+    if path.name == "runs.csv" and names:
+        _check_names(path, list(zip(found.numbers, found.lines, strict=True)))
+    return found
 
 
 def _even(text: str, body: Sequence[str], commas: int) -> bool:
@@ -59,9 +101,51 @@ def _even(text: str, body: Sequence[str], commas: int) -> bool:
     return set(map(str.count, body, repeat(","))) <= {commas}
 
 
-def cells_of(line: str) -> list[str]:
-    """Return the cells of one line."""
-    return next(csv.reader([line], strict=True))  # strict: a quote that is never closed is an error
+def _one_by_one(path: Path, body: Sequence[str], header: tuple[str, ...], lost: list[Lost]) -> Found:
+    """Return the lines that are rows, under today's header and as dropexp spells them, and those that are none."""
+    found, numbers = Found(), list[int]()
+    for number, line in enumerate(body, 2):
+        if line == "\n":
+            continue
+        why, stood = None, line
+        if len(line) > LONG or any(sign in line for sign in '"\0\r') or not line.isascii():
+            line, why = _respelt(line)
+        if why is None and (n := len(cells_of(line)) if '"' in line else line.count(",") + 1) != len(header):
+            why = f"has {n} cells and the header {len(header)}"
+        if why is None and '"' in line and any('"' in c for c in line.split(",")[: KEYS.get(path.name, 1)]):
+            why = "does not begin with the name of a run"  # so that whoever looks for it may cut at commas
+        if why:
+            found.lost.append(Lost(path.name, number, why, _readable(line.rstrip("\n"))))
+            continue
+        found.lines.append(line if header == COLUMNS[path.name] else _moved(path, number, line, header))
+        numbers.append(number)
+        found.respelt += [number] if line != stood else []
+    found.numbers, found.lost = numbers, found.lost + lost
+    return found
+
+
+def _respelt(line: str) -> tuple[str, str | None]:
+    """Return a line as dropexp would spell it, and why it is no row, None where it is one."""
+    if "\0" in line:
+        return line, "holds NUL bytes"
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return line, "is not UTF-8 text"
+    try:
+        return line_of(cells_of(line)), None
+    except (csv.Error, StopIteration):
+        return line, "is no row of cells"
+
+
+def _readable(text: str) -> str:
+    """Return a text of which every byte can be read and written, those that are no text as escapes."""
+    return (
+        text.encode("utf-8", "surrogateescape")
+        .decode("utf-8", "backslashreplace")
+        .replace("\0", "\\0")
+        .replace("\r", "\\r")
+    )
 
 
 def _header(path: Path, line: str) -> tuple[str, ...]:
@@ -84,18 +168,6 @@ def _header(path: Path, line: str) -> tuple[str, ...]:
         f"{path}:1: {why}, and no version of dropexp wrote such a file; it was edited: restore it, or choose another "
         "folder with --results"
     )
-
-
-def _whole(path: Path, number: int, line: str, wanted: int) -> None:
-    """Raise StoreError where a line is not one row of `wanted` cells."""
-    try:
-        count = len(cells_of(line))
-    except (csv.Error, StopIteration):
-        count = 0
-    if count != wanted or "\0" in line:
-        what = f"has {count} cells and the header {wanted}" if count else "is no row of cells"
-        what = "holds NUL bytes" if "\0" in line else what
-        raise StoreError(f"{path}:{number}: {what}; the file was edited or damaged: {AGAIN}")
 
 
 def _moved(path: Path, number: int, line: str, header: Sequence[str]) -> str:
@@ -122,7 +194,7 @@ def _check_names(path: Path, numbered: Sequence[tuple[int, str]]) -> None:
     seen: dict[str, tuple[int, str]] = {}
     for number, line in numbered:
         earlier, other = seen.setdefault(line.partition(",")[0], (number, line))
-        if other != line:
+        if other != line and unsealed(other) != unsealed(line):
             raise StoreError(
                 f"{path}:{number}: the run of line {earlier} once more, with another result; the file was edited or two "
                 "files were joined: delete one of the two lines and run the same command again"
@@ -132,11 +204,20 @@ def _check_names(path: Path, numbered: Sequence[tuple[int, str]]) -> None:
             _SOUND.add(hash(line))
 
 
+def unsealed(line: str) -> list[str]:
+    """Return the cells of a row of runs.csv that say how its training went, whatever else was kept of it and from where."""
+    return [
+        c for column, c in zip(COLUMNS["runs.csv"], cells_of(line), strict=True) if column not in (*SEAL, "data.source")
+    ]
+
+
 def _check_name(path: Path, number: int, line: str, numbered: Sequence[tuple[int, str]]) -> None:
     row = dict(zip(COLUMNS["runs.csv"], cells_of(line), strict=True))
     run, arm, seed = row["run_id"], row["arm_id"], row["seed"]
-    if not (seed.isascii() and seed.isdigit()):
-        raise StoreError(f"{path}:{number}: seed: {seed[:60]!r} is no seed; the file was edited: {AGAIN}")
+    for column, sign in (("seed", seed), ("epochs_run", row["epochs_run"])):
+        if not (sign.isascii() and sign.isdigit() and len(sign) < 18):
+            what = "no seed" if column == "seed" else "not a whole number"
+            raise StoreError(f"{path}:{number}: {column}: {sign[:60]!r} is {what}; the file was edited: {AGAIN}")
     try:
         expected = names_of(tuple(row[column] for column in CONFIG_COLUMNS), int(seed))
     except ValueError:

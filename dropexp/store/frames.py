@@ -22,15 +22,18 @@ TRUTHS = ("true", "True", "TRUE", "false", "False", "FALSE")  # which pandas tak
 _READ: dict[str, tuple[int, pd.DataFrame]] = {}  # the last of each file that this process read, by the hash of its text
 
 
-def framed(path: Path, lines: Sequence[str]) -> pd.DataFrame:
-    """Return the lines of a file as a data frame; raises StoreError, naming file and line, for a word among numbers."""
+def framed(path: Path, lines: Sequence[str], numbers: Sequence[int] | None = None) -> pd.DataFrame:
+    """Return the lines of a file as a data frame; raises StoreError, naming file and line, for a word among numbers.
+
+    `numbers` are those of the lines, from 2 on where they are not given.
+    """
     body = "".join(lines)
     if path.name not in _READ or _READ[path.name][0] != hash(body):
-        _READ[path.name] = hash(body), _parsed(path, body)
+        _READ[path.name] = hash(body), _parsed(path, body, numbers or range(2, len(lines) + 2))
     return _READ[path.name][1].copy()
 
 
-def _parsed(path: Path, body: str) -> pd.DataFrame:
+def _parsed(path: Path, body: str, lines: Sequence[int]) -> pd.DataFrame:
     name = path.name
     columns = COLUMNS[name]
     numbers = [column for column in columns if name in NUMERIC and column not in WORDS]
@@ -45,7 +48,7 @@ def _parsed(path: Path, body: str) -> pd.DataFrame:
         frame = _frame(name, body, plain, {})
     for column in numbers:
         if plain[column] == "str":
-            frame[column] = _numbers(path, column, frame[column])
+            frame[column] = _numbers(path, column, frame[column], lines)
     return frame
 
 
@@ -60,7 +63,7 @@ def _frame(name: str, body: str, kinds: dict[str, Any], absent: dict[str, list[s
     )
 
 
-def _numbers(path: Path, column: str, cells: pd.Series[str]) -> np.ndarray:
+def _numbers(path: Path, column: str, cells: pd.Series[str], lines: Sequence[int]) -> np.ndarray:
     whole = column in WHOLE
     try:
         kinds = {cell: float(cell or "nan") for cell in cells.unique()}
@@ -72,7 +75,7 @@ def _numbers(path: Path, column: str, cells: pd.Series[str]) -> np.ndarray:
         row = wrong.index(True)
         what = "a whole number" if whole else "a number"
         raise StoreError(
-            f"{path}:{row + 2}: {column}: {cells[row][:60]!r} is not {what}; the file was edited: {AGAIN}"
+            f"{path}:{lines[row]}: {column}: {cells[row][:60]!r} is not {what}; the file was edited: {AGAIN}"
         ) from None
 
 

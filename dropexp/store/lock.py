@@ -15,9 +15,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dropexp.errors import StoreError
+from dropexp.files import KIB, make_folders, read_bounded, refuse_link, remove, write_aside
 
 LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
-NOTE = ".owner"
+LOCK, NOTE = ".lock", ".owner"
+MOST_NOTE = 64 * KIB  # bytes
 
 
 class Holder:
@@ -30,8 +32,9 @@ class Holder:
     def __init__(self, folder: Path):
         self.folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(str(folder / ".lock"))
+            make_folders(folder)
+            refuse_link(folder / LOCK)
+            self._lock = FileLock(str(folder / LOCK))
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # by a warning filelock says that it makes do without locks
                 self._lock.acquire(timeout=0)
@@ -47,7 +50,7 @@ class Holder:
         }
         self._note = json.dumps(note)
         try:
-            (folder / NOTE).write_text(self._note, encoding="utf-8")
+            write_aside(folder / NOTE, self._note.encode(), lasting=False)
         except OSError as error:
             self._lock.release()
             raise StoreError(
@@ -57,7 +60,7 @@ class Holder:
     def check(self) -> None:
         """Raise StoreError where another process has taken the folder in spite of the lock."""
         with suppress(OSError, UnicodeDecodeError):
-            if (self.folder / NOTE).read_text(encoding="utf-8") not in (self._note, ""):
+            if read_bounded(self.folder / NOTE, MOST_NOTE).decode() not in (self._note, ""):
                 raise StoreError(
                     f"{self.folder}: {owner(self.folder)} began to write here though this process holds the lock, so locks "
                     "do not hold on this file system; nothing was lost: choose a --results on a local disk"
@@ -67,7 +70,7 @@ class Holder:
         """Let the next one in."""
         try:
             with suppress(OSError):
-                (self.folder / NOTE).unlink()
+                remove(self.folder / NOTE)
         finally:
             self._lock.release()
 
@@ -79,13 +82,14 @@ def _unheld(folder: Path, error: Exception) -> StoreError:
             f"{folder}: its file system gives no locks ({why}), and a study needs one writer; choose a --results on a "
             "local disk, or have the network file system mounted with locks"
         )
-    return StoreError(f"{folder}: cannot be written ({error.strerror}); choose another --results")
+    where = error.filename if error.errno == errno.ELOOP and error.filename else folder
+    return StoreError(f"{where}: cannot be written ({error.strerror}); choose another --results")
 
 
 def owner(folder: Path) -> str:
     """Return who holds a folder, by the note that was left there; one by a process that has ended is not believed."""
     try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        note = json.loads(read_bounded(folder / NOTE, MOST_NOTE))
         pid, host, since = int(note["pid"]), str(note["host"]), str(note["since"])
         if host == socket.gethostname() and not _alive(pid):
             return "another process"

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import dropexp
+from dropexp import files
 from dropexp.errors import UsageError
 from dropexp.quoting import clean
 from dropexp.train.checkpoint_content import REASONS, Unusable, arrays_and_notes
@@ -27,6 +28,7 @@ from dropexp.train.checkpoint_content import REASONS, Unusable, arrays_and_notes
 FOLDER = ".checkpoints"
 REFUSED = ".refused"  # what ends the name of one that was set aside
 SCHEMA = 2
+MOST = 16 * files.GIB  # bytes of one checkpoint
 FIRST_SECONDS, SECONDS = 20.0, 60.0  # until a pack's first checkpoint, and between two
 LONGEST = 1e6  # seconds between two that the environment may ask for: more is a mistake in the unit
 INTERVAL = "DROPEXP_CHECKPOINT_SECONDS"  # replaces both, for tests
@@ -85,20 +87,8 @@ def save(folder: Path, checkpoint: Checkpoint, made: Mapping[str, Any]) -> None:
         "made": made,
     }  # fmt: skip
     head["sha256"] = _digest(head, content)
-    path = _path(folder, checkpoint.run_id)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        folder.mkdir(exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(json.dumps(head).encode() + b"\n")
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise
+    files.make_folder(folder)
+    files.write_aside(_path(folder, checkpoint.run_id), json.dumps(head).encode() + b"\n" + content)
 
 
 def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | None:
@@ -107,7 +97,7 @@ def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | Non
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read for ever
             raise Unusable("is no file")
-        head_line, _, content = path.read_bytes().partition(b"\n")
+        head_line, _, content = files.read_bounded(path, MOST).partition(b"\n")
     except FileNotFoundError:
         return None
     except (OSError, MemoryError) as error:
@@ -139,6 +129,8 @@ def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | Non
 def begun(folder: Path, run_ids: Iterable[str], made: Mapping[str, Any]) -> tuple[dict[str, Checkpoint], list[str]]:
     """Return the runs that can go on, without their content, and a line on every file that cannot be used."""
     found, lines = {}, []
+    if folder.is_symlink():
+        return {}, [f"{folder}: is a symbolic link, which is not followed; its runs start anew"]
     if folder.is_dir():
         for run_id in run_ids:
             try:
@@ -166,15 +158,16 @@ def remove(folder: Path, run_ids: Iterable[str]) -> None:
     """Remove the checkpoints of runs that are done."""
     for run_id in run_ids:
         with contextlib.suppress(OSError):
-            _path(folder, run_id).unlink(missing_ok=True)
-            _path(folder, run_id).with_suffix(REFUSED).unlink(missing_ok=True)
+            files.remove(_path(folder, run_id))
+            files.remove(_path(folder, run_id).with_suffix(REFUSED))
 
 
 def tidy(folder: Path) -> None:
     """Remove what a kill left half written, and the folder where it is empty; for when nobody writes here."""
     with contextlib.suppress(OSError):
+        files.refuse_link(folder)
         for path in folder.glob(".*.new"):
-            path.unlink(missing_ok=True)
+            files.remove(path)
         folder.rmdir()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 import dropexp
 from dropexp.errors import StoreError
 from dropexp.executors.beside import shared
-from dropexp.workflow.reading import reading
+from dropexp.files import KIB, read_bounded, refuse_link, sync_folder, write_aside
+from dropexp.workflow.reading import content_of, reading
 
 if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
@@ -58,28 +60,34 @@ def _draw(
 
     stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
     for name in ("study.yaml", "runs.csv", "epochs.csv", "probes.csv", "claims.csv"):
-        path = folder / name
-        stamp.update(path.read_bytes() if path.is_file() else b"-")
+        stamp.update(content_of(folder / name))
     figures = folder / "figures"
     mark = figures / FIGURES_STAMP
-    if not again and mark.is_file() and mark.read_text(encoding="utf-8") == stamp.hexdigest():
+    if not again and _stamped(mark) == stamp.hexdigest():
         return Drawn(folder, tuple(sorted(figures.glob("*.png"))), True, None)
     shown, note = known or reading(folder, everything, baseline)
     if shown.runs.empty:
         raise StoreError(f"{folder}: no finished run to draw yet; run its study again")
     from dropexp.figures.all_figures import FIGURES, draw
 
-    aside = folder / ".figures.new"
-    shutil.rmtree(aside, ignore_errors=True)
     try:
-        aside.mkdir()
-        rows = list(FIGURES)
-        shared(len(rows), lambda i: draw(shown, aside, rows[i : i + 1]) and None)
-        (aside / FIGURES_STAMP).write_text(stamp.hexdigest(), encoding="utf-8")
-        shutil.rmtree(figures, ignore_errors=True)
-        aside.replace(figures)
+        refuse_link(figures)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".figures.", ignore_cleanup_errors=True) as fresh:
+            aside = Path(fresh) / "figures"
+            aside.mkdir()  # with the permissions of any folder, which a temporary one has not
+            rows = list(FIGURES)
+            shared(len(rows), lambda i: draw(shown, aside, rows[i : i + 1]) and None)
+            write_aside(aside / FIGURES_STAMP, stamp.hexdigest().encode())
+            shutil.rmtree(figures, ignore_errors=True)
+            aside.replace(figures)
+            sync_folder(folder)
     except OSError as error:
         raise StoreError(f"{figures}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return Drawn(folder, tuple(sorted(figures.glob("*.png"))), False, note)
+
+
+def _stamped(mark: Path) -> str | None:
+    try:
+        return read_bounded(mark, KIB).decode(errors="replace")
+    except OSError:
+        return None

@@ -17,6 +17,7 @@ from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
 from dropexp.quoting import spelt
 from dropexp.store.folder import Store
+from dropexp.store.intact import few
 from dropexp.train.checkpoint import FOLDER, circumstances, interval
 from dropexp.train.checkpoint import begun as checkpoints
 from dropexp.workflow.request import Options
@@ -86,7 +87,8 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
             counts[key] = Size(*sizes(arm.trained.data, total, test))
             _fits(arm.trained, counts[key])
     store = Store(options.results / study.name)
-    finished = set() if options.fresh else store.done()
+    finished = set() if options.fresh else store.done(study.probes, study.save_weights)
+    lacking = {} if options.fresh else store.lacking(study.probes, study.save_weights)
     runs = study.runs()
     if not options.fresh:
         store.refuse_another(study.name, (run.run_id for run in runs))
@@ -94,6 +96,9 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
     made = Plan(study, datasets, layouts, counts, todo, len(runs) - len(todo))
     if todo:
         pack(made, options)
+        made.notes += few(
+            [f"{run.run_id} {lacking[run.run_id]}; trained again" for run in todo if run.run_id in lacking]
+        )
     return made
 
 

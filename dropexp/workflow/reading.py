@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.errors import StoreError
+from dropexp.files import MIB, read_bounded
+from dropexp.store.csv_lines import LARGEST
 from dropexp.store.folder import Store
 from dropexp.study_files.arm_conditions import with_baseline
 from dropexp.study_files.parse import parse
@@ -16,6 +18,8 @@ from dropexp.study_files.yaml_reader import read
 
 if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
+
+MOST_CLAIMS = 64 * MIB  # bytes
 
 
 def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()) -> tuple[Tidy, str | None]:
@@ -35,7 +39,22 @@ def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()
     study, note = joined(study, rows, everything)
     study = with_baseline(study, baseline)
     found = tidy(study, runs, store.frame("epochs.csv"), store.frame("probes.csv"), judged(folder))
-    return found, "\n".join(filter(None, [note, _mixed(found, store)])) or None
+    return found, "\n".join(filter(None, [note, *store.doubts(), _mixed(found, store)])) or None
+
+
+def content_of(path: Path) -> bytes:
+    """Return what a stamp holds of one of a study's files; raises StoreError where it cannot be read, or is too large."""
+    try:
+        return read_bounded(path, LARGEST.get(path.name, MOST_CLAIMS))
+    except FileNotFoundError:
+        return b"-"
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def left_out(paths: Sequence[Path]) -> list[str]:
+    """Return sentences on what is not read of the studies that paths name."""
+    return [doubt for folder in studies_below(*paths) for doubt in Store(folder).doubts()]
 
 
 def judged(folder: Path) -> list[dict[str, str]]:
@@ -47,10 +66,12 @@ def judged(folder: Path) -> list[dict[str, str]]:
 
     path = folder / "claims.csv"
     try:
-        return recorded(path.read_text(encoding="utf-8") if path.exists() else "")
+        return recorded(read_bounded(path, MOST_CLAIMS).decode("utf-8"))
+    except FileNotFoundError:
+        return []
     except (OSError, ValueError, csv.Error) as error:
         raise StoreError(
-            f"{path}: cannot be read ({error}); it was edited: put it back, or move it away, which forgets the looks"
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); it was edited: put it back, or move it away, which forgets the looks"
         ) from None
 
 

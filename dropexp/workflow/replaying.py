@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dropexp.errors import StoreError
+from dropexp.files import make_folder
 from dropexp.stopping import Setting
-from dropexp.store.folder import write_whole
+from dropexp.store.writer import write_whole
 from dropexp.workflow.reading import reading
 
 
@@ -49,7 +50,7 @@ def replay_rules(folder: Path, settings: Sequence[Setting], monitor: str, everyt
     path, figures = folder / "stopping.csv", folder / "figures"
     write_whole(path, rows.to_csv(index=False, lineterminator="\n"))
     try:
-        figures.mkdir(exist_ok=True)
+        make_folder(figures)
         drawn = draw_replay(shown, found, figures)
     except OSError as error:
         raise StoreError(f"{figures}: cannot be written ({error.strerror})") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +12,14 @@ from urllib.parse import quote
 
 import dropexp
 from dropexp.errors import StoreError
+from dropexp.files import GIB, MIB, make_folders, read_bounded, write_aside
 from dropexp.store.folder import Store
-from dropexp.workflow.reading import reading
+from dropexp.workflow.reading import content_of, reading
 
 PAGE, INDEX = "report.html", "index.html"
 DERIVED = ("summary.csv", "overfit.csv", "stopping.csv")  # they follow from the others
 HEAD = 4096  # characters among which a page's stamp stands
+MOST_PAGE, MOST_STUDY = GIB, 16 * MIB  # bytes
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,10 @@ def index(root: Path, reports: Sequence[Reported], out: Path | None = None) -> P
 
 def write(path: Path, text: str) -> None:
     """Write a page as a whole: aside, then renamed; raises StoreError where that cannot be done."""
-    aside = path.with_name(f".{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(text.encode())
-        aside.replace(path)
+        make_folders(path.parent)
+        write_aside(path, text.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
         raise StoreError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from None
 
 
@@ -86,13 +83,13 @@ def _stamp(folder: Path, everything: bool, baseline: Sequence[str]) -> str:
 
     digest = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
     for path in sorted(p for p in folder.glob("*.csv") if p.name not in DERIVED) + [folder / "study.yaml"]:
-        digest.update(path.name.encode() + (path.read_bytes() if path.is_file() else b"-"))
+        digest.update(path.name.encode() + content_of(path))
     return digest.hexdigest()
 
 
 def _stamped(path: Path, name: str) -> str | None:
     try:
-        head = path.read_bytes()[:HEAD].decode(errors="replace")
+        head = read_bounded(path, MOST_PAGE)[:HEAD].decode(errors="replace")
     except OSError:
         return None
     found = re.search(f'<meta name="{name}" content="([0-9a-f]+)">', head)
@@ -100,4 +97,4 @@ def _stamped(path: Path, name: str) -> str | None:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return read_bounded(path, MOST_STUDY).decode("utf-8") if path.is_file() else ""

@@ -18,7 +18,8 @@ from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
 from dropexp.metrics import AVERAGED
 from dropexp.records import Outcome
-from dropexp.rows import COLUMNS, config_cells, line_of, lines_of
+from dropexp.rows import COLUMNS, SEAL, cells_of, config_cells, line_of, lines_of
+from dropexp.store.seals import names_of_probes
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.workflow.planning import Plan, pack
 from dropexp.workflow.request import Options
@@ -52,6 +53,7 @@ class Again:
         datasets = self._datasets(runs)
         runs = [run for run in runs if run.config.data.source in datasets and self._same_data(run, datasets)]
         asked = {row["probe"] for run in runs for row in self.stored.probes.get(run.run_id, ())}
+        asked |= {probe for row in rows for probe in names_of_probes(row["probes_taken"])}
         study = replace(self.study, probes=tuple(p for p in PROBES if p in asked), save_weights="none")
         made = Plan(study, datasets, {}, {}, runs, 0)
         for run in runs:
@@ -131,9 +133,10 @@ class Again:
     def _differences(self, run: Run, row: Row, outcome: Outcome) -> Iterator[Mismatch]:
         why = "trained again"
         result = next(r for r in outcome.runs if r.run_id == run.run_id)
-        text = lines_of([result]).rstrip("\n") + "," + line_of(config_cells(run.config)).rstrip("\n")
-        yield from apart("runs.csv", row, _row("runs.csv", text), why)
-        there = {r["probe"] for r in self.stored.probes.get(run.run_id, ())}
+        made = dict(zip(COLUMNS["runs.csv"], [*cells_of(lines_of([result])), *config_cells(run.config)], strict=True))
+        made |= {column: row[column] for column in SEAL}  # it speaks of the stored rows, which are compared themselves
+        yield from apart("runs.csv", row, _row("runs.csv", line_of(made.values()).rstrip("\n")), why)
+        there = {r["probe"] for r in self.stored.probes.get(run.run_id, ())} | set(names_of_probes(row["probes_taken"]))
         probes = [
             r for r in outcome.probes if r.run_id == run.run_id and (r.probe in there or r.probe.startswith(AUDIT))
         ]

@@ -72,7 +72,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
                     f"{source} has changed since {count} stored runs were trained on it; new runs are trained"
                 )
         writer.write("study.yaml", text)
-        for note in made.notes:
+        for note in (*writer.notes, *made.notes):
             listener.warned(note)
         if made.begun:
             listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
@@ -85,8 +85,8 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
                 for pack, outcome in found:
                     alarms += len(_alarms(outcome))
                     if outcome.error is None:
-                        writer.save_weights(outcome)
-                        writer.append(pack, outcome)
+                        for sentence in writer.append(pack, outcome, study.probes, study.save_weights):
+                            listener.warned(sentence)
                         remove(checkpoints, [run.run_id for run in pack])
                         trained += len(pack)
                     else:
@@ -97,7 +97,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         except KeyboardInterrupt:
             interrupted = True
         summarise(writer)
-        done = writer.store.done()
+        done = writer.store.done(study.probes, study.save_weights)
         remove(checkpoints, done)
         tidy(checkpoints)
         left = begun(made, options, [run for run in made.todo if run.run_id not in done])[0] if interrupted else {}

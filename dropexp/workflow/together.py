@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.errors import StoreError
-from dropexp.rows import COLUMNS, epoch_of, line_of
+from dropexp.rows import COLUMNS, SEAL, epoch_of, line_of
 from dropexp.store.folder import Store
 from dropexp.study_files.parse import parse
 from dropexp.study_files.top_level_keys import is_name
@@ -86,6 +86,7 @@ class Rows:
     def __init__(self, folder: Path):
         store = Store(folder)
         self.by_run: dict[str, dict[str, list[str]]] = {}
+        self.doubts = store.doubts()
         for name in ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv"):
             store.frame(name)  # a word where a number belongs is named before anything is joined
             runs = self.by_run.setdefault(name, {})
@@ -135,8 +136,8 @@ def _disagreement(run: str, rows: Mapping[Path, Rows], one: Path, other: Path) -
             if x == y:
                 continue
             cells = zip(COLUMNS[name], next(csv.reader([x])), next(csv.reader([y])), strict=True)
-            differ = [(column, p, q) for column, p, q in cells if p != q and column != "data.source"]
-            if differ:  # a user's file is its content, wherever it lies
+            differ = [(column, p, q) for column, p, q in cells if p != q and column not in ("data.source", *SEAL)]
+            if differ:  # a user's file is its content, wherever it lies; a seal speaks of what else a folder kept
                 column, p, q = differ[0]
                 epoch = f" epoch {next(csv.reader([x]))[3]}" if name == "epochs.csv" else ""
                 return f"{run}: {name}{epoch}: {column} is {p or 'empty'} in {one}, {q or 'empty'} in {other}"
@@ -163,7 +164,8 @@ def _versions(rows: Mapping[Path, Rows], chosen: Mapping[str, Path]) -> list[str
 
 def _told(rows: Mapping[Path, Rows], chosen: Mapping[str, Path]) -> list[str]:
     total = sum(len(list(table.runs)) for table in rows.values())
-    notes = [f"{total} runs in {len(rows)} folders, {len(chosen)} different ones"]
+    notes = [doubt for table in rows.values() for doubt in table.doubts]
+    notes += [f"{total} runs in {len(rows)} folders, {len(chosen)} different ones"]
     if any((folder / "weights").is_dir() for folder in rows):
         notes.append("weights stay in the folders that they were trained in")
     return notes

@@ -16,7 +16,11 @@ from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.identity import canonical
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.study import Study
-from dropexp.rows import COLUMNS, CONFIG_COLUMNS
+from dropexp.rows import COLUMNS, CONFIG_COLUMNS, cells_of
+from dropexp.store.csv_lines import read_lines
+from dropexp.store.intact import held
+from dropexp.store.seals import row_of
+from dropexp.store.weights import COLUMNS_OF_WEIGHTS, weights_fault
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.study_files.yaml_reader import read
@@ -74,6 +78,7 @@ def verify(
     for name in FILES:
         rows[name], torn = _rows(folder, name)
         wrong += torn
+    wrong += _sealed(folder)
     stored = Stored(rows["runs.csv"], *(_by_run(rows[name]) for name in FILES[1:]))
     wrong += mismatches(stored)
     study, unread = _study(folder, stored)
@@ -120,13 +125,31 @@ def _nobody_writes(folder: Path) -> None:
 
 
 def _rows(folder: Path, name: str) -> tuple[list[Row], list[Mismatch]]:
+    """Return a file's rows with their lines, and its lines that are none."""
     try:
-        text = (folder / name).read_bytes().decode()
-    except FileNotFoundError:
-        return [], []
-    except (OSError, UnicodeDecodeError) as error:
-        return [], [Mismatch(name, 0, "", "", "", f"cannot be read ({error})")]
-    return table(name, text, COLUMNS[name], _cells)
+        found = read_lines(folder / name, names=False)
+    except StoreError as error:
+        return [], [Mismatch(name, 0, "", "", "", str(error))]
+    none = [Mismatch(name, lost.line, "", lost.text[-60:], "", f"no whole line: {lost.why}") for lost in found.lost]
+    none += [Mismatch(name, line, "", "", "", "spelt in another way than dropexp spells it") for line in found.respelt]
+    rows = zip(found.numbers, found.lines, strict=True)
+    columns = COLUMNS[name]
+    return [Row(number, line[:-1], dict(zip(columns, cells_of(line), strict=True))) for number, line in rows], none
+
+
+def _sealed(folder: Path) -> Iterator[Mismatch]:
+    """Yield the runs whose rows or weights are not what their row in runs.csv says of them."""
+    try:
+        found = held(folder)
+    except StoreError:
+        return  # it was told of the file
+    for fault in found.faults:
+        yield Mismatch("runs.csv", fault.line, "rows_digest", "", "", f"{fault.run_id}: {fault.why}")
+    for line, number in zip(found.lines["runs.csv"], found.numbers["runs.csv"], strict=True):
+        row = row_of(line)
+        for column in COLUMNS_OF_WEIGHTS:
+            if row[column] and (why := weights_fault(folder, row, column)):
+                yield Mismatch("runs.csv", number, column, row[column], "", why)
 
 
 def _cells(line: str) -> list[str]:

@@ -18,13 +18,13 @@ from dropexp.workflow.together import together
 YAML = "training: {epochs: 2}\nsweep: {dropout.rate: [0, 0.5]}\n"
 
 
-def outcome(run, torch="2.9", loss=0.5, probe=True):
+def outcome(run, torch="2.9", loss=0.5, probe=True, second=None):
     score = 0.9 + 0.01 * run.seed
     numbers = {"train_accuracy": 1.0, "test_accuracy": score, "gap": 1.0 - score, "train_loss": 0.1, "test_loss": loss}
     same = (run.run_id, run.arm_id, run.seed)
     return Outcome(
         runs=(RunRow(*same, 2, "max_epochs", 2, **numbers),),
-        epochs=tuple(EpochRow(*same, e, **numbers) for e in (1, 2)),
+        epochs=(EpochRow(*same, 1, **numbers), EpochRow(*same, 2, **{**numbers, "test_accuracy": second or score})),
         probes=(ProbeRow(run.run_id, 1, "gradient_norms", "output", "", loss),) if probe else (),
         provenance=(
             Provenance(run.run_id, 1.0, "host", "cpu", 1, 1, "0.1", "3.13", torch, "2.0", "", "", "then", "now"),
@@ -121,15 +121,18 @@ def test_runs_of_one_id_that_disagree_are_shown_and_one_folder_can_be_preferred(
 
 
 def test_epochs_that_disagree_are_named_with_their_epoch(trained, tmp_path):
-    a, b = trained("a", [1]), trained("b", [1])
-    path = b / "epochs.csv"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join([*lines[:2], lines[2].replace("0.91", "0.92", 1), *lines[3:]]))
+    a, b = trained("a", [1]), trained("b", [1], second=0.92)
     with pytest.raises(StoreError, match=r"epochs\.csv epoch 2: test_accuracy is 0\.91 in .*, 0\.92 in"):
         together([a, b], tmp_path / "class")
-    path.write_text("".join(lines[:-1]))
-    with pytest.raises(StoreError, match=r"epochs\.csv: 2 rows in .*, 1 in"):
-        together([a, b], tmp_path / "class")
+
+
+def test_runs_that_lost_rows_are_left_out_and_named(trained, tmp_path):
+    a, b = trained("a", [1]), trained("b", [1, 2])
+    path = b / "epochs.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    made = together([a, b], tmp_path / "class")
+    assert made.runs == 3
+    assert [note for note in made.notes if "b/runs.csv:5: " in note and "epochs.csv holds 1 of its 2 rows" in note]
 
 
 def test_probes_that_only_one_has_are_no_disagreement(trained, tmp_path):

@@ -1,0 +1,101 @@
+"""The seal of a run: what its row in runs.csv says of its rows in other files and of its weights, so that any loss is seen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from dropexp.experiment.probes import PROBES
+from dropexp.records import RunRow
+from dropexp.rows import COLUMNS, cells_of, line_of, names
+
+AUDIT = "audit_"  # what begins the names of probes that nobody asks for
+OWN = names(RunRow)
+DIGITS = 16  # of a sha256 in hexadecimal: enough to see any accident, and no defence against someone who seals anew
+# In a user's own data the path is no part of the run's name, so nothing else would see that it has changed.
+SEALED_TOO = ("data.source",)
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """Return the first 64 bits of the sha256 of parts one after another, in hexadecimal."""
+    made = hashlib.sha256()
+    for part in parts:
+        made.update(part)
+    return made.hexdigest()[:DIGITS]
+
+
+def rows_digest(row: Mapping[str, str], epochs: Iterable[str], probes: Iterable[str]) -> str:
+    """Return the digest of a run's row, without the digest itself, and of its lines of epochs.csv and probes.csv.
+
+    Empty cells of the row do not count, so that a column which a later version adds changes no digest; one that is added
+    to epochs.csv or probes.csv has to be left out here where it is empty. Nor does the order of the lines, by which a
+    file sorted by hand is still what it was.
+    """
+    own = [f"{column}={row[column]}\n" for column in (*OWN, *SEALED_TOO) if row[column] and column != "rows_digest"]
+    return digest(line.encode() for part in (own, sorted(epochs), sorted(probes)) for line in part)
+
+
+def provenance_digest(cells: Sequence[str]) -> str:
+    """Return the digest of a row of provenance.csv, whose last cell is the digest itself."""
+    return digest([line_of(cells[:-1]).encode()])
+
+
+def names_of_probes(cell: str) -> tuple[str, ...]:
+    """Return the probes that a cell of `probes_taken` names."""
+    return tuple(cell.split("+")) if cell else ()
+
+
+def taken(asked: Iterable[str], lines: Iterable[str]) -> str:
+    """Return the cell that names the probes that were asked for and those that lines of probes.csv hold."""
+    found = set(asked) | {probe for line in lines if not (probe := probe_of(line)).startswith(AUDIT)}
+    known = [probe for probe in PROBES if probe in found]
+    return "+".join([*known, *sorted(found.difference(known))])
+
+
+def probe_of(line: str) -> str:
+    """Return the probe that a line of probes.csv is of."""
+    return line.split(",", 3)[2]
+
+
+def covered(row: Mapping[str, str], lines: Iterable[str]) -> list[str]:
+    """Return the lines of probes.csv that a run's row speaks of, each once: those of the probes that it names."""
+    named = names_of_probes(row["probes_taken"])
+    return [line for line in dict.fromkeys(lines) if (probe := probe_of(line)) in named or probe.startswith(AUDIT)]
+
+
+def rows_fault(row: Mapping[str, str], epochs: Sequence[str], probes: Sequence[str]) -> str | None:
+    """Return what is wrong with a run's lines, each given once, None where they are those that were stored.
+
+    A row of a version that had no seals says only how many epochs there must be.
+    """
+    if len(epochs) != int(row["epochs_run"]):
+        return f"epochs.csv holds {len(epochs)} of its {row['epochs_run']} rows"
+    if not row["rows_digest"]:
+        at = COLUMNS["epochs.csv"].index("epoch")
+        numbers = sorted(line.split(",", at + 1)[at] for line in epochs)
+        wanted = sorted(map(str, range(1, len(epochs) + 1)))
+        return None if numbers == wanted else "its epochs in epochs.csv do not count from 1, each once"
+    if str(len(probes)) != row["probe_rows"]:
+        return f"probes.csv holds {len(probes)} of its {row['probe_rows']} rows"
+    if rows_digest(row, epochs, probes) != row["rows_digest"]:
+        return "its row, or one of its rows in epochs.csv or probes.csv, is not what was stored (rows_digest)"
+    return None
+
+
+def sealed(
+    cells: Sequence[str],
+    epochs: Sequence[str],
+    probes: Sequence[str],
+    asked: Iterable[str] = (),
+    weights: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return the cells of a run's line in runs.csv with its seal; `weights` are the digests by column."""
+    row = dict(zip(COLUMNS["runs.csv"], cells, strict=True))
+    row |= {"probes_taken": taken(asked, probes), "probe_rows": str(len(probes)), **(weights or {})}
+    row["rows_digest"] = rows_digest(row, epochs, probes)
+    return list(row.values())
+
+
+def row_of(line: str) -> dict[str, str]:
+    """Return a line of runs.csv as cells by column."""
+    return dict(zip(COLUMNS["runs.csv"], cells_of(line), strict=True))

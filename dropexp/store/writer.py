@@ -1,0 +1,214 @@
+"""The one writer of a study's folder: finished packs go to the disk file by file, and what is not understood is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropexp import files
+from dropexp.errors import StoreError
+from dropexp.experiment.study import Run
+from dropexp.records import Failure, Outcome
+from dropexp.rows import COLUMNS, NUMERIC, cells_of, config_cells, line_of, lines_of
+from dropexp.store import seals
+from dropexp.store.csv_lines import Lost, unsealed
+from dropexp.store.intact import Held, few
+from dropexp.store.lock import NOTE, Holder
+from dropexp.store.lost_found import NAME, remembered, still_lost, written
+from dropexp.store.weights import COLUMNS_OF_WEIGHTS, save
+
+if TYPE_CHECKING:
+    from dropexp.store.folder import Store
+
+OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", NAME, NOTE)
+MOST_SUMMARY = 64 * files.MIB  # bytes of summary.csv
+DIFFERENT = "replaced by what it came out as when it was trained again"
+
+
+class Writer:
+    """Stores finished packs, each on the disk before the next; a context manager that holds the folder.
+
+    `notes` are sentences on what was found on opening that was not as it had been stored.
+    """
+
+    def __init__(self, store: Store):
+        self.store, self.folder = store, store.folder
+        self._holder = Holder(self.folder)
+        try:
+            found = store.held()
+            self._refuse_loss(found)
+            for name in NUMERIC:
+                if found.lines[name]:  # a word among numbers is found before a night of training, not after
+                    store.frame(name)
+            files.sweep(self.folder, (*COLUMNS, *OTHERS))
+            self._stored = {line.partition(",")[0] for line in found.lines["runs.csv"]}
+            self.notes = few([f"{doubt}; moved to {NAME}" for doubt in found.doubts()])
+            self._tidy(found)
+        except BaseException:
+            self._holder.release()
+            raise
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.tidy()
+        finally:
+            self._holder.release()
+
+    def _refuse_loss(self, found: Held) -> None:
+        """Raise StoreError where runs.csv has gone, since what belongs to no run is taken out of the other files."""
+        summary = self.folder / "summary.csv"
+        if not found.lines["runs.csv"] and not found.faults and _tells_of_runs(summary):
+            raise StoreError(
+                f"{self.folder / 'runs.csv'}: is missing or empty, and summary.csv tells of finished runs; put it back, or "
+                "add --fresh, which moves the folder aside"
+            )
+
+    def append(
+        self, runs: Sequence[Run], outcome: Outcome, probes: Iterable[str] = (), save_weights: str = "none"
+    ) -> list[str]:
+        """Store a finished pack, each file on the disk before the next: weights, other rows, and the runs' own rows last.
+
+        `probes` and `save_weights` are what its study asked for. A run that is there already, and was trained again for
+        what it lacked, keeps what it had; return a sentence on each that came out another.
+        """
+        self._holder.check()
+        probes = tuple(probes)
+        digests = save(self.folder, outcome, save_weights)
+        made = {row.run_id: row for row in outcome.runs}
+        own = {name: _by_run(rows) for name, rows in (("epochs.csv", outcome.epochs), ("probes.csv", outcome.probes))}
+        before = self._before(made)
+        sentences, lines = [], []
+        for run in runs:
+            epochs, probed = (own[name].get(run.run_id, []) for name in ("epochs.csv", "probes.csv"))
+            cells = [*cells_of(lines_of([made[run.run_id]])), *config_cells(run.config)]
+            asked, kept = probes, digests[run.run_id]
+            if run.run_id in before:
+                stored = before[run.run_id]
+                if why := _differ(stored, line_of(cells), epochs, probed):
+                    sentences.append(
+                        f"{self.folder / 'runs.csv'}: {run.run_id} was trained again and came out another: {why}"
+                    )
+                    self._replace(run.run_id)
+                else:
+                    row = seals.row_of(stored["runs.csv"][0])
+                    there = stored["probes.csv"]
+                    own["epochs.csv"][run.run_id] = []
+                    own["probes.csv"][run.run_id] = [line for line in probed if line not in set(there)]
+                    probed = list(dict.fromkeys([*there, *probed]))
+                    asked = {*probes, *seals.names_of_probes(row["probes_taken"])}
+                    kept = {column: kept.get(column) or row[column] for column in COLUMNS_OF_WEIGHTS}
+            lines.append(line_of(seals.sealed(cells, epochs, list(dict.fromkeys(probed)), asked, kept)))
+        for name in ("epochs.csv", "probes.csv"):
+            self._append(name, "".join(line for rows in own[name].values() for line in rows))
+        places = [cells_of(line) for line in lines_of(outcome.provenance).splitlines()]
+        self._append("provenance.csv", "".join(line_of([*c[:-1], seals.provenance_digest(c)]) for c in places))
+        self._append("runs.csv", "".join(lines))
+        self._stored |= set(made)
+        return sentences
+
+    def _before(self, runs: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+        """Return the lines by file of those runs that are stored already."""
+        stored = self._stored.intersection(runs)
+        if not stored:
+            return {}  # the usual case, in which the files are not read again
+        found = self.store.held()
+        before: dict[str, dict[str, list[str]]] = {run_id: {name: [] for name in COLUMNS} for run_id in stored}
+        for name in COLUMNS:
+            for line in found.lines[name]:
+                if (run_id := line.partition(",")[0]) in stored:
+                    before[run_id][name].append(line)
+        return before
+
+    def _replace(self, run_id: str) -> None:
+        """Move a stored run's rows to lost+found.csv."""
+        found = self.store.held()
+        for name in ("runs.csv", "epochs.csv", "probes.csv"):
+            ours = [line.partition(",")[0] == run_id for line in found.lines[name]]
+            pairs = list(zip(ours, found.numbers[name], found.lines[name], strict=True))
+            found.lost += [Lost(name, number, DIFFERENT, line.rstrip("\n")) for its, number, line in pairs if its]
+            found.lines[name] = [line for its, _, line in pairs if not its]
+            found.numbers[name] = [number for its, number, _ in pairs if not its]
+        self._tidy(found)
+
+    def append_failures(self, failures: Sequence[Failure]) -> None:
+        self._append("failures.csv", lines_of(failures))
+
+    def _append(self, name: str, text: str) -> None:
+        if not text:
+            return
+        path = self.folder / name
+        try:
+            files.append(path, text.encode(), header=line_of(COLUMNS[name]).encode())
+        except OSError as error:
+            raise StoreError(
+                f"{path}: cannot be written ({error.strerror}); what was reported before is kept; "
+                "make room and run the same command again"
+            ) from None
+
+    def write(self, name: str, text: str) -> None:
+        """Write a small file as a whole."""
+        write_whole(self.folder / name, text)
+
+    def tidy(self) -> None:
+        """Rewrite the files in an order that depends on the rows alone, without what a kill left half done.
+
+        Raises StoreError, before anything is written, where a file was edited.
+        """
+        self._tidy(self.store.held())
+
+    def _tidy(self, found: Held) -> None:
+        """Write what is lost first, so that at any moment it stands in one file or the other."""
+        lost = still_lost([*remembered(self.folder), *found.lost], found.lines)
+        if lost:
+            self.write(NAME, written(lost))
+        for name, body in found.lines.items():
+            if body or (self.folder / name).exists():
+                self.write(name, line_of(COLUMNS[name]) + "".join(body))
+        if not lost:
+            with contextlib.suppress(OSError):
+                files.remove(self.folder / NAME)
+
+
+def _by_run(rows: Iterable[object]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in lines_of(rows).splitlines(keepends=True):
+        found.setdefault(line.partition(",")[0], []).append(line)
+    return found
+
+
+def _differ(stored: Mapping[str, Sequence[str]], line: str, epochs: Sequence[str], probes: Sequence[str]) -> str | None:
+    """Return in what a run that was trained again differs from its stored rows, None where it is the same."""
+    if unsealed(stored["runs.csv"][0]) != unsealed(line):
+        return "its row in runs.csv differs"
+    if set(stored["epochs.csv"]) != set(epochs):
+        return "its rows in epochs.csv differ"
+    again = {seals.probe_of(x) for x in probes}
+    if {x for x in stored["probes.csv"] if seals.probe_of(x) in again} - set(probes):
+        return "its rows in probes.csv differ"
+    return None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file aside and rename it, unless it says so already; raises StoreError where it cannot be written."""
+    try:
+        files.write_aside(path, text.encode())
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
+
+
+def _tells_of_runs(path: Path) -> bool:
+    """Whether a summary.csv counts a run in any of its arms; one of a study that was interrupted early counts none."""
+    try:
+        text = files.read_bounded(path, MOST_SUMMARY).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); move it away") from None
+    rows = csv.reader(text.splitlines()[1:])
+    return any(row[1:3] != ["0", "0"] for row in rows)
