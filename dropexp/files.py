@@ -1,4 +1,4 @@
-"""Files written and read safely: aside under a fresh name and down to the disk, through no link, none larger than its kind may be."""
+"""Files written and read safely: aside under a fresh name and onto the disk, through no link, none larger than it may be."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def write_aside(path: Path, content: bytes, *, lasting: bool = True) -> None:
                 os.fsync(handle)
         finally:
             os.close(handle)
-        os.replace(aside, path)
+        aside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(aside)
+            aside.unlink()
         raise
     if lasting:
         sync_folder(path.parent)
@@ -103,7 +103,7 @@ def append(path: Path, content: bytes, *, header: bytes = b"") -> None:
 def make_folder(path: Path) -> None:
     """Make a folder inside a folder, or keep the one that is there; raises OSError where a link or a file is."""
     try:
-        os.mkdir(path)
+        path.mkdir()
     except FileExistsError:
         refuse_link(path)
         if not path.is_dir():
@@ -126,16 +126,16 @@ def make_folders(path: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file, or a link and not what it points to, where there is one."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        path.unlink()
 
 
 def sweep(folder: Path, names: Iterable[str]) -> None:
     """Remove what a kill left of files of these names that were being written aside; for when nobody writes here."""
     begin = tuple(f".{name}." for name in names)
     with contextlib.suppress(OSError):
-        for entry in sorted(os.listdir(folder)):
-            if entry.endswith(".new") and entry.startswith(begin):
-                remove(folder / entry)
+        for path in sorted(folder.iterdir()):
+            if path.name.endswith(".new") and path.name.startswith(begin):
+                remove(path)
 
 
 def refuse_link(path: Path) -> None:

@@ -61,19 +61,33 @@ def test_an_empty_list_is_refused(option, folder, capsys):
     assert "no value" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new"), [("runs.csv", ",0,1,max", ",abc,1,max"), ("epochs.csv", ",0,1,", ",0,x,")]
-)
-def test_an_edited_file_is_named_with_its_line(name, old, new, folder, capsys):
+def test_an_edited_configuration_is_named_with_its_line(folder, capsys):
     assert main(["run", "c.yaml", "--no-plot"]) == 0
-    path = folder / "results" / "c" / name
+    path = folder / "results" / "c" / "runs.csv"
     text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
+    assert ",0,1,max" in text
+    path.write_text(text.replace(",0,1,max", ",abc,1,max", 1))
     assert main(["run", "c.yaml", "--no-plot"]) == 2
     err = capsys.readouterr().err
-    assert f"{name}:2: " in err
+    assert "runs.csv:2: " in err
     assert "the file was edited" in err
+
+
+def test_a_run_whose_rows_were_edited_is_left_out_named_and_trained_again(folder, capsys):
+    assert main(["run", "c.yaml", "--no-plot"]) == 0
+    path = folder / "results" / "c" / "epochs.csv"
+    text = path.read_text()
+    path.write_text(text.replace(",0,1,", ",0,7,", 1))
+    capsys.readouterr()
+    for verb in (["plot", "results/c"], ["report", "results/c"], ["export", "results/c", "--to", "csv"]):
+        assert main(verb) == 0
+        assert "runs.csv:2: " in capsys.readouterr().err
+    assert main(["run", "c.yaml", "--no-plot"]) == 0
+    said = capsys.readouterr()
+    assert "is not what was stored (rows_digest); moved to lost+found.csv" in said.err
+    assert "1 run there already: 1 run in 1 pack" in said.err
+    assert path.read_text() == text
+    assert "epochs.csv,2," in (folder / "results" / "c" / "lost+found.csv").read_text()
 
 
 def test_all_configs_are_read_before_any_is_trained(folder, capsys):

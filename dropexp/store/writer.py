@@ -78,7 +78,7 @@ class Writer:
         what it lacked, keeps what it had; return a sentence on each that came out another.
         """
         self._holder.check()
-        probes = tuple(probes)
+        wanted = tuple(probes)
         digests = save(self.folder, outcome, save_weights)
         made = {row.run_id: row for row in outcome.runs}
         own = {name: _by_run(rows) for name, rows in (("epochs.csv", outcome.epochs), ("probes.csv", outcome.probes))}
@@ -87,7 +87,7 @@ class Writer:
         for run in runs:
             epochs, probed = (own[name].get(run.run_id, []) for name in ("epochs.csv", "probes.csv"))
             cells = [*cells_of(lines_of([made[run.run_id]])), *config_cells(run.config)]
-            asked, kept = probes, digests[run.run_id]
+            asked, kept = wanted, digests[run.run_id]
             if run.run_id in before:
                 stored = before[run.run_id]
                 if why := _differ(stored, line_of(cells), epochs, probed):
@@ -97,11 +97,11 @@ class Writer:
                     self._replace(run.run_id)
                 else:
                     row = seals.row_of(stored["runs.csv"][0])
-                    there = stored["probes.csv"]
+                    there = dict.fromkeys(stored["probes.csv"])
                     own["epochs.csv"][run.run_id] = []
-                    own["probes.csv"][run.run_id] = [line for line in probed if line not in set(there)]
-                    probed = list(dict.fromkeys([*there, *probed]))
-                    asked = {*probes, *seals.names_of_probes(row["probes_taken"])}
+                    own["probes.csv"][run.run_id] = [line for line in probed if line not in there]
+                    probed = [*there, *own["probes.csv"][run.run_id]]
+                    asked = (*wanted, *seals.names_of_probes(row["probes_taken"]))
                     kept = {column: kept.get(column) or row[column] for column in COLUMNS_OF_WEIGHTS}
             lines.append(line_of(seals.sealed(cells, epochs, list(dict.fromkeys(probed)), asked, kept)))
         for name in ("epochs.csv", "probes.csv"):

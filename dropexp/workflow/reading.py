@@ -54,7 +54,8 @@ def content_of(path: Path) -> bytes:
 
 def left_out(paths: Sequence[Path]) -> list[str]:
     """Return sentences on what is not read of the studies that paths name."""
-    return [doubt for folder in studies_below(*paths) for doubt in Store(folder).doubts()]
+    own = [folder for folder in studies_below(*paths) if (folder / "study.yaml").is_file()]
+    return [doubt for folder in own for doubt in Store(folder).doubts()]
 
 
 def judged(folder: Path) -> list[dict[str, str]]:
@@ -70,8 +71,9 @@ def judged(folder: Path) -> list[dict[str, str]]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, csv.Error) as error:
+        why = getattr(error, "strerror", None) or error
         raise StoreError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); it was edited: put it back, or move it away, which forgets the looks"
+            f"{path}: cannot be read ({why}); it was edited: put it back, or move it away, which forgets the looks"
         ) from None
 
 

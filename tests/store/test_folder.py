@@ -2,13 +2,16 @@
 
 import csv
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dropexp.errors import StoreError
 from dropexp.records import EpochRow, Failure, Outcome, ProbeRow, RunRow
-from dropexp.rows import ADDED, COLUMNS
+from dropexp.rows import ADDED, COLUMNS, SEAL
 from dropexp.store.folder import Store, set_aside
+from dropexp.store.lost_found import NAME
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
 
@@ -62,13 +65,14 @@ def test_a_torn_line_is_dropped_and_written_again(name, cut, tmp_path):
     path = tmp_path / "torn" / name
     path.write_bytes(path.read_bytes()[:-cut])
     done = Store(tmp_path / "torn").done()
-    again = [r for r in runs if r.run_id not in done] if name == "runs.csv" else []
+    assert len(done) == len(runs) - 1
     with Store(tmp_path / "torn").writing() as writer:
-        for run in again:
-            writer.append([run], outcome([run]))
-    if name == "runs.csv":
-        assert {n: (tmp_path / "torn" / n).read_bytes() for n in whole} == whole
-    assert (tmp_path / "torn" / "runs.csv").read_bytes() == whole["runs.csv"]
+        assert (tmp_path / "torn" / NAME).exists()
+        for run in runs:
+            if run.run_id not in done:
+                writer.append([run], outcome([run]))
+    assert {n: (tmp_path / "torn" / n).read_bytes() for n in whole} == whole
+    assert not (tmp_path / "torn" / NAME).exists(), "what was lost has come again"
 
 
 def rewritten(path, change):
@@ -96,7 +100,13 @@ def test_the_header_of_each_older_version_gains_the_new_columns_with_their_defau
     assert Store(tmp_path).done() == {run.run_id for run in runs}
     with Store(tmp_path).writing():
         pass
-    assert (tmp_path / "runs.csv").read_bytes() == whole
+    with (tmp_path / "whole.csv").open("wb") as file:
+        file.write(whole)
+    assert (tmp_path / "runs.csv").read_bytes() == rewritten(tmp_path / "whole.csv", unsealed), "no seal is made up"
+
+
+def unsealed(rows):
+    return [{**row, **dict.fromkeys(SEAL, "")} for row in rows]
 
 
 def test_a_new_field_is_filled_in_as_it_applies_to_the_row(tmp_path):
@@ -121,7 +131,6 @@ EDITS = {
     "no seed": (lambda rows: rows[2].update(seed="2.0"), "runs.csv:4: seed: '2.0' is no seed"),
     "another name": (lambda rows: rows[0].update(run_id="mine"), "runs.csv:2: these are not the configuration and seed of mine"),
     "another arm": (lambda rows: rows[0].update(arm_id=rows[3]["arm_id"]), "runs.csv:2: "),
-    "a word for a number": (lambda rows: rows[3].update(train_loss="low"), "runs.csv:5: train_loss: 'low' is not a number"),
     "a fraction for a count": (lambda rows: rows[3].update(epochs_run="1.5"), "runs.csv:5: epochs_run: '1.5' is not a whole"),
     "a run twice": (lambda rows: [*rows, {**rows[0], "gap": "9"}], "runs.csv:11: the run of line 2 once more"),
 }  # fmt: skip
@@ -143,11 +152,27 @@ def test_an_edited_file_is_named_by_line_and_never_written_over(case, tmp_path):
     assert (tmp_path.with_name(f"{tmp_path.name}.old-1") / "runs.csv").read_bytes() == edited
 
 
+@pytest.mark.parametrize(
+    ("name", "column", "cell"), [("runs.csv", "train_loss", "low"), ("probes.csv", "value", "low")]
+)
+def test_a_word_for_a_number_in_a_folder_without_seals_is_named_by_line(name, column, cell, tmp_path):
+    filled(tmp_path, STUDY.runs())
+    rewritten(tmp_path / "runs.csv", unsealed)
+    edited = rewritten(tmp_path / name, lambda rows: rows[3].update({column: cell}))
+    with pytest.raises(StoreError, match=f"{name}:5: {column}: 'low' is not a number"):
+        Store(tmp_path).writing()
+    assert (tmp_path / name).read_bytes() == edited
+
+
 LINES = {
     "a line cut short": (lambda text: text.replace(b"max_epochs", b"\nmax_epochs", 1), "runs.csv:2: has"),
     "a byte that is no text": (lambda text: text.replace(b"max_epochs", b"max\xff", 1), "runs.csv:2: is not UTF-8"),
     "zeros": (lambda text: text.replace(b"max_epochs", bytes(10), 1), "runs.csv:2: holds NUL bytes"),
     "a quote": (lambda text: text.replace(b"max_epochs", b'"', 1), "runs.csv:2: is no row of cells"),
+    "a digit": (
+        lambda text: text.replace(b"0.1,", b"0.7,", 1),
+        "its row, or one of its rows in epochs.csv or probes.csv, is not",
+    ),
     "a quote at the end": (lambda text: text[:-1] + b',"\n', "runs.csv:10: is no row of cells"),
     "a cell without end": (
         lambda text: text.replace(b"max_epochs", b"m" * 200_000, 1),
@@ -157,14 +182,37 @@ LINES = {
         lambda text: text.replace(b"max_epochs", b"max\repochs", 1),
         "runs.csv:2: is no row of cells",
     ),
+}
+REFUSED = {
     "semicolons": (lambda text: text.replace(b",", b";"), "runs.csv:1: unknown column 'run_id;arm_id"),
     "another file": (lambda text: b"name,value\na,1\n", "runs.csv:1: unknown column 'name'"),
 }
 
 
 @pytest.mark.parametrize("case", LINES)
-def test_a_damaged_line_in_the_middle_is_named_and_kept(case, tmp_path):
+def test_a_damaged_line_is_named_and_kept_and_its_run_comes_again(case, tmp_path):
     change, says = LINES[case]
+    runs, whole = STUDY.runs(), filled(tmp_path, STUDY.runs())
+    damaged = change(whole["runs.csv"])
+    assert damaged != whole["runs.csv"]
+    (tmp_path / "runs.csv").write_bytes(damaged)
+    assert says in Store(tmp_path).doubts()[0]
+    done = Store(tmp_path).done()
+    assert len(done) == len(runs) - 1
+    with Store(tmp_path).writing() as writer:
+        assert says in writer.notes[0]
+        assert f"moved to {NAME}" in writer.notes[0]
+        for run in runs:
+            if run.run_id not in done:
+                writer.append([run], outcome([run]))
+    assert {name: (tmp_path / name).read_bytes() for name in whole} == whole
+    gone = set(damaged.split(b"\n")) - set(whole["runs.csv"].split(b"\n"))
+    assert len((tmp_path / NAME).read_text().splitlines()) == 1 + len(gone), "what nobody understood is kept"
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_file_of_another_kind_is_refused_and_kept(case, tmp_path):
+    change, says = REFUSED[case]
     damaged = change(filled(tmp_path, STUDY.runs())["runs.csv"])
     (tmp_path / "runs.csv").write_bytes(damaged)
     with pytest.raises(StoreError, match=re.escape(says)):
@@ -183,6 +231,66 @@ def test_what_leaves_the_rows_as_they_are_is_no_edit(tmp_path):
         assert writer.store.done() == {run.run_id for run in runs} - {runs[0].run_id}
         writer.append(runs[:1], outcome(runs[:1]))
     assert {name: (tmp_path / "s" / name).read_bytes() for name in whole} == whole
+
+
+@pytest.mark.parametrize("name", ["runs.csv", "epochs.csv", "probes.csv"])
+def test_quoted_cells_are_understood(name, tmp_path):
+    """As a spreadsheet or another library saves them; 0.2.0 cut them at their commas and dropped every row."""
+    whole = filled(tmp_path, STUDY.runs())
+    rows = list(csv.reader(whole[name].decode().splitlines()))
+    with (tmp_path / name).open("w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
+    assert Store(tmp_path).done() == {run.run_id for run in STUDY.runs()}
+    with Store(tmp_path).writing() as writer:
+        assert writer.notes == []
+    assert {n: (tmp_path / n).read_bytes() for n in whole} == whole
+    assert not (tmp_path / NAME).exists()
+
+
+@pytest.mark.parametrize("name", ["epochs.csv", "probes.csv"])
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize("loss", ["gone", "empty"])
+def test_rows_that_are_missing_are_noticed(name, sealed, loss, tmp_path):
+    """A cut of the power left 0.2.0 with files of 0 bytes beside a runs.csv that said all was done."""
+    filled(tmp_path, STUDY.runs())
+    if not sealed:
+        rewritten(tmp_path / "runs.csv", unsealed)
+    (tmp_path / name).unlink() if loss == "gone" else (tmp_path / name).write_bytes(b"")
+    noticed = sealed or name == "epochs.csv"  # nothing says of an older run whether it had probes
+    assert Store(tmp_path).done() == (set() if noticed else {run.run_id for run in STUDY.runs()})
+    assert len(Store(tmp_path).doubts()) == (6 if noticed else 0)
+    assert Store(tmp_path).done(["gradient_norms"]) == (set() if name == "probes.csv" or noticed else None)
+
+
+def test_a_run_without_probes_or_weights_that_are_asked_for_is_not_done(tmp_path):
+    runs = STUDY.runs()[:2]
+    filled(tmp_path, runs)
+    ids = {run.run_id for run in runs}
+    store = Store(tmp_path)
+    assert store.done(["gradient_norms"]) == ids
+    assert store.done(["gradient_norms", "variance_shift"]) == set()
+    assert store.done([], "selected") == set()
+    kept = replace(outcome(runs[:1]), weights=((runs[0].run_id, {"w": np.arange(3.0)}),), probes=())
+    with store.writing() as writer:
+        assert writer.append(runs[:1], kept, ["variance_shift"], "selected") == []
+    assert store.done(["gradient_norms", "variance_shift"], "selected") == {runs[0].run_id}
+    path = tmp_path / "weights" / f"{runs[0].run_id}.npz"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert store.done([], "selected") == set()
+    assert "is not what was stored" in store.lacking([], "selected")[runs[0].run_id]
+    assert store.done() == ids
+
+
+def test_a_run_that_comes_out_another_is_told_and_its_older_rows_are_kept(tmp_path):
+    runs = STUDY.runs()[:2]
+    filled(tmp_path, runs)
+    first = outcome(runs[:1])
+    other = replace(first, runs=(replace(first.runs[0], train_loss=7.0),))
+    with Store(tmp_path).writing() as writer:
+        (sentence,) = writer.append(runs[:1], other)
+    assert f"{runs[0].run_id} was trained again and came out another: its row in runs.csv differs" in sentence
+    assert [row["train_loss"] for row in Store(tmp_path).cells()] == ["7.0", "1.1"]
+    assert ",0.1," in (tmp_path / NAME).read_text()
 
 
 def test_a_line_torn_inside_a_character_is_dropped(tmp_path):

@@ -78,12 +78,26 @@ def test_a_lock_that_does_not_hold_is_noticed_by_whoever_was_first(tmp_path):
     held.release()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+@pytest.mark.parametrize("name", [".lock", NOTE])
+def test_neither_lock_nor_note_is_written_through_a_link(name, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / name).symlink_to(tmp_path / "mine")
+    if name == NOTE:
+        Holder(tmp_path / "s").release()
+    else:
+        with pytest.raises(StoreError, match=rf"s/\{name}: cannot be written \(it is a symbolic link"):
+            Holder(tmp_path / "s")
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOSPC])
 def test_a_folder_that_cannot_be_written_is_named(code, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr("dropexp.store.lock.write_aside", refuse)
     with pytest.raises(StoreError, match=os.strerror(code)):
         Holder(tmp_path)
     monkeypatch.undo()

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +60,7 @@ class Platter:
         elif what == "fsync":
             self.forced[subject] = self.written[subject]
         elif what == "fsyncdir":
-            now = [s for s in self.pending if os.path.dirname(s[1]) == subject]
+            now = [s for s in self.pending if str(Path(s[1]).parent) == subject]
             self.pending = [s for s in self.pending if s not in now]
             for change in now:
                 rename(self.names, change)
@@ -76,7 +77,7 @@ class Platter:
                 rename(held, change)
         found = {".": None}
         for name, number in sorted(held.items()):
-            if os.path.relpath(os.path.dirname(name), root) in found:
+            if os.path.relpath(Path(name).parent, root) in found:
                 made = None if number is None else content(self.forced[number], self.written[number])
                 found[os.path.relpath(name, root)] = made
         return found
