@@ -146,8 +146,9 @@ def _without_edits(found: Found, places: dict[str, list[int]], made: Held) -> No
     """Take out of provenance.csv the rows that are not what was written; those of versions before 0.3.0 cannot be told."""
     for run_id, own in list(places.items()):
         for i in list(own):
-            cells = cells_of(found.lines[i])
-            if cells[-1] and cells[-1] != provenance_digest(cells):
+            line = found.lines[i]
+            stated = dict(zip(COLUMNS["provenance.csv"], cells_of(line), strict=True))["row_digest"]
+            if stated and stated != provenance_digest(line):
                 own.remove(i)
                 made.lost += _lost(
                     "provenance.csv", found, [i], f"{run_id[:120]}: is not what was written (row_digest)"

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dropexp.experiment.probes import PROBES
 from dropexp.records import RunRow
-from dropexp.rows import COLUMNS, cells_of, line_of, names
+from dropexp.rows import ADDED, COLUMNS, DEPENDENT, cells_of, line_of, names
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for
 OWN = names(RunRow)
 DIGITS = 16  # of a sha256 in hexadecimal: enough to see any accident, and no defence against someone who seals anew
+FIRST = next(i for i, added in enumerate(ADDED) if "rows_digest" in added.get("runs.csv", ()))
+LATER = {name: tuple(c for added in ADDED[FIRST + 1 :] for c in added.get(name, ())) for name in DEPENDENT}
 # In a user's own data the path is no part of the run's name, so nothing else would see that it has changed.
 SEALED_TOO = ("data.source",)
 
@@ -27,17 +29,33 @@ def digest(parts: Iterable[bytes]) -> str:
 def rows_digest(row: Mapping[str, str], epochs: Iterable[str], probes: Iterable[str]) -> str:
     """Return the digest of a run's row, without the digest itself, and of its lines of epochs.csv and probes.csv.
 
-    Empty cells of the row do not count, so that a column which a later version adds changes no digest; one that is added
-    to epochs.csv or probes.csv has to be left out here where it is empty. Nor does the order of the lines, by which a
-    file sorted by hand is still what it was.
+    Empty cells of the row do not count, nor do those of columns that later versions add to the other files, so that a new
+    column changes no digest. The order of lines does not count either: a file sorted by hand is still what it was.
     """
     own = [f"{column}={row[column]}\n" for column in (*OWN, *SEALED_TOO) if row[column] and column != "rows_digest"]
-    return digest(line.encode() for part in (own, sorted(epochs), sorted(probes)) for line in part)
+    parts = (own, sorted(_lasting("epochs.csv", epochs)), sorted(_lasting("probes.csv", probes)))
+    return digest(line.encode() for part in parts for line in part)
 
 
-def provenance_digest(cells: Sequence[str]) -> str:
-    """Return the digest of a row of provenance.csv, whose last cell is the digest itself."""
-    return digest([line_of(cells[:-1]).encode()])
+def provenance_digest(line: str) -> str:
+    """Return the digest of a line of provenance.csv, in which the cell for the digest itself does not count."""
+    cells = [c for column, c in zip(COLUMNS["provenance.csv"], cells_of(line), strict=True) if column != "row_digest"]
+    return digest(part.encode() for part in _lasting("provenance.csv", [line_of(cells)], "row_digest"))
+
+
+def _lasting(name: str, lines: Iterable[str], *without: str) -> Iterable[str]:
+    """Return lines of a file as the version that first sealed them would spell them, were they of that version."""
+    if not LATER[name]:
+        return lines
+    columns = [column for column in COLUMNS[name] if column not in without]
+    return [
+        line_of(
+            f"{column}={cell}" if column in LATER[name] else cell
+            for column, cell in zip(columns, cells_of(line), strict=True)
+            if cell or column not in LATER[name]
+        )
+        for line in lines
+    ]
 
 
 def names_of_probes(cell: str) -> tuple[str, ...]:

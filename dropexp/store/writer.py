@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,10 @@ class Writer:
             files.sweep(self.folder, (*COLUMNS, *OTHERS))
             self._stored = {line.partition(",")[0] for line in found.lines["runs.csv"]}
             self.notes = few([f"{doubt}; moved to {NAME}" for doubt in found.doubts()])
+            if found.faults:
+                self.notes.append(
+                    f"{self.folder}: runs whose rows were moved are trained again by a command that asks for them"
+                )
             self._tidy(found)
         except BaseException:
             self._holder.release()
@@ -106,8 +111,9 @@ class Writer:
             lines.append(line_of(seals.sealed(cells, epochs, list(dict.fromkeys(probed)), asked, kept)))
         for name in ("epochs.csv", "probes.csv"):
             self._append(name, "".join(line for rows in own[name].values() for line in rows))
-        places = [cells_of(line) for line in lines_of(outcome.provenance).splitlines()]
-        self._append("provenance.csv", "".join(line_of([*c[:-1], seals.provenance_digest(c)]) for c in places))
+        plain = [replace(row, row_digest="") for row in outcome.provenance]
+        places = [replace(row, row_digest=seals.provenance_digest(lines_of([row]))) for row in plain]
+        self._append("provenance.csv", lines_of(places))
         self._append("runs.csv", "".join(lines))
         self._stored |= set(made)
         return sentences

@@ -37,7 +37,7 @@ def replay_rules(folder: Path, settings: Sequence[Setting], monitor: str, everyt
     from dropexp.tables.stopping import left_out
 
     if shown.runs.empty:
-        raise StoreError(f"{folder}: no finished run to replay yet; run its study again")
+        raise StoreError([f"{folder}: no finished run to replay yet; run its study again", *(note or "").splitlines()])
     if shown.epochs[monitor].isna().all():
         raise StoreError(
             f"{folder}: --monitor {monitor}: no epoch has it, for data.val_size is 0; "

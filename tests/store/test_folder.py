@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.records import EpochRow, Failure, Outcome, ProbeRow, RunRow
-from dropexp.rows import ADDED, COLUMNS, SEAL
+from dropexp.records import EpochRow, Failure, Outcome, ProbeRow, Provenance, RunRow
+from dropexp.rows import ADDED, COLUMNS, SEAL, line_of, lines_of
+from dropexp.store import seals
 from dropexp.store.folder import Store, set_aside
 from dropexp.store.lost_found import NAME
 from dropexp.study_files.parse import parse
@@ -345,3 +346,41 @@ def test_fresh_moves_the_old_folder_aside(tmp_path):
 def test_the_second_writer_is_refused(tmp_path):
     with Store(tmp_path).writing(), pytest.raises(StoreError, match="in use by process"):
         Store(tmp_path).writing()
+
+
+@pytest.mark.parametrize("name", ["epochs.csv", "probes.csv", "provenance.csv", "runs.csv"])
+def test_a_column_that_a_later_version_adds_breaks_no_seal(name, tmp_path, monkeypatch):
+    """Every stored run would be trained again: the column is empty in rows that are older than it."""
+    new = {"epochs.csv": "recovered", "probes.csv": "at", "provenance.csv": "git_commit", "runs.csv": "recovered"}[name]
+    runs = STUDY.runs()[:2]
+    places = tuple(Provenance(r.run_id, 0.5, "h", "cpu", 1, 2, "0", "3", "2", "2", "", "ab", "t", "t") for r in runs)
+    fewer = {**COLUMNS, name: tuple(column for column in COLUMNS[name] if column != new)}
+    row = dict.fromkeys(COLUMNS["runs.csv"], "1")
+    row[new if name == "runs.csv" else "memorised"] = ""
+    made = outcome(runs[:1])
+    lines = {
+        "epochs.csv": lines_of(made.epochs),
+        "probes.csv": lines_of(made.probes),
+        "provenance.csv": lines_of(places[:1]),
+    }
+
+    def digests():
+        epochs, probes = (lines[n].splitlines(keepends=True) for n in ("epochs.csv", "probes.csv"))
+        return seals.rows_digest(row, epochs, probes), seals.provenance_digest(lines["provenance.csv"])
+
+    with monkeypatch.context() as older:
+        older.setattr(seals, "COLUMNS", fewer)
+        whole = dict(lines)
+        for n, text in whole.items():
+            at = [i for i, column in enumerate(COLUMNS[n]) if column in fewer[n]]
+            lines[n] = "".join(line_of([cells[i] for i in at]) for cells in csv.reader(text.splitlines()))
+        if name == "runs.csv":
+            del row[new]
+            older.setattr(seals, "OWN", tuple(column for column in seals.OWN if column != new))
+        before = digests()
+    lines.update(whole)
+    if name == "runs.csv":
+        row[new] = ""
+    else:
+        monkeypatch.setattr(seals, "LATER", {**dict.fromkeys(seals.LATER, ()), name: (new,)})
+    assert digests() == before
