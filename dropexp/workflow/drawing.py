@@ -67,13 +67,8 @@ def _draw(
         return Drawn(folder, tuple(sorted(figures.glob("*.png"))), True, None)
     shown, note = known or reading(folder, everything, baseline)
     if shown.runs.empty:
-<<<<<<< HEAD
-        raise StoreError(f"{folder}: no finished run to draw yet; run its study again")
-    from dropexp.figures.all_figures import FIGURES, draw
-=======
         raise StoreError([f"{folder}: no finished run to draw yet; run its study again", *(note or "").splitlines()])
-    from dropexp.figures.all_figures import draw
->>>>>>> store
+    from dropexp.figures.all_figures import FIGURES, draw
 
     try:
         refuse_link(figures)
