@@ -164,9 +164,7 @@ def cost(hidden: tuple[int, ...], runs: int) -> float:
     work = replace(WORKLOADS["digits-mlp"], hidden=hidden, seeds=64, rates=(0.5,), epochs=5)
     pack = parse(read_text(study(work), "cost.yaml")).runs()[:runs]
     data = load(pack[0].config.data, folder=Path())
-    loop = train(
-        pack, Feed(data, pack, torch.float32, torch.device("cpu")), layout(pack[0].config.model, data.example, 10)
-    )
+    loop = train(pack, Feed(data, pack, torch.float32, torch.device("cpu")), layout(pack[0].config, data.example, 10))
     next(loop)
     found = []
     for _ in range(4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,29 +11,27 @@ from typing import Any
 
 import pandas as pd
 
-from dropexp.cli.arguments import AXES
-from dropexp.cli.describe import facts
-from dropexp.cli.progress import Progress
+from dropexp.console.progress import Progress
 from dropexp.errors import ConfigError, Interrupted, UsageError
-from dropexp.experiment.leaves import spell
-from dropexp.experiment.study import Study
 from dropexp.notebook import Comparison, Results
+from dropexp.signatures import taking
 from dropexp.study_files.command_words import read_word
 from dropexp.study_files.from_dict import read_mapping
-from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.path_values import Override, pairs, resolve
 from dropexp.study_files.shipped import shipped
-from dropexp.study_files.yaml_reader import read as read_yaml
+from dropexp.train.work import threads_kept
 from dropexp.workflow import comparing, drawing, running
-from dropexp.workflow.planning import Options, threads_kept
+from dropexp.workflow.checking import facts
 from dropexp.workflow.reading import reading, studies_below
+from dropexp.workflow.request import AXES, Options, Request
 from dropexp.workflow.together import together
 
 Config = str | Path | Mapping[str, Any]
 Axis = Any  # one value, or a list, range or array of them
-UNNAMED = "unnamed"  # the study of a dict that does not name itself
+Conditions = str | Mapping[str, Any] | Sequence[str]  # "rate=0.5 norm=batch", or {"rate": 0.5, "norm": "batch"}
 
 
-def run(
+def _request(
     config: Config,
     *,
     rates: Axis = None,
@@ -42,33 +41,49 @@ def run(
     patiences: Axis = None,
     seeds: int | Sequence[int] | None = None,
     set: Mapping[str, Axis] | None = None,
-    results: str | Path = "results",
+    baseline: Conditions | None = None,
+    results: str | Path = Options.results,
     study: str | None = None,
     jobs: int | None = None,
-    threads: int = 1,
+    threads: int = Options.threads,
     pack: int | None = None,
-    device: str = "cpu",
+    device: str = Options.device,
+    executor: str | None = None,
     data_dir: str | Path | None = None,
     fresh: bool = False,
     yes: bool = False,
-    progress: bool = False,
-) -> Results:
+) -> Request:
+    """Return what these options ask for, which run, sweep and check share with the command line."""
+    axes = dict(zip(AXES, (rates, kinds, placements, orders, patiences), strict=True))
+    return Request(
+        config,
+        tuple(_overrides(axes, set)),
+        None if seeds is None else [_plain("seeds", seeds)],  # [5] is a count, [[5]] a list of one seed
+        study,
+        yes,
+        tuple(pairs(baseline or ())),
+        Options(
+            Path(results), jobs, threads, pack, device, None if data_dir is None else Path(data_dir), fresh, executor
+        ),
+    )
+
+
+@taking(_request)
+def run(request: Request, *, progress: bool = False) -> Results:
     """Train a study, the path of a YAML file or a dict as YAML would be, and return its results.
 
     The options are those of the command line: `rates=[0, 0.5]`, `seeds=3` for seeds 0 to 2 or `[3, 4]` for those two,
-    `set={"training.lr": [0.01, 0.1]}`, where a list holds values to sweep. What the folder has is not trained again.
+    `set={"lr": [0.01, 0.1]}`, where a list holds values to sweep. What the folder has is not trained again.
 
     Where torch was imported before dropexp, runs train in a worker process: their last digits depend on a setting that
     torch reads once. Raises ConfigError with every mistake as a message, DataError, StoreError, UsageError, and
     Interrupted where Ctrl-C ended it; a run that fails is a warning and stands in `failed`.
     """
-    axes = {"rates": rates, "kinds": kinds, "placements": placements, "orders": orders, "patiences": patiences}
-    made = _study(config, axes, set, seeds, study, yes)
-    options = _options(results, jobs, threads, pack, device, data_dir, fresh)
+    made = request.study()
     bar = Progress(sys.stderr) if progress else None
     try:
         with threads_kept():
-            finished = running.run(made, options, bar.listener() if bar else running.Listener(warned=_warn))
+            finished = running.run(made, request.options, bar.listener() if bar else running.Listener(warned=_warn))
     finally:
         if bar:
             bar.close()
@@ -77,7 +92,9 @@ def run(
     if finished.failures:
         first = finished.failures[0]
         _warn(f"{len(finished.failures)} runs failed, the first with {first.error}; the same call tries them again")
-    return Results(finished.folder, *reading(finished.folder), finished.trained, finished.failures)
+    return Results(
+        finished.folder, *reading(finished.folder, baseline=request.baseline), finished.trained, finished.failures
+    )
 
 
 def sweep(config: Config | None = None, **options: Any) -> Results:
@@ -85,25 +102,11 @@ def sweep(config: Config | None = None, **options: Any) -> Results:
     return run(shipped()["quickstart"] if config is None else config, **options)
 
 
-def check(
-    config: Config,
-    *,
-    rates: Axis = None,
-    kinds: Axis = None,
-    placements: Axis = None,
-    orders: Axis = None,
-    patiences: Axis = None,
-    seeds: int | Sequence[int] | None = None,
-    set: Mapping[str, Axis] | None = None,
-    results: str | Path = "results",
-    study: str | None = None,
-    time: bool = False,
-    yes: bool = False,
-) -> dict[str, Any]:
+@taking(_request)
+def check(request: Request, *, time: bool = False) -> dict[str, Any]:
     """Return what a study would train, its arms, runs, packs and networks' parameters; with `time` the seconds too."""
-    axes = {"rates": rates, "kinds": kinds, "placements": placements, "orders": orders, "patiences": patiences}
     with threads_kept():
-        return facts(_study(config, axes, set, seeds, study, yes), Options(Path(results)), time)
+        return facts(request.study(), request.options, time)
 
 
 def read(folder: str | Path, everything: bool = False) -> Results:
@@ -117,14 +120,11 @@ def plot(*folders: str | Path, everything: bool = False, fresh: bool = False) ->
     return [path for folder in found for path in drawing.plot(folder, everything, fresh).paths]
 
 
-def compare(*folders: str | Path, arms: Sequence[str | Mapping[str, Any]] = ()) -> Comparison:
+def compare(*folders: str | Path, arms: Conditions | Sequence[Conditions] = ()) -> Comparison:
     """Compare two studies, or two arms of one: `compare("results/x", arms=["rate=0.5", "rate=0"])`, or dicts."""
-    sides = [
-        side.split() if isinstance(side, str) else [f"{path}={spell(value)}" for path, value in side.items()]
-        for side in ([arms] if isinstance(arms, str | Mapping) else arms)
-    ]
-    pairs, names = comparing.compare([Path(folder) for folder in folders], sides)
-    return Comparison(names, pairs)
+    sides = [pairs(side) for side in ([arms] if isinstance(arms, str | Mapping) else arms)]
+    found, names = comparing.compare([Path(folder) for folder in folders], sides)
+    return Comparison(names, found)
 
 
 def join(*folders: str | Path, out: str | Path, prefer: str | Path | None = None) -> Results:
@@ -151,33 +151,18 @@ def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=3)
 
 
-def _study(
-    config: Config,
-    axes: Mapping[str, Axis],
-    fields: Mapping[str, Axis] | None,
-    seeds: int | Sequence[int] | None,
-    name: str | None,
-    large: bool,
-) -> Study:
-    if isinstance(config, Mapping):
-        document = read_mapping(config)
-        name = name or (None if "study" in document.content else UNNAMED)
-    elif isinstance(config, str | Path):
-        document = read_yaml(Path(config), str(config))
-    else:
-        raise UsageError(f"config: a {type(config).__name__}; give the path of a YAML file or a dict")
-    counted = None if seeds is None else [_plain("seeds", seeds)]  # [5] is a count, [[5]] a list of one seed
-    return parse(document, _overrides(axes, fields), name=name, seeds=counted, large=large)
-
-
 def _overrides(axes: Mapping[str, Axis], fields: Mapping[str, Axis] | None) -> list[Override]:
     """Return what the options say of fields; words are read as on the command line, so that `none` turns a thing off."""
     if not isinstance(fields or {}, Mapping):
         raise UsageError("set: give a dict of YAML paths, as in set={'training.lr': [0.01, 0.1]}")
-    given = [(AXES[f"--{name}"], f"{name}=", values, True) for name, values in axes.items() if values is not None]
+    given = [(AXES[name], f"{name}=", values, True) for name, values in axes.items() if values is not None]
     given += [(path, f"set {path}=", values, False) for path, values in (fields or {}).items()]
-    found = []
+    found: list[Override] = []
     for path, name, values, axis in given:
+        with contextlib.suppress(ValueError):  # the parser says it, beside every other mistake
+            path = resolve(path)
+        if any(path == before.path and not (axis or before.axis) for before in found):
+            raise UsageError(f"{name.removesuffix('=')}: sets {path} a second time; name a field once")
         plain = _plain(name.removesuffix("="), values)
         listed = plain if isinstance(plain, list) else [plain]
         if not listed:
@@ -192,19 +177,3 @@ def _plain(name: str, value: Any) -> Any:
         return read_mapping({name: value}, "option").content[name]
     except ConfigError as error:
         raise UsageError(error.messages) from None
-
-
-def _options(
-    results: str | Path,
-    jobs: int | None,
-    threads: int,
-    pack: int | None,
-    device: str,
-    data_dir: str | Path | None,
-    fresh: bool,
-) -> Options:
-    for name, number, most in (("jobs", jobs, 1024), ("threads", threads, 1024), ("pack", pack, 4096)):
-        if number is not None and not (type(number) is int and 1 <= number <= most):
-            raise UsageError(f"{name}={number!r}: a whole number from 1 to {most}")
-    place = None if data_dir is None else Path(data_dir)
-    return Options(Path(results), jobs, threads, pack, device, place, fresh)

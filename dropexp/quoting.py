@@ -11,6 +11,24 @@ LONGEST = 60
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 RESERVED = {"true", "false", "null"}
 CONSTANTS = {None: "null", True: "true", False: "false"}
+# What a terminal obeys or hides instead of showing it: C0 and C1 controls but the line feed, line and paragraph separators,
+# zero-width and bidirectional formatting, tags, and halves of pairs, which no encoding has.
+CONTROLS = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str, also: str = "") -> str:
+    """Return a text with every character escaped that a terminal would obey or hide, and those of `also`."""
+    text = CONTROLS.sub(_escaped, text)
+    return "".join(_escaped(c) if c in also else c for c in text) if also else text
+
+
+def _escaped(found: re.Match[str] | str) -> str:
+    character = found if isinstance(found, str) else found[0]
+    # JSON that we print holds no control but this one, and knows no \x7f
+    return "\\u007f" if character == "\x7f" else character.encode("unicode_escape").decode("ascii")
 
 
 def clean(text: str, longest: int = LONGEST) -> str:

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dropexp.metrics import EPOCHS, RUNS
 
 Number = float | int | None
+T = TypeVar("T")
+
+
+def with_metrics(after: Mapping[str, Sequence[str]]) -> Callable[[type[T]], type[T]]:
+    """Return a decorator that gives a dataclass metrics as fields, None by default, after the fields named."""
+
+    def extended(row: type[T]) -> type[T]:
+        places: dict[str, Any] = {}
+        for name, kind in row.__annotations__.items():
+            places |= {name: kind, **dict.fromkeys(after.get(name, ()), "Number")}
+        for name in places.keys() - row.__annotations__.keys():
+            setattr(row, name, None)
+        row.__annotations__ = places
+        return row
+
+    return extended
 
 
 def words(row: type) -> tuple[str, ...]:
@@ -12,9 +32,13 @@ def words(row: type) -> tuple[str, ...]:
     return tuple(f.name for f in fields(row) if f.type == "str")
 
 
+_FIRST = [name for name, c in EPOCHS.items() if not c.noisy and not c.metric.since]  # columns never move
+
+
 @dataclass(frozen=True)
+@with_metrics({"epoch": _FIRST, "rate": [name for name in EPOCHS if name not in _FIRST]})
 class EpochRow:
-    """One run after one epoch. Accuracies and rates in [0, 1], losses in nats per example, dropout off.
+    """One run after one epoch, with its metrics. Accuracies and rates in [0, 1], losses in nats per example, dropout off.
 
     `dropout_on_*` is the running mean during the epoch with dropout on; `train_*` is scored on the labels trained on. With
     label noise `clean_train_accuracy` counts only examples whose label was left alone, `memorised` is the fraction of
@@ -26,24 +50,17 @@ class EpochRow:
     arm_id: str
     seed: int
     epoch: int
-    train_loss: Number = None
-    train_accuracy: Number = None
-    dropout_on_train_loss: Number = None
-    dropout_on_train_accuracy: Number = None
-    val_loss: Number = None
-    val_accuracy: Number = None
-    test_loss: Number = None
-    test_accuracy: Number = None
-    gap: Number = None
     rate: Number = None
-    clean_train_accuracy: Number = None
-    memorised: Number = None
-    recovered: Number = None
+    if TYPE_CHECKING:
+
+        def __init__(self, *cells: Any, **metrics: Any) -> None: ...
+        def __getattr__(self, metric: str) -> Any: ...
 
 
 @dataclass(frozen=True)
+@with_metrics({"selected_epoch": list(RUNS)})
 class RunRow:
-    """One trained run: how it ended, and its metrics at the selected and at the last epoch.
+    """One trained run: how it ended, and its metrics at the selected and, `final_*`, at the last epoch.
 
     `stop_reason` is max_epochs, patience or diverged; `gap` is training minus test accuracy; `memorised` and `recovered`
     are those of EpochRow. `test_set` is `official`, or `pool` where each split sets its own test examples aside.
@@ -60,20 +77,6 @@ class RunRow:
     epochs_run: int
     stop_reason: str
     selected_epoch: int | None
-    train_loss: Number = None
-    train_accuracy: Number = None
-    val_loss: Number = None
-    val_accuracy: Number = None
-    test_loss: Number = None
-    test_accuracy: Number = None
-    gap: Number = None
-    clean_train_accuracy: Number = None
-    clean_gap: Number = None
-    memorised: Number = None
-    recovered: Number = None
-    final_train_accuracy: Number = None
-    final_test_accuracy: Number = None
-    final_gap: Number = None
     parameters: int | None = None
     train_examples: int | None = None
     val_examples: int | None = None
@@ -85,6 +88,10 @@ class RunRow:
     weights_selected: str = ""
     weights_all: str = ""
     rows_digest: str = ""
+    if TYPE_CHECKING:
+
+        def __init__(self, *cells: Any, **metrics: Any) -> None: ...
+        def __getattr__(self, metric: str) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,3 @@ class Outcome:
     error: str | None = None
     paused: bool = False
     notes: tuple[str, ...] = ()  # what the user should hear
-
-
-METRICS = ("train_accuracy", "test_accuracy", "gap", "train_loss", "test_loss")
-NOISY_METRICS = ("clean_train_accuracy", "clean_gap", "memorised", "recovered")

@@ -6,11 +6,13 @@ import csv
 import dataclasses
 import io
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any
 
+from dropexp.experiment.applicability import cells
 from dropexp.experiment.config import Config
-from dropexp.experiment.identity import cells
 from dropexp.experiment.leaves import roles
+from dropexp.metrics import new_in_versions
 from dropexp.records import EpochRow, Failure, ProbeRow, Provenance, RunRow
 
 
@@ -31,7 +33,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 SEAL = ("probes_taken", "probe_rows", "weights_selected", "weights_all", "rows_digest")
 # What each version of the files added to the one before, oldest first; every new column is a new entry here. A header that
 # is neither today's nor one of these was edited.
-ADDED: tuple[dict[str, tuple[str, ...]], ...] = (
+_ADDED: tuple[dict[str, tuple[str, ...]], ...] = (  # beside those of metrics, which say so themselves
     {
         "runs.csv": (
             *("model.units", "model.layers", "model.bidirectional", "dropout.group_size", "dropout.block_size"),
@@ -51,6 +53,14 @@ ADDED: tuple[dict[str, tuple[str, ...]], ...] = (
         "provenance.csv": ("row_digest",),
     },
 )
+Added = dict[str, tuple[str, ...]]
+
+
+def _with(new: Added, metrics: Added) -> Added:
+    return {name: new.get(name, ()) + metrics.get(name, ()) for name in new | metrics}
+
+
+ADDED = tuple(_with(new or {}, metrics or {}) for new, metrics in zip_longest(_ADDED, new_in_versions()))
 NUMERIC = ("epochs.csv", "probes.csv", "runs.csv")  # all their columns but words and configuration are numbers
 WHOLE = ("seed", "epoch", "epochs_run", "selected_epoch")  # whole numbers from 0; the last may be empty
 DEPENDENT = ("epochs.csv", "probes.csv", "provenance.csv")  # their rows count only beside one in runs.csv

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-HIGHER_IS_BETTER = {"val_loss": False, "test_loss": False, "val_accuracy": True, "test_accuracy": True}
+from dropexp.metrics import MONITORS
+
 STRIP = 5  # epochs, the k of Prechelt 1998
 # Accuracies are counts over a number of examples. Their difference as floats is off by up to 2e-16, while two gains that
 # differ as counts lie at least 1e-12 apart for any set and min_delta in use: below it, gain and min_delta are equal.
@@ -44,8 +45,8 @@ class Stopper:
         if self.patience is None:
             return replace(self, epoch=self.epoch + len(numbers))
         epoch, best_epoch, best, waited = self.epoch, self.best_epoch, self.best, self.waited
-        sign = 1.0 if HIGHER_IS_BETTER[self.monitor] else -1.0
-        least = self.min_delta + (ROUNDING if self.monitor.endswith("accuracy") else 0.0)
+        sign = 1.0 if MONITORS[self.monitor].higher else -1.0
+        least = self.min_delta + (ROUNDING if MONITORS[self.monitor].counts else 0.0)
         for number in numbers:
             epoch += 1
             if epoch >= self.start_from_epoch:
@@ -94,7 +95,7 @@ class Prechelt:
     def observe(self, number: float | None, train_loss: float = math.nan) -> Prechelt:
         """Return the state after one more epoch, with its monitored number and its training loss; epochs count from 1."""
         epoch = self.epoch + 1
-        error = math.nan if number is None else 1.0 - number if HIGHER_IS_BETTER[self.monitor] else number
+        error = math.nan if number is None else 1.0 - number if MONITORS[self.monitor].higher else number
         better = error < self.best or (self.best_epoch is None and not math.isnan(error))
         end, rises = self.end, self.rises
         if epoch % STRIP == 0:

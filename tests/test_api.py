@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 import dropexp
 from dropexp.cli import main
+from dropexp.executors import all_executors
 
 ROOT = Path(__file__).parent.parent
 QUICK = {"training.epochs": 2, "model.hidden": 20, "data.train_size": 100}
@@ -137,6 +139,10 @@ def test_what_no_file_could_hold_is_refused(content, says):
         (lambda: dropexp.run(DICT, rates=[object()]), "which no study holds"),
         (lambda: dropexp.run(DICT, set=["a"]), "give a dict"),
         (lambda: dropexp.run(DICT, set={"training.lrr": 1}), "did you mean 'training.lr'"),
+        (lambda: dropexp.run(DICT, set={"lr": 1, "training.lr": 2}), "set training.lr: sets training.lr a second time"),
+        (lambda: dropexp.run(DICT, executor="rai"), "--executor: 'rai' is not one of inline, pool"),
+        (lambda: dropexp.run(DICT, executor="inline", jobs=2), "leave --jobs 2 out, or use --executor pool"),
+        (lambda: dropexp.check(DICT, baseline="rate=0.3"), "no arm of unnamed has it; rate is 0, 0.5"),
         (lambda: dropexp.run(DICT, rates=[2]), r"rates=\[2\]: dropout.rate: 2 is not below 1"),
         (lambda: dropexp.run("nowhere.yaml"), "nowhere.yaml: no such file"),
         (lambda: dropexp.read("nowhere"), "neither study.yaml"),
@@ -148,6 +154,13 @@ def test_what_no_file_could_hold_is_refused(content, says):
 def test_mistakes_are_exceptions_of_ours(folder, call, says):
     with pytest.raises(dropexp.DropexpError, match=says):
         call()
+
+
+def test_a_baseline_is_named_as_on_the_command_line(folder):
+    made = dropexp.run(DICT, seeds=2, baseline={"rate": 0.5})
+    assert set(made.verdicts["baseline"]) == {"rate 0.5"}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'baselines'"):
+        dropexp.run(DICT, baselines="rate=0.5")
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -209,28 +222,46 @@ HOW = {
 }
 
 
-@pytest.mark.parametrize("how", ["two workers", *(pytest.param(h, marks=pytest.mark.slow) for h in list(HOW)[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
 def test_a_script_without_a_guard_trains_once_however_it_is_run(how, folder):
     made = dropexp.sweep(rates=[0, 0.5], seeds=2, study="s", results=folder / "alone", jobs=1, set=QUICK)
     assert made.trained == 4
     assert script(folder, **HOW[how]) == (folder / "alone" / "s" / "epochs.csv").read_bytes()
 
 
+def counting(monkeypatch):
+    """Let the pool's row train in this process, and return the list that grows with each call."""
+    used, rows = [], all_executors.EXECUTORS
+    here = replace(rows["pool"], map=lambda *rest: (used.append(1), rows["inline"].map(*rest))[1])
+    monkeypatch.setitem(rows, "pool", here)
+    return used
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_where_torch_came_first_a_worker_trains_what_must_have_its_bytes(folder, monkeypatch, first):
-    from dropexp.workflow import running
-
-    used = []
-    monkeypatch.setattr(running, "run_pool", lambda *rest: (used.append(1), running.run_inline(*rest))[1])
+    used = counting(monkeypatch)
     monkeypatch.setattr(dropexp, "TORCH_CAME_FIRST", first)
     assert dropexp.run(DICT, seeds=1, jobs=1).trained == 2
     assert len(used) == first
 
 
+def test_an_executor_is_asked_for_by_name(folder, monkeypatch):
+    used = counting(monkeypatch)
+    made = [dropexp.run(DICT, seeds=2, executor=name, results=name) for name in ("inline", "pool")]
+    assert len(used) == 1
+    files = [{p.name: p.read_bytes() for p in run.folder.glob("*.csv") if p.stem != "provenance"} for run in made]
+    assert files[0] == files[1]
+    monkeypatch.setattr(dropexp, "TORCH_CAME_FIRST", True)
+    with pytest.warns(UserWarning, match="import dropexp first"):
+        dropexp.run(DICT, seeds=3, executor="inline")
+
+
 def test_where_no_process_may_start_the_packs_train_in_this_one(folder, monkeypatch):
-    monkeypatch.setattr("dropexp.workflow.running.may_start", lambda: False)
-    monkeypatch.setattr("dropexp.workflow.running.run_pool", lambda *rest: 1 / 0)
+    monkeypatch.setattr("dropexp.executors.machine.may_start", lambda: False)
+    used = counting(monkeypatch)
     assert dropexp.run(DICT, seeds=2, jobs=2).trained == 4
+    assert not used
     monkeypatch.setattr(dropexp, "TORCH_CAME_FIRST", True)
     with pytest.warns(UserWarning, match="import dropexp first"):
         dropexp.run(DICT, seeds=3, jobs=2)

@@ -33,7 +33,7 @@ def test_peers_and_dropexp_are_given_the_same_work(name):
         assert flat.shape == ours.shape
         assert np.abs(flat).max() == pytest.approx(np.abs(ours).max(), rel=0.05)
         assert flat.std() == pytest.approx(ours.std(), rel=0.05)
-    network = layout(runs[0].config.model, dataset.example, len(dataset.classes))
+    network = layout(runs[0].config, dataset.example, len(dataset.classes))
     counted, first = network.operations, network.blocks[0].operations
     an_epoch = work.train * (3 * counted - first) + (work.train + work.test) * counted
     assert operations(work) == 2 * an_epoch * work.epochs * len(runs)

@@ -1,11 +1,14 @@
 """What the documents say is so: every command stands in the README and runs, every YAML file parses."""
 
+import contextlib
+import io
 import os
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import torch
 
 from dropexp.cli import main
 from dropexp.cli.app import VERBS
@@ -14,11 +17,16 @@ from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read, read_text
 from dropexp.workflow.planning import Options, prepare
 
+pytestmark = pytest.mark.xdist_group("docs")  # one worker, since its tests share what the commands of the README leave
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCRIPTS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-NEEDS_NETWORK = "dropexp data mnist cifar10"
-TRAINED = ("dropexp sweep --rates 0 0.2 0.5", "--results")  # commands whose results others read; the rest is planned
+ELSEWHERE = ("dropexp data mnist cifar10", "dropexp laws", "dropexp laws variance-shift")  # a network; tests/laws
+QUICKSTART = "dropexp sweep --rates 0 0.2 0.5"
+SHORT = ["--jobs", "1", "--set", "training.epochs=6"]
+TRAINED = {QUICKSTART: SHORT, "--results": [*SHORT, "--no-plot"]}  # what other commands read; the rest is only planned
 
 
 def commands() -> list[str]:
@@ -27,7 +35,7 @@ def commands() -> list[str]:
     lines = [part.strip() for block in blocks for line in block.splitlines() for part in line.split("&&")]
     quoted = re.findall(r"`(dropexp [^`]+)`", README)
     found = [c for c in dict.fromkeys([*lines, *quoted]) if c.startswith("dropexp ")]
-    return [c for c in found if c != NEEDS_NETWORK]
+    return [c for c in found if c not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -51,42 +59,43 @@ def test_every_command_has_help_and_stands_in_the_readme(capsys):
         assert len(capsys.readouterr().out) > 100
 
 
-def test_the_readme_table_is_what_the_quickstart_prints(readme_folder):
-    shown = readme_folder["dropexp sweep --rates 0 0.2 0.5"]
+@pytest.mark.slow
+def test_the_readme_table_is_what_the_quickstart_prints(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(QUICKSTART)[1:]) == 0
+    shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     for line in re.search(r"```text\n(.*?)```", README, re.DOTALL).group(1).strip("\n").splitlines():
         if re.match(r" (rate|n:|train|vs)", line):
-            assert line.rstrip() in [x.rstrip() for x in shown.splitlines()]
+            assert line.rstrip() in shown
 
 
 @pytest.fixture(scope="module")
 def readme_folder(tmp_path_factory):
-    """Run every script and command of the README in one folder; return what each printed. Long ones are only planned."""
-    import contextlib
-    import io
-    import subprocess
-    import sys
-
+    """Run every script and command of the README in one folder and process; return what each printed."""
     folder = tmp_path_factory.mktemp("readme")
     before = Path.cwd()
     os.chdir(folder)
     printed = {}
+
+    def hear(name, act):
+        torch.set_num_threads(1)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            assert not act(), name
+        printed[name] = out.getvalue()
+
     try:
-        for i, script in enumerate(re.findall(r"```python\n(.*?)```", README, re.DOTALL)):
-            (folder / f"script-{i}.py").write_text(script, encoding="utf-8")
-            env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-            argv = [sys.executable, "-W", "error", f"script-{i}.py"]
-            out = subprocess.run(argv, env=env, capture_output=True, text=True)
-            assert out.returncode == 0, out.stderr
-            printed[f"script-{i}.py"] = out.stdout
+        for i, script in enumerate(SCRIPTS):
+            hear(
+                f"script-{i}",
+                lambda script=script: exec(compile(script, "README.md", "exec"), {"__name__": "__main__"}),
+            )
         for command in commands():
             words = shlex.split(command)[1:]
-            if words[0] in ("run", "sweep") and not any(part in command for part in TRAINED):
-                words += ["--dry-run"] if "--dry-run" not in words else []
-            out = io.StringIO()
-            with contextlib.redirect_stdout(out):
-                code = main(words)
-            assert code == 0, command
-            printed[command] = out.getvalue()
+            if words[0] in ("run", "sweep"):
+                more = [more for part, more in TRAINED.items() if part in command]
+                words += more[0] if more else ["--dry-run"] if "--dry-run" not in words else []
+            hear(command, lambda words=words: main(words))
     finally:
         os.chdir(before)
     return printed
@@ -94,12 +103,11 @@ def readme_folder(tmp_path_factory):
 
 def test_every_command_of_the_readme_runs(readme_folder):
     assert len(readme_folder) > 15
-    assert all(printed for name, printed in readme_folder.items() if name != "script-0.py")
+    assert all(printed for name, printed in readme_folder.items() if name != "script-0")
 
 
 def test_your_own_model_is_thirty_lines_that_dropexp_reads(readme_folder):
-    script = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
-    assert len(script.splitlines()) <= 30
+    assert len(SCRIPTS[0].splitlines()) <= 30
     assert "my-model" in readme_folder["dropexp plot results/my-model"]
     assert "| 0.5 " in readme_folder["dropexp export results/my-model --to markdown"]
     assert "Welch" in readme_folder["dropexp compare results/my-model results/quickstart"]
@@ -107,7 +115,7 @@ def test_your_own_model_is_thirty_lines_that_dropexp_reads(readme_folder):
 
 
 def test_the_notebook_example_prints_what_it_says(readme_folder):
-    shown = readme_folder["script-1.py"]
+    shown = readme_folder["script-1"]
     assert "test vs 0" in shown
     assert "gap.png" in shown
     assert " A: results/notebook, rate 0.5" in shown

@@ -7,11 +7,11 @@ import pytest
 
 from dropexp.data import load
 from dropexp.executors.inline import run_inline
-from dropexp.executors.pool import run_pool
 from dropexp.experiment.config import Config, Data
 from dropexp.experiment.packs import plan
 from dropexp.experiment.study import Run, Study
-from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.parse import parse
+from dropexp.study_files.path_values import Override
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.pack import Work, train_pack
 from dropexp.workflow.planning import Options, prepare
@@ -19,23 +19,22 @@ from dropexp.workflow.running import run
 
 DIGITS = load(Data(), folder=Path())
 SMALL = {"train_size": 149, "val_size": 51, "test_size": 101}
-RATES = (0.0, 0.2, 0.5, 0.8)
 
 
-def runs_of(seeds=(0, 1, 2), rates=RATES, **sections) -> list[Run]:
+def runs_of(seeds=(0, 1), rates=(0.0, 0.2, 0.5), **sections) -> list[Run]:
     configs = []
     for rate in rates:
         parts = {**sections, "dropout": {**sections.get("dropout", {}), "rate": rate}}
         parts["data"] = {**SMALL, **sections.get("data", {})}
-        parts["training"] = {"epochs": 3, "batch_size": 37, **sections.get("training", {})}
+        parts["training"] = {"epochs": 2, "batch_size": 37, **sections.get("training", {})}
         configs.append(Config.model_validate(parts))
-    return Study("s", Path(), configs[0], (), tuple(seeds), tuple(configs)).runs()
+    return Study("s", Path(), configs[0], (), seeds, tuple(configs)).runs()
 
 
-def trained(runs, size, execute=run_inline, jobs=1):
+def trained(runs, size):
     works = [Work(tuple(pack), "digits") for pack in plan(runs, {}, 1, size)]
     rows = {}
-    for _, outcome in execute(train_pack, works, {"digits": DIGITS}, jobs, lambda *heard: None):
+    for _, outcome in run_inline(train_pack, works, {"digits": DIGITS}, 1, lambda *heard: None):
         assert outcome.error is None, outcome.error
         for row in outcome.runs:
             rows[row.run_id] = (repr(row), [repr(e) for e in outcome.epochs if e.run_id == row.run_id])
@@ -43,10 +42,7 @@ def trained(runs, size, execute=run_inline, jobs=1):
 
 
 NETWORKS = [
-    {
-        "model": {"hidden": [50, 30], "activation": activation, "norm": norm, "order": order},
-        "training": training,
-    }
+    {"model": {"hidden": [50, 30], "activation": activation, "norm": norm, "order": order}, "training": training}
     for activation, (norm, order, training) in itertools.product(
         ("relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu"),
         (
@@ -56,6 +52,10 @@ NETWORKS = [
         ),
     )
 ]
+FAST = [
+    *NETWORKS[:3],
+    *(NETWORKS[i] for i in (3, 7, 11, 12, 16)),
+]  # relu with each norm, every other activation with one
 OTHERS = [
     {"model": {"hidden": [64, 32]}, "training": {"batch_size": 64}},
     {"model": {"hidden": [1, 3]}},
@@ -66,29 +66,13 @@ OTHERS = [
     {"model": {"hidden": [50]}, "dropout": {"kind": "batch_shared"}},
     {"model": {"hidden": [50]}, "training": {"steps_per_epoch": 3, "schedule": {"shape": "cosine"}}},
     {"model": {"kind": "cnn", "channels": [5, 8], "hidden": [11]}},
-    {
-        "model": {"hidden": [50]},
-        "early_stopping": {"patience": 1, "min_delta": 0.02},
-        "training": {"epochs": 8},
-    },
-]
-KINDS = [
-    {"model": {"hidden": [50, 30]}, "dropout": {"kind": kind}} for kind in ("gaussian", "uniform", "fixed_count")
-] + [
-    {"model": {"hidden": [50], "activation": "selu"}, "dropout": {"kind": "alpha"}},
-    {"model": {"hidden": [20, 13]}, "dropout": {"kind": "dropconnect"}},
-    {"model": {"hidden": [20]}, "dropout": {"kind": "dropconnect", "group_size": 5, "at_test": "moments"}},
-    {"model": {"hidden": [50]}, "dropout": {"group_size": 5, "schedule": {"shape": "linear", "epochs": 3}}},
-    *(
-        {"model": {"kind": "cnn", "channels": [5], "hidden": [11]}, "dropout": {"kind": kind, "placement": ["conv"]}}
-        for kind in ("spatial", "dropblock")
-    ),
+    {"model": {"hidden": [50]}, "early_stopping": {"patience": 1, "min_delta": 0.02}, "training": {"epochs": 8}},
 ]
 LSTMS = [
     {
         "model": {"kind": "lstm", "units": 13, "layers": layers, "bidirectional": both, "hidden": hidden},
         "dropout": {"placement": ["all"], "recurrent": recurrent, "kind": kind},
-        "training": {"epochs": 2},
+        "training": {"epochs": 1},
     }
     for layers, both, hidden, recurrent, kind in (
         (1, False, [], "step", "bernoulli"),
@@ -98,7 +82,7 @@ LSTMS = [
     )
 ]
 ROUNDED = [
-    {"model": model, "training": {"epochs": 2, "precision": "bfloat16"}, "dropout": {"placement": ["all"]}}
+    {"model": model, "training": {"epochs": 1, "precision": "bfloat16"}, "dropout": {"placement": ["all"]}}
     for model in (
         {"hidden": [50, 30]},
         {"kind": "cnn", "channels": [5, 8], "hidden": [11]},
@@ -114,18 +98,23 @@ CONVOLUTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("sections", NETWORKS + OTHERS + CONVOLUTIONS + KINDS + LSTMS + ROUNDED, ids=str)
-def test_a_pack_of_any_size_gives_the_bytes_of_single_runs(sections):
-    runs = runs_of(**sections)
+def check_packs(runs, sizes):
     alone = trained(runs, 1)
     assert len(alone) == len(runs)
-    for size in (2, 7, 30):
+    for size in sizes:
         assert trained(runs, size) == alone
 
 
-def test_a_pool_gives_the_bytes_of_one_process():
-    runs = runs_of(model={"hidden": [50, 30]})
-    assert trained(runs, 5, run_pool, 2) == trained(runs, 12)
+@pytest.mark.parametrize("sections", FAST + OTHERS + CONVOLUTIONS + LSTMS + ROUNDED, ids=str)
+def test_a_pack_of_any_size_gives_the_bytes_of_single_runs(sections):
+    """Each kind of dropout has its packs in tests/nn/test_kinds.py, with rates and schedules that differ inside them."""
+    check_packs(runs_of(**sections), (4, 30))  # four and two, and all six
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sections", NETWORKS + OTHERS + CONVOLUTIONS + LSTMS + ROUNDED, ids=str)
+def test_larger_packs_do_too(sections):
+    check_packs(runs_of((0, 1, 2), (0.0, 0.2, 0.5, 0.8), **sections), (2, 7, 30))
 
 
 def test_values_that_differ_inside_a_pack_leave_each_run_its_bytes():
@@ -151,6 +140,7 @@ TEXT = """
 data: {source: digits, train_size: 149, val_size: 51, test_size: 101}
 model: {hidden: [50]}
 training: {epochs: 2}
+probes: all
 seeds: 3
 sweep:
   dropout.rate: [0, 0.5]
@@ -159,6 +149,7 @@ sweep:
 REORDERED = """
 sweep: {model.activation: [relu, tanh], dropout.rate: [0, 0.5]}
 seeds: [0, 1, 2]
+probes: all
 training: {epochs: 2}
 model: {hidden: [50]}
 data: {test_size: 101, val_size: 51, train_size: 149, source: digits}
@@ -166,11 +157,16 @@ data: {test_size: 101, val_size: 51, train_size: 149, source: digits}
 
 
 def folder_bytes(folder):
-    return {name: (folder / name).read_bytes() for name in ("runs.csv", "epochs.csv")}
+    return {name: (folder / name).read_bytes() for name in ("runs.csv", "epochs.csv", "probes.csv")}
 
 
-def test_order_of_keys_jobs_and_an_interruption_leave_no_trace(tmp_path):
-    whole = run(parse(read_text(TEXT, "a.yaml"), name="a"), Options(results=tmp_path)).folder
+def test_order_of_keys_a_pool_of_workers_and_an_interruption_leave_no_trace(tmp_path):
+    study = parse(read_text(TEXT, "a.yaml"), name="a")
+    done = run(study, Options(results=tmp_path))
+    whole = done.folder
+    assert done.trained == 12
+    assert run(study, Options(results=tmp_path)).trained == 0, "the same command again trains nothing"
+    assert prepare(study, Options(results=tmp_path)).done == 12
     other = run(parse(read_text(REORDERED, "b.yaml"), name="b"), Options(results=tmp_path, jobs=2, pack=2)).folder
     assert folder_bytes(other) == folder_bytes(whole)
 
@@ -183,12 +179,3 @@ def test_order_of_keys_jobs_and_an_interruption_leave_no_trace(tmp_path):
         file.write("digits-mlp-50-none-s0-0000000000,di")
     assert run(study, Options(results=tmp_path, pack=1)).trained == 6
     assert folder_bytes(half) == folder_bytes(whole)
-
-
-def test_the_same_command_again_trains_nothing(tmp_path):
-    study = parse(read_text(TEXT, "a.yaml"), name="a")
-    assert run(study, Options(results=tmp_path)).trained == 12
-    before = folder_bytes(tmp_path / "a")
-    again = run(study, Options(results=tmp_path))
-    assert (again.trained, folder_bytes(tmp_path / "a")) == (0, before)
-    assert prepare(study, Options(results=tmp_path)).done == 12

@@ -11,11 +11,7 @@ from dropexp.rows import COLUMNS, headers
 
 IDS = [
     ({}, 0, "digits-mlp-512-bernoulli-0.5-s0-690f72a92a"),
-    (
-        {"dropout": {"kind": "vanilla", "rate": 0.0}, "model": {"order": "DAN"}},
-        3,
-        "digits-mlp-512-none-s3-ef1774d389",
-    ),
+    ({"dropout": {"kind": "vanilla", "rate": 0.0}, "model": {"order": "DAN"}}, 3, "digits-mlp-512-none-s3-ef1774d389"),
     (
         {
             "dropout": {"placement": ["hidden", "conv"], "rate_at": {"input": 0.2}},
@@ -30,12 +26,7 @@ IDS = [
         "mnist-mlp-512-bernoulli-0.5-s12-b650a8d0f0",
     ),
     (
-        {
-            "data": {
-                "sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-                "source": "mine.npz",
-            }
-        },
+        {"data": {"sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "source": "mine.npz"}},
         1,
         "mine-mlp-512-bernoulli-0.5-s1-c02a0a52d8",
     ),
@@ -89,9 +80,12 @@ DEFAULTS = {
 }
 OPTIONS = {
     "check": [
+        "--baseline",
         "--data-dir",
         "--detect",
         "--device",
+        "--executor",
+        "--fresh",
         "--jobs",
         "--json",
         "--kinds",
@@ -121,6 +115,7 @@ OPTIONS = {
         "--data-dir",
         "--device",
         "--dry-run",
+        "--executor",
         "--fresh",
         "--jobs",
         "--kinds",
@@ -143,6 +138,7 @@ OPTIONS = {
         "--data-dir",
         "--device",
         "--dry-run",
+        "--executor",
         "--fresh",
         "--jobs",
         "--kinds",
@@ -219,12 +215,3 @@ def test_the_options_are_these():
     assert found == OPTIONS
     assert found["run"] == found["sweep"]
     assert set(LISTS) <= {option for options in found.values() for option in options}
-
-
-def test_the_schema_names_every_kind():
-    from typing import get_args
-
-    from dropexp.experiment.config import KindName
-    from dropexp.experiment.kinds import KINDS
-
-    assert get_args(KindName) == tuple(KINDS)

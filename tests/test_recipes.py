@@ -37,12 +37,6 @@ if "kind" in ADD:
     table("KINDS")["coin"] = Kind(
         "coin", (), "1/keep", "1", "nobody", "times 1 plus or minus sqrt(rate/keep)", signed=True
     )
-    # DROP once KindName in experiment/config.py derives from KINDS: the next five lines
-    from typing import Literal
-    import dropexp.experiment.config as schema
-    schema.Dropout.model_fields["kind"].annotation = Literal[tuple(table("KINDS"))]
-    schema.Dropout.model_rebuild(force=True)
-    schema.Config.model_rebuild(force=True)
     from dropexp.nn.expected_noise import Expected, outside
     from dropexp.nn.noise_laws import NoiseLaw
 

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from dropexp.analysis.stats import Difference, Estimate, difference, estimate, holm, welch
+from dropexp.analysis.stats import ALPHA, Difference, Estimate, difference, estimate, holm, welch
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ALPHA, BITS, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
+from dropexp.analysis.verdicts import ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED, identical
 from dropexp.experiment.design import Arm
+from dropexp.metrics import AVERAGED
 
-WORDS = {**RISE_AND_FALL, "test_loss": ("higher", "lower"), "train_loss": ("higher", "lower")}
+# The three metrics that everything leads with, then what else summary.csv sums up, that of the test set first.
+FURTHER = sorted((c for c in AVERAGED if not c.metric.counts), key=lambda column: column.on != "test")
+WORDS = RISE_AND_FALL | {column.name: ("higher", "lower") for column in FURTHER}
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,7 @@ class Side:
 
     def same_bits(self, other: Side) -> bool:
         """Whether both have the same seeds and, in each, the same bits in every loss and accuracy."""
-        x, y = (side.tidy.finished(side.arm)[list(BITS)] for side in (self, other))
-        return bool(x["test_loss"].notna().any()) and x.equals(y)
+        return identical(self.tidy, self.arm, other.arm, other.tidy)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dropexp.experiment.config import Config
 from dropexp.experiment.identity import arm_id, canonical, run_id
 from dropexp.experiment.probes import AUDIT, PROBES
 from dropexp.experiment.schedules import rate_in_force
+from dropexp.metrics import EPOCHS, RUNS
 from dropexp.records import EpochRow, RunRow
 from dropexp.rows import CONFIG_COLUMNS, cell, config_cells, names
 from dropexp.stopping import Stopper
@@ -17,12 +18,8 @@ from dropexp.study_files.stored_arms import from_cells
 
 NAMES = ("run_id", "arm_id", "seed")
 AT_SELECTED = tuple(name for name in names(RunRow) if name in names(EpochRow) and name not in NAMES)
-FINAL = {"final_train_accuracy": "train_accuracy", "final_test_accuracy": "test_accuracy", "final_gap": "gap"}
-DIFFERENCES = {
-    "gap": ("train_accuracy", "test_accuracy"),
-    "clean_gap": ("clean_train_accuracy", "test_accuracy"),
-    "final_gap": ("final_train_accuracy", "final_test_accuracy"),
-}
+FINAL = {name: column.last for name, column in RUNS.items() if column.last}
+DIFFERENCES = {name: column.of for name, column in RUNS.items() if column.of}
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,9 @@ def _counted(run: Row, epochs: Sequence[Row]) -> Iterator[Mismatch]:
 def _epoch(run: Row, row: Row, config: Config) -> Iterator[Mismatch]:
     for column in ("arm_id", "seed"):
         yield from _same("epochs.csv", row, column, run[column], "as in runs.csv")
-    yield from _difference("epochs.csv", row, "gap")
+    for column in DIFFERENCES:
+        if column in EPOCHS:
+            yield from _difference("epochs.csv", row, column)
     if row["epoch"].isdigit():
         rate = rate_in_force(config.dropout, int(row["epoch"]))
         yield from _same("epochs.csv", row, "rate", cell(rate), "dropout.rate by its schedule")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import log, nan
 from typing import Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ from dropexp.analysis.tidy import Facts, Tidy
 from dropexp.experiment.claims import ALL, ALONG, Part
 from dropexp.experiment.leaves import LISTS, shown
 from dropexp.experiment.study import Arm
+from dropexp.metrics import RUNS
 
 
 class Unjudged(Exception):
@@ -86,6 +86,18 @@ class Comparison:
 
         pairs = tuple(Pair(p.weight, filled(p.a), filled(p.b)) for p in self.pairs)
         return replace(self, pairs=pairs, along=tuple(map(filled, self.along)))
+
+
+def sides(part: Part) -> list[dict[str, tuple[Any, ...]]]:
+    """Return the values that the arms of each side have, by path; an axis along which all are meant is left out."""
+    if part.expect == "interaction":
+        return [{p: (value, part.against[p]) for p, value in part.compare.items()}]
+    found = []
+    for side in (part.compare, part.against) if part.against else (part.compare,):
+        several = {p for p, v in side.items() if part.expect in ALONG and isinstance(v, tuple) and p not in LISTS}
+        values = {p: v if p in several else (v,) for p, v in side.items()}
+        found.append({p: v for p, v in values.items() if not (part.expect in ALONG and v == (ALL,))})
+    return found
 
 
 def compared(tidy: Tidy, part: Part, seeds: Sequence[int]) -> Comparison:
@@ -179,17 +191,9 @@ class _Grid:
             own = finished[0]
         values = own[metric].dropna() if metric in own else pd.Series(dtype=float)
         lost = sorted(there - set(own.index))
-        filled = (
-            pd.concat([values, pd.Series(_chance(metric, facts.classes), index=lost, dtype=float)]) if lost else values
-        )
+        chance = RUNS[metric].metric.chance(facts.classes)
+        filled = pd.concat([values, pd.Series(chance, index=lost, dtype=float)]) if lost else values
         return Sample(tuple(arms), values, filled, there, len(lost), float(own["test_accuracy"].mean()), facts)
-
-
-def _chance(metric: str, classes: float) -> float:
-    """Return what a network that guesses has: accuracy 1 / K, no gap, loss ln K."""
-    if metric.endswith("gap"):
-        return 0.0
-    return nan if not classes > 1 else log(classes) if metric.endswith("loss") else 1 / classes
 
 
 def _mean(samples: Sequence[Sample]) -> Sample:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from dropexp.analysis.stats import Estimate, estimate, paired
+from dropexp.analysis.stats import ALPHA, Estimate, estimate, paired
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.study import Arm
-
-ALPHA = 0.05
+from dropexp.metrics import RUNS
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Dose:
 def doses(tidy: Tidy, metric: str, axis: str = "dropout.rate") -> tuple[Dose, ...]:
     """Return a dose-response for each combination of the other axes that has two values of `axis` or more.
 
-    Accuracies are best where high, gaps and losses where low. An arm at rate 0 joins each combination of dropout's
+    What is best, high or low, stands on the metric's row. An arm at rate 0 joins each combination of dropout's
     other axes.
     """
     others = tuple(p for p in tidy.axes if p != axis)
@@ -59,7 +58,7 @@ def _place(arm: Arm, axis: str) -> tuple[bool, float]:
 def _dose(tidy: Tidy, metric: str, axis: str, arms: tuple[Arm, ...]) -> Dose:
     samples = [tidy.values(arm, metric) for arm in arms]
     level = 1 - ALPHA / len(arms)
-    kept = best(samples, higher=metric.endswith("accuracy"))
+    kept = best(samples, higher=RUNS[metric].metric.higher)
     return Dose(
         axis,
         arms,

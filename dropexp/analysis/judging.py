@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from math import isnan, nan
 from typing import Any
 
-from dropexp.analysis.contrasts import Comparison, Pair, Unjudged, compared
+from dropexp.analysis.contrasts import Comparison, Pair, Unjudged, compared, sides
 from dropexp.analysis.dose import best
 from dropexp.analysis.number_format import signed
 from dropexp.analysis.sampling import resampled, test_sampling
-from dropexp.analysis.stats import LEVEL, Difference, contrast
+from dropexp.analysis.stats import LEVEL, NO_DIFFERENCE, Difference, contrast
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import FEWEST, ON_THIS_DATA, SAME, identical
 from dropexp.experiment.claims import ALL, ALONG, Claim, Part
 from dropexp.experiment.leaves import LISTS, MAPPINGS, shown
+from dropexp.metrics import RUNS
 
 SUPPORTED, REFUTED, UNDECIDED, WAITING = "supported", "refuted", "undecided", "waiting"
 SMALL = "there, but smaller than counts"
 TOST = 0.9  # two one-sided tests at 5% each (Schuirmann 1987)
-NOTHING = Difference(0, nan, nan, nan, nan, "no runs")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ClaimVerdict:
     metric: str = ""
     expect: str = ""
     margin: float = nan
-    estimate: Difference = NOTHING
+    estimate: Difference = NO_DIFFERENCE
     seeds: tuple[int, ...] = ()
     diverged: int = 0
     local: bool = False
@@ -77,7 +77,7 @@ def _claim(tidy: Tidy, claim: Claim) -> ClaimVerdict:
 def _part(tidy: Tidy, says: str, part: Part) -> ClaimVerdict:
     seeds = tidy.study.asked or tidy.study.seeds
 
-    def found(verdict: str, sentence: str, notes: Sequence[str] = (), d: Difference = NOTHING,
+    def found(verdict: str, sentence: str, notes: Sequence[str] = (), d: Difference = NO_DIFFERENCE,
               diverged: int = 0, local: bool = False) -> ClaimVerdict:  # fmt: skip
         key = f"{_says(part)}, margin {part.margin:g}"
         return ClaimVerdict(
@@ -85,6 +85,8 @@ def _part(tidy: Tidy, says: str, part: Part) -> ClaimVerdict:
             diverged, local,
         )  # fmt: skip
 
+    if unmade := sum(tidy.study.unmade_at(side) for side in sides(part)):
+        return found(WAITING, f"{unmade:,} arm{'s' * (unmade != 1)} without a run")
     try:
         what = compared(tidy, part, seeds)
     except Unjudged as error:
@@ -94,7 +96,7 @@ def _part(tidy: Tidy, says: str, part: Part) -> ClaimVerdict:
     if part.expect == "interior_best":
         verdict, sentence, notes = _interior(what, part)
         again = _interior(what.with_chance(), part)[0]
-        d = NOTHING
+        d = NO_DIFFERENCE
         local = verdict in (SUPPORTED, REFUTED)
     else:
         d, notes = what.difference(), []
@@ -167,7 +169,7 @@ def _survives(what: Comparison, part: Part, d: Difference, verdict: str) -> bool
     facts = what.pairs[0].a.facts
     if isnan(facts.test):
         return False
-    if part.metric.endswith(("test_accuracy", "gap")):
+    if _on_test(part.metric):
         half95 = sum(abs(p.weight) * _over_tests(p) for p in what.pairs)
         half90 = half95 * 1.645 / 1.96
         if ruled(part, (d.mean - half95, d.mean + half95), (d.mean - half90, d.mean + half90)) == verdict:
@@ -178,6 +180,12 @@ def _survives(what: Comparison, part: Part, d: Difference, verdict: str) -> bool
     return not isnan(wide[0]) and ruled(part, wide, narrow) == verdict
 
 
+def _on_test(metric: str) -> bool:
+    """Whether a metric counts test examples, so that other ones would move it as the binomial law says."""
+    column = RUNS[metric]
+    return column.metric.counts and (column.on == "test" or column.of is not None)
+
+
 def _over_tests(pair: Pair) -> float:
     return test_sampling(1 - pair.a.accuracy, 1 - pair.b.accuracy, pair.a.facts.test)
 
@@ -186,7 +194,7 @@ def _interior(what: Comparison, part: Part) -> tuple[str, str, list[str]]:
     """Judge whether the set of best values excludes both ends of the axis."""
     samples = [s.values for s in what.along]
     n = min(map(len, samples))
-    kept = best(samples, higher=part.metric.endswith("accuracy"))
+    kept = best(samples, higher=RUNS[part.metric].metric.higher)
     names = [shown(what.axis, what.positions[i]) for i in kept]
     sentence = f"best {what.axis} by {part.metric.replace('_', ' ')}: {{{', '.join(names)}}}, n = {n}"
     if n < FEWEST:
@@ -198,20 +206,20 @@ def _interior(what: Comparison, part: Part) -> tuple[str, str, list[str]]:
 
 def _sentence(part: Part, d: Difference, why: str, pairs: int) -> str:
     """Return the numbers in words: `gap -0.8 points [-1.2, -0.4] over seeds, n = 10, margin 0.5`."""
-    loss = part.metric.endswith("loss")
+    measured = RUNS[part.metric].metric
 
     def number(x: float) -> str:
-        return f"{x:+.3f}" if loss else signed(x)
+        return signed(x) if measured.fraction else f"{x:+.3f}"
 
-    unit = "nats" if loss else "points"
+    unit = " points" if measured.fraction else f" {measured.unit}".rstrip()
     interval = f" [{number(d.low)}, {number(d.high)}]" if not d.why else ""
-    margin = f"{part.margin:g} nats" if loss else f"{100 * part.margin:g}"
+    margin = f"{100 * part.margin:g}" if measured.fraction else f"{part.margin:g}{unit}"
     mean = f", mean over {pairs} places" if pairs > 1 and part.expect not in (*ALONG, "interaction") else ""
     what = {"interaction": "interaction in ", "increasing": "rise in ", "decreasing": "rise in "}.get(part.expect, "")
     metric = part.metric.replace("_", " ")
     if part.expect == "equal" and not d.why:
         interval += " (90%: [{}, {}])".format(*map(number, d.at(TOST)))
-    text = f"{what}{metric} {number(d.mean)} {unit}{interval}, n = {d.n}{mean}, margin {margin}"
+    text = f"{what}{metric} {number(d.mean)}{unit}{interval}, n = {d.n}{mean}, margin {margin}"
     if why == SAME:
         return f"{metric}: {SAME}, bit by bit"
     return f"{text}; {why}" if why else text

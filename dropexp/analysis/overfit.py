@@ -13,6 +13,7 @@ from dropexp.analysis.stats import LEVEL, estimate
 from dropexp.analysis.tidy import Tidy
 
 PARTS = ("weights_moving", "dropout_noise", "batch_to_running", "train_to_val", "val_to_test", "train_to_test")
+WAYS = ("noise_batch", "batch", "running")  # to evaluate the weights of an epoch's end, rows of the probe `gap_parts`
 ENDS = ("mean", "low", "high")
 
 
@@ -60,6 +61,7 @@ def measured(tidy: Tidy) -> pd.DataFrame:
     """
     lead = tidy.lead
     runs = tidy.runs[tidy.runs["stop_reason"] != "diverged"].set_index("run_id")
+    runs = runs.sort_values(["arm_id", "seed"])  # runs end in any order, and a sum of floats depends on its own
     curves = tidy.epochs.sort_values("epoch", kind="stable")
     gaps = (curves[lead.train] - curves[lead.test]).groupby(curves["run_id"])
     found = runs[["arm_id", "seed"]].assign(epochs=runs["epochs_run"], gap=runs[lead.gap])
@@ -80,12 +82,12 @@ def parts(tidy: Tidy) -> pd.DataFrame:
     whose sum is the gap; without a validation set `train_to_test` is. A run without the probe `gap_parts` has no row.
     """
     columns = ["apparent", *PARTS]
-    taken = tidy.probes[tidy.probes["probe"] == "gap_parts"] if len(tidy.probes) else tidy.probes
-    if taken.empty:
-        return pd.DataFrame(columns=columns, dtype=float)
     runs = tidy.runs[tidy.runs["stop_reason"] != "diverged"]
     at = runs[["run_id", "selected_epoch"]].rename(columns={"selected_epoch": "epoch"})
-    wide = taken.merge(at, on=["run_id", "epoch"]).pivot_table(index="run_id", columns="layer", values="value")
+    taken = tidy.probes[tidy.probes["probe"] == "gap_parts"].merge(at, on=["run_id", "epoch"])
+    if taken.empty:  # not probed, or every run diverged
+        return pd.DataFrame(columns=columns, dtype=float)
+    wide = taken.pivot_table(index="run_id", columns="layer", values="value").reindex(columns=list(WAYS))
     at = tidy.epochs.merge(at, on=["run_id", "epoch"]).set_index("run_id").join(wide, how="inner")
     moved, train, val, test = (
         at[name] for name in ("dropout_on_train_accuracy", "train_accuracy", "val_accuracy", "test_accuracy")

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.special import stdtr, stdtrit
 
 LEVEL = 0.95
+ALPHA = 0.05  # of all differences of one family together
 FLAT = 1e-12  # accuracies are counts over n: a smaller sd is the rounding of float64, not variance
 
 
@@ -63,6 +64,9 @@ class Difference(Estimate):
             return nan, nan
         half = _half(self.n - 1, self.sd / sqrt(self.n), level)
         return self.mean - half, self.mean + half
+
+
+NO_DIFFERENCE = Difference(0, nan, nan, nan, nan, "no runs")
 
 
 def _why(n: int, spread: float) -> str:

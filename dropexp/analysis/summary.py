@@ -7,12 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from dropexp.analysis.stats import Difference, difference, estimate, holm
+from dropexp.analysis.stats import NO_DIFFERENCE, Difference, difference, estimate, holm
 from dropexp.analysis.tidy import Tidy
-from dropexp.records import METRICS, NOISY_METRICS
+from dropexp.metrics import averaged
 
 PARTS = ("mean", "sd", "low", "high", "diff", "diff_low", "diff_high", "diff_p", "diff_p_holm", "diff_dz", "diff_agree")
-NO_DIFFERENCE = Difference(0, nan, nan, nan, nan, "no runs")
 
 
 def summary(tidy: Tidy) -> pd.DataFrame:
@@ -23,9 +22,8 @@ def summary(tidy: Tidy) -> pd.DataFrame:
     `diff_p_holm` corrected for all arms of that metric, `diff_dz` in sds of the difference, `diff_agree` the seeds that
     share its sign; all are NaN where they do not exist.
     """
-    metrics = METRICS + (NOISY_METRICS if tidy.noisy else ())
     pairs = list(zip(tidy.arms, tidy.baselines, strict=True))
-    columns = {metric: _column(tidy, metric) for metric in metrics}
+    columns = {metric: _column(tidy, metric) for metric in averaged(tidy.noisy)}
     rows = []
     for arm, base in pairs:
         row: dict[str, Any] = {

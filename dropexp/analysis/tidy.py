@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from dropexp.experiment.design import Arm, Design
+from dropexp.metrics import EPOCHS, RUNS, Column
 from dropexp.records import EpochRow, ProbeRow, RunRow, words
 
 
@@ -148,9 +149,8 @@ def tidy(
     runs = _kept(study, _numeric(runs, RunRow)).drop_duplicates("run_id", keep="last").reset_index(drop=True)
     epochs = _kept(study, _numeric(epochs, EpochRow)).drop_duplicates(["run_id", "epoch"], keep="last")
     if noisy:
-        runs = _clean(runs, noise, {"clean_train_accuracy": "train_accuracy", "clean_gap": "gap"})
-        epochs = _clean(epochs, noise, {"clean_train_accuracy": "train_accuracy"})
-        runs = _filled(runs, epochs, ("memorised", "recovered"))
+        runs, epochs = _clean(runs, noise, RUNS), _clean(epochs, noise, EPOCHS)
+        runs = _filled(runs, epochs, [name for name, c in RUNS.items() if c.noisy and name in EPOCHS and not c.plain])
     taken = _numeric(pd.DataFrame() if probes is None else probes, ProbeRow)
     taken = taken[taken["run_id"].isin(runs["run_id"])].reset_index(drop=True)
     return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy, taken, tuple(judged))
@@ -174,15 +174,15 @@ def _kept(study: Design, rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _clean(rows: pd.DataFrame, noise: dict[str, float], plain: dict[str, str]) -> pd.DataFrame:
+def _clean(rows: pd.DataFrame, noise: dict[str, float], columns: Mapping[str, Column]) -> pd.DataFrame:
     """Where no label is wrong, every training example is a clean one."""
     untouched = rows["arm_id"].map(noise) == 0
-    for name, source in plain.items():
+    for name, source in ((name, column.plain) for name, column in columns.items() if column.plain):
         rows[name] = rows[name].where(~untouched | rows[name].notna(), rows[source])
     return rows
 
 
-def _filled(runs: pd.DataFrame, epochs: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+def _filled(runs: pd.DataFrame, epochs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Fill columns that an older runs.csv lacks from the selected epoch's row."""
     at = epochs[["run_id", "epoch", *names]].rename(columns={"epoch": "selected_epoch"})
     found = runs[["run_id", "selected_epoch"]].merge(at, how="left", on=["run_id", "selected_epoch"])

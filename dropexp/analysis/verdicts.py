@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from math import isnan
 
 from dropexp.analysis.sampling import Reach, reach
-from dropexp.analysis.stats import Difference, difference, holm
+from dropexp.analysis.stats import ALPHA, Difference, difference, holm
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.study import Arm
+from dropexp.metrics import AVERAGED
 
-ALPHA = 0.05
 SAME = "the same function"
 UNDECIDED = "undecided"
 UNDERFITTING = "underfitting"
@@ -20,7 +19,7 @@ RISE_AND_FALL = {"train": ("higher", "lower"), "test": ("better", "worse"), "gap
 WORDS = {word for pair in RISE_AND_FALL.values() for word in pair} | {UNDERFITTING}
 ON_THIS_DATA = "on this data"
 FEWEST = 3  # seeds: two agree by chance too often, accuracies being counts
-BITS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+BITS = tuple(column.name for column in AVERAGED if column.on and not column.noisy)
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,6 @@ class Verdict:
     gap: Judged | None = None
 
 
-@lru_cache(maxsize=1)  # each figure and table of a study asks for them
 def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
     """Return one verdict per arm, in the order of the arms.
 
@@ -140,7 +138,7 @@ def _underfits(train: Judged, test: Judged, gap: Judged) -> bool:
     return gap.word == "smaller" and test.word != "better" and train.word == "lower" and fell >= shrank / 2
 
 
-def identical(tidy: Tidy, a: Arm, b: Arm) -> bool:
-    """Whether two arms have the same seeds and, in each, the same bits in every loss and accuracy."""
-    same = all(tidy.values(a, metric).equals(tidy.values(b, metric)) for metric in BITS)
+def identical(tidy: Tidy, a: Arm, b: Arm, other: Tidy | None = None) -> bool:
+    """Whether two arms, `b` of another study if one is given, have the same seeds and in each the same bits everywhere."""
+    same = all(tidy.values(a, metric).equals((other or tidy).values(b, metric)) for metric in BITS)
     return same and len(tidy.values(a, "test_loss")) > 0  # equal counts alone may be chance

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from dropexp.study_files.parse import Override
+from dropexp.workflow.request import AXES
 
-AXES = {
-    "--rates": "dropout.rate",
-    "--kinds": "dropout.kind",
-    "--placements": "dropout.placement",
-    "--orders": "model.order",
-    "--patiences": "early_stopping.patience",
-}
+if TYPE_CHECKING:
+    from dropexp.study_files.path_values import Override
+
 EXAMPLES = dict(zip(AXES, ("0 0.5", "bernoulli vanilla", "hidden input", "NAD DNA", "none 5"), strict=True))
-LISTS = (*AXES, "--seeds", "--set", "--baseline", "--min-deltas", "--criteria", "--alphas", "--strips")
+LISTS = (
+    *(f"--{name}" for name in AXES),
+    "--seeds",
+    "--set",
+    "--baseline",
+    "--min-deltas",
+    "--criteria",
+    "--alphas",
+    "--strips",
+)
 PAIRS = ("--arm",)  # lists of PATH=VALUE, which end at a word without '='
 _NUMBER = re.compile(r"-[\d.].*")
 
@@ -54,32 +59,35 @@ def split(given: Sequence[str] | None) -> list[str]:
     return [word for text in given or () for word in re.split(r"\s+", text) if word]
 
 
-def overrides(lists: dict[str, Sequence[str] | None], sets: Sequence[str] | None) -> list[Override]:
-    """Return what the options say of fields; `lists` holds each list option's words, `sets` those of --set.
+def overrides(lists: Mapping[str, Sequence[str] | None], sets: Sequence[str] | None) -> list[Override]:
+    """Return what the options say of fields; `lists` holds each list option's words by its name, `sets` those of --set.
 
     Raises UsageError for a --set without a path and a value, and for malformed ranges.
     """
     from dropexp.errors import UsageError
     from dropexp.study_files.command_words import read_words
-    from dropexp.study_files.parse import Override
+    from dropexp.study_files.path_values import Override, pair, resolve
 
     found = []
-    for option, path in AXES.items():
-        if words := split(lists.get(option)):
-            typed = f"{option} {' '.join(words)}"
+    for name, path in AXES.items():
+        if words := split(lists.get(name)):
+            typed = f"--{name} {' '.join(words)}"
             if not (values := read_words(path, words, typed)):
-                raise UsageError(f"{typed}: no value; list at least one, as in {option} {EXAMPLES[option]}")
+                raise UsageError(f"{typed}: no value; list at least one, as in --{name} {EXAMPLES[name]}")
             found.append(Override(path, tuple(values), typed, axis=True))
     path = ""
-    joined: dict[str, list[str]] = {}
+    joined: dict[str, tuple[str, list[str]]] = {}
     for word in split(sets):
-        if "=" in word and re.match(r"[A-Za-z_.0-9]+=", word):
-            path, _, word = word.partition("=")
+        if (said := pair(word)) is not None:  # else one more value of the path before
+            name, word = said
+            path = name
+            with contextlib.suppress(ValueError):  # the parser says it, beside every other mistake
+                path = resolve(name)
         if not path:
             raise UsageError(f"--set {word}: write PATH=VALUE, as in --set training.lr=0.01,0.1")
-        joined.setdefault(path, []).append(word)
-    for path, words in joined.items():
-        typed = f"--set {path}={','.join(words)}"
+        joined.setdefault(path, (said[0] if said else path, []))[1].append(word)
+    for path, (name, words) in joined.items():
+        typed = f"--set {name}={','.join(words)}"
         values = read_words(path, words, typed)
         if not values:
             raise UsageError(f"{typed}: no value; write PATH=VALUE, as in --set training.lr=0.01")

@@ -35,7 +35,7 @@ def compare(
 ) -> int:
     """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
     from dropexp.cli import arguments
-    from dropexp.cli.screen import say, warn
+    from dropexp.console.screen import say, warn
     from dropexp.errors import UsageError
     from dropexp.tables.comparison import comparison
     from dropexp.workflow.comparing import compare as compared
@@ -61,7 +61,7 @@ def compare(
 
 def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | None) -> Any:
     """Write the joined study that the options ask for, and say on stderr what went into it."""
-    from dropexp.cli.screen import warn
+    from dropexp.console.screen import warn
     from dropexp.errors import UsageError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.together import together as joined
@@ -77,7 +77,7 @@ def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | Non
 
 
 def _table_of(folder: Path) -> int:
-    from dropexp.cli.screen import say, warn
+    from dropexp.console.screen import say, warn
     from dropexp.tables.arms import table
     from dropexp.workflow.reading import reading
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from math import prod
-from typing import Any
 
-from dropexp.cli.progress import counted, duration
-from dropexp.cli.screen import say
+from dropexp.console.progress import counted, duration
+from dropexp.console.screen import say
 from dropexp.experiment.config import Dropout
-from dropexp.experiment.identity import applies
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
 from dropexp.experiment.naming import label
@@ -17,7 +15,9 @@ from dropexp.experiment.packs import pack_key
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Arm, Study
 from dropexp.study_files.writing import to_yaml
-from dropexp.workflow.planning import Options, Plan, estimate, prepare
+from dropexp.workflow.checking import estimate
+from dropexp.workflow.planning import Plan, prepare
+from dropexp.workflow.request import Options
 
 SHOWN = 20
 
@@ -57,30 +57,6 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
     return plan
 
 
-def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
-    """Return what `check --json` prints."""
-    plan = prepare(study, options, data=timed)
-    study = plan.study
-    return {
-        "study": study.name,
-        "axes": list(study.axes),
-        "seeds": list(study.seeds),
-        "arms": [
-            {
-                "arm_id": a.arm_id,
-                "label": label(a, study.axes),
-                "parameters": plan.layouts[pack_key(a.trained)].parameters,
-            }
-            for a in study.arms
-        ],
-        "runs": len(study.runs()),
-        "done": plan.done,
-        "packs": [len(pack) for pack in plan.packs],
-        "jobs": plan.jobs,
-        "seconds": estimate(plan) if timed and plan.packs else None,
-    }
-
-
 def _data(source: str, plan: Plan) -> str:
     key = next(pack_key(a.trained) for a in plan.study.arms if a.config.data.source == source)
     size = plan.sizes[key]
@@ -112,6 +88,8 @@ def network(arm: Arm, layout: Layout) -> list[str]:
         if block.kind == "lstm":
             steps = _recurrent_masks(block, model.layers or 1, dropout, rates)
         what = SHAPES[block.kind].format(b=block, m=block.map)
+        if not block.bias:
+            what += ", no bias"
         if on_weights and block.name in rates:
             what += f", weights masked: {mask(block.name)[0]}"
         own = block.parameters + norm_parameters(block, model.norm)
@@ -135,7 +113,7 @@ SHAPES = {
 def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[str, float]) -> list[str]:
     """Return where the masks of one LSTM layer act: on its state, and on what leaves it."""
     index = block.name.removeprefix("lstm.")
-    over = "sequence" if dropout.kind == "variational" else dropout.recurrent
+    over = "sequence" if "time" in KINDS[dropout.kind].shared else dropout.recurrent
     leaving = "output" if int(index) == layers else f"between.{index}"
     found = []
     if f"recurrent.{index}" in rates:
@@ -154,7 +132,8 @@ def arms(study: Study) -> list[str]:
         lines.append(f"  arm: {label(arm, study.axes)}{same}")
     if len(study.arms) > SHOWN:
         lines.append(f"  and {len(study.arms) - SHOWN} more arms")
-    stop = study.base.early_stopping
-    if applies("early_stopping.monitor", study.base) and stop.monitor.startswith("test_"):
-        lines.append(f"  early stopping watches {stop.monitor}: an oracle, named so wherever it shows")
+    watched = dict.fromkeys(arm.monitor for arm in study.arms)
+    for monitor in filter(None, watched):
+        if monitor.startswith("test_"):
+            lines.append(f"  early stopping watches {monitor}: an oracle, named so wherever it shows")
     return lines

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dropexp.cli.compare import Out, Prefer, Together, join
-from dropexp.cli.training import (
-    Baseline,
-    DataDir,
-    Device,
-    Jobs,
-    Kinds,
-    Name,
-    Orders,
-    PackSize,
-    Patiences,
-    Placements,
-    Rates,
-    Results,
-    Seeds,
-    Sets,
-    Threads,
-    Yes,
-)  # fmt: skip
+from dropexp.cli.options import Baseline, request_of
+from dropexp.signatures import taking
+from dropexp.workflow.request import Request
 
 if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
@@ -42,7 +28,7 @@ def init(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a study, for editors.")] = False,
 ) -> int:
     """Write a commented config.yaml, or copy a shipped study: [bold]dropexp init bn-order[/bold]."""
-    from dropexp.cli.screen import say
+    from dropexp.console.screen import say
     from dropexp.errors import UsageError
     from dropexp.experiment.vocabulary import near
     from dropexp.quoting import spelt
@@ -80,7 +66,9 @@ def init(
     return 0
 
 
+@taking(request_of)
 def check(
+    request: Request,
     config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
     time: Annotated[bool, typer.Option("--time", help="Estimate the time by a short calibration.")] = False,
     detect: Annotated[
@@ -92,25 +80,14 @@ def check(
         typer.Option(help="The study whose runs show the spread; without it, this study's own.", show_default=False),
     ] = None,
     as_json: Json = False,
-    rates: Rates = None, kinds: Kinds = None, placements: Placements = None, orders: Orders = None,
-    patiences: Patiences = None, seeds: Seeds = None, sets: Sets = None,
-    results: Results = Path("results"), study: Name = None, jobs: Jobs = None, threads: Threads = 1, pack: PackSize = None,
-    device: Device = "cpu", data_dir: DataDir = None, yes: Yes = False,
-) -> int:  # fmt: skip
+) -> int:
     """Validate a config and show what it would train: network, masks, arms, runs and packs."""
-    from dropexp.cli import arguments
-    from dropexp.cli.describe import describe, facts
-    from dropexp.cli.screen import say
-    from dropexp.study_files.parse import parse
-    from dropexp.study_files.yaml_reader import read
-    from dropexp.workflow.planning import Options
+    from dropexp.cli.describe import describe
+    from dropexp.console.screen import say
+    from dropexp.workflow.checking import facts
 
-    lists = {
-        "--rates": rates, "--kinds": kinds, "--placements": placements, "--orders": orders, "--patiences": patiences
-    }  # fmt: skip
-    made = parse(read(config), arguments.overrides(lists, sets), name=study, seeds=arguments.seeds(seeds), large=yes)
-    options = Options(results, jobs, threads, pack, device, data_dir)
-    spread = _spread(detect, pilot, results / made.name, config)
+    made, options = replace(request, config=config).study(), request.options
+    spread = _spread(detect, pilot, options.results / made.name, config)
     if as_json:
         say(json.dumps(facts(made, options, time) | _seeds(spread, detect), indent=2))
         return 0
@@ -175,7 +152,7 @@ def plot(
 ) -> int:
     """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold]."""
     from dropexp.cli import arguments
-    from dropexp.cli.screen import say, warn
+    from dropexp.console.screen import say, warn
     from dropexp.errors import StoreError
     from dropexp.workflow.drawing import plot as draw
     from dropexp.workflow.reading import studies_below

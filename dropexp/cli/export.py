@@ -11,7 +11,14 @@ import typer
 
 def export(
     paths: Annotated[list[Path], typer.Argument(help="Studies, or folders of studies.", show_default=False)],
-    to: Annotated[str, typer.Option(help="latex, markdown, csv, parquet or tensorboard.", show_default=False)],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="latex, markdown, csv, parquet or tensorboard. In csv, a word that a spreadsheet would run as a formula "
+            "has an apostrophe before it.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The file to write, or the folder of events; else the text is printed.")
     ] = None,
@@ -19,7 +26,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Write a study for a paper or another program: [bold]dropexp export results/quickstart --to latex[/bold]."""
-    from dropexp.cli.screen import say, warn
+    from dropexp.console.screen import hand_over, say, warn
     from dropexp.errors import UsageError
     from dropexp.export.formats import export as write
     from dropexp.workflow.reading import reading, studies_below
@@ -39,5 +46,6 @@ def export(
     if as_json:
         say(json.dumps(made, indent=2))
     else:
-        say("\n".join(str(out) if out else str(one["text"]).rstrip("\n") + "\n" * (len(made) > 1) for one in made))
+        texts = [str(one["text"]).rstrip("\n") + "\n" * (len(made) > 1) for one in made]
+        say(str(out)) if out else hand_over("\n".join(texts))
     return 0

@@ -23,7 +23,7 @@ def laws(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Check the laws of dropout on the code that trains: [bold]dropexp laws per-sample[/bold]."""
-    from dropexp.cli.screen import say
+    from dropexp.console.screen import say
     from dropexp.errors import UsageError
     from dropexp.experiment.vocabulary import near
     from dropexp.quoting import spelt

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dropexp.cli.training import DataDir
+from dropexp.cli.options import DataDir
 
 
 def data(
@@ -17,8 +17,8 @@ def data(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """List the data sets and what is cached, or fetch some: [bold]dropexp data mnist cifar10[/bold]."""
-    from dropexp.cli.progress import Progress
-    from dropexp.cli.screen import say
+    from dropexp.console.progress import Progress
+    from dropexp.console.screen import say
     from dropexp.data import cache_dir, fetch, listing
     from dropexp.experiment.sources import SOURCES
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dropexp.cli.compare import Prefer, Together, join
-from dropexp.cli.training import Baseline
+from dropexp.cli.options import Baseline
 
 
 def report(
@@ -33,7 +33,7 @@ def report(
 ) -> int:
     """Write a study as one page that needs nothing else: [bold]dropexp report results/quickstart[/bold]."""
     from dropexp.cli import arguments
-    from dropexp.cli.screen import say, warn
+    from dropexp.console.screen import say, warn
     from dropexp.errors import StoreError, UsageError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.reporting import index

@@ -34,7 +34,7 @@ def stopping(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Replay early-stopping rules without retraining: [bold]dropexp stopping results/x --patiences 1 5 20[/bold]."""
-    from dropexp.cli.screen import say, warn
+    from dropexp.console.screen import say, warn
     from dropexp.errors import StoreError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.replaying import replay_rules
@@ -115,12 +115,12 @@ def _whole(value: float) -> bool:
 def _check_monitor(monitor: str) -> None:
     from dropexp.errors import UsageError
     from dropexp.experiment.vocabulary import near
-    from dropexp.stopping import HIGHER_IS_BETTER
+    from dropexp.metrics import MONITORS
 
-    if monitor not in HIGHER_IS_BETTER:
-        guess = near(monitor, HIGHER_IS_BETTER)
+    if monitor not in MONITORS:
+        guess = near(monitor, MONITORS)
         hint = f"; did you mean {guess!r}?" if guess else ""
-        raise UsageError(f"--monitor: {monitor!r} is not one of {', '.join(HIGHER_IS_BETTER)}{hint}")
+        raise UsageError(f"--monitor: {monitor!r} is not one of {', '.join(MONITORS)}{hint}")
 
 
 def _told(one: Replayed, named: bool) -> str:

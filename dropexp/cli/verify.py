@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.everyday import Json
-from dropexp.cli.training import DataDir, Jobs
+from dropexp.cli.options import DataDir, Jobs
 
 if TYPE_CHECKING:
     from dropexp.analysis.consistency import Mismatch
@@ -36,36 +36,43 @@ def verify(
     as_json: Json = False,
 ) -> int:  # fmt: skip
     """Check that results are what training gives: [bold]dropexp verify results/[/bold]."""
-    from dropexp.cli.progress import Progress
-    from dropexp.cli.screen import say
-    from dropexp.errors import UsageError
-    from dropexp.workflow.planning import Options
+    from dropexp.console.progress import Progress
+    from dropexp.console.screen import say, warn
+    from dropexp.errors import StoreError, UsageError
     from dropexp.workflow.reading import studies_below
+    from dropexp.workflow.request import Options
     from dropexp.workflow.verifying import verify as verified
 
     if everything and sample is not None:
         raise UsageError(f"--sample {sample}: --all trains every run again; give one of the two")
     chosen = random.SystemRandom().randrange(10_000) if seed is None else seed
-    found = []
-    for folder in studies_below(path):
+    folders, found = studies_below(path), []
+    for folder in folders:
         progress = Progress(sys.stderr)
         try:
             size = None if everything else 5 if sample is None else sample
             found.append(verified(folder, size, chosen, Options(jobs=jobs, data_dir=data_dir), progress.listener()))
+        except StoreError as error:  # one that cannot be verified, such as results of others, hides no other
+            if len(folders) == 1:
+                raise
+            warn(str(error))
+            continue
         finally:
             progress.close()
         if not as_json:
             say("\n".join(lines(found[-1])))
     if as_json:
         say(json.dumps([facts(v) for v in found], indent=2))
-    return 0 if all(v.fine for v in found) else 1
+    if not found:
+        return 2
+    return 0 if len(found) == len(folders) and all(v.fine for v in found) else 1
 
 
 def facts(v: Verified) -> dict[str, object]:
     """Return what `verify --json` prints of a study."""
     return {
         "study": v.folder.as_posix(), "fine": v.fine, "runs": v.runs, "epochs": v.epochs, "seed": v.seed,
-        "trained_again": v.chosen, "equal": list(v.equal), "elsewhere": list(v.elsewhere),
+        "chosen": v.chosen, "trained_again": v.trained, "equal": list(v.equal), "elsewhere": list(v.elsewhere),
         "circumstances": list(v.circumstances), "arms": [vars(arm) for arm in v.arms], "left": list(v.left),
         "differences": [vars(m) for m in v.mismatches],
     }  # fmt: skip
@@ -73,15 +80,17 @@ def facts(v: Verified) -> dict[str, object]:
 
 def lines(v: Verified) -> list[str]:
     """Return a study's verification as lines for a person."""
-    from dropexp.cli.progress import counted
+    from dropexp.console.progress import counted
 
     found = [f"{place(v, m)}: {sentence(m)}" for m in v.mismatches[:SHOWN]]
     if len(v.mismatches) > SHOWN:
         found.append(f"and {len(v.mismatches) - SHOWN} more differences; --json names them all")
+    if not v.runs:
+        return [*found, f"{v.folder.as_posix()}: no finished run, so nothing was verified"]
     files = "the files agree with each other" if not v.mismatches else counted(len(v.mismatches), "difference")
     found.append(f"{v.folder.as_posix()}: {counted(v.runs, 'run')}, {counted(v.epochs, 'epoch')}: {files}")
     if v.chosen:
-        which = "all" if v.chosen == v.runs else f"{v.chosen} of {v.runs}"
+        which = "all" if v.trained == v.runs else f"{v.trained} of {v.runs}"
         how = "" if v.chosen == v.runs else f" (--seed {v.seed} chooses them again)"
         found.append(f"trained again: {which}{how}; equal to the byte: {len(v.equal)}")
     if v.elsewhere:
@@ -95,7 +104,13 @@ def lines(v: Verified) -> list[str]:
         found.append(
             f"  {arm.arm_id}: {arm.metric}: stored minus again {100 * arm.mean:+.1f} points, n {arm.n}, {interval}: {word}"
         )
-    return found + [f"not trained again: {text}" for text in v.left]
+    found += [f"not trained again: {text}" for text in v.left]
+    if v.trained < v.chosen:
+        some = (
+            "nothing was verified by training" if not v.trained else f"{v.chosen - v.trained} of them are not verified"
+        )
+        found.append(f"{v.chosen} runs were to be trained again, and {v.trained} could be: {some}")
+    return found
 
 
 def place(v: Verified, m: Mismatch) -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,14 +12,12 @@ from dropexp.data.published import PUBLISHED
 from dropexp.errors import DataError
 from dropexp.experiment.sources import SOURCES
 
-SIDECAR = ".checked.json"
+VARIABLE = "DROPEXP_DATA"
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of a source: `state` is good, missing or damaged; `size` in bytes; checksums are MD5, `found`
-    may be ''.
-    """
+    """One file of a source: `state` is good, missing or damaged; `size` in bytes; checksums are MD5, `found` may be ''."""
 
     name: str
     path: Path
@@ -59,13 +54,23 @@ class Listed:
 
 
 def cache_dir(data_dir: Path | None = None) -> Path:
-    """Return the folder of downloads: `data_dir`, else the variable DROPEXP_DATA, else the user's cache
-    folder.
+    """Return the folder of downloads: `data_dir`, else the variable DROPEXP_DATA, else the user's cache folder.
+
+    Raises DataError for a home that nobody has, and for what is there and no folder.
     """
-    if data_dir is None and os.environ.get("DROPEXP_DATA"):
-        data_dir = Path(os.environ["DROPEXP_DATA"])
+    told = f"--data-dir {data_dir}" if data_dir is not None else f"{VARIABLE}={os.environ.get(VARIABLE, '')}"
+    if data_dir is None and os.environ.get(VARIABLE):
+        data_dir = Path(os.environ[VARIABLE])
     if data_dir is not None:
-        return Path(data_dir).expanduser()
+        try:
+            folder = Path(data_dir).expanduser()
+            if folder.exists() and not folder.is_dir():
+                raise DataError(f"{told}: is no folder; name the one that data sets lie in, or are to be fetched to")
+            return folder
+        except (OSError, ValueError, RuntimeError) as error:  # a name too long, a ~user that is none
+            raise DataError(
+                f"{told}: cannot be a folder: {getattr(error, 'strerror', None) or error}; name another"
+            ) from None
     from platformdirs import user_cache_path
 
     return user_cache_path("dropexp", appauthor=False)
@@ -93,55 +98,25 @@ def available(source: str, data_dir: Path | None = None) -> bool:
 def examine(source: str, folder: Path) -> list[File]:
     """Return each file of a source with its state, the unpacked form where only that is good.
 
-    A file is hashed once and known again by its size and time of change, which a sidecar in `folder` keeps.
     Raises DataError where a file is there and cannot be read.
     """
-    known = _remembered(folder)
     published, found = PUBLISHED[source], []
     for name, md5 in published.files.items():
         forms = [(folder / name, md5)]
         if name in published.unpacked:
             forms.append((folder / name.removesuffix(".gz"), published.unpacked[name]))
-        files = [_state(name, path, expected, folder, known) for path, expected in forms]
+        files = [_state(name, path, expected) for path, expected in forms]
         files.sort(key=lambda file: ("good", "damaged", "missing").index(file.state))
         found.append(files[0])
-    _remember(folder, known)
     return found
 
 
-def _state(name: str, path: Path, expected: str, folder: Path, known: dict[str, list]) -> File:
+def _state(name: str, path: Path, expected: str) -> File:
     try:
         if not path.is_file():
             return File(name, path, "missing", 0, expected, "")
-        stat = path.stat()
-        key, stamp = path.relative_to(folder).as_posix(), [stat.st_size, stat.st_mtime_ns]
-        entry = known.get(key)
-        if not (isinstance(entry, list) and len(entry) == 3 and entry[:2] == stamp):
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
-            entry = known[key] = [*stamp, digest.hexdigest()]
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+        return File(name, path, "good" if found == expected else "damaged", path.stat().st_size, expected, found)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}; check its permissions") from None
-    return File(name, path, "good" if entry[2] == expected else "damaged", stat.st_size, expected, str(entry[2]))
-
-
-def _remembered(folder: Path) -> dict[str, list]:
-    try:
-        known = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def _remember(folder: Path, known: dict[str, list]) -> None:
-    if not known or known == _remembered(folder):
-        return
-    # a folder that cannot be written is no obstacle: its files are hashed again next time
-    with suppress(OSError):
-        handle, name = tempfile.mkstemp(dir=folder, prefix=SIDECAR)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(known, file, indent=1)
-            Path(name).replace(folder / SIDECAR)
-        finally:
-            Path(name).unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from dropexp.data.download import files_of
 from dropexp.data.idx import read_idx
 from dropexp.data.images import read_images
 from dropexp.data.npz import read_npz
-from dropexp.data.published import TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
+from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
 from dropexp.errors import DataError
 from dropexp.experiment.config import Data
 from dropexp.experiment.sources import SOURCES
@@ -114,14 +114,19 @@ def _clothes(source: str, files: Files) -> Dataset:
 
 def _cifar10(source: str, files: Files) -> Dataset:
     names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
-    at = {Path(name).name: path for name, path in files.items()}
-    return _cifar(source, [read_batch(at[name]) for name in names], read_names(at["batches.meta"], "label_names"))
+    at = _with_checksums(source, files)
+    return _cifar(source, [read_batch(*at[name]) for name in names], read_names(*at["batches.meta"], "label_names"))
 
 
 def _cifar100(source: str, files: Files) -> Dataset:
-    at = {Path(name).name: path for name, path in files.items()}
-    batches = [read_batch(at[name], "fine_labels") for name in ("train", "test")]
-    return _cifar(source, batches, read_names(at["meta"], "fine_label_names"))
+    at = _with_checksums(source, files)
+    batches = [read_batch(*at[name], "fine_labels") for name in ("train", "test")]
+    return _cifar(source, batches, read_names(*at["meta"], "fine_label_names"))
+
+
+def _with_checksums(source: str, files: Files) -> dict[str, tuple[Path, str]]:
+    """Return each file and its published checksum by the last part of its name."""
+    return {Path(name).name: (path, PUBLISHED[source].files[name]) for name, path in files.items()}
 
 
 def _cifar(source: str, batches: list[tuple[np.ndarray, np.ndarray]], classes: tuple[str, ...]) -> Dataset:

@@ -6,12 +6,8 @@ import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
+from dropexp.executors.executor import Listen, Meanwhile, Stop, Train
 from dropexp.records import Outcome
-
-Train = Callable[..., Outcome]  # (work, shared[source], report) -> Outcome
-Listen = Callable[[int, int, int, dict[str, float]], None]  # pack, epoch, runs left, test accuracy by run
-Meanwhile = Callable[[], None]  # what this process does once, while workers begin
-Stop = Callable[[], bool]  # whether packs should be left at the end of their epoch, and no other begun
 
 
 def run_inline(

@@ -17,7 +17,8 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from dropexp.executors.inline import Listen, Meanwhile, Stop, Train, attempt
+from dropexp.executors.executor import Listen, Meanwhile, Stop, Train
+from dropexp.executors.inline import attempt
 from dropexp.records import Outcome
 
 LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
@@ -93,11 +94,6 @@ def run_pool(
             process.join()
 
 
-def may_start() -> bool:
-    """Whether this process may start others: a daemonic one, such as another pool's worker, may not."""
-    return not multiprocessing.current_process().daemon
-
-
 def _ending(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
@@ -108,13 +104,13 @@ def _ending(code: int | None) -> str:
 def _start(context: SpawnContext, theirs: Connection) -> BaseProcess:
     """Start a worker that Ctrl-C and SIGTERM do not reach, from its first moment on: what is held back here is there."""
     process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
-    with _held_back(), _without_script():
+    with held_back(), _without_script():
         process.start()
     return process
 
 
 @contextlib.contextmanager
-def _held_back() -> Iterator[None]:
+def held_back() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait until a worker is started; where nothing can wait, they are ignored meanwhile."""
     if hasattr(signal, "pthread_sigmask"):
         resource_tracker.ensure_running()  # which lets them through once it has started
@@ -159,7 +155,7 @@ def _serve(connection: Connection, parent: int) -> None:
         signal.signal(name, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_PARENT)
-    _die_with(parent)
+    die_with(parent)
 
     def report(*heard: Any) -> bool:
         connection.send(("heard", *heard))
@@ -176,7 +172,7 @@ def _serve(connection: Connection, parent: int) -> None:
         return
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """End this process when its parent is gone, however that ended: by the kernel on Linux, else by a thread's watch."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):

@@ -8,18 +8,6 @@ from pydantic import BeforeValidator, Field
 
 from dropexp.experiment.fields import Section
 
-CLAIM_METRICS = tuple(
-    f"{when}{metric}" for when in ("", "final_") for metric in ("train_accuracy", "test_accuracy", "gap")
-) + (
-    "train_loss",
-    "val_loss",
-    "val_accuracy",
-    "test_loss",
-    "clean_train_accuracy",
-    "clean_gap",
-    "memorised",
-    "recovered",
-)
 ALONG = ("increasing", "decreasing", "interior_best")  # claims about all values of one axis
 ALL = "all"
 

@@ -1,46 +1,45 @@
-"""The schema: what one run is made of, section by section, with every default, limit and meaning."""
+"""The schema: every field of a run's configuration, with its default, limits, meaning and when it applies."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from itertools import permutations
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from dropexp.experiment.fields import Places, Rate, RateAt, Section, Widths, shape, value
+from dropexp.experiment.fields import Condition, Places, Rate, RateAt, Section, Widths, declared, shape, value
+from dropexp.experiment.kinds import KINDS, kinds_with
+from dropexp.experiment.rate_shapes import SHAPES
+from dropexp.experiment.sources import SOURCES
+from dropexp.metrics import MONITORS
+from dropexp.quoting import any_of
 
-Activation = Literal["relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu", "linear"]
-KindName = Literal[  # the rows of KINDS; a test compares
-    "bernoulli",
-    "vanilla",
-    "unscaled",
-    "batch_shared",
-    "spatial",
-    "dropblock",
-    "gaussian",
-    "uniform",
-    "alpha",
-    "dropconnect",
-    "variational",
-    "fixed_count",
-]
 STEPS = {"N": "norm", "A": "activation", "D": "dropout"}
-Order = Literal[
-    "norm-activation-dropout",
-    "norm-dropout-activation",
-    "activation-norm-dropout",
-    "activation-dropout-norm",
-    "dropout-norm-activation",
-    "dropout-activation-norm",
-]
-MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
-    "mlp": {"hidden": (512,)},
-    "cnn": {"hidden": (128,), "channels": (32, 64), "kernel": 3, "pool": "max"},
-    "lstm": {"hidden": (), "units": 64, "layers": 1, "bidirectional": False},
-}
+if TYPE_CHECKING:
+    KindName = str
+    Order = str
+    RateShape = str
+else:  # words that stand in a table are taken from it, which a type checker cannot follow
+    KindName = Literal[tuple(KINDS)]
+    Order = Literal[tuple("-".join(steps) for steps in permutations(STEPS.values()))]
+    RateShape = Literal[tuple(SHAPES)]
+Activation = Literal["relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu", "linear"]
+ModelKind = Literal["mlp", "cnn", "lstm"]
+
+# What several fields need in order to apply; what one field needs stands on it alone.
+STOPPING = (Condition("early_stopping.patience", "is set"),)
+SGD = (Condition("training.optimizer", "is", ("sgd",)),)
+LR_STEPS = (Condition("training.schedule.shape", "is", ("step",)),)
+LINEAR = (Condition("dropout.schedule.shape", "is", ("linear",)),)
+
+
+def _only(kind: str, default: Any, means: str) -> Any:
+    """Return a field that one kind of model has, with its default there; null in the other kinds."""
+    return shape(None, means, needs=(Condition("model.kind", "is", (kind,)),), by_kind={kind: default})
 
 
 def _spelt_out(given: Any) -> Any:
-    """Read NAD and its five sisters as the full order."""
+    """Return the full order for its three letters, such as NAD; anything else as it is."""
     if isinstance(given, str) and sorted(given.upper()) == ["A", "D", "N"]:
         return "-".join(STEPS[letter] for letter in given.upper())
     return given
@@ -54,14 +53,19 @@ def _one_line(given: str) -> str:
 
 
 class Data(Section):
+    """The data set, how its examples are divided, and how many labels are made wrong."""
+
     source: Annotated[str, AfterValidator(_one_line)] = shape(
-        "digits", "digits, mnist, fashion-mnist, cifar10, cifar100 or a path to your own", min_length=1
+        "digits", any_of([*SOURCES, "a path to your own"]), min_length=1
     )
     sha256: str | None = shape(
         None, "the content of your own data; filled in, and checked where given", pattern="^[0-9a-f]{64}$"
     )
     label: Annotated[str, AfterValidator(_one_line)] | None = shape(
-        None, "the column of a .csv that holds the label", min_length=1
+        None,
+        "the column of a .csv that holds the label",
+        needs=(Condition("data.source", "ends in", ".csv"),),
+        min_length=1,
     )
     test_size: Annotated[int | float | None, Field(gt=0)] = shape(
         None, "a count, a fraction below 1, or null for the official test set, else 30%"
@@ -71,63 +75,115 @@ class Data(Section):
     )
     train_size: Annotated[int | None, Field(ge=1)] = shape(None, "examples to train on, or null for all that is left")
     label_noise: Rate = value(0.0, "the fraction of training labels that is made wrong")
-    noisy_validation: bool = value(False, "whether the validation labels are made wrong too")
+    noisy_validation: bool = value(
+        False,
+        "whether the validation labels are made wrong too",
+        needs=(Condition("data.label_noise", "is above", 0),),
+    )
 
 
 class Model(Section):
-    kind: Literal["mlp", "cnn", "lstm"] = shape("mlp", "mlp, cnn or lstm")
-    hidden: Widths = shape((512,), "units of each hidden layer")
-    channels: Widths | None = shape(None, "channels of each convolution block")
-    kernel: Annotated[int | None, Field(ge=1, le=31)] = shape(None, "height and width of a convolution, odd")
-    pool: Literal["max", "avg", "none"] | None = shape(None, "2 x 2 pooling at the end of a convolution block")
-    units: Annotated[int | None, Field(ge=1, le=100_000)] = shape(None, "units of each LSTM layer")
-    layers: Annotated[int | None, Field(ge=1, le=100)] = shape(None, "LSTM layers above each other")
-    bidirectional: bool | None = shape(None, "whether an LSTM reads the sequence both ways")
+    """The network: its kind, its layers and what follows each affine map. What a file leaves out goes by the kind."""
+
+    kind: ModelKind = shape("mlp", "the kind of network")
+    hidden: Widths = shape((512,), "units of each hidden layer", by_kind={"cnn": (128,), "lstm": ()})
+    channels: Widths | None = _only("cnn", (32, 64), "channels of each convolution block")
+    kernel: Annotated[int | None, Field(ge=1, le=31)] = _only("cnn", 3, "height and width of a convolution, odd")
+    pool: Literal["max", "avg", "none"] | None = _only("cnn", "max", "2 x 2 pooling at the end of a convolution block")
+    units: Annotated[int | None, Field(ge=1, le=100_000)] = _only("lstm", 64, "units of each LSTM layer")
+    layers: Annotated[int | None, Field(ge=1, le=100)] = _only("lstm", 1, "LSTM layers above each other")
+    bidirectional: bool | None = _only("lstm", False, "whether an LSTM reads the sequence both ways")
     activation: Activation = shape("relu", "the function after each affine map")
     norm: Literal["none", "batch", "layer"] = shape("none", "the normalisation in each block")
-    norm_group: Annotated[int | None, Field(ge=2)] = shape(None, "examples a batch statistic is taken over")
+    norm_group: Annotated[int | None, Field(ge=2)] = shape(
+        None, "examples a batch statistic is taken over", needs=(Condition("model.norm", "is", ("batch",)),)
+    )
     order: Annotated[Order, BeforeValidator(_spelt_out)] = shape(
         "norm-activation-dropout", "how a block goes on after its affine map"
     )
     init: Literal["auto", "he", "glorot", "lecun"] = shape("auto", "initial weights; auto goes by the activation")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults_of_kind(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        kind = given.get("kind", "mlp")
-        return {**(MODEL_DEFAULTS.get(kind, {}) if isinstance(kind, str) else {}), **given}
+    @model_validator(mode="after")
+    def _defaults_of_kind(self) -> Self:
+        # past pydantic: a section is frozen, and `model_fields_set` must go on naming only what was given
+        self.__dict__.update({n: v for n, v in MODEL_DEFAULTS[self.kind].items() if n not in self.model_fields_set})
+        return self
+
+
+def _defaults(kind: str) -> dict[str, Any]:
+    fields = {name: (field, declared(Model, name)) for name, field in Model.model_fields.items()}
+    return {n: own.by_kind.get(kind, field.default) for n, (field, own) in fields.items() if own and own.by_kind}
+
+
+# kind of model -> the defaults of those fields whose default goes by the kind
+MODEL_DEFAULTS = {kind: _defaults(kind) for kind in get_args(ModelKind)}
 
 
 class RateSchedule(Section):
-    shape: Literal["constant", "early", "late", "linear"] = value("constant", "how the rate goes over the epochs")
-    epochs: int = value(10, "early: on until this epoch; late: off until it; linear: there from it on", ge=1)
-    begin: float = value(0.0, "linear: the multiple of the rate at the first epoch", ge=0, le=1)
-    end: float = value(1.0, "linear: the multiple from the last of its epochs on", ge=0, le=1)
+    """How the dropout rates change over the epochs; rate_shapes.py holds the shapes."""
+
+    shape: RateShape = value("constant", "how the rate goes over the epochs")
+    epochs: int = value(
+        10,
+        "early: on until this epoch; late: off until it; linear: there from it on",
+        needs=(Condition("dropout.schedule.shape", "is", tuple(s for s in SHAPES if s != "constant")),),
+        ge=1,
+    )
+    begin: float = value(0.0, "linear: the multiple of the rate at the first epoch", needs=LINEAR, ge=0, le=1)
+    end: float = value(1.0, "linear: the multiple from the last of its epochs on", needs=LINEAR, ge=0, le=1)
 
 
 class Dropout(Section):
-    kind: KindName = shape("bernoulli", "a row of the table of kinds")
+    """Which units are masked, where, at which rate and how."""
+
+    kind: KindName = shape("bernoulli", "the kind of dropout")
     rate: Rate = value(0.5, "the probability that a unit is dropped")
     placement: Places = value(("hidden",), "the places where masks act", min_length=1)
     rate_at: RateAt = value((), "rates that differ at single places")
-    group_size: Annotated[int, Field(ge=1)] | Literal["batch"] | None = shape(None, "examples that share a mask")
-    block_size: int = shape(3, "height and width of dropblock's blocks", ge=1)
-    at_test: Literal["mean", "moments"] = shape("mean", "what dropconnect does at test time")
-    recurrent: Literal["step", "sequence", "candidate"] = shape("step", "how the recurrent place of an LSTM is masked")
+    group_size: Annotated[int, Field(ge=1)] | Literal["batch"] | None = shape(
+        None,
+        "examples that share a mask",
+        needs=(
+            Condition("dropout.kind", "is", kinds_with(lambda k: k.law == "bernoulli" and "batch" not in k.shared)),
+        ),
+    )
+    block_size: int = shape(
+        3,
+        "height and width of dropblock's blocks",
+        needs=(Condition("dropout.kind", "is", kinds_with(lambda k: k.law == "dropblock")),),
+        ge=1,
+    )
+    at_test: Literal["mean", "moments"] = shape(
+        "mean",
+        "what dropconnect does at test time",
+        needs=(Condition("dropout.kind", "is", kinds_with(lambda k: k.acts_on == "weight")),),
+    )
+    recurrent: Literal["step", "sequence", "candidate"] = shape(
+        "step",
+        "how the recurrent place of an LSTM is masked",
+        needs=(
+            Condition("model.kind", "is", ("lstm",)),
+            Condition("dropout.kind", "is not", kinds_with(lambda k: "time" in k.shared)),
+        ),
+    )
     schedule: RateSchedule = RateSchedule()
 
 
+if TYPE_CHECKING:
+    Monitor = str
+else:
+    Monitor = Literal[tuple(MONITORS)]
+
+
 class EarlyStopping(Section):
+    """When training stops before its last epoch. A section that is written, even as `{}`, means patience 10."""
+
     patience: Annotated[int | None, Field(ge=1)] = value(
         None, "epochs without improvement before training stops; null is off"
     )
-    monitor: Literal["val_loss", "val_accuracy", "test_loss", "test_accuracy"] = value(
-        "val_loss", "the number that must improve"
-    )
-    min_delta: float = value(0.0, "the smallest change that counts as an improvement", ge=0)
-    start_from_epoch: int = value(1, "epochs before it are no candidates", ge=1)
+    monitor: Monitor = value("val_loss", "the number that must improve", needs=STOPPING)
+    min_delta: float = value(0.0, "the smallest change that counts as an improvement", needs=STOPPING, ge=0)
+    start_from_epoch: int = value(1, "epochs before it are no candidates", needs=STOPPING, ge=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -136,17 +192,21 @@ class EarlyStopping(Section):
 
 
 class LrSchedule(Section):
+    """How the learning rate changes over the epochs."""
+
     shape: Literal["constant", "cosine", "step"] = value("constant", "how the learning rate goes over the epochs")
-    every: int = value(20, "epochs between two steps of shape step", ge=1)
-    factor: float = value(0.1, "what a step multiplies the learning rate by", gt=0, le=1)
+    every: int = value(20, "epochs between two steps of shape step", needs=LR_STEPS, ge=1)
+    factor: float = value(0.1, "what a step multiplies the learning rate by", needs=LR_STEPS, gt=0, le=1)
 
 
 class Training(Section):
+    """The optimiser, its penalties, and how long it trains."""
+
     optimizer: Literal["sgd", "adam", "adamw"] = shape("sgd", "the update rule")
     lr: float = value(0.05, "the learning rate", gt=0)
     schedule: LrSchedule = LrSchedule()
-    momentum: float = value(0.9, "the momentum of sgd", ge=0, lt=1)
-    nesterov: bool = shape(False, "whether sgd looks ahead")
+    momentum: float = value(0.9, "the momentum of sgd", needs=SGD, ge=0, lt=1)
+    nesterov: bool = shape(False, "whether sgd looks ahead", needs=SGD)
     weight_decay: float = value(0.0, "the strength of L2 on the weights", ge=0)
     l1: float = value(0.0, "the strength of L1 on the weights", ge=0)
     max_norm: Annotated[float | None, Field(gt=0)] = value(None, "the largest norm of a unit's incoming weights")
@@ -159,6 +219,8 @@ class Training(Section):
 
 
 class Streams(Section):
+    """Random streams that are pinned to one seed, whatever the seed of a run; null leaves a stream to the run's seed."""
+
     init: Annotated[int | None, Field(ge=0)] = value(None, "pins the initial weights for all seeds")
     order: Annotated[int | None, Field(ge=0)] = value(None, "pins the order of the training examples")
     mask: Annotated[int | None, Field(ge=0)] = value(None, "pins the dropout masks")

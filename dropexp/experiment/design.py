@@ -1,8 +1,8 @@
-"""What may be asked of a study and its arms, whoever trained them: all that statistics and pictures know of either."""
+"""The interface of a study and its arms, trained here or elsewhere: all that statistics and figures may ask of them."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,15 @@ class Design:
     def data(self) -> str:
         """The data in words."""
         raise NotImplementedError
+
+    @property
+    def unmade(self) -> int:
+        """How many further arms a large grid has, none of them with a row; they are counted and not made."""
+        return 0
+
+    def unmade_at(self, wanted: Mapping[str, Collection[Any]]) -> int:
+        """Return how many of these have one of the values wanted on each path."""
+        return 0
 
     @cached_property
     def baselines(self) -> tuple[Arm | None, ...]:

@@ -1,11 +1,15 @@
-"""How a configuration field says of itself what it is: its role in a pack, its limits and its meaning."""
+"""What a field of the configuration declares: its role in a pack, its limits, its meaning and when it applies."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from dropexp.quoting import any_of
 
 
 class Section(BaseModel):
@@ -26,20 +30,78 @@ class Section(BaseModel):
         return known
 
 
-def shape(default: Any, means: str, **limits: Any) -> Any:
+@dataclass(frozen=True)
+class Condition:
+    """What the value of another field must be for a field to apply; as text, in the words of an error: `model.norm batch`.
+
+    `path` is the YAML path of the other field, `relation` a row of RELATIONS, `wanted` what its value is compared with.
+    """
+
+    path: str
+    relation: str
+    wanted: Any = None
+
+    def holds(self, given: Any) -> bool:
+        """Return whether the value at `path` fulfils the condition."""
+        return RELATIONS[self.relation][0](given, self.wanted)
+
+    def __str__(self) -> str:
+        return RELATIONS[self.relation][1](self.path, self.wanted)
+
+
+# relation -> (whether a value satisfies it, what an error calls it)
+RELATIONS: dict[str, tuple[Callable[[Any, Any], bool], Callable[[str, Any], str]]] = {
+    "is": (lambda given, wanted: given in wanted, lambda path, wanted: f"{path} {any_of(wanted)}"),
+    "is not": (lambda given, wanted: given not in wanted, lambda path, wanted: f"{path} other than {any_of(wanted)}"),
+    "is set": (lambda given, wanted: given is not None, lambda path, wanted: path),
+    "is above": (lambda given, wanted: given > wanted, lambda path, wanted: f"{path} above {wanted}"),
+    "ends in": (
+        lambda given, wanted: given.lower().endswith(wanted),
+        lambda path, wanted: f"{path} ending in {wanted}",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a field says of itself beyond its type, default, limits and meaning.
+
+    `role` is `shape` or `value`; `needs` are the conditions that must all hold for the field to apply; `by_kind` holds its
+    default in those kinds of model that have one of their own. pydantic calls it to complete the field's JSON
+    schema.
+    """
+
+    role: str
+    needs: tuple[Condition, ...] = ()
+    by_kind: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, schema: dict[str, Any]) -> None:
+        schema["role"] = self.role
+        if self.needs:
+            schema["needs"] = " and ".join(map(str, self.needs))
+
+
+def shape(
+    default: Any,
+    means: str,
+    *,
+    needs: tuple[Condition, ...] = (),
+    by_kind: Mapping[str, Any] | None = None,
+    **limits: Any,
+) -> Any:
     """Return a field that must agree among the runs of a pack, since it decides the shape of tensors."""
-    return Field(default, description=means, json_schema_extra={"role": "shape"}, **limits)
+    return Field(default, description=means, json_schema_extra=Declared("shape", needs, by_kind or {}), **limits)
 
 
-def value(default: Any, means: str, **limits: Any) -> Any:
+def value(default: Any, means: str, *, needs: tuple[Condition, ...] = (), **limits: Any) -> Any:
     """Return a field that may differ among the runs of a pack: one entry of a vector along R."""
-    return Field(default, description=means, json_schema_extra={"role": "value"}, **limits)
+    return Field(default, description=means, json_schema_extra=Declared("value", needs), **limits)
 
 
-def role(section: type[BaseModel], name: str) -> str:
-    """Return 'shape' or 'value' for a leaf of a section, or 'section' where the field holds further fields."""
+def declared(section: type[BaseModel], name: str) -> Declared | None:
+    """Return what a field says of itself, None where it is a section that holds further fields."""
     extra = section.model_fields[name].json_schema_extra
-    return str(extra["role"]) if isinstance(extra, dict) else "section"
+    return extra if isinstance(extra, Declared) else None
 
 
 def _listed(given: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which arms are one function, and the names that a configuration has for ever: arm_id and run_id."""
+"""The one configuration that stands for all arms of the same function, and its permanent names: arm_id and run_id."""
 
 from __future__ import annotations
 
@@ -9,61 +9,14 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from dropexp.experiment.config import (
-    MODEL_DEFAULTS,
-    Config,
-    Data,
-    Dropout,
-    EarlyStopping,
-    LrSchedule,
-    Model,
-    RateSchedule,
-    Training,
-)
+from dropexp.experiment.applicability import without_idle
+from dropexp.experiment.config import MODEL_DEFAULTS, Config, Data, Dropout, Model
 from dropexp.experiment.fields import Section
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import site_rates, sites_of
-from dropexp.experiment.leaves import leaves, spell, spelt, spelt_section
+from dropexp.experiment.leaves import leaves, spell, spelt_section
 
 SIGN_KEEPING = ("relu", "leaky_relu", "linear")  # they commute with a factor that is never negative
-
-
-def applies(path: str, config: Config) -> bool:
-    """Return whether a leaf means anything in a configuration; what does not apply is an empty cell."""
-    rule = _APPLIES.get(path) or _APPLIES.get(path.rpartition(".")[0] + ".*")
-    return rule is None or bool(rule(config))
-
-
-def cells(config: Config) -> dict[str, str]:
-    """Return a configuration as cells in the order of the schema; what does not apply is empty."""
-    return {path: cell if applies(path, config) else "" for path, cell in spelt(config)}
-
-
-_APPLIES: dict[str, Any] = {
-    "data.label": lambda c: c.data.label is not None,
-    "data.noisy_validation": lambda c: c.data.label_noise > 0,
-    "model.channels": lambda c: c.model.kind == "cnn",
-    "model.kernel": lambda c: c.model.kind == "cnn",
-    "model.pool": lambda c: c.model.kind == "cnn",
-    "model.units": lambda c: c.model.kind == "lstm",
-    "model.layers": lambda c: c.model.kind == "lstm",
-    "model.bidirectional": lambda c: c.model.kind == "lstm",
-    "dropout.group_size": lambda c: KINDS[c.dropout.kind].law == "bernoulli" and c.dropout.kind != "batch_shared",
-    "dropout.block_size": lambda c: c.dropout.kind == "dropblock",
-    "dropout.at_test": lambda c: c.dropout.kind == "dropconnect",
-    "dropout.recurrent": lambda c: c.model.kind == "lstm" and c.dropout.kind != "variational",
-    "dropout.schedule.epochs": lambda c: c.dropout.schedule.shape != "constant",
-    "dropout.schedule.begin": lambda c: c.dropout.schedule.shape == "linear",
-    "dropout.schedule.end": lambda c: c.dropout.schedule.shape == "linear",
-    "model.norm_group": lambda c: c.model.norm == "batch",
-    "early_stopping.monitor": lambda c: c.early_stopping.patience is not None,
-    "early_stopping.min_delta": lambda c: c.early_stopping.patience is not None,
-    "early_stopping.start_from_epoch": lambda c: c.early_stopping.patience is not None,
-    "training.momentum": lambda c: c.training.optimizer == "sgd",
-    "training.nesterov": lambda c: c.training.optimizer == "sgd",
-    "training.schedule.every": lambda c: c.training.schedule.shape == "step",
-    "training.schedule.factor": lambda c: c.training.schedule.shape == "step",
-}
 
 
 @lru_cache(maxsize=65536)
@@ -77,16 +30,9 @@ def _canonical_model(model: Model, dropout: Dropout, masked: bool) -> Model:
         for first in (0, 1):  # a mask right before a sign-keeping activation is one right after it
             if order[first : first + 2] == ["dropout", "activation"]:
                 order[first : first + 2] = ["activation", "dropout"]
-    changes: dict[str, Any] = {"order": "-".join(order)}
-    if model.norm != "batch":
-        changes["norm_group"] = None
+    changes = {"order": "-".join(order)}
     if not model.hidden and model.kind != "cnn":  # nothing but the output layer, which has neither norm nor activation
-        changes |= {
-            "norm": "none",
-            "norm_group": None,
-            "activation": "relu",
-            "order": Model.model_fields["order"].default,
-        }
+        changes = {name: Model.model_fields[name].default for name in ("norm", "activation", "order")}
     return model.model_copy(update=changes)
 
 
@@ -95,22 +41,11 @@ def _canonical_dropout(dropout: Dropout, model: Model) -> Dropout:
     rates = site_rates(dropout, model)
     if not rates:
         return Dropout(rate=0.0, placement=("hidden",))
-    kind = KINDS[dropout.kind]
-    changes: dict[str, Any] = {}
-    if kind.law != "bernoulli" or dropout.kind == "batch_shared" or dropout.group_size == 1:
+    changes: dict[str, Any] = {"placement": _canonical_placement(dropout, model, rates)}
+    if dropout.group_size == 1:
         changes["group_size"] = None
     elif dropout.group_size == "batch" and dropout.kind == "bernoulli":
         changes |= {"group_size": None, "kind": "batch_shared"}
-    if dropout.kind != "dropblock":
-        changes["block_size"] = 3
-    if dropout.kind != "dropconnect":
-        changes["at_test"] = "mean"
-    if model.kind != "lstm" or dropout.kind == "variational":
-        changes["recurrent"] = "step"
-    if dropout.schedule.shape != "linear":
-        plain = {} if dropout.schedule.shape == "constant" else {"epochs": dropout.schedule.epochs}
-        changes["schedule"] = RateSchedule(shape=dropout.schedule.shape, **plain)
-    changes["placement"] = _canonical_placement(dropout, model, rates)
     return dropout.model_copy(update=changes)
 
 
@@ -133,29 +68,11 @@ def canonical(config: Config) -> Config:
     not apply is set back to its default.
     """
     masked = bool(site_rates(config.dropout, config.model))
-    changes: dict[str, Any] = {
+    one = {
         "model": _canonical_model(config.model, config.dropout, masked),
         "dropout": _canonical_dropout(config.dropout, config.model),
     }
-    if config.early_stopping.patience is None:
-        changes["early_stopping"] = _NEVER_STOPPED
-    if config.data.label_noise == 0 and config.data.noisy_validation:
-        changes["data"] = config.data.model_copy(update={"noisy_validation": False})
-    changes["training"] = _canonical_training(config.training)
-    return config.model_copy(update=changes)
-
-
-_NEVER_STOPPED = EarlyStopping.model_construct()
-
-
-@lru_cache(maxsize=65536)
-def _canonical_training(training: Training) -> Training:
-    changes: dict[str, Any] = {}
-    if training.optimizer != "sgd":
-        changes = {"momentum": 0.9, "nesterov": False}
-    if training.schedule.shape != "step":
-        changes["schedule"] = LrSchedule(shape=training.schedule.shape)
-    return training.model_copy(update=changes)
+    return without_idle(config.model_copy(update=one))
 
 
 @cache
@@ -187,33 +104,12 @@ def _moved(name: str, section: Section, kind: str) -> tuple[tuple[str, str], ...
     )
 
 
-@lru_cache(maxsize=65536)
-def _json(name: str, section: Section, kind: str) -> str:
-    """Return the members of JSON that a section adds to a configuration's, by path."""
-    return json.dumps(dict(_moved(name, section, kind)), sort_keys=True, ensure_ascii=True, separators=(",", ":"))[1:-1]
+_as_json = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode
 
 
-def _members(config: Config) -> tuple[str, str]:
-    """Return a configuration's members of JSON in the order of their paths: those before `seed` and those after it."""
-    kind = config.model.kind
-    before, after = (
-        ",".join(filter(None, [_json(name, getattr(config, name), kind) for name in part])) for part in _AROUND_SEED
-    )
-    return before, after
-
-
-_AROUND_SEED = tuple(
-    [name for name in sorted(Config.model_fields) if (name < "seed") is early] for early in (True, False)
-)
-
-
-def _digest(*members: str) -> str:
-    text = "{" + ",".join(filter(None, members)) + "}"
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def _seed(seed: int) -> str:
-    return f'"seed":"{seed}"'
+def _digest(members: dict[str, str]) -> str:
+    """Return the 10 hex digits that stand for the members of an identity, in whatever order."""
+    return hashlib.sha256(_as_json(members).encode()).hexdigest()[:10]
 
 
 def _slug(config: Config) -> str:
@@ -233,15 +129,15 @@ def _slug_of(source: str, model: Model, dropout: Dropout) -> str:
 
 def arm_id(config: Config) -> str:
     """Return the name of a canonical configuration: a readable slug and 10 hex digits of its hash."""
-    return f"{_slug(config)}-{_digest(*_members(config))}"
+    return f"{_slug(config)}-{_digest(identity(config))}"
 
 
 def run_id(config: Config, seed: int) -> str:
-    """Return the name of a run, an arm and a seed: a-z, 0-9, full stop and hyphen only."""
+    """Return the name of a run, which is an arm and a seed: of a-z, 0-9, full stop and hyphen only."""
     return run_ids(config, [seed])[0]
 
 
 def run_ids(config: Config, seeds: Sequence[int]) -> list[str]:
-    """Return the names of an arm's runs, a seed each."""
-    slug, (before, after) = _slug(config), _members(config)
-    return [f"{slug}-s{seed}-{_digest(before, _seed(seed), after)}" for seed in seeds]
+    """Return the names of an arm's runs, one per seed."""
+    slug, members = _slug(config), identity(config)
+    return [f"{slug}-s{seed}-{_digest({**members, 'seed': str(seed)})}" for seed in seeds]

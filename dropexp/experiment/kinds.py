@@ -1,7 +1,8 @@
-"""KINDS: each named dropout as a row of data; nn/dropout.py holds the few laws in code."""
+"""KINDS: the table of kinds of dropout, one row per kind; nn/dropout.py holds the few laws they draw by."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -94,3 +95,8 @@ KINDS: dict[str, Kind] = {
         "exactly round(rate n) units of each example",
     ),
 }
+
+
+def kinds_with(has: Callable[[Kind], bool]) -> tuple[str, ...]:
+    """Return the names of the kinds whose row satisfies a condition, in the order of the table."""
+    return tuple(name for name, kind in KINDS.items() if has(kind))

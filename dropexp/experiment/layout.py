@@ -7,7 +7,8 @@ from functools import lru_cache
 from math import prod
 
 from dropexp.errors import ConfigError
-from dropexp.experiment.config import Dropout, Model
+from dropexp.experiment.config import Config, Dropout, Model
+from dropexp.experiment.kinds import KINDS
 
 PLACES = ("input", "conv", "recurrent", "between", "output", "hidden", "last", "all")
 LEVELS = 65536  # a mask is drawn from uniform integers of 16 bits
@@ -20,7 +21,8 @@ class Block:
     `name` is `conv.1`, `lstm.1`, `hidden.2` or `output`; `kind` is `dense`, `conv` or `lstm`; `fan_in` and `units` count
     features of a dense map or of an LSTM's step, or channels of a convolution; `map` is (H, W) before pooling for `conv`,
     (T,) for `lstm`, else (); `steps` are the block's norm, activation and dropout in order, the absent left out; `pool` is
-    max, avg or none; `directions` is 2 for an LSTM that reads both ways.
+    max, avg or none; `directions` is 2 for an LSTM that reads both ways; `bias` is False where batch norm would subtract the
+    map's bias again (see `biased`).
     """
 
     name: str
@@ -32,13 +34,14 @@ class Block:
     steps: tuple[str, ...]
     pool: str
     directions: int = 1
+    bias: bool = True
 
     @property
     def parameters(self) -> int:
         """Weights and biases; an LSTM has four gates, each with one bias."""
         if self.kind == "lstm":
             return self.directions * 4 * self.units * (self.fan_in + self.units + 1)
-        return self.units * (self.fan_in * self.kernel**2 + 1)
+        return self.units * (self.fan_in * self.kernel**2 + self.bias)
 
     @property
     def operations(self) -> int:
@@ -142,12 +145,49 @@ def keep_probability(rate: float) -> float:
     return 1.0 - threshold(rate) / LEVELS
 
 
-@lru_cache(maxsize=4096)
-def layout(model: Model, example: tuple[int, ...], classes: int) -> Layout:
-    """Return the layers of a model for examples of shape (F,) or (C, H, W).
+def masked_before_norm(config: Config) -> frozenset[str]:
+    """Return the layers that are masked between their affine map and their norm, or whose map itself is masked.
 
-    Raises ConfigError where the data does not fit: flat vectors for a cnn, or more pooling than pixels.
+    Only masks that differ within a batch count: batch norm removes whatever is constant over the batch.
     """
+    dropout, order = config.dropout, config.model.order.split("-")
+    on_weights = KINDS[dropout.kind].acts_on == "weight"
+    whole_batch = dropout.group_size == "batch" or "batch" in KINDS[dropout.kind].shared
+    if whole_batch or not (on_weights or order.index("dropout") < order.index("norm")):
+        return frozenset()
+    return frozenset(s for s in site_rates(dropout, config.model) if s.startswith(("conv.", "hidden.")))
+
+
+def biased(config: Config) -> frozenset[str] | None:
+    """Return the layers whose affine map has a bias although a norm follows; None where every map has one.
+
+    Batch norm subtracts each unit's mean over the batch and with it the unit's bias b: norm(x + b) = norm(x), so the
+    gradient of b is zero up to rounding. Adam divides that rounding by its own size and steps along it at full speed. The
+    bias is therefore left out, as in Ioffe & Szegedy 2015, section 3.2. It stays where something between the map and the
+    norm does not commute with a shift: an activation other than `linear`, or masks that differ within the batch, since
+    m (x + b) shifts only the examples that keep the unit. It also stays before layer norm, which subtracts one mean over
+    all features of an example: a bias that differs between features is not removed.
+    """
+    model = config.model
+    order = model.order.split("-")
+    bent = order.index("activation") < order.index("norm") and model.activation != "linear"
+    return None if model.norm != "batch" or bent else masked_before_norm(config)
+
+
+def layout(config: Config, example: tuple[int, ...], classes: int) -> Layout:
+    """Return the layers of a configuration's network for examples of shape (F,) or (C, H, W).
+
+    Runs of one pack agree in it. Raises ConfigError where the data does not fit: flat vectors for a cnn, or more pooling
+    than pixels.
+    """
+    return _layout(config.model, example, classes, biased(config))
+
+
+@lru_cache(maxsize=4096)
+def _layout(model: Model, example: tuple[int, ...], classes: int, own_bias: frozenset[str] | None) -> Layout:
+    def has_bias(name: str) -> bool:
+        return own_bias is None or name in own_bias
+
     steps = tuple(s for s in model.order.split("-") if s != "norm" or model.norm != "none")
     blocks, shapes = [], [("input", example)]
     features, size = prod(example), example
@@ -165,8 +205,11 @@ def layout(model: Model, example: tuple[int, ...], classes: int) -> Layout:
                     f"model.channels: block {i} would pool a map of {height} x {width}; "
                     f"use at most {i - 1} channels, or model.pool none"
                 )
-            blocks.append(Block(f"conv.{i}", "conv", depth, channels, model.kernel or 3, (height, width), steps, pool))
-            shapes.append((f"conv.{i}", (channels, height, width)))
+            name, kernel = f"conv.{i}", model.kernel or 3
+            blocks.append(
+                Block(name, "conv", depth, channels, kernel, (height, width), steps, pool, bias=has_bias(name))
+            )
+            shapes.append((name, (channels, height, width)))
             size = (channels, height // 2, width // 2) if pool != "none" else (channels, height, width)
         features = prod(size)
     if model.kind == "lstm":
@@ -187,8 +230,9 @@ def layout(model: Model, example: tuple[int, ...], classes: int) -> Layout:
                 shapes.append((f"between.{i}", (time, features)))
         shapes.append(("output", (features,)))
     for i, units in enumerate(model.hidden, 1):
-        blocks.append(Block(f"hidden.{i}", "dense", features, units, 1, (), steps, "none"))
-        shapes.append((f"hidden.{i}", (units,)))
+        name = f"hidden.{i}"
+        blocks.append(Block(name, "dense", features, units, 1, (), steps, "none", bias=has_bias(name)))
+        shapes.append((name, (units,)))
         features = units
     blocks.append(Block("output", "dense", features, classes, 1, (), (), "none"))
     return Layout(example, classes, tuple(blocks), model.norm, tuple(shapes))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from dropexp.experiment.config import Config
-from dropexp.experiment.fields import Section, role
+from dropexp.experiment.fields import Declared, Section, declared
 
 T = TypeVar("T")
 LISTS = ("model.hidden", "model.channels", "dropout.placement")
@@ -17,19 +17,23 @@ MAPPINGS = ("dropout.rate_at",)
 
 
 @cache
-def roles() -> dict[str, str]:
-    """Return every leaf's YAML path with its role, 'shape' or 'value', in the order of the schema."""
+def declarations() -> dict[str, Declared]:
+    """Return what every leaf declares, under its YAML path, in the order of the schema."""
     return dict(_walk(Config, ""))
 
 
-def _walk(section: type[BaseModel], prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+@cache
+def roles() -> dict[str, str]:
+    """Return every leaf's YAML path with its role, 'shape' or 'value', in the order of the schema."""
+    return {path: found.role for path, found in declarations().items()}
+
+
+def _walk(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, Declared]]:
     for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            found += _walk(field.annotation, f"{prefix}{name}.")
-        else:
-            found.append((prefix + name, role(section, name)))
-    return found
+        if found := declared(section, name):
+            yield prefix + name, found
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from _walk(field.annotation, f"{prefix}{name}.")
 
 
 def leaf(config: BaseModel, path: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dropexp.experiment.design import Arm
+from dropexp.quoting import visible
 
 PLAIN = str.maketrans({"±": "+/-", "−": "-", "–": "-", "×": "x", "→": "->", "≥": ">=", "≤": "<="})
 
@@ -21,7 +22,7 @@ def short(path: str) -> str:
 
 def headings(axes: tuple[str, ...]) -> dict[str, str]:
     """Return the word for each axis: its last part, with the part before it where two would read alike."""
-    words = [short(path) for path in axes]
+    words = [visible(short(path), "\n") for path in axes]
     return {
         path: word if words.count(word) == 1 else ".".join(path.split(".")[-2:])
         for path, word in zip(axes, words, strict=True)
@@ -29,8 +30,8 @@ def headings(axes: tuple[str, ...]) -> dict[str, str]:
 
 
 def value(arm: Arm, path: str) -> str:
-    """Return an arm's value on an axis as a person reads it; an order as its chain of functions."""
-    return arm.shown(path)
+    """Return an arm's value on an axis as a person reads it, in one line; an order as its chain of functions."""
+    return visible(arm.shown(path), "\n")
 
 
 def label(arm: Arm, axes: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Section
 from dropexp.experiment.kinds import KINDS
-from dropexp.experiment.layout import Layout, site_rates
+from dropexp.experiment.layout import Layout, biased, site_rates
 from dropexp.experiment.leaves import roles, spelt_section
 from dropexp.experiment.study import Run
 
@@ -31,7 +31,7 @@ class Size:
 
 @lru_cache(maxsize=2**18)
 def pack_key(config: Config) -> tuple[str, ...]:
-    """Return what runs of one pack agree in: their shape fields, and which penalties they use at all."""
+    """Return what runs of one pack agree in: their shape fields, their parameters, and which penalties they use at all."""
     used: tuple[object, ...] = (
         config.training.weight_decay > 0,
         config.training.l1 > 0,
@@ -39,6 +39,7 @@ def pack_key(config: Config) -> tuple[str, ...]:
     )
     if KINDS[config.dropout.kind].acts_on == "weight":  # masked and plain weights take different products
         used = (*used, *site_rates(config.dropout, config.model))
+    used = (*used, *sorted(biased(config) or ()))  # placements are no shape fields, and these decide on parameters
     cells = (cell for name in Config.model_fields for cell in _shape_cells(name, getattr(config, name)))
     return (*cells, *map(str, used))
 

@@ -1,15 +1,16 @@
-"""Rules across fields: what every field allows by itself and a configuration does not."""
+"""Rules across fields: which allowed values do not go together, and what to write instead."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
+from dropexp.experiment.applicability import applies, needs
 from dropexp.experiment.config import MODEL_DEFAULTS, Config
-from dropexp.experiment.identity import applies
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
 from dropexp.experiment.leaves import leaf, spell
 from dropexp.experiment.vocabulary import near
+from dropexp.metrics import MONITORS
 from dropexp.quoting import clean, spelt
 
 Broken = Iterator[tuple[str, str]]  # (YAML path, sentence)
@@ -45,13 +46,13 @@ def broken(
 
 
 def _data(c: Config) -> Broken:
-    csv = c.data.source.lower().endswith(".csv")
-    if csv and c.data.label is None:
+    labelled = applies("data.label", c)
+    if labelled and c.data.label is None:
         yield (
             "data.source",
             "a .csv needs data.label, the column that holds the label; add 'label: COLUMN' under data",
         )
-    if c.data.label is not None and not csv:
+    if c.data.label is not None and not labelled:
         yield (
             "data.label",
             f"{spelt(c.data.label)} names a column, and {clean(c.data.source)} is not a .csv; leave data.label out",
@@ -119,7 +120,7 @@ def _kind(c: Config) -> Broken:
         )
     if (
         c.dropout.recurrent != "step"
-        and c.model.kind == "lstm"
+        and applies("dropout.recurrent", c)
         and not any(s.startswith("recurrent.") for s in sites)
         and sites
     ):
@@ -148,25 +149,19 @@ def _model(c: Config) -> Broken:
             "model.channels",
             "a cnn needs at least one convolution block; write channels: [32, 64], or use model.kind mlp",
         )
-    owners = {
-        "channels": "cnn",
-        "kernel": "cnn",
-        "pool": "cnn",
-        "units": "lstm",
-        "layers": "lstm",
-        "bidirectional": "lstm",
-    }
-    for name, owner in owners.items():
-        if m.kind != owner and getattr(m, name) is not None:
-            article = "an" if owner == "lstm" else "a"
+    for name, default in MODEL_DEFAULTS[m.kind].items():
+        path, given = f"model.{name}", getattr(m, name)
+        if not applies(path, c) and given is not None:
+            owner = needs(path).removeprefix("model.kind ")
+            article = "an" if owner[0] in "aefhilmnorsx" else "a"  # spelt letter by letter
             yield (
-                f"model.{name}",
-                f"{name} belongs to {article} {owner}, and model.kind is {m.kind}; leave it out or set model.kind {owner}",
+                path,
+                f"{name} belongs to {article} {owner}, and model.kind is {m.kind}; leave it out or set {needs(path)}",
             )
-        if m.kind == owner and getattr(m, name) is None and name != "channels":
+        if applies(path, c) and given is None and name != "channels":
             off = ", or write none for no pooling" if name == "pool" else ""
-            yield f"model.{name}", f"null says nothing; leave it out for {spell(MODEL_DEFAULTS[owner][name])}{off}"
-    if m.norm_group is not None and m.norm == "batch" and m.norm_group > c.training.batch_size:
+            yield path, f"null says nothing; leave it out for {spell(default)}{off}"
+    if applies("model.norm_group", c) and m.norm_group is not None and m.norm_group > c.training.batch_size:
         yield "model.norm_group", f"{m.norm_group} is more than training.batch_size {c.training.batch_size}"
     if m.norm == "batch" and c.training.batch_size == 1 and m.hidden:
         yield (
@@ -177,14 +172,16 @@ def _model(c: Config) -> Broken:
 
 def _stopping(c: Config) -> Broken:
     stop = c.early_stopping
-    if stop.patience is not None and stop.monitor.startswith("val_") and c.data.val_size == 0:
+    if not applies("early_stopping.monitor", c):
+        return
+    if stop.monitor.startswith("val_") and c.data.val_size == 0:
         yield "early_stopping.monitor", f"{stop.monitor} needs validation examples, and data.val_size is 0"
-    if stop.patience is not None and stop.start_from_epoch > c.training.epochs:
+    if stop.start_from_epoch > c.training.epochs:
         yield (
             "early_stopping.start_from_epoch",
             f"{stop.start_from_epoch} is after the last epoch, {c.training.epochs}",
         )
-    if stop.patience is not None and stop.monitor.endswith("accuracy") and stop.min_delta >= 0.5:
+    if MONITORS[stop.monitor].fraction and stop.min_delta >= 0.5:
         yield (
             "early_stopping.min_delta",
             f"{stop.min_delta:g} is {stop.min_delta:.0%} of an accuracy, a fraction: half a point is 0.005",
@@ -193,7 +190,7 @@ def _stopping(c: Config) -> Broken:
 
 def _training(c: Config) -> Broken:
     t = c.training
-    if t.optimizer == "sgd" and t.nesterov and t.momentum == 0:
+    if applies("training.nesterov", c) and t.nesterov and t.momentum == 0:
         yield "training.nesterov", "true needs momentum above 0"
 
 
@@ -208,28 +205,12 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[Config], Broken]], ...] = (
 )
 
 
-def unused(path: str, configs: list[Config]) -> str | None:
-    """Return the sentence for a field that was written and means nothing in any arm, else None."""
-    if path in NEEDS and not any(applies(path, c) for c in configs):
-        return f"has no effect in this study: it needs {NEEDS[path]}; leave it out"
+def unused(path: str, configs: Sequence[Config]) -> str | None:
+    """Return the sentence for a field that was written and means nothing in any of some configurations, else None.
+
+    A field that is null everywhere says of itself that it is not there, so it is not blamed.
+    """
+    given = any(leaf(config, path) is not None for config in configs)
+    if given and not any(applies(path, config) for config in configs):
+        return f"has no effect in this study: it needs {needs(path)}; leave it out"
     return None
-
-
-NEEDS: dict[str, str] = {
-    "dropout.group_size": "a kind with Bernoulli masks other than batch_shared",
-    "dropout.block_size": "dropout.kind dropblock",
-    "dropout.at_test": "dropout.kind dropconnect",
-    "dropout.recurrent": "model.kind lstm and a kind other than variational",
-    "dropout.schedule.epochs": "dropout.schedule.shape early, late or linear",
-    "dropout.schedule.begin": "dropout.schedule.shape linear",
-    "dropout.schedule.end": "dropout.schedule.shape linear",
-    "data.noisy_validation": "data.label_noise above 0",
-    "model.norm_group": "model.norm batch",
-    "early_stopping.monitor": "early_stopping.patience",
-    "early_stopping.min_delta": "early_stopping.patience",
-    "early_stopping.start_from_epoch": "early_stopping.patience",
-    "training.momentum": "training.optimizer sgd",
-    "training.nesterov": "training.optimizer sgd",
-    "training.schedule.every": "training.schedule.shape step",
-    "training.schedule.factor": "training.schedule.shape step",
-}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from dropexp.experiment.config import Dropout, Model, RateSchedule
 from dropexp.experiment.layout import site_rates
+from dropexp.experiment.rate_shapes import SHAPES
 
 
 def rate_in_force(dropout: Dropout, epoch: int) -> float:
@@ -26,16 +25,3 @@ def rate_factor(schedule: RateSchedule, epoch: int) -> float:
     linear: from `begin` in epoch 1 to `end` in epoch `epochs`, then `end`.
     """
     return SHAPES[schedule.shape](schedule, epoch)
-
-
-def _linear(schedule: RateSchedule, epoch: int) -> float:
-    done = min(1.0, (epoch - 1) / (schedule.epochs - 1)) if schedule.epochs > 1 else 1.0
-    return schedule.begin + (schedule.end - schedule.begin) * done
-
-
-SHAPES: dict[str, Callable[[RateSchedule, int], float]] = {
-    "constant": lambda schedule, epoch: 1.0,
-    "early": lambda schedule, epoch: float(epoch <= schedule.epochs),
-    "late": lambda schedule, epoch: float(epoch > schedule.epochs),
-    "linear": _linear,
-}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dropexp.experiment.applicability import cells
+from dropexp.experiment.boxes import Box, where
+from dropexp.experiment.boxes import cells as cells_of
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import Config
 from dropexp.experiment.design import Arm, Design
-from dropexp.experiment.identity import arm_id, canonical, cells, run_ids
+from dropexp.experiment.identity import arm_id, canonical, run_ids
 from dropexp.experiment.layout import site_rates
 from dropexp.experiment.leaves import leaf, shown, spell
 from dropexp.experiment.sources import SOURCES
@@ -99,6 +102,7 @@ class Study(Design):
     wanted: frozenset[tuple[str, int]] = (
         frozenset()
     )  # arms and seeds that were asked for, where stored ones have joined them
+    boxes: tuple[Box, ...] = ()  # the grids, where only the arms with rows were made of them
     marks: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # YAML path -> file:line:column or option
     arms: tuple[ConfiguredArm, ...] = field(default=(), init=False)
 
@@ -152,6 +156,15 @@ class Study(Design):
             for seed, run in zip(self.seeds, run_ids(config, self.seeds), strict=True)
         )
 
+    @property
+    def unmade(self) -> int:
+        return self.unmade_at({})
+
+    def unmade_at(self, wanted: Mapping[str, Collection[Any]]) -> int:
+        parts = where(self.boxes, wanted)
+        made = [arm for arm in self.arms if any(all(arm.value(p) in side for p, side in box.items()) for box in parts)]
+        return cells_of(parts) - len(made)
+
     def twins(self) -> list[tuple[ConfiguredArm, ConfiguredArm]]:
         """Return the arms that are the same function as an earlier one, with that one."""
         first: dict[str, ConfiguredArm] = {}
@@ -160,7 +173,7 @@ class Study(Design):
     @property
     def hint(self) -> str | None:
         """What to do about a grid without an arm at rate 0, with the runs that adding one takes."""
-        if any(not arm.masked for arm in self.arms):
+        if self.unmade or any(not arm.masked for arm in self.arms):
             return None
         bare = []
         for arm in self.arms:

@@ -1,4 +1,4 @@
-"""The field's words: what people call things elsewhere, and which of our names a word was likely meant to be."""
+"""Synonyms of keys and values: what they are called elsewhere, and which name a misspelt word was meant to be."""
 
 from __future__ import annotations
 

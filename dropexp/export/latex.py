@@ -6,12 +6,14 @@ import re
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.export.paper import paper
+from dropexp.quoting import visible
 from dropexp.tables.arms import Column
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "−": "$-$", "×": r"$\times$",
+    "[": "{[}", "*": "{*}",  # what begins a row would be taken for an argument of the \\ before it
 }  # fmt: skip
 NUMBER = re.compile(r"[-+]?[\d.]+")
 
@@ -47,7 +49,7 @@ def latex(tidy: Tidy) -> str:
 
 def escaped(text: str) -> str:
     """Return a text that LaTeX sets as it stands."""
-    return "".join(SPECIAL.get(character, character) for character in text)
+    return "".join(SPECIAL.get(character, character) for character in visible(text, "\n"))
 
 
 def _cells(column: Column) -> list[str]:

@@ -6,6 +6,7 @@ import re
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.export.paper import paper
+from dropexp.quoting import visible
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 
@@ -27,4 +28,4 @@ def markdown(tidy: Tidy) -> str:
 
 def escaped(text: str) -> str:
     """Return a text that Markdown shows as it stands."""
-    return SPECIAL.sub(r"\\\1", text)
+    return SPECIAL.sub(r"\\\1", visible(text, "\n"))

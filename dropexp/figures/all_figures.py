@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -23,14 +23,16 @@ from dropexp.figures.style import save, styled
 Drawn = Iterator[tuple[str, Figure]]
 
 
-def draw(tidy: Tidy, folder: Path) -> list[Path]:
-    """Write each figure that applies as PNG and SVG into an existing folder; return the paths written."""
+def draw(tidy: Tidy, folder: Path, rows: Iterable[str] | None = None) -> list[Path]:
+    """Write each figure that applies, of some rows or all, as PNG and SVG into an existing folder; return their paths."""
     paths: list[Path] = []
     with styled():
-        for figures in FIGURES.values():
-            for name, figure in figures(tidy):
-                again = sum(p.stem == name for p in paths) > 0  # two columns of a user's that read alike
-                paths += save(figure, folder, f"{name}-{len(paths)}" if again else name)
+        for row in FIGURES if rows is None else rows:
+            names: list[str] = []
+            for name, figure in FIGURES[row](tidy):
+                names.append(name)
+                again = names.count(name)  # two columns of a user's that read alike; no two rows share a name
+                paths += save(figure, folder, f"{name}-{again}" if again > 1 else name)
     return paths
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan
 
@@ -16,6 +17,7 @@ from dropexp.figures.axis_range import Scale, scale
 from dropexp.figures.sheet import EDGE, GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import BETTER, INK, UNSURE, WORSE, grid
 from dropexp.figures.text_size import height, width, wrap
+from dropexp.metrics import RUNS, Metric
 from dropexp.wording.labels import OVER
 
 ROWS = 30
@@ -63,8 +65,7 @@ def claims_figure(tidy: Tidy) -> Figure | None:
     ]
     size = (PANEL, sum(r.tall for r in shown))
     room = Room(left=left, right=beside, top=0.1, bottom=0.55)
-    losses = any(r.claim.metric.endswith("loss") for r in shown)
-    unit = "points (of a loss: hundredths of a nat)" if losses else "points"
+    unit = _unit([RUNS[r.claim.metric].metric for r in shown if r.claim.metric])
     figure, (ax,) = sheet(_title(judged), note, 1, 1, size, room, key, (unit, ""))
     found = [(r, r.claim.estimate) for r in shown]
     view = scale([([0.0, 100 * d.mean, *_goal(r.claim)], [100 * d.low, 100 * d.high]) for r, d in found])
@@ -79,6 +80,13 @@ def claims_figure(tidy: Tidy) -> Figure | None:
         top += r.tall
     ax.axvline(0, color=INK, linewidth=1, zorder=1.5)
     return figure
+
+
+def _unit(metrics: Sequence[Metric]) -> str:
+    """Return the unit of the axis; what is no fraction stands 100 times as large as it is, as fractions do."""
+    others = dict.fromkeys(m for m in metrics if not m.fraction)
+    said = [f"of a {m.words}: hundredths{' of a nat' if m.unit == 'nats' else ''}" for m in others]
+    return f"points ({'; '.join(said)})" if said else "points"
 
 
 def _title(found: tuple[ClaimVerdict, ...]) -> str:
@@ -106,10 +114,11 @@ def _row(claim: ClaimVerdict, part: bool) -> Row:
 
 
 def _numbers(claim: ClaimVerdict) -> str:
-    d, loss = claim.estimate, claim.metric.endswith("loss")
-    mean, low, high = (f"{v:+.3f}" if loss else f"{100 * v:+.1f}" for v in (d.mean, d.low, d.high))
+    d, metric = claim.estimate, RUNS[claim.metric].metric
+    mean, low, high = (f"{100 * v:+.1f}" if metric.fraction else f"{v:+.3f}" for v in (d.mean, d.low, d.high))
+    unit = "" if metric.fraction else f" {metric.unit}".rstrip()
     interval = f" [{low}, {high}]" if not d.why else ""
-    return f"{mean}{interval}{' nats' if loss else ''}, n = {d.n}".replace("-", "−")
+    return f"{mean}{interval}{unit}, n = {d.n}".replace("-", "−")
 
 
 def _goal(claim: ClaimVerdict) -> tuple[float, ...]:

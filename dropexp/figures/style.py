@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -66,7 +67,10 @@ METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date
 @contextmanager
 def styled() -> Iterator[None]:
     """Set the style for the figures made and saved within, and leave the caller's settings as they were."""
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", r"Glyph \d+ "
+        )  # a label in a script that the font lacks: it is drawn as a box
         matplotlib.rcdefaults()  # a matplotlibrc of the user's would change the bytes
         matplotlib.rcParams.update(RC)
         yield

@@ -13,6 +13,7 @@ from dropexp.experiment.foreign_study import RATE, Foreign, ForeignArm, path_of
 from dropexp.experiment.leaves import in_order, spell
 from dropexp.experiment.vocabulary import near
 from dropexp.foreign.epochs_csv import FACTS, MEASURED, Table
+from dropexp.metrics import AVERAGED, RUNS
 from dropexp.quoting import clean
 from dropexp.study_files.yaml_scalars import core_value
 
@@ -87,7 +88,7 @@ def _paths(table: Table, cells: dict[str, list[str]]) -> dict[str, str]:
 def _runs(epochs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run: its last epoch, or its last finite one where it ended with a loss that is no number."""
     ended = epochs.groupby("run_id", sort=False).tail(1).set_index("run_id")
-    losses = [c for c in ("train_loss", "test_loss") if c in epochs]
+    losses = [c.name for c in AVERAGED if c.name in epochs and np.isinf(c.metric.high)]
     finite = ~np.isinf(epochs[losses]).any(axis=1)
     runs = epochs[finite].groupby("run_id", sort=False).tail(1).set_index("run_id").reindex(ended.index)
     diverged = (runs["epoch"] != ended["epoch"]).to_numpy()
@@ -96,10 +97,11 @@ def _runs(epochs: pd.DataFrame) -> pd.DataFrame:
         seed=ended["seed"],
         epochs_run=ended["epoch"],
         stop_reason=np.where(diverged, "diverged", "max_epochs"),
-        **{f"final_{name}": runs[name] for name in ("train_accuracy", "test_accuracy", "gap")},
+        **{name: runs[c.last] for name, c in RUNS.items() if c.last},
     )
-    if CLEAN in runs:
-        runs["clean_gap"] = runs[CLEAN] - runs["test_accuracy"]
+    for name, (a, b) in ((name, c.of) for name, c in RUNS.items() if c.of and name not in runs):
+        if a in runs and b in runs:
+            runs[name] = runs[a] - runs[b]
     return runs.reset_index()
 
 

@@ -12,13 +12,14 @@ import numpy as np
 from dropexp.errors import StoreError
 from dropexp.experiment.vocabulary import near
 from dropexp.files import MIB, read_bounded
+from dropexp.metrics import EPOCHS
 from dropexp.quoting import clean
-from dropexp.records import EpochRow, RunRow
+from dropexp.records import RunRow
 from dropexp.rows import is_number, names
 
 NEEDED = ("seed", "epoch", "train_accuracy", "test_accuracy")
 OWN = ("run_id", "arm_id")  # of dropexp's own epochs.csv
-MEASURED = tuple(name for name in names(EpochRow) if name not in (*OWN, "seed", "epoch", "rate"))
+MEASURED = tuple(EPOCHS)
 FACTS = ("parameters", "train_examples", "test_examples", "classes")  # columns of runs.csv that a user may state
 TAKEN = {*names(RunRow), "n", "n_diverged", "baseline_arm", "study"} - {*MEASURED, *NEEDED, *FACTS}
 ADVICE = {
@@ -75,9 +76,10 @@ class Table:
         given = np.array([bool(cell) for cell in self.cells[name]])
         if name in NEEDED:
             self._all(name, given, "stands where a number is needed")
-        if name.endswith("loss"):
+        metric = EPOCHS[name].metric
+        if np.isinf(metric.high):
             return np.where(given & np.isnan(values), np.inf, values)
-        if name != "gap":
+        if metric.low == 0:
             percent = (values > 1) & (values <= 100)
             for row in np.flatnonzero(percent)[:1]:
                 self.refuse(row, name, f"is above 1: write fractions, {values[row] / 100:.6g} for this percentage")

@@ -152,7 +152,7 @@ def batch_of_one() -> Result:
             sections = {"model": {"hidden": [13, 9], "norm": norm}, "dropout": {"kind": kind, "rate": 0.4}}
             network = build((7,), 3, [sections], torch.float32)
             network.require_grad()
-            optimiser, noise = Optimiser(network.configs, torch.float32, network.device), masks(network)
+            optimiser, noise = Optimiser(network.configs, network), masks(network)
             x, y = normal("one", 20, 1, 1, 7, dtype=torch.float32), labels("one", 20, 3).view(20, 1, 1)
             for step in range(20):
                 losses(network(x[step], noise=noise, norm="batch"), y[step]).sum().backward()

@@ -11,12 +11,12 @@ from dropexp.laws.board import table
 from dropexp.laws.law import Check, Result, close
 from dropexp.laws.small_networks import acting, furthest, masks, normal, window
 from dropexp.nn.layers import EPSILON, MOMENTUM
-from dropexp.nn.network import Network
+from dropexp.nn.protocol import Trainable
 
 UNITS, BATCH = 5, 12
 
 
-def _network() -> Network:
+def _network() -> Trainable:
     """Return a network whose logits are what leaves its batch norm, with drawn scale and shift."""
     network = window(UNITS, (0.0,), norm="batch")
     for name in ("scale", "shift"):

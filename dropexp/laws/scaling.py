@@ -17,7 +17,7 @@ from dropexp.laws.board import table
 from dropexp.laws.intervals import binomial, errors
 from dropexp.laws.law import Check, Result, around, between, close, exactly, more_than
 from dropexp.laws.small_networks import SEED, acting, build, differing, furthest, labels, masks, normal, window
-from dropexp.nn.network import Network
+from dropexp.nn.protocol import Trainable
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.batches import Feed
@@ -97,7 +97,7 @@ def times_p_board() -> list[str]:
     return ["activations of a layer, summed; p is the rate of dropping", *table(heads, rows), ""]
 
 
-def _trained(kind: str, rate: float, dtype: torch.dtype, corrected: bool) -> tuple[Network, Tensor]:
+def _trained(kind: str, rate: float, dtype: torch.dtype, corrected: bool) -> tuple[Trainable, Tensor]:
     """Return a network after 200 steps of sgd with momentum, and its logits in evaluation.
 
     Where `corrected`, the weights fed by dropped layers start at 1/keep times and take keep^-2 times the learning rate.
@@ -113,7 +113,7 @@ def _trained(kind: str, rate: float, dtype: torch.dtype, corrected: bool) -> tup
     steppers = []
     for parameters, rated in ((fed, lr / keep**2), (rest, lr)):
         config = Config.model_validate({"training": {"lr": rated, "momentum": 0.9}})
-        steppers.append((Optimiser([config], dtype, network.device), parameters))
+        steppers.append((Optimiser([config], network), parameters))
     noise, x, y = masks(network), normal("equal", 1, 120, 11, dtype=dtype), labels("equal", 120, 5)[None]
     for step in range(200):
         rows = torch.arange(step * 20, step * 20 + 20) % 120

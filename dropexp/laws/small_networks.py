@@ -13,6 +13,7 @@ from dropexp.experiment.layout import layout
 from dropexp.nn.dropout import Noise, Site
 from dropexp.nn.network import Network
 from dropexp.nn.noise_laws import Mask
+from dropexp.nn.protocol import Trainable
 from dropexp.streams import generator
 
 SEED = 0
@@ -42,7 +43,7 @@ def build(
 ) -> Network:
     """Return a network with a run for each configuration, all of one seed."""
     configs = [Config.model_validate(given) for given in sections]
-    return Network(layout(configs[0].model, example, classes), configs, [SEED] * len(configs), dtype)
+    return Network(layout(configs[0], example, classes), configs, [SEED] * len(configs), dtype)
 
 
 def window(
@@ -72,7 +73,7 @@ def window(
     return network
 
 
-def masks(network: Network, seeds: int = 1, epoch: int = 1) -> Noise:
+def masks(network: Trainable, seeds: int = 1, epoch: int = 1) -> Noise:
     """Return an epoch's masks as in training: one mask seed for all runs, or a seed for each."""
     of_run = torch.zeros(network.runs, dtype=torch.int64) if seeds == 1 else torch.arange(seeds)
     return Noise(network.sites, range(seeds), of_run, epoch)

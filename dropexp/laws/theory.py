@@ -8,13 +8,13 @@ from torch import Tensor
 from dropexp.laws.intervals import errors
 from dropexp.laws.law import Check, Result, around, close
 from dropexp.laws.small_networks import EveryMask, acting, build, furthest, labels, masks, normal
-from dropexp.nn.network import Network
+from dropexp.nn.protocol import Trainable
 from dropexp.train.evaluate import losses
 
 UNITS, RATE, DRAWS = 8, 0.3, 40_000
 
 
-def _gradient(network: Network) -> Tensor:
+def _gradient(network: Trainable) -> Tensor:
     """Return each run's gradient, (R, parameters)."""
     return torch.cat([t.grad.flatten(1) for t in network.parameters.values()], 1)
 

@@ -17,12 +17,12 @@ NODES = 65  # midpoint quantiles of the Gaussian in moment matching
 
 def masked_affine(
     x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor, factor_RGIO: Tensor, group: int | str,
-    multiply: Callable[..., Tensor] = lambda x, factor, run: x * factor, low: bool = False,
+    multiply: Callable[..., Tensor] = lambda x, factor, **_: x * factor, low: bool = False,
 ) -> Tensor:  # fmt: skip
     """Return x (W m) + b m for every run, (R, B, O) (Wan et al. 2013, section 2).
 
     `factor_RGIO` is (R, G, I+1, O), its last row for the bias; a group is `group` examples in a row, or the batch. Run by
-    run, so that a run's sums over its groups do not depend on the pack; `multiply` takes (x, factor, run=position).
+    run, so that a run's sums over its groups do not depend on the pack; `multiply` is that of `Noise.apply`.
     """
     batch, groups = x_RBI.shape[1], factor_RGIO.shape[1]
     size = batch if group == "batch" else int(group)
@@ -30,7 +30,9 @@ def masked_affine(
     own = zip(x_RBI.unbind(0), w_RIO.unbind(0), b_RO.unbind(0), factor_RGIO.unbind(0), strict=True)
     for run, (x, w, b, factor) in enumerate(own):
         x_GgI = F.pad(x, (0, 0, 0, groups * size - batch)).view(groups, size, -1)
-        out = product(x_GgI, multiply(w, factor[:, :-1], run=run), low) + multiply(b, factor[:, -1], run=run)[:, None]
+        masked_w = multiply(w, factor[:, :-1], part=lambda whole, r=run: whole[r, :, :-1], run=run)
+        masked_b = multiply(b, factor[:, -1], part=lambda whole, r=run: whole[r, :, -1], run=run)
+        out = product(x_GgI, masked_w, low) + masked_b[:, None]
         outs.append(out.reshape(groups * size, -1)[:batch])
     return torch.stack(outs)
 

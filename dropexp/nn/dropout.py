@@ -111,11 +111,18 @@ class Noise:
         return site.mask(u_SN.view(len(u_SN), batch, *site.shape), self.seed_of_R)
 
     def apply(
-        self, name: str, x: Tensor, factor: Tensor, offset: Tensor | None = None, run: int | None = None
+        self,
+        name: str,
+        x: Tensor,
+        factor: Tensor,
+        offset: Tensor | None = None,
+        part: Part | None = None,
+        run: int | None = None,
     ) -> Tensor:
         """Return x times a step's factor plus its offset, what a site is there for; the audit watches it here.
 
-        `run` is the run that x belongs to where it has no axis of runs.
+        Where x is multiplied by a part of what was drawn, `part` cuts that out of the drawn factor. `run` is the run that x
+        belongs to where it has no axis of runs.
         """
         return x * factor if offset is None else x * factor + offset
 
@@ -129,6 +136,7 @@ class Noise:
         """Hear that a step's update has been made."""
 
 
+Part = Callable[[Tensor], Tensor]
 Draw = Callable[[int], Tensor]  # a number N of integers a seed -> (S, N) int16, all 65,536 values equally likely
 
 

@@ -39,6 +39,7 @@ class DenseRelu(Function):
     @staticmethod
     def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None, None]:
         x_RBI, w_RIO, out = ctx.saved_tensors
+        # out is 0 where relu or the mask let nothing through, so that neither has to be kept for the way back
         g = torch.ops.aten.threshold_backward(g_RBO.contiguous(), out, 0)
         if ctx.survivor_R is not None:
             g.mul_(ctx.survivor_R)
@@ -56,6 +57,7 @@ class ConvolutionMaxRelu(Function):
         ctx.places, ctx.low = [], low
         for r in range(runs):
             whole = convolve(x_RBCHW[r], w_ROCkk[r], b_RO[r], low)
+            # relu never changes which of four is the largest: pooled first, it has a quarter of the numbers to go through
             pooled, places = F.max_pool2d(whole, 2, return_indices=True)
             torch.clamp(pooled, min=0, out=out[r])
             ctx.places.append(places)
@@ -63,9 +65,9 @@ class ConvolutionMaxRelu(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, g_RBOhw: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+    def backward(ctx: Any, g_RBOhw: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None]:
         x_RBCHW, w_ROCkk, out = ctx.saved_tensors
-        batch, height, width = x_RBCHW.shape[1], *x_RBCHW.shape[3:]
+        (_, batch, _, height, width), needs_x = x_RBCHW.shape, ctx.needs_input_grad[0]
         like = out.new_empty(batch, height, width, w_ROCkk.shape[1]).permute(0, 3, 1, 2)  # read for its shape alone
 
         def entering(r: int) -> Tensor:
@@ -74,7 +76,7 @@ class ConvolutionMaxRelu(Function):
                 g, like, [2, 2], [2, 2], [0, 0], [1, 1], False, ctx.places[r]
             )
 
-        return *convolve_back(x_RBCHW, w_ROCkk, entering, ctx.needs_input_grad[0], ctx.low), None
+        return *convolve_back(x_RBCHW, w_ROCkk, entering, needs_x, True, ctx.low), None
 
 
 class CrossEntropy(Function):
@@ -93,5 +95,6 @@ class CrossEntropy(Function):
     def backward(ctx: Any, g_RB: Tensor) -> tuple[Tensor, None]:
         log_RKB, labels_RB = ctx.saved_tensors
         p_RKB = torch.exp(log_RKB)
+        # the gradient of a logit is its probability, less 1 at the label
         p_RKB.scatter_add_(1, labels_RB[:, None], torch.full_like(p_RKB[:, :1], -1.0))
         return p_RKB.mul_(g_RB[:, None]).mT, None

@@ -1,16 +1,21 @@
-"""Initial weights: each run's own, drawn layer by layer from its `init` stream."""
+"""What a network begins with: every tensor and its role; each run's weights are drawn from its own `init` stream."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from dropexp.experiment.config import Model
-from dropexp.experiment.layout import Block
+from dropexp.experiment.layout import Block, Layout, norm_parameters
+from dropexp.nn.protocol import Role
 from dropexp.streams import generator
 
+DIRECTIONS = ("forward", "backward")
 BY_ACTIVATION = {"relu": "he", "leaky_relu": "he", "gelu": "he", "selu": "lecun"}  # the others: glorot
 
 
@@ -37,7 +42,7 @@ def initial_weight(block: Block, model: Model, seed: int) -> np.ndarray:
     The scheme is `model.init`; `auto` takes He for relu, leaky_relu and gelu, LeCun for selu, Glorot else and for
     the output layer. Biases start at 0.
     """
-    chosen = model.init
+    chosen: str = model.init
     if chosen == "auto":
         chosen = "glorot" if block.name == "output" else BY_ACTIVATION.get(model.activation, "glorot")
     area = block.kernel**2
@@ -56,8 +61,58 @@ def initial_gates(block: Block, layer: str, seed: int) -> dict[str, np.ndarray]:
     """
 
     def drawn(name: str, rows: int) -> np.ndarray:
+        # four gates lie side by side, and Glorot's fan out is that of one
         return _glorot(generator(seed, "init", f"{layer}.{name}"), (rows, 4 * block.units), rows, block.units)
 
-    bias = np.zeros(4 * block.units)
+    bias = np.zeros(4 * block.units)  # gates lie in torch.nn's order: input, forget, candidate, output
     bias[block.units : 2 * block.units] = 1.0
     return {"input.weight": drawn("input", block.fan_in), "state.weight": drawn("state", block.units), "bias": bias}
+
+
+@dataclass
+class Begun:
+    """The tensors of R runs before the first step, and what `Trainable` says of them; see there."""
+
+    parameters: dict[str, Tensor] = field(default_factory=dict)
+    statistics: dict[str, Tensor] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
+    unit_axes: dict[str, int] = field(default_factory=dict)
+    batch_norms: dict[str, str] = field(default_factory=dict)
+
+    def learn(self, name: str, tensor: Tensor, role: Role, unit_axis: int = 2) -> None:
+        """Add a parameter."""
+        self.parameters[name], self.roles[name] = tensor, role
+        if role == "weight":
+            self.unit_axes[name] = unit_axis
+
+
+def begin(layout: Layout, model: Model, seeds: Sequence[int], dtype: torch.dtype) -> Begun:
+    """Return what the networks of a layout begin with, one run per seed: (R, ...) by name."""
+    begun, runs = Begun(), len(seeds)
+    distinct = dict.fromkeys(seeds)  # runs of one seed begin alike: its weights are drawn once
+
+    def stack(drawn: dict[int, np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack([drawn[seed] for seed in seeds])).to(dtype)
+
+    for block in layout.blocks:
+        if block.kind == "lstm":
+            for direction in DIRECTIONS[: block.directions]:
+                layer = f"{block.name}.{direction}"
+                gates = {seed: initial_gates(block, layer, seed) for seed in distinct}
+                for name in next(iter(gates.values())):
+                    own = stack({seed: gates[seed][name] for seed in distinct})
+                    begun.learn(f"{layer}.{name}", own, "bias" if name == "bias" else "weight")
+            continue
+        weight = stack({seed: initial_weight(block, model, seed) for seed in distinct})
+        begun.learn(f"{block.name}.weight", weight, "weight", unit_axis=1 if block.kind == "conv" else 2)
+        if block.bias:
+            begun.learn(f"{block.name}.bias", torch.zeros(runs, block.units, dtype=dtype), "bias")
+        if count := norm_parameters(block, layout.norm) // 2:
+            ones = torch.ones(runs, count, dtype=dtype)
+            begun.learn(f"{block.name}.norm.scale", ones, "norm")
+            begun.learn(f"{block.name}.norm.shift", torch.zeros_like(ones), "norm")
+            if layout.norm == "batch":
+                begun.statistics[f"{block.name}.norm.mean"] = torch.zeros_like(ones)
+                begun.statistics[f"{block.name}.norm.variance"] = ones.clone()
+                begun.batch_norms[block.name] = f"{block.name}.norm.variance"
+    return begun

@@ -52,26 +52,29 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     if min(rows, inner, columns) > 1:
         return torch.bmm(b.mT, a.mT).mT if columns < NARROW <= rows else torch.bmm(a, b)
     grow_rows, grow_inner, grow_columns = int(rows == 1), int(inner == 1), int(columns == 1)
+    # zeros along the inner axis add nothing, and the rows and columns that are added are cut off again
     a = F.pad(a, (0, grow_inner, 0, grow_rows))
     b = F.pad(b, (0, grow_columns, 0, grow_inner))
     return torch.bmm(a, b)[:, :rows, :columns]
 
 
 class Affine(Function):
-    """x W + b for every run: (R, B, I), (R, I, O), (R, O) -> (R, B, O); dense maps of a network."""
+    """x W + b for every run: (R, B, I), (R, I, O), (R, O) or None -> (R, B, O); dense maps of a network."""
 
     @staticmethod
-    def forward(ctx: Any, x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor, low: bool = False) -> Tensor:
+    def forward(ctx: Any, x_RBI: Tensor, w_RIO: Tensor, b_RO: Tensor | None, low: bool = False) -> Tensor:
         ctx.save_for_backward(x_RBI, w_RIO)
         ctx.low = low
-        return product(x_RBI, w_RIO, low).add_(b_RO[:, None])
+        out = product(x_RBI, w_RIO, low)
+        return out if b_RO is None else out.add_(b_RO[:, None])
 
     @staticmethod
-    def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+    def backward(ctx: Any, g_RBO: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None]:
         x_RBI, w_RIO = ctx.saved_tensors
-        g_RBO = g_RBO.contiguous()
+        g_RBO = g_RBO.contiguous()  # a view would take another kernel, with other bits
         g_x = product(g_RBO, w_RIO.mT, ctx.low) if ctx.needs_input_grad[0] else None
-        return g_x, product(x_RBI.mT, g_RBO, ctx.low), sum_rows(g_RBO), None
+        g_b = sum_rows(g_RBO) if ctx.needs_input_grad[2] else None
+        return g_x, product(x_RBI.mT, g_RBO, ctx.low), g_b, None
 
 
 def channels_last(x_BCHW: Tensor) -> Tensor:
@@ -85,54 +88,68 @@ def channels_last(x_BCHW: Tensor) -> Tensor:
     return x_BCHW.contiguous().as_strided(x_BCHW.shape, (height * width, 1, width, 1))
 
 
-def convolve(x_BCHW: Tensor, w_OCkk: Tensor, b_O: Tensor, low: bool = False) -> Tensor:
+def convolve(x_BCHW: Tensor, w_OCkk: Tensor, b_O: Tensor | None, low: bool = False) -> Tensor:
     """Return one run's same-size convolution, (B, O, H, W), channels last."""
     x, w, half = rounded(channels_last(x_BCHW), low), rounded(w_OCkk, low), w_OCkk.shape[-1] // 2
-    return channels_last(F.conv2d(x, w, b_O.to(x.dtype), padding=half).to(x_BCHW.dtype))
+    if not low:
+        return channels_last(F.conv2d(x, w, b_O, padding=half))
+    out = channels_last(F.conv2d(x, w, padding=half).to(x_BCHW.dtype))
+    return out if b_O is None else out.add_(b_O[:, None, None])  # a bias is added, not multiplied: it stays unrounded
 
 
 def convolve_back(
-    x_RBCHW: Tensor, w_ROCkk: Tensor, entering: Callable[[int], Tensor], needs_input: bool, low: bool = False
-) -> tuple[Tensor | None, Tensor, Tensor]:
+    x_RBCHW: Tensor,
+    w_ROCkk: Tensor,
+    entering: Callable[[int], Tensor],
+    needs_input: bool,
+    needs_bias: bool = True,
+    low: bool = False,
+) -> tuple[Tensor | None, Tensor, Tensor | None]:
     """Return the gradients of x, w and b; `entering` gives run r's gradient of the output, (B, O, H, W)."""
     half = w_ROCkk.shape[-1] // 2
     runs, batch, channels, height, width = x_RBCHW.shape
     g_x = x_RBCHW.new_empty(runs, batch, height, width, channels).permute(0, 1, 4, 2, 3) if needs_input else None
-    g_w, g_b = torch.empty_like(w_ROCkk), w_ROCkk.new_empty(w_ROCkk.shape[:2])
+    g_w = torch.empty_like(w_ROCkk)
+    g_b = w_ROCkk.new_empty(w_ROCkk.shape[:2]) if needs_bias else None
     for r in range(runs):
+        g = channels_last(entering(r))
         parts = torch.ops.aten.convolution_backward(
-            rounded(channels_last(entering(r)), low), rounded(channels_last(x_RBCHW[r]), low), rounded(w_ROCkk[r], low),
-            [w_ROCkk.shape[1]], [1, 1], [half, half], [1, 1], False, [0, 0], 1, [needs_input, True, True],
+            rounded(g, low), rounded(channels_last(x_RBCHW[r]), low), rounded(w_ROCkk[r], low),
+            [w_ROCkk.shape[1]], [1, 1], [half, half], [1, 1], False, [0, 0], 1,
+            [needs_input, True, needs_bias and not low],
         )  # fmt: skip
         if g_x is not None:
             g_x[r] = parts[0]
-        g_w[r], g_b[r] = parts[1], parts[2]
+        g_w[r] = parts[1]
+        if g_b is not None:  # where products are rounded, that kernel would add up rounded gradients
+            g_b[r] = sum_rows(g.permute(0, 2, 3, 1).reshape(1, -1, g.shape[1]))[0] if low else parts[2]
     return g_x, g_w, g_b
 
 
 class Convolution(Function):
-    """Same-size convolution, run by run: (R, B, C, H, W), (R, O, C, k, k), (R, O) -> (R, B, O, H, W).
+    """Same-size convolution, run by run: (R, B, C, H, W), (R, O, C, k, k), (R, O) or None -> (R, B, O, H, W).
 
     A loop over runs: on a CPU grouped convolution is slower, and one call per run gives each its bits.
     """
 
     @staticmethod
-    def forward(ctx: Any, x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor, low: bool = False) -> Tensor:
+    def forward(ctx: Any, x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor | None, low: bool = False) -> Tensor:
         ctx.save_for_backward(x_RBCHW, w_ROCkk)
         ctx.low = low
         runs, batch, _, height, width = x_RBCHW.shape
         out = x_RBCHW.new_empty(runs, batch, height, width, w_ROCkk.shape[1]).permute(0, 1, 4, 2, 3)
         for r in range(runs):
-            out[r] = convolve(x_RBCHW[r], w_ROCkk[r], b_RO[r], low)
+            out[r] = convolve(x_RBCHW[r], w_ROCkk[r], None if b_RO is None else b_RO[r], low)
         return out
 
     @staticmethod
-    def backward(ctx: Any, g_RBOHW: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+    def backward(ctx: Any, g_RBOHW: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None]:
         x_RBCHW, w_ROCkk = ctx.saved_tensors
-        return *convolve_back(x_RBCHW, w_ROCkk, g_RBOHW.__getitem__, ctx.needs_input_grad[0], ctx.low), None
+        needs_x, _, needs_b, *_ = ctx.needs_input_grad
+        return *convolve_back(x_RBCHW, w_ROCkk, g_RBOHW.__getitem__, needs_x, needs_b, ctx.low), None
 
 
-def convolve_grouped(x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor, low: bool = False) -> Tensor:
+def convolve_grouped(x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor | None, low: bool = False) -> Tensor:
     """The same-size convolution of all runs in one call, a group each: (R, B, C, H, W) -> (R, B, O, H, W).
 
     Where calls are dear and bits are free, which is on an accelerator.
@@ -140,13 +157,17 @@ def convolve_grouped(x_RBCHW: Tensor, w_ROCkk: Tensor, b_RO: Tensor, low: bool =
     runs, batch, _, height, width = x_RBCHW.shape
     x_BGHW = rounded(x_RBCHW, low).transpose(0, 1).reshape(batch, -1, height, width)
     w_GCkk = rounded(w_ROCkk, low).flatten(0, 1)
-    out = F.conv2d(x_BGHW, w_GCkk, b_RO.flatten().to(w_GCkk.dtype), padding=w_ROCkk.shape[-1] // 2, groups=runs)
-    return out.to(x_RBCHW.dtype).view(batch, runs, -1, height, width).transpose(0, 1)
+    inside = None if low or b_RO is None else b_RO.flatten()
+    out = F.conv2d(x_BGHW, w_GCkk, inside, padding=w_ROCkk.shape[-1] // 2, groups=runs)
+    out = out.to(x_RBCHW.dtype).view(batch, runs, -1, height, width).transpose(0, 1)
+    # added behind the product, a bias is not rounded, and neither are the gradients that its own adds up
+    return out + b_RO[:, None, :, None, None] if low and b_RO is not None else out
 
 
 def _channel_sums(x_RBCP: Tensor) -> Tensor:
     """Sum over batch and positions, (R, B, C, P) -> (R, C)."""
     runs, batch, channels, positions = x_RBCP.shape
+    # first over the batch and then over the positions, a product each
     sums = sum_rows(x_RBCP.reshape(runs, batch, channels * positions)).view(runs, channels, positions)
     return sums[:, :, 0] if positions == 1 else sum_columns(sums)
 
@@ -161,6 +182,7 @@ class BatchNorm(Function):
     def forward(ctx: Any, x_RBCP: Tensor, scale_RC: Tensor, shift_RC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         count = x_RBCP.shape[1] * x_RBCP.shape[3]
         mean_RC = _channel_sums(x_RBCP) / count
+        # from the centred numbers and not as E[x²] - E[x]², which cancels where the mean is large
         centred = x_RBCP - mean_RC[:, None, :, None]
         var_RC = _channel_sums(centred * centred) / count
         inverse_RC = 1.0 / torch.sqrt(var_RC + EPSILON)

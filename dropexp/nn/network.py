@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dropexp.experiment.config import Config
-from dropexp.experiment.layout import Block, Layout, norm_parameters
+from dropexp.experiment.layout import Block, Layout
 from dropexp.experiment.schedules import site_rates_in_force
 from dropexp.nn.connect import expected_activation, masked_affine
 from dropexp.nn.dropout import Noise, Site, make_sites
 from dropexp.nn.fused import ConvolutionMaxRelu, DenseRelu
-from dropexp.nn.initial import initial_gates, initial_weight
+from dropexp.nn.initial import DIRECTIONS, begin
 from dropexp.nn.layers import (
     ACTIVATIONS,
     MOMENTUM,
@@ -29,19 +28,20 @@ from dropexp.nn.layers import (
     convolve_grouped,
     running_norm,
 )  # fmt: skip
+from dropexp.nn.noise_laws import Mask
+from dropexp.nn.protocol import Watch
 from dropexp.nn.recurrent import RecurrentMask, lstm
 
-DIRECTIONS = ("forward", "backward")
 JOINED = (("activation",), ("activation", "dropout"))  # steps that DenseRelu takes at once
 
 
 class Network:
-    """R networks of one layout, trained together and sharing nothing but the kernel calls.
+    """R networks of one layout, trained together and sharing nothing but the kernel calls; see `Trainable`.
 
     `parameters` and `statistics` map names such as `hidden.1.weight` to tensors with a leading axis R: dense weights
-    (R, I, O), convolutions (R, O, C, k, k), biases (R, O), `norm.scale` and `norm.shift`, the running `norm.mean` and
-    `norm.variance` of batch norm, and for LSTMs `lstm.1.forward.input.weight` and so on. The runs must agree in their shape
-    fields. `epoch` sets the rates in force.
+    (R, I, O), convolutions (R, O, C, k, k), biases (R, O) where the layout has them, `norm.scale` and `norm.shift`, the
+    running `norm.mean` and `norm.variance` of batch norm, and for LSTMs `lstm.1.forward.input.weight` and so on. The runs
+    must agree in their shape fields and in their layout. `epoch` sets the rates in force.
     """
 
     def __init__(self, layout: Layout, configs: Sequence[Config], init_seeds: Sequence[int], dtype: torch.dtype):
@@ -49,36 +49,14 @@ class Network:
         self.model, self.dropout = configs[0].model, configs[0].dropout
         self.low = configs[0].training.precision == "bfloat16"
         self.activation = ACTIVATIONS[self.model.activation]
-        self.parameters: dict[str, Tensor] = {}
-        self.statistics: dict[str, Tensor] = {}
-        for block in layout.blocks:
-            self._initialise(block, init_seeds)
+        begun = begin(layout, self.model, init_seeds, dtype)
+        self.parameters, self.statistics = begun.parameters, begun.statistics
+        self.roles, self.unit_axes, self.batch_norms = begun.roles, begun.unit_axes, begun.batch_norms
         self.device = torch.device("cpu")
-        self.watch: Callable[[str, Tensor], None] | None = None  # sees what enters each batch norm
+        self.watch: Watch | None = None
         self.noisy_calls = 0
         self.epoch = 1
         self.sites = self._sites()
-
-    def _initialise(self, block: Block, seeds: Sequence[int]) -> None:
-        def stack(drawn: dict[int, np.ndarray]) -> Tensor:
-            return torch.from_numpy(np.stack([drawn[seed] for seed in seeds])).to(self.dtype)
-
-        distinct = dict.fromkeys(seeds)
-        if block.kind == "lstm":
-            for direction in DIRECTIONS[: block.directions]:
-                layer = f"{block.name}.{direction}"
-                gates = {seed: initial_gates(block, layer, seed) for seed in distinct}
-                for name in next(iter(gates.values())):
-                    self.parameters[f"{layer}.{name}"] = stack({seed: gates[seed][name] for seed in distinct})
-            return
-        self.parameters[f"{block.name}.weight"] = stack({s: initial_weight(block, self.model, s) for s in distinct})
-        self.parameters[f"{block.name}.bias"] = torch.zeros(len(seeds), block.units, dtype=self.dtype)
-        if count := norm_parameters(block, self.model.norm) // 2:
-            self.parameters[f"{block.name}.norm.scale"] = torch.ones(len(seeds), count, dtype=self.dtype)
-            self.parameters[f"{block.name}.norm.shift"] = torch.zeros(len(seeds), count, dtype=self.dtype)
-            if self.model.norm == "batch":
-                self.statistics[f"{block.name}.norm.mean"] = torch.zeros(len(seeds), count, dtype=self.dtype)
-                self.statistics[f"{block.name}.norm.variance"] = torch.ones(len(seeds), count, dtype=self.dtype)
 
     def _sites(self) -> dict[str, Site]:
         """Return the mask sites at the rates in force; weights are masked by group, so their shape is the layer's own."""
@@ -125,6 +103,12 @@ class Network:
         self.configs = [self.configs[i] for i in kept]
         self.sites = self._sites()
 
+    def put(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over parameters and statistics by name, (R, ...) each; KeyError for a name that is neither."""
+        for name, tensor in tensors.items():
+            own = self.statistics if name in self.statistics else self.parameters
+            own[name] = tensor.requires_grad_(own[name].requires_grad)
+
     def __call__(self, x_RB: Tensor, *, noise: Noise | None, norm: Literal["batch", "running"]) -> Tensor:
         """Return logits (R, B, K) of inputs (R, B, F) or (R, B, C, H, W); an LSTM reads an image row by row.
 
@@ -162,13 +146,13 @@ class Network:
         plain = self.model.activation == "relu" and block.steps in JOINED and not self.weights_masked
         if not plain or (site is not None and (block.kind == "conv" or not site.joins)):
             return None
-        own = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
+        own = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]  # no norm: with a bias
         if block.kind == "conv":
             here = block.pool == "max" and x.device.type == "cpu"
             return ConvolutionMaxRelu.apply(x, *own, self.low) if here else None
         factor = survivor = None
         if site is not None and noise is not None:
-            factor, survivor = noise.mask(block.name, x.shape[1])[0], site.strength.survivor_R
+            factor, survivor = _drawn(noise, block.name, x.shape[1])[0], site.strength.survivor_R
         elif site is not None and site.tested:
             factor = site.test_R
         out = DenseRelu.apply(x.flatten(2), *own, factor, survivor, self.low)
@@ -177,16 +161,18 @@ class Network:
         return out
 
     def _affine(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor:
-        weight, bias = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]
+        weight, bias = self.parameters[f"{block.name}.weight"], self.parameters.get(f"{block.name}.bias")
         if block.kind == "conv":
             convolve = Convolution.apply if x.device.type == "cpu" else convolve_grouped
             return convolve(x, weight, bias, self.low)
         x = x.flatten(2) if x.dim() > 3 else x
         if self.weights_masked and block.name in self.sites:
+            if bias is None:  # the mask's last row is for a bias, and is drawn with or without one
+                bias = weight.new_zeros(len(weight), block.units)
             if noise is not None:
                 size = self.dropout.group_size or 1
                 groups = 1 if size == "batch" else -(-x.shape[1] // size)
-                factor = noise.mask(block.name, groups)[0]
+                factor = _drawn(noise, block.name, groups)[0]
                 return masked_affine(x, weight, bias, factor, size, partial(noise.apply, block.name), self.low)
             if self._matches_moments(block):
                 keep = self.sites[block.name].strength.keep_R
@@ -202,7 +188,7 @@ class Network:
             return x
         if noise is None:
             return x * _at(site.test_R, x) if site.tested else x
-        factor, offset = noise.mask(name, x.shape[1])
+        factor, offset = _drawn(noise, name, x.shape[1])
         return noise.apply(name, x, _at(factor, x), None if offset is None else _at(offset, x))
 
     def _recurrent(self, x_RBTF: Tensor, block: Block, noise: Noise | None) -> Tensor:
@@ -211,8 +197,10 @@ class Network:
         masks = self._recurrent_masks(f"recurrent.{index}", x_RBTF.shape[1], block, noise)
         outs = []
         for direction, mask in zip(DIRECTIONS[: block.directions], masks, strict=True):
-            own = [self.parameters[f"{block.name}.{direction}.{n}"] for n in ("input.weight", "state.weight", "bias")]
-            outs.append(lstm(x_RBTF, *own, mask, direction == "backward", self.low))
+            w_input, w_state, bias = (
+                self.parameters[f"{block.name}.{direction}.{n}"] for n in ("input.weight", "state.weight", "bias")
+            )
+            outs.append(lstm(x_RBTF, w_input, w_state, bias, mask, direction == "backward", self.low))
         if int(index) < (self.model.layers or 1):
             return self._mask(torch.cat(outs, 3), f"between.{index}", noise)
         ends = [
@@ -227,12 +215,14 @@ class Network:
         factor = (
             site.test_R.expand(-1, batch, -1, block.units * block.directions)
             if noise is None
-            else noise.mask(name, batch)[0]
+            else _drawn(noise, name, batch)[0]
         )
         candidate = self.dropout.recurrent == "candidate"
         parts = factor.expand(-1, batch, -1, -1).split(block.units, dim=3)
-        multiply = torch.mul if noise is None else partial(noise.apply, name)
-        return [RecurrentMask(part, candidate, multiply) for part in parts]
+        if noise is None:
+            return [RecurrentMask(part, candidate) for part in parts]
+        multiply = partial(_multiply_state, noise, name, block.units)
+        return [RecurrentMask(part, candidate, partial(multiply, direction)) for direction, part in enumerate(parts)]
 
     def _norm(self, x: Tensor, block: Block, norm: str) -> Tensor:
         scale, shift = self.parameters[f"{block.name}.norm.scale"], self.parameters[f"{block.name}.norm.shift"]
@@ -265,6 +255,25 @@ class Network:
         if len(groups) > 1 and groups[-1] == 1:
             groups[-2:] = [groups[-2] + 1]
         return groups
+
+
+def _drawn(noise: Noise, name: str, count: int) -> Mask:
+    """Return the next mask of a site that is there."""
+    made = noise.mask(name, count)
+    assert made is not None, f"{name} is a site of the network and none of its noise"
+    return made
+
+
+def _multiply_state(
+    noise: Noise, name: str, units: int, direction: int, state: Tensor, factor: Tensor, step: int
+) -> Tensor:
+    """Return an LSTM's state (R, B, U) of one direction times the factor of a time step."""
+
+    def part(whole: Tensor) -> Tensor:
+        at = step if whole.shape[2] > 1 else 0
+        return whole[:, :, at, direction * units : (direction + 1) * units]
+
+    return noise.apply(name, state, factor, part=part)
 
 
 def _at(factor: Tensor, x: Tensor) -> Tensor:

@@ -133,7 +133,8 @@ class NoiseLaw:
 
     `draw` turns integers into factor and offset. `fired` says which units of a factor fired, by the runs' rates, and
     `expected` how often they do, from a rate, an example's shape and dropblock's block size. `kept` is what a kept unit is
-    multiplied by, from keep and the kind's `train`, None where units differ in that. `bits` is the size of a unit's integer, 16
+    multiplied by, from keep and the kind's `train`, None where units differ in that; `shift` what is added to a kept and to a
+    dropped unit, None for nothing. `bits` is the size of a unit's integer, 16
     or 32. A `two_valued` factor is 0 or the survivors' for each unit by itself, so that masks can be compared as floats and
     joined with relu; a `threshold` law drops each unit whose integer lies below the rate's.
     """
@@ -142,6 +143,7 @@ class NoiseLaw:
     expected: Callable[[float, tuple[int, ...], int], Expected]
     fired: Callable[[Tensor, Sequence[float]], Tensor] = dropped
     kept: Callable[[float, str], float] | None = None
+    shift: Callable[[float], tuple[float, float]] | None = None
     bits: int = 16
     two_valued: bool = False
     threshold: bool = False
@@ -155,11 +157,16 @@ def _kept_of_selu(keep: float, train: str) -> float:
     return float((keep + SELU_FLOOR**2 * keep * (1.0 - keep)) ** -0.5)
 
 
+def _shift_of_selu(keep: float) -> tuple[float, float]:
+    kept = _kept_of_selu(keep, "")
+    return -kept * (1.0 - keep) * SELU_FLOOR, kept * keep * SELU_FLOOR
+
+
 NOISE_LAWS: dict[str, NoiseLaw] = {
     "bernoulli": NoiseLaw(bernoulli, expected.bernoulli, kept=_kept, two_valued=True, threshold=True),
     "gaussian": NoiseLaw(gaussian, expected.gaussian, above_one_sd),
     "uniform": NoiseLaw(uniform, expected.uniform, above_one_sd),
-    "alpha": NoiseLaw(alpha, expected.bernoulli, kept=_kept_of_selu, threshold=True),
+    "alpha": NoiseLaw(alpha, expected.bernoulli, kept=_kept_of_selu, shift=_shift_of_selu, threshold=True),
     "fixed_count": NoiseLaw(fixed_count, expected.fixed_count, kept=_kept),
     "dropblock": NoiseLaw(dropblock, expected.dropblock, bits=32),
 }

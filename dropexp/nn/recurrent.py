@@ -19,7 +19,7 @@ class RecurrentMask:
 
     factor: Tensor
     on_candidate: bool
-    multiply: Callable[[Tensor, Tensor], Tensor] = torch.mul
+    multiply: Callable[[Tensor, Tensor, int], Tensor] = lambda state, factor, step: state * factor
 
     def at(self, step: int) -> Tensor:
         return self.factor[:, :, step if self.factor.shape[2] > 1 else 0]
@@ -43,19 +43,20 @@ def lstm(
     """
     runs, batch, time, _ = x_RBTF.shape
     units = w_state.shape[1]
+    # the input's part of all steps in one product; only the state's part has to wait for the step before it
     entered = Affine.apply(x_RBTF.flatten(1, 2), w_input, bias, low).view(runs, batch, time, 4 * units)
-    nothing = x_RBTF.new_zeros(runs, 4 * units)
     h = x_RBTF.new_zeros(runs, batch, units)
     c = x_RBTF.new_zeros(runs, batch, units)
     states: list[Tensor] = []
+    on_candidate = mask is not None and mask.on_candidate
     for step in range(time - 1, -1, -1) if reverse else range(time):
         factor = None if mask is None else mask.at(step)
-        state = h if factor is None or mask.on_candidate else mask.multiply(h, factor)
-        gates = entered[:, :, step] + Affine.apply(state, w_state, nothing, low)
+        state = h if mask is None or factor is None or on_candidate else mask.multiply(h, factor, step)
+        gates = entered[:, :, step] + Affine.apply(state, w_state, None, low)  # the one bias is in what entered
         i, f, g, o = gates.split(units, dim=2)
         candidate = torch.tanh(g)
-        if factor is not None and mask.on_candidate:
-            candidate = mask.multiply(candidate, factor)
+        if mask is not None and factor is not None and on_candidate:
+            candidate = mask.multiply(candidate, factor, step)
         c = _sigmoid(f) * c + _sigmoid(i) * candidate
         h = _sigmoid(o) * torch.tanh(c)
         states.append(h)

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from dropexp.analysis.stats import difference, holm
+from dropexp.analysis.stats import ALPHA, difference, holm
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import (
-    ALPHA,
     FEWEST,
     ON_THIS_DATA,
     ONE_SEED,

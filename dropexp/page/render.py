@@ -37,6 +37,7 @@ from dropexp.page.overfitting import overfitting
 from dropexp.page.pictures import pictures
 from dropexp.page.question import question
 from dropexp.page.runs import HEIGHT, WIDTH, anchors, arm_runs
+from dropexp.quoting import visible
 from dropexp.wording.labels import OVER, epoch_rule, seeds
 
 STAMP = "dropexp-stamp"
@@ -71,6 +72,7 @@ def _templates() -> Environment:
     made = Environment(
         loader=FileSystemLoader(folder, encoding="utf-8"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,  # no page of HTML may hold a control
     )  # fmt: skip
     style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     made.filters["typeset"] = typeset

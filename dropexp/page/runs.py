@@ -13,31 +13,17 @@ from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import label
+from dropexp.metrics import RUNS, Metric
 from dropexp.wording.labels import half, percent
 
 WIDTH, HEIGHT = 240, 72  # of a curve, in its own units
 POINTS = 48  # that a curve keeps, the selected and the last epoch among them
 EARLY = 0.25  # epochs whose climb does not set the scale of the curves
 
-METRICS = (
-    ("training accuracy", "train_accuracy", "%"),
-    ("training accuracy, labels left alone", "clean_train_accuracy", "%"),
-    ("validation accuracy", "val_accuracy", "%"),
-    ("test accuracy", "test_accuracy", "%"),
-    ("gap", "gap", "points"),
-    ("clean gap", "clean_gap", "points"),
-    ("wrong labels memorised", "memorised", "%"),
-    ("true labels recovered", "recovered", "%"),
-    ("training loss", "train_loss", "nats"),
-    ("validation loss", "val_loss", "nats"),
-    ("test loss", "test_loss", "nats"),
-    ("training accuracy, last epoch", "final_train_accuracy", "%"),
-    ("test accuracy, last epoch", "final_test_accuracy", "%"),
-    ("gap, last epoch", "final_gap", "points"),
-)
+METRICS = sorted(RUNS.values(), key=lambda column: (bool(column.last), not column.metric.fraction))
 EXAMPLES = ("train_examples", "val_examples", "test_examples")
 COLUMNS = (
-    *(key for _, key, _ in METRICS),
+    *RUNS,
     "selected_epoch",
     "epochs_run",
     "stop_reason",
@@ -117,7 +103,7 @@ def _run(row: Mapping[str, Any], curve: Curve | None, place: Mapping[str, str] |
     numbers = [f"test {percent(row['test_accuracy'])}", f"gap {percent(row['gap'])}"]
     last, selected = _whole(row["epochs_run"]), _whole(row["selected_epoch"])
     title = f"seed {int(row['seed'])}: {'diverged' if diverged else ', '.join(numbers)}"
-    rows = [(name, _value(row.get(key), unit)) for name, key, unit in METRICS if not _absent(row.get(key))]
+    rows = [(c.words, _value(row[c.name], c.metric)) for c in METRICS if not _absent(row[c.name])]
     rows += [("selected epoch", selected), ("epochs run", last), ("stopped by", _stopped(row["stop_reason"]))]
     for name in ("parameters", *EXAMPLES):
         rows.append((name.replace("_", " "), "" if _absent(row[name]) else f"{int(row[name]):,}"))
@@ -140,8 +126,10 @@ def _stopped(reason: object) -> str:
     return {"max_epochs": "the last epoch", "patience": "early stopping"}.get(str(reason), str(reason))
 
 
-def _value(value: float, unit: str) -> str:
-    return f"{value:.4f} nats" if unit == "nats" else f"{percent(value)} {unit}".replace(" %", " percent")
+def _value(value: float, metric: Metric) -> str:
+    if not metric.fraction:
+        return f"{value:.4f} {metric.unit}".rstrip()
+    return f"{percent(value)} {metric.unit}".replace(" %", " percent")
 
 
 def _curves(tidy: Tidy) -> dict[str, Curve]:

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from dropexp.experiment.claims import ALL, ALONG, CLAIM_METRICS, Claim, Part
+from dropexp.experiment.claims import ALL, ALONG, Claim, Part
 from dropexp.experiment.leaves import LISTS, roles, shown
 from dropexp.experiment.vocabulary import near
-from dropexp.quoting import clean, spelt
+from dropexp.metrics import RUNS
+from dropexp.quoting import spelt
 from dropexp.study_files.mistakes import sentences
+from dropexp.study_files.path_values import no_path
 
 
 class Blame(Protocol):
@@ -58,11 +60,11 @@ def _part(part: Part, loc: Loc, blame: Blame, typed: Typed) -> Part:
     def say(key: str, text: str, *inner: str, at_key: bool = False) -> None:
         blame((*loc, key, *inner), f"{name}.{key}: {text}", key=at_key)
 
-    if part.metric not in CLAIM_METRICS:
-        guess = near(part.metric, CLAIM_METRICS)
-        hint = f"; did you mean {guess!r}?" if guess else f"; they are {', '.join(CLAIM_METRICS)}"
+    if part.metric not in RUNS:
+        guess = near(part.metric, RUNS)
+        hint = f"; did you mean {guess!r}?" if guess else f"; they are {', '.join(RUNS)}"
         say("metric", f"{spelt(part.metric)} is no metric of runs.csv{hint}")
-    if part.margin >= 0.5 and not part.metric.endswith("loss"):
+    if part.margin >= 0.5 and part.metric in RUNS and RUNS[part.metric].metric.fraction:
         say(
             "margin",
             f"{part.margin:g} is {part.margin:.0%} of an accuracy; accuracies are fractions: half a point is 0.005",
@@ -153,11 +155,3 @@ def unmatched(claims: Sequence[Claim], values: dict[str, set[Any]]) -> list[tupl
                         if v not in there
                     ]
     return found
-
-
-def no_path(path: str) -> str:
-    """Return the sentence for a path that is no field's, with the nearest that is."""
-    guess = near(str(path), list(roles())) or next((p for p in roles() if p.endswith(f".{path}")), None)
-    return f"{clean(str(path))} is not a YAML path of a field" + (
-        f"; did you mean {guess!r}?" if guess else ", as dropout.rate is"
-    )

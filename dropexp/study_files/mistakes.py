@@ -1,4 +1,4 @@
-"""What the schema refuses, in sentences: which value, why not, what it means and what to write instead."""
+"""Validation errors as sentences: the value, why it is refused, what the field means and what to write instead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from dropexp.experiment.leaves import roles
 from dropexp.experiment.vocabulary import BOOLEAN_WORDS, SHORTHANDS, near, percent_as_fraction, read_as_number, sort_of
 from dropexp.quoting import any_of, clean, dotted, inside, spelt
-from dropexp.study_files.unknown_keys import TOP_LEVEL, stranger
+from dropexp.study_files.unknown_keys import TOP_LEVEL, explained
 
 __all__ = ["TOP_LEVEL", "Mistake", "near", "sentences", "unknown_top_level"]
 
@@ -61,8 +61,8 @@ def sentences(error: ValidationError, section: type[BaseModel], where: Loc = (),
 
 def unknown_top_level(content: Mapping[Any, Any]) -> list[Mistake]:
     """Return a mistake for every key that a study file does not know, to be pointed at as a key."""
-    strangers = [key for key in content if key not in TOP_LEVEL]
-    return [Mistake((key,), f"{dotted([str(key)])}: {stranger((key,), content[key], TOP_LEVEL)}") for key in strangers]
+    unknown = [key for key in content if key not in TOP_LEVEL]
+    return [Mistake((key,), f"{dotted([str(key)])}: {explained((key,), content[key], TOP_LEVEL)}") for key in unknown]
 
 
 def _placed(found: Any, section: type[BaseModel], where: Loc, given: Any) -> _Fault:
@@ -216,7 +216,7 @@ LIMITS: dict[str, Callable[[_Fault], str]] = {
     "value_error": lambda f: f"{spelt(f.given)}: {f.message.removeprefix('Value error, ')}",
 }
 KEYED: dict[str, Callable[[_Fault, Loc], str]] = {
-    "extra_forbidden": lambda f, path: stranger(path, f.given, f.known),
+    "extra_forbidden": lambda f, path: explained(path, f.given, f.known),
     "missing": lambda f, path: (
         f"missing ({f.means}); add '{f.name}: ...'" if f.means else f"missing; add '{f.name}: ...'"
     ),

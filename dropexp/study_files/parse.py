@@ -1,43 +1,34 @@
-"""From a YAML file and the options beside it to a Study: everything is checked here, once, every mistake at once."""
+"""Parse a study file and the options beside it into a Study, or report every mistake in them at once."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
 from dropexp.errors import ConfigError
+from dropexp.experiment.boxes import Box
 from dropexp.experiment.config import Config
-from dropexp.experiment.leaves import leaf, roles
+from dropexp.experiment.leaves import declarations, leaf, roles
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.rules import broken, unused
 from dropexp.experiment.study import Grid, Study
 from dropexp.quoting import clean, spelt
-from dropexp.study_files.claims_reader import claims_of, no_path, unmatched
+from dropexp.study_files.claims_reader import claims_of, unmatched
 from dropexp.study_files.mistakes import sentences, unknown_top_level
+from dropexp.study_files.path_values import Override, no_path, resolve
+from dropexp.study_files.sparse_grids import Rows, few, sparse
 from dropexp.study_files.top_level_keys import WEIGHTS, name_of, seeds_of, words_of
 from dropexp.study_files.yaml_reader import Document, read_text
 
 SECTIONS: dict[str, type[BaseModel]] = {name: type(field.default) for name, field in Config.model_fields.items()}
 LARGEST_GRID = 100_000  # runs, without --yes
-
-
-@dataclass(frozen=True)
-class Override:
-    """Values for one path from the command line; `option` is as typed.
-
-    Several values make an axis, and so does one where `axis` says so; else one value sets the field.
-    """
-
-    path: str
-    values: tuple[Any, ...]
-    option: str
-    axis: bool = False
 
 
 def parse(
@@ -49,26 +40,30 @@ def parse(
     folder: Path | None = None,
     large: bool = False,
     stored: bool = False,
+    rows: Rows | None = None,
 ) -> Study:
     """Return the study that a document and overrides describe.
 
     `seeds` is what `--seeds` was given; `large` allows more than 100,000 runs; `stored` says that the
-    document is a folder's study.yaml, whose grid may have moved away from its claims. Raises ConfigError with every mistake,
-    each as `file:line:column: path: sentence` or `option: sentence`.
+    document is a folder's study.yaml, whose grid may have moved away from its claims. With `rows`, one of each arm that
+    the folder holds, a grid of far more arms is not made: the study has those with rows, and counts the others
+    as `unmade`. Raises ConfigError with every mistake, each as `file:line:column: path: sentence` or `option: sentence`.
     """
-    return _Parser(document or read_text("{}", "the built-in study"), overrides, large, stored).study(
+    return _Parser(document or read_text("{}", "the built-in study"), overrides, large, stored, rows).study(
         name, seeds, folder
     )
 
 
 class _Parser:
-    def __init__(self, document: Document, overrides: Sequence[Override], large: bool, stored: bool):
+    def __init__(self, document: Document, overrides: Sequence[Override], large: bool, stored: bool, rows: Rows | None):
         self.document, self.large = document, large
         self.moved = stored or bool(overrides)  # from the grid that the claims were written for
         self.mistakes: dict[str, None] = {}
+        self.told: dict[str, set[str]] = {}  # path -> what rules across fields say of it
         self.content = dict(document.content)
         self.options: dict[str, str] = {}
         self.grids = self._grids(overrides)
+        self.rows = rows if sparse(self.grids, rows) else None
         self.cache: dict[tuple[str, tuple[tuple[str, str], ...]], BaseModel | None] = {}
 
     def blame(self, loc: Sequence[str | int], text: str, key: bool = False, option: str | None = None) -> None:
@@ -85,16 +80,17 @@ class _Parser:
         weights = self.content.get("save_weights", "none")
         if weights not in WEIGHTS:
             self.blame(("save_weights",), f"save_weights: {spelt(weights)} is not one of {', '.join(WEIGHTS)}")
-        count = sum(_product(len(values) for _, values in grid) for grid in self.grids) * max(1, len(chosen))
+        count = sum(prod(len(values) for _, values in grid) for grid in self.grids) * max(1, len(chosen))
         if count > LARGEST_GRID and not self.large:
             self.blame(
                 ("sweep",),
                 f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant",
             )
             self.fail()
-        configs = self._configs()
-        self._unused(configs)
-        if claims and not self.moved:
+        configs, boxes = self._configs()
+        if self.rows is None:  # among few of the arms, a field may be without use that others need
+            self._unused(base, configs)
+        if claims and not self.moved and self.rows is None:
             named = {path for claim in claims for part in claim.parts for path in (*part.compare, *part.against)}
             for loc, text in unmatched(
                 claims, {path: {leaf(c, path) for c in configs} for path in named & set(roles())}
@@ -106,7 +102,7 @@ class _Parser:
         marks = {p: self.document.mark(tuple(p.split("."))) for p in roles() if self._written(p.split("."))}
         return Study(
             called, where, base, self.grids, chosen, tuple(configs), claims, probes, weights,
-            marks=tuple({**marks, **self.options}.items()),
+            boxes=boxes, marks=tuple({**marks, **self.options}.items()),
         )  # fmt: skip
 
     def _grids(self, overrides: Sequence[Override]) -> tuple[Grid, ...]:
@@ -132,8 +128,11 @@ class _Parser:
         grids = grids or [{}]
         for over in overrides:
             if over.path not in roles():
-                self.mistakes[f"{over.option}: {no_path(over.path)}"] = None
-                continue
+                try:
+                    over = replace(over, path=resolve(over.path))
+                except ValueError as error:
+                    self.mistakes[f"{over.option}: {error}"] = None
+                    continue
             self.options[over.path] = over.option
             for grid in grids:
                 if over.axis or len(over.values) > 1:
@@ -215,33 +214,39 @@ class _Parser:
             sorted(places, key=lambda text: tuple(map(int, m.groups())) if (m := places[text]) else (0, 0))
         )
 
-    def _configs(self) -> list[Config]:
-        """Return the distinct configurations of the grids, in the order in which they are written."""
+    def _configs(self) -> tuple[list[Config], tuple[Box, ...]]:
+        """Return the distinct configurations of the grids, in the order written; of sparse grids few, and boxes."""
+        if self.rows is not None:
+            return few(self.grids, self.rows, self._leaf, lambda cell: self._config(cell)[1])
         found: dict[Config, None] = {}
-        blamed, kept = set[str](), set[tuple[object, ...]]()
+        kept = set[tuple[object, ...]]()
         for grid in self.grids:
-            paths = [path for path, _ in grid]
-            swept = {path.partition(".")[0] for path in paths}
-            same = {name: self._section(name, ()) for name in SECTIONS if name not in swept}
             for values in itertools.product(*(values for _, values in grid)):
-                cell = tuple(zip(paths, values, strict=True))
-                sections = same | {
-                    name: self._section(name, tuple(c for c in cell if c[0].startswith(f"{name}."))) for name in swept
-                }
-                parsed = {name: section for name, section in sections.items() if section is not None}
-                config = Config.model_construct(**{name: f.default for name, f in Config.model_fields.items()} | parsed)
+                cell = tuple(zip((path for path, _ in grid), values, strict=True))
+                parsed, config = self._config(cell)
                 if config in found:
                     continue
                 found[config] = None
-                for path, text in broken(config, None if len(parsed) == len(sections) else parsed, kept):
-                    self._blame_rule(path, text, cell, blamed)
-        return list(found)
+                for path, text in broken(config, None if len(parsed) == len(SECTIONS) else parsed, kept):
+                    self._blame_rule(path, text, cell)
+        return list(found), ()
 
-    def _blame_rule(self, path: str, text: str, cell: tuple[tuple[str, Any], ...], blamed: set[str]) -> None:
-        sentence = f"{path}: {text}"
-        if sentence in blamed:
+    def _config(self, cell: tuple[tuple[str, Any], ...]) -> tuple[dict[str, Any], Config]:
+        """Return the sections of a cell that have no mistake, and the configuration that they make."""
+        made = ((name, self._section(name, tuple(c for c in cell if c[0].startswith(f"{name}.")))) for name in SECTIONS)
+        parsed = {name: section for name, section in made if section is not None}
+        return parsed, Config.model_construct(**{name: f.default for name, f in Config.model_fields.items()} | parsed)
+
+    def _leaf(self, path: str, *value: Any) -> Any:
+        """Return a value of an axis, or else what the file says outside the sweep, as a configuration holds it."""
+        name, _, rest = path.partition(".")
+        section = self._section(name, tuple((path, v) for v in value))
+        return None if section is None else leaf(section, rest)
+
+    def _blame_rule(self, path: str, text: str, cell: tuple[tuple[str, Any], ...]) -> None:
+        if text in self.told.get(path, ()):
             return
-        blamed.add(sentence)
+        self.told.setdefault(path, set()).add(text)
         where = self.options.get(path)
         if where is None:
             where = self.document.mark(tuple(path.split(".")))
@@ -249,13 +254,24 @@ class _Parser:
                 others := [self.options[p] for p, _ in cell if p in self.options]
             ):
                 where = others[-1]
-        self.mistakes[f"{where}: {sentence}"] = None
+        self.mistakes[f"{where}: {path}: {text}"] = None
 
-    def _unused(self, configs: list[Config]) -> None:
-        for path in roles():
-            if self.cache.get((path.split(".")[0], ()), path) is None:
-                continue  # its section has mistakes of its own
-            if (self._written(path.split(".")) or path in self.options) and configs and (why := unused(path, configs)):
+    def _unused(self, base: Config | None, configs: list[Config]) -> None:
+        """Blame what was written and means nothing in any arm.
+
+        What the file says of its base may mean something there alone, where that is meant: the command line or an earlier
+        command moved the grid away from it, or the file writes out what the field needs.
+        """
+        for path, declared in declarations().items():
+            if path in self.told or not configs or self.cache.get((path.split(".")[0], ()), path) is None:
+                continue  # told already, or its section has mistakes of its own
+            judged = list(configs)
+            if path not in self.options:
+                if not self._written(path.split(".")):
+                    continue
+                if base is not None and (self.moved or all(self._written(c.path.split(".")) for c in declared.needs)):
+                    judged.append(base)
+            if why := unused(path, judged):
                 where = self.options.get(path) or self.document.mark(tuple(path.split(".")), key=True)
                 self.mistakes[f"{where}: {path} {why}"] = None
         if "model.order" in self.options and configs and all(c.model.norm == "none" for c in configs):
@@ -273,10 +289,3 @@ def _with(raw: Any, path: Sequence[str], value: Any) -> Any:
     if inner is None:
         return raw
     return {**inner, path[0]: _with(inner.get(path[0]), path[1:], value)}
-
-
-def _product(numbers: Iterable[int]) -> int:
-    total = 1
-    for n in numbers:
-        total *= n
-    return total

@@ -8,6 +8,7 @@ from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import Config
 from dropexp.experiment.leaves import roles
 from dropexp.experiment.probes import PROBES
+from dropexp.study_files.top_level_keys import WEIGHTS
 
 
 def schema() -> dict[str, Any]:
@@ -28,6 +29,6 @@ def schema() -> dict[str, Any]:
         "sweep": {"anyOf": [axes, {"type": "array", "items": axes}]},
         "claims": {"type": "array", "items": claim},
         "probes": {"anyOf": [{"const": "all"}, {"type": "array", "items": {"enum": list(PROBES)}}]},
-        "save_weights": {"enum": ["none", "selected", "all"]},
+        "save_weights": {"enum": list(WEIGHTS)},
     }
     return made

@@ -1,4 +1,4 @@
-"""What a folder already holds, as configurations: rows of runs.csv back to arms that join the study's own."""
+"""Stored rows of runs.csv as configurations again, and those that join a study: they differ in its axes and seeds alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys of a study file beside its sections: name, seeds, probes and weights."""
+"""The keys of a study file that belong to no section: study, seeds, probes and save_weights."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame)
 
 
 def _no_folder(name: Any) -> str | None:
-    """Return why a name could not be a folder's on some system, None where it can."""
+    """Return why some operating system allows no folder of this name, None where all do."""
     if not isinstance(name, str) or not name or not all(c.isalnum() or c in "-_." for c in name) or name[0] == ".":
         return "letters, digits, '-', '_' and '.' only, not beginning with '.'"
     if len(name.encode()) > 100:

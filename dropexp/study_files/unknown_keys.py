@@ -1,4 +1,4 @@
-"""Unknown keys: likely meaning and proper section."""
+"""Unknown keys of a study file: what each was likely meant to be, and the section where it belongs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dropexp.quoting import any_of, clean, dotted, inside
 TOP_LEVEL = ("study", *Config.model_fields, "seeds", "sweep", "claims", "probes", "save_weights")
 
 
-def stranger(path: tuple[str | int, ...], value: Any, known: Iterable[str]) -> str:
-    """Return what to say about a key; `path` is its own path, `known` what is known beside it."""
+def explained(path: tuple[str | int, ...], value: Any, known: Iterable[str]) -> str:
+    """Return the sentence about an unknown key: `path` is its own path, `known` are the keys allowed beside it."""
     key, here, names = str(path[-1]), dotted(path[:-1]), list(known)
     head, _, tail = key.partition(":")
     if tail and value is None and near(head, names):

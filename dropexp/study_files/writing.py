@@ -1,4 +1,4 @@
-"""A study back to YAML: what study.yaml holds, every field filled in."""
+"""Write a Study as YAML with every field filled in: the text of study.yaml, which reads back as the same study."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from dropexp.experiment.applicability import idle_in_all
 from dropexp.experiment.claims import Claim
-from dropexp.experiment.config import MODEL_DEFAULTS, Config
-from dropexp.experiment.identity import applies
-from dropexp.experiment.leaves import leaf, roles
+from dropexp.experiment.config import MODEL_DEFAULTS
+from dropexp.experiment.leaves import roles
 from dropexp.experiment.study import Grid, Study
 
 
@@ -19,12 +19,10 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
     """Return a study as YAML that reads back as the same study; `paths` replaces paths of a user's own data."""
     content: dict[str, Any] = {"study": study.name, **plain(study.base)}
     swept = {path for grid in study.grids for path, _ in grid}
-    configs = (study.base, *study.configs)
-    unlike = {tuple(id(section) for name, section in c if name != "training"): c for c in configs}
-    unlike |= {(id(c.training),): c for c in configs}  # whether a field of training applies, only training says
+    # a field of the base stays where it applies there, though in no arm: a later command may sweep back to it
+    idle = idle_in_all((study.base, *study.configs))
     for path in roles():
-        needless = not any(applies(path, config) for config in unlike.values())
-        if needless or ("model.kind" in swept and _of_its_kind(path, study.base)):
+        if path in idle or ("model.kind" in swept and _left_to_kinds(path, study)):
             _drop(content, path.split("."))
     digests, moved = dict(study.data_sha256), paths or {}
     if study.base.data.source in digests and "data.source" not in swept:
@@ -47,11 +45,16 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _of_its_kind(path: str, base: Config) -> bool:
-    """Whether a field has the value that its kind of model gives it, and so must not bind the other kinds of a sweep."""
-    default = MODEL_DEFAULTS[base.model.kind].get(path.removeprefix("model."))
-    owned = any(path == f"model.{name}" for fields in MODEL_DEFAULTS.values() for name in fields)
-    return owned and leaf(base, path) == default
+def _left_to_kinds(path: str, study: Study) -> bool:
+    """Return whether arms of other kinds of model have their own default at a path, which the base's must not replace."""
+    name, base = path.removeprefix("model."), study.base.model
+    own = MODEL_DEFAULTS[base.kind]
+    if name not in own or getattr(base, name) != own[name]:
+        return False
+    others = [c.model for c in study.configs if MODEL_DEFAULTS[c.model.kind][name] != own[name]]
+    bound = any(getattr(model, name) == own[name] for model in others)
+    free = any(getattr(model, name) == MODEL_DEFAULTS[model.kind][name] for model in others)
+    return free if bound != free else name not in base.model_fields_set
 
 
 def _by_source(grid: Grid, digests: Mapping[str, str], moved: Mapping[str, str]) -> list[Grid]:

@@ -1,4 +1,4 @@
-"""From the parser's events to values that know their places, with every bound that keeps a file harmless."""
+"""YAML values with their positions, built from the parser's events within bounds on size and depth."""
 
 from __future__ import annotations
 

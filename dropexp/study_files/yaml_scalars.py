@@ -1,4 +1,4 @@
-"""YAML in words: what an unquoted word stands for, and what the parser complains of in our words."""
+"""YAML scalars: what an unquoted word stands for; and the YAML parser's complaints as plain sentences."""
 
 from __future__ import annotations
 

@@ -199,7 +199,10 @@ def _missing(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
         lines.append(f"{total} run{'s' * (total != 1)} diverged, left out of n and means: {'; '.join(names)}{more}")
     wanted = tidy.study.wanted or {(arm.arm_id, seed) for arm in arms for seed in tidy.study.seeds}
     here = len(wanted & set(zip(tidy.runs["arm_id"], tidy.runs["seed"], strict=True)))
-    if here < len(wanted):
+    if unmade := tidy.study.unmade:
+        named = f"{unmade:,} more arm{'s' * (unmade != 1)}, none with a run"
+        lines.append(f"not shown: {named}; the same command again trains the rest")
+    elif here < len(wanted):
         lines.append(f"{here} of {len(wanted)} runs are there; the same command again trains the rest")
     return lines
 

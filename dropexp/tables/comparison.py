@@ -7,11 +7,11 @@ import textwrap
 from dropexp.analysis.compare import Contrast, Pair, Side, differing
 from dropexp.analysis.stats import Difference, Estimate
 from dropexp.experiment.naming import headings, label
+from dropexp.metrics import RUNS
 from dropexp.tables.arms import WIDTH, Column, side_by_side
 from dropexp.wording.labels import OVER, epoch_rule, half, percent, signed
 
 SHOWN = 5  # paths on which the sides differ
-NAMES = {"train": "train", "test": "test", "gap": "gap", "test_loss": "test loss", "train_loss": "train loss"}
 
 
 def comparison(pairs: tuple[Pair, ...], names: tuple[str, str]) -> str:
@@ -42,7 +42,7 @@ def _heading(pair: Pair) -> str:
 def _columns(pairs: tuple[Pair, ...], indent: str) -> list[Column]:
     found = [c for pair in pairs for c in pair.contrasts]
     return [
-        Column("", [("", indent + NAMES[c.metric]) for c in found]),
+        Column("", [("", indent + c.metric.replace("_", " ")) for c in found]),
         Column("A", [_mean(c, c.a) for c in found]),
         Column("B", [_mean(c, c.b) for c in found]),
         Column("A minus B", [_distance(c) for c in found]),
@@ -51,16 +51,16 @@ def _columns(pairs: tuple[Pair, ...], indent: str) -> list[Column]:
 
 
 def _mean(c: Contrast, e: Estimate) -> tuple[str, str]:
-    if c.metric.endswith("loss"):
-        return nats(e.mean), half_nats(e.half)
-    return percent(e.mean), half(e.half)
+    return (percent(e.mean), half(e.half)) if _in_points(c) else (nats(e.mean), half_nats(e.half))
+
+
+def _in_points(c: Contrast) -> bool:
+    return c.metric not in RUNS or RUNS[c.metric].metric.fraction  # what a study leads with are accuracies and gaps
 
 
 def _distance(c: Contrast) -> tuple[str, str]:
     d = c.difference
-    number, spread = (
-        (nats(d.mean, "+"), half_nats(d.half)) if c.metric.endswith("loss") else (signed(d.mean), half(d.half))
-    )
+    number, spread = (signed(d.mean), half(d.half)) if _in_points(c) else (nats(d.mean, "+"), half_nats(d.half))
     return number, f"{spread} {c.word}".strip()
 
 

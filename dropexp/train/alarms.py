@@ -1,7 +1,8 @@
 """When the audit speaks: how improbable a count must be, and the words for what was found.
 
 A run is healthy where every mask is drawn from its law. The chance that the audit accuses one is below 10^-6: half of
-that is shared by the tests of the rate, half is left to the comparisons of masks.
+that is shared by the tests of the rate and of neighbours, half is left to the comparisons of masks. All else that is
+checked is no matter of chance.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ ENOUGH_BITS, WANTED_BITS = 64.0, 128.0  # what a mask needs to be compared, and 
 
 SAID = {
     "audit_rate": "{layer} fired for a fraction of {value:.4g} of its units, which is not what its rate allows",
+    "audit_neighbours": "a fraction of {value:.4g} of neighbouring units or examples of {layer} had the same mask",
     "audit_repeat": "{layer} used {value:.0f} of its masks before",
     "audit_unused": "{layer} should be masked and never was",
-    "audit_product": "what left {layer} was not what entered times the mask, in a fraction of {value:.4g}",
+    "audit_product": "a fraction of {value:.4g} of {layer} was not multiplied by the mask drawn for it, or not used",
     "audit_scale": "kept units of {layer} were multiplied by {value:.6g}, which is not what kind and rate ask for",
     "audit_gradient": "the gradient that came back through {layer} was {value:.6g} times what the mask lets pass",
     "audit_stream": "{layer} used masks that are not those of its seed, place and epoch",
-    "audit_update": "{layer} had a gradient and was not updated",
-    "audit_steps": "an epoch of {value:.0f} steps, {layer}",
+    "audit_update": "of {layer}, {value:.0f} were made",
+    "audit_steps": "an epoch of {value:.0f} steps {layer}",
     "audit_epochs": "epoch {value:.0f} {layer}",
     "audit_evaluation": "evaluation was not deterministic ({value:.0f} {layer})",
 }

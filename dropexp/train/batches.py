@@ -98,7 +98,7 @@ class Feed:
         """
         sizes = batch_sizes(self.set_sizes[0], self._batch)
         ends = np.cumsum([0, *sizes])
-        passed, order_SN = -1, None
+        passed, order_SN = -1, torch.empty(0)  # drawn where a pass begins, which may be in the middle of an epoch
         for step in range((epoch - 1) * self.steps_per_epoch(), epoch * self.steps_per_epoch()):
             number, within = divmod(step, len(sizes))
             if number != passed:

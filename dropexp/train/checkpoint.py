@@ -8,6 +8,7 @@ import io
 import json
 import os
 import platform
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,11 +21,16 @@ import numpy as np
 
 import dropexp
 from dropexp import files
+from dropexp.errors import UsageError
+from dropexp.quoting import clean
+from dropexp.train.checkpoint_content import REASONS, Unusable, arrays_and_notes
 
 FOLDER = ".checkpoints"
+REFUSED = ".refused"  # what ends the name of one that was set aside
 SCHEMA = 2
 MOST = 16 * files.GIB  # bytes of one checkpoint
 FIRST_SECONDS, SECONDS = 20.0, 60.0  # until a pack's first checkpoint, and between two
+LONGEST = 1e6  # seconds between two that the environment may ask for: more is a mistake in the unit
 INTERVAL = "DROPEXP_CHECKPOINT_SECONDS"  # replaces both, for tests
 
 
@@ -40,10 +46,6 @@ class Checkpoint:
     reason: str | None
     arrays: Mapping[str, np.ndarray] = field(repr=False)
     notes: Mapping[str, Any] = field(repr=False)
-
-
-class Unusable(Exception):
-    """A file that is no checkpoint of this run, these versions and these circumstances; the message says why."""
 
 
 def circumstances(
@@ -91,12 +93,17 @@ def save(folder: Path, checkpoint: Checkpoint, made: Mapping[str, Any]) -> None:
 
 def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | None:
     """Return a run's checkpoint, None where it has none; raises Unusable where it cannot be gone on from."""
+    path = _path(folder, run_id)
     try:
-        head_line, _, content = files.read_bounded(_path(folder, run_id), MOST).partition(b"\n")
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read for ever
+            raise Unusable("is no file")
+        head_line, _, content = files.read_bounded(path, MOST).partition(b"\n")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise Unusable(f"cannot be read ({error.strerror})") from None
+    except (OSError, MemoryError) as error:
+        raise Unusable(
+            f"cannot be read ({getattr(error, 'strerror', None) or 'it does not fit into memory'})"
+        ) from None
     try:
         head = json.loads(head_line)
         schema, digest, epoch = int(head["schema"]), head.pop("sha256"), int(head["epoch"])
@@ -105,17 +112,18 @@ def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | Non
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise Unusable("is torn or no checkpoint") from None
     if schema != SCHEMA:
-        raise Unusable(f"has version {head['schema']!r:.60}, and this dropexp reads {SCHEMA}")
+        raise Unusable(f"has version {clean(repr(head['schema']))}, and this dropexp reads {SCHEMA}")
     if owner != run_id:
         raise Unusable("belongs to another run")
     for name, value in made.items():
         if before.get(name) != value:
-            raise Unusable(f"was made with {name} {before.get(name)!r:.60}, not {value!r}")
+            raise Unusable(f"was made with {name} {clean(repr(before.get(name)))}, not {value!r}")
     if not whole:
         raise Unusable("is torn")
-    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    return Checkpoint(run_id, epoch, reason, arrays, json.loads(arrays.pop("notes").tobytes()))
+    arrays, notes = arrays_and_notes(content)
+    if reason not in REASONS or not 1 <= epoch == len(notes["rows"]):
+        raise Unusable("holds other epochs than it says")
+    return Checkpoint(run_id, epoch, reason, arrays, notes)
 
 
 def begun(folder: Path, run_ids: Iterable[str], made: Mapping[str, Any]) -> tuple[dict[str, Checkpoint], list[str]]:
@@ -128,11 +136,22 @@ def begun(folder: Path, run_ids: Iterable[str], made: Mapping[str, Any]) -> tupl
             try:
                 made_by = load(folder, run_id, made)
             except Unusable as why:
-                lines.append(f"{_path(folder, run_id)}: the checkpoint {why}; the run starts anew")
+                lines.append(note(folder, run_id, why))
                 continue
             if made_by is not None:
                 found[run_id] = Checkpoint(run_id, made_by.epoch, made_by.reason, {}, {})
     return found, lines
+
+
+def note(folder: Path, run_id: str, why: Unusable) -> str:
+    """Return the line on a checkpoint that cannot be used."""
+    return f"{_path(folder, run_id)}: the checkpoint {why}; the run starts anew"
+
+
+def set_aside(folder: Path, run_id: str) -> None:
+    """Put a checkpoint that says impossible things where no run looks for it; it leaves with the run's other traces."""
+    with contextlib.suppress(OSError):
+        _path(folder, run_id).replace(_path(folder, run_id).with_suffix(REFUSED))
 
 
 def remove(folder: Path, run_ids: Iterable[str]) -> None:
@@ -140,6 +159,7 @@ def remove(folder: Path, run_ids: Iterable[str]) -> None:
     for run_id in run_ids:
         with contextlib.suppress(OSError):
             files.remove(_path(folder, run_id))
+            files.remove(_path(folder, run_id).with_suffix(REFUSED))
 
 
 def tidy(folder: Path) -> None:
@@ -159,12 +179,31 @@ def _path(folder: Path, run_id: str) -> Path:
     return folder / f"{run_id}.checkpoint"
 
 
+def interval() -> float | None:
+    """Return the seconds between checkpoints that the environment asks for, None where it asks for nothing.
+
+    Raises UsageError for what is no number of seconds: found out by each run, it would fail them all.
+    """
+    given = os.environ.get(INTERVAL)
+    if not given:
+        return None
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST:
+        raise UsageError(
+            f"{INTERVAL}={clean(given)}: not a number of seconds from 0 to {LONGEST:,.0f}; unset it, or write one, as in 60"
+        )
+    return seconds
+
+
 class Timer:
     """Says at each epoch's end whether to write: the first after 20 s, then before a minute would have passed."""
 
     def __init__(self) -> None:
-        given = os.environ.get(INTERVAL)
-        self._wait, self._every = (float(given), float(given)) if given else (FIRST_SECONDS, SECONDS)
+        given = interval()
+        self._wait, self._every = (FIRST_SECONDS, SECONDS) if given is None else (given, given)
         self._written = self._heard = time.monotonic()
 
     def due(self) -> bool:

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dropexp.metrics import CLEAN, METRICS, SCORED, WHILE_TRAINING
 from dropexp.nn.fused import CrossEntropy
-from dropexp.nn.network import Network
+from dropexp.nn.protocol import Trainable
 from dropexp.train.batches import Feed
 
 
-@dataclass(frozen=True)
-class Scores:
-    """One run's numbers after an epoch: losses in nats per example, accuracies in [0, 1], None for an empty set."""
-
-    train_loss: float
-    train_accuracy: float
-    val_loss: float | None
-    val_accuracy: float | None
-    test_loss: float | None
-    test_accuracy: float | None
-    clean_train_accuracy: float | None
-    memorised: float | None
-    recovered: float | None
+class Scores(SimpleNamespace):
+    """One run's numbers after an epoch, the metrics SCORED: None for an empty set, and without the label noise they need."""
 
 
 def losses(logits_RBK: Tensor, labels_RB: Tensor) -> Tensor:
@@ -38,24 +29,30 @@ def guesses(logits_RBK: Tensor) -> Tensor:
     return logits_RBK.max(-1).indices
 
 
-def evaluate(network: Network, feed: Feed) -> list[Scores]:
+# What each example adds to a metric's mean over a set, (R, B), from the logits (R, B, K), the guesses and the labels (R, B).
+EACH: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "loss": lambda logits_RBK, guess_RB, labels_RB: losses(logits_RBK, labels_RB),
+    "accuracy": lambda logits_RBK, guess_RB, labels_RB: guess_RB == labels_RB,
+}
+
+
+def evaluate(network: Trainable, feed: Feed) -> list[Scores]:
     """Return the scores of every run, without noise and with running statistics."""
-    total = sum(feed.set_sizes)
-    loss_RN = torch.empty(network.runs, total, dtype=feed.dtype, device=feed.device)
-    guess_RN = torch.empty(network.runs, total, dtype=torch.int64, device=feed.device)
+    parts: dict[str, list[Tensor]] = {name: [] for name in EACH}
+    guess_parts: list[Tensor] = []
     with torch.no_grad():
-        for begin, x_RB, labels_RB in feed.chunks():
-            logits = network(x_RB, noise=None, norm="running")
-            end = begin + labels_RB.shape[1]
-            loss_RN[:, begin:end] = losses(logits, labels_RB)
-            guess_RN[:, begin:end] = guesses(logits)
-    losses_RN, guesses_RN = loss_RN.cpu().numpy(), guess_RN.cpu().numpy()
-    labels_RN = feed.labels_RN.cpu().numpy()
+        for _, x_RB, labels_RB in feed.chunks():
+            logits_RBK = network(x_RB, noise=None, norm="running")
+            guess_parts.append(guesses(logits_RBK))
+            for name, each in EACH.items():
+                parts[name].append(each(logits_RBK, guess_parts[-1], labels_RB))
+    each_RN = {name: torch.cat(part, 1).cpu().numpy() for name, part in parts.items()}
+    guess_RN, label_RN = torch.cat(guess_parts, 1).cpu().numpy(), feed.labels_RN.cpu().numpy()
     return [
         _scores(
-            losses_RN[r],
-            guesses_RN[r],
-            labels_RN[r],
+            {name: of_RN[r] for name, of_RN in each_RN.items()},
+            guess_RN[r],
+            label_RN[r],
             feed.wrong_RN[r].numpy(),
             feed.true_RN[r].numpy(),
             feed.set_sizes,
@@ -72,16 +69,21 @@ def mean(numbers: np.ndarray) -> float | None:
 
 
 def _scores(
-    loss_N: np.ndarray, guess_N: np.ndarray, label_N: np.ndarray, wrong_N: np.ndarray, true_N: np.ndarray,
+    each: dict[str, np.ndarray], guess_N: np.ndarray, label_N: np.ndarray, wrong_N: np.ndarray, true_N: np.ndarray,
     set_sizes: tuple[int, int, int],
 ) -> Scores:  # fmt: skip
     train, val, _ = set_sizes
-    right_N = guess_N == label_N
-    parts = [slice(0, train), slice(train, train + val), slice(train + val, None)]
-    pairs = [number for part in parts for number in (mean(loss_N[part]), mean(right_N[part]))]
-    clean = memorised = recovered = None
-    if wrong_N.any():
-        clean = mean(right_N[:train][~wrong_N])
-        memorised = mean(right_N[:train][wrong_N])
-        recovered = mean((guess_N[:train] == true_N)[wrong_N])
-    return Scores(*pairs, clean, memorised, recovered)
+    sets = {
+        "train": lambda of_N: of_N[:train],
+        "val": lambda of_N: of_N[train : train + val],
+        "test": lambda of_N: of_N[train + val :],
+        "clean_train": lambda of_N: of_N[:train][~wrong_N],
+    }
+    noisy = wrong_N.any()
+    found = {
+        f"{on}_{metric.name}": mean(sets[on](each[metric.name])) if noisy or not on.startswith(CLEAN) else None
+        for metric in METRICS for on in metric.on if on != WHILE_TRAINING
+    }  # fmt: skip
+    found["memorised"] = mean((guess_N == label_N)[:train][wrong_N]) if noisy else None
+    found["recovered"] = mean((guess_N[:train] == true_N)[wrong_N]) if noisy else None
+    return Scores(**{name: found[name] for name in SCORED})

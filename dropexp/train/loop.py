@@ -13,6 +13,7 @@ from dropexp.experiment.layout import Layout
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
+from dropexp.nn.protocol import Trainable
 from dropexp.train.audit import Audit, Audited, Finding, checked_evaluation
 from dropexp.train.batches import Feed
 from dropexp.train.evaluate import Scores, evaluate, guesses, losses, mean
@@ -43,7 +44,7 @@ class Epoch:
     noisy_accuracy: tuple[float, ...]
     finite: tuple[bool, ...]
     probes: tuple[tuple[str, str, str, list[float]], ...]
-    network: Network
+    network: Trainable
     optimiser: Optimiser
     audit: Audit
     wrong: tuple[Finding, ...]  # what the audit found
@@ -63,9 +64,10 @@ def train(
     The runs agree in their shape fields. The generator ends when none goes on. With `start` it goes on after that epoch.
     """
     runs = list(runs)
-    network = Network(layout, [r.config for r in runs], [r.stream_seed("init") for r in runs], feed.dtype)
+    configs, seeds = [r.config for r in runs], [r.stream_seed("init") for r in runs]
+    network: Trainable = Network(layout, configs, seeds, feed.dtype)  # from here on nothing knows which network it is
     network.to(feed.device)
-    optimiser = Optimiser([r.config for r in runs], feed.dtype, feed.device)
+    optimiser = Optimiser(configs, network)
     if start is not None:
         _restore(network, optimiser, start, feed)
     network.require_grad()
@@ -77,9 +79,11 @@ def train(
         network.set_epoch(number)
         audit.begin(runs, number, feed.steps_per_epoch())
         noisy = one_epoch(network, optimiser, feed, noise_of(runs, network, number, audit), number)
-        before = network.noisy_calls
+        before = network.noisy_calls  # an evaluation that drew masks would have asked for some
         scores = evaluate(network, feed)
-        wrong = audit.end() + checked_evaluation(network, feed, network.noisy_calls - before, number)
+        wrong = audit.end(optimiser.step_count) + checked_evaluation(
+            network, feed, network.noisy_calls - before, number
+        )
         measured = take(probes, network, feed, noise_of(runs, network, number)) if probes else []
         finite = _finite(network, [s.train_loss for s in scores], noisy[0])
         kept = yield Epoch(
@@ -94,19 +98,18 @@ def train(
                 feed.keep(kept)
 
 
-def _restore(network: Network, optimiser: Optimiser, start: State, feed: Feed) -> None:
+def _restore(network: Trainable, optimiser: Optimiser, start: State, feed: Feed) -> None:
     """Put a pack's tensors back as they were."""
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}}
     for key, array in start.tensors.items():
         part, _, name = key.partition(".")
         parts[part][name] = torch.as_tensor(array).to(feed.device)
-    for own in (network.parameters, network.statistics):
-        own.update({name: parts["network"][name] for name in own})
+    network.put(parts["network"])
     optimiser.state = parts["optimiser"]
     optimiser.step_count = start.epoch * feed.steps_per_epoch()
 
 
-def noise_of(runs: Sequence[Run], network: Network, epoch: int, audit: Audit | None = None) -> Noise:
+def noise_of(runs: Sequence[Run], network: Trainable, epoch: int, audit: Audit | None = None) -> Noise:
     """Return the masks of an epoch, shown to an audit where there is one."""
     seeds = [run.stream_seed("mask") for run in runs]
     distinct = list(dict.fromkeys(seeds))
@@ -117,7 +120,7 @@ def noise_of(runs: Sequence[Run], network: Network, epoch: int, audit: Audit | N
 
 
 def one_epoch(
-    network: Network, optimiser: Optimiser, feed: Feed, noise: Noise, number: int
+    network: Trainable, optimiser: Optimiser, feed: Feed, noise: Noise, number: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Take an epoch's steps; return each run's mean loss and accuracy during it, dropout on."""
     seen_losses: list[Tensor] = []
@@ -139,7 +142,7 @@ def one_epoch(
     )
 
 
-def _finite(network: Network, train_losses: Sequence[float], noisy_losses: Sequence[float]) -> tuple[bool, ...]:
+def _finite(network: Trainable, train_losses: Sequence[float], noisy_losses: Sequence[float]) -> tuple[bool, ...]:
     """Return whether each run's losses and parameters are all finite."""
     fine = torch.isfinite(torch.tensor([train_losses, noisy_losses], dtype=torch.float64)).all(0)
     for tensor in network.parameters.values():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from dropexp.experiment.config import Config, LrSchedule
+from dropexp.nn.protocol import Trainable
 from dropexp.nn.reduce import sum_columns, sum_rows
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, as in torch.optim
@@ -31,17 +32,18 @@ SHAPES: dict[str, Callable[[LrSchedule, int, int], float]] = {
 
 
 class Optimiser:
-    """Updates a pack's parameters in place after each backward pass.
+    """Updates a network's parameters in place after each backward pass.
 
-    Weight decay and l1 act on weights, not on biases or norms; adam adds the L2 term to the gradient, adamw
+    Weight decay and l1 act on weights by their role, not on biases or norms; adam adds the L2 term to the gradient, adamw
     decouples it (Loshchilov & Hutter 2019); max_norm bounds the norm of a unit's incoming weights after each step.
     The runs agree in optimizer, nesterov, and in which of weight decay, l1 and max_norm they use at all.
     """
 
-    def __init__(self, configs: Sequence[Config], dtype: torch.dtype, device: torch.device):
+    def __init__(self, configs: Sequence[Config], network: Trainable):
         self.state: dict[str, Tensor] = {}
         self.step_count = 0
-        self._dtype, self._device = dtype, device
+        self._dtype, self._device = network.dtype, network.device
+        self._unit_axes = {name: network.unit_axes[name] for name, role in network.roles.items() if role == "weight"}
         self.configure(configs)
 
     def configure(self, configs: Sequence[Config], epoch: int = 1) -> None:
@@ -68,12 +70,17 @@ class Optimiser:
         self.state = {name: tensor[index] for name, tensor in self.state.items()}
 
     @torch.no_grad()
-    def step(self, parameters: dict[str, Tensor]) -> None:
-        """Update every parameter by its gradient, then clear the gradient."""
+    def step(self, parameters: Mapping[str, Tensor]) -> None:
+        """Update every parameter by its gradient, then clear the gradient; raise ValueError where there is none.
+
+        `parameters` are the network's, or some of them: those that this optimiser is for.
+        """
         self.step_count += 1
         for name, tensor in parameters.items():
             gradient = tensor.grad
-            is_weight = name.endswith(".weight")
+            if gradient is None:
+                raise ValueError(f"{name} has no gradient; call require_grad() and backward() before a step")
+            is_weight = name in self._unit_axes
             if is_weight and self.decay is not None:
                 decay = _along(self.decay, tensor)
                 if self.decoupled:
@@ -84,8 +91,8 @@ class Optimiser:
                 gradient = gradient + torch.sign(tensor) * _along(self.l1, tensor)
             self.rule(self, name, tensor, gradient)
             if is_weight and self.max_norm is not None:
-                _bound_norm(tensor, self.max_norm)
-            tensor.grad = None
+                _bound_norm(tensor, self.max_norm, self._unit_axes[name])
+            tensor.grad = None  # and not zeros: the next backward pass then writes, where it would add
 
     def memory(self, name: str, like: Tensor) -> Tensor:
         """Return a state tensor of the optimiser, zeros at first."""
@@ -115,16 +122,21 @@ def _adam(opt: Optimiser, name: str, tensor: Tensor, gradient: Tensor) -> None:
 
 
 RULES = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
+MEMORIES = {
+    "sgd": ("",),
+    "adam": ("|first", "|second"),
+    "adamw": ("|first", "|second"),
+}  # of a parameter, by their ends
 
 
-def _bound_norm(weight: Tensor, limit_R: Tensor) -> None:
+def _bound_norm(weight: Tensor, limit_R: Tensor, unit_axis: int) -> None:
     """Scale each unit's incoming weights to a norm of at most the limit (Srivastava 2014, section 5.1)."""
-    if weight.dim() == 3:
-        norm_RO = sum_rows(weight * weight).sqrt()
-        shape = (len(weight), 1, -1)
+    squares = weight * weight
+    if unit_axis == weight.dim() - 1:
+        norm_RO = sum_rows(squares.flatten(1, -2)).sqrt()
     else:
-        norm_RO = sum_columns((weight * weight).flatten(2)).sqrt()
-        shape = (len(weight), -1, 1, 1, 1)
+        norm_RO = sum_columns(squares.movedim(unit_axis, 1).flatten(2)).sqrt()
+    shape = [len(weight), *(-1 if axis == unit_axis else 1 for axis in range(1, weight.dim()))]
     limit_RO = limit_R[:, None].expand_as(norm_RO)
     factor = torch.where(norm_RO > limit_RO, limit_RO / norm_RO, torch.ones_like(norm_RO))
     weight.mul_(factor.view(shape))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,10 +18,11 @@ from dropexp.experiment.study import Run
 from dropexp.records import Outcome, ProbeRow
 from dropexp.train.allocator import keep_memory
 from dropexp.train.batches import Feed
-from dropexp.train.checkpoint import Timer, Unusable, load, save
-from dropexp.train.loop import Epoch, State, train
+from dropexp.train.checkpoint import Timer, save
+from dropexp.train.loop import Epoch, train
 from dropexp.train.provenance import provenance
 from dropexp.train.recorder import Recorder
+from dropexp.train.resuming import resume
 from dropexp.train.work import Report, Work
 
 
@@ -35,19 +36,25 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     torch.set_num_threads(work.threads)
     keep_memory()
     began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-    network = layout(work.runs[0].config.model, dataset.example, len(dataset.classes))
+    network = layout(work.runs[0].config, dataset.example, len(dataset.classes))
     facts = _facts(work.runs[0], dataset, network.parameters)
-    recorders = {run.run_id: Recorder(run, facts) for run in work.runs}
-    start = _restored(work, recorders)
+    resumed = resume(work, network, facts)
+    if (
+        resumed.refused and len(work.runs) > 1
+    ):  # the others can go on: the pack is taken apart, and each part tried again
+        return Outcome(error="a checkpoint was set aside", notes=resumed.refused)
+    recorders = resumed.recorders
     runs = [run for run in work.runs if recorders[run.run_id].reason is None]
     keeper = _Keeper(work, recorders, began, clock)
+    keeper.notes += resumed.refused
     if runs:
         feed = Feed(dataset, runs, torch.float32, torch.device(work.device))
-        loop = train(runs, feed, network, work.probes, start)
+        loop = train(runs, feed, network, work.probes, resumed.state)
         epoch = next(loop)
         while True:
             kept = _record(epoch, recorders, work.save_weights)
-            paused = report is not None and report(epoch.number, len(kept), _accuracies(epoch)) and len(kept) > 0
+            stop = report is not None and report(epoch.number, len(kept), _accuracies(epoch))
+            paused = bool(stop) and len(kept) > 0
             keeper.keep(epoch, now=paused)
             if paused:
                 return Outcome(paused=True, notes=tuple(keeper.notes))
@@ -88,29 +95,9 @@ def _record(epoch: Epoch, recorders: dict[str, Recorder], save_weights: str) -> 
     return [i for i, run in enumerate(epoch.runs) if recorders[run.run_id].reason is None]
 
 
-def _slice(tensors: dict[str, Tensor], i: int) -> dict[str, Any]:
+def _slice(tensors: Mapping[str, Tensor], i: int) -> dict[str, Any]:
     """Return a copy of one run's part of tensors with a leading axis of runs."""
     return {name: tensor[i].detach().cpu().numpy().copy() for name, tensor in tensors.items()}
-
-
-def _restored(work: Work, recorders: dict[str, Recorder]) -> State | None:
-    """Bring every run to its checkpoint, which all have at one epoch; return None, the runs untouched, where not."""
-    if work.checkpoints is None:
-        return None
-    try:
-        found = [load(work.checkpoints, run.run_id, work.circumstances) for run in work.runs]
-    except Unusable:
-        return None
-    there = [c for c in found if c is not None]
-    if len(there) < len(work.runs) or len({(c.epoch, c.reason) for c in there if c.reason is None}) > 1:
-        return None
-    states = [recorders[c.run_id].restore(c) for c in there]
-    live = [state for c, state in zip(there, states, strict=True) if c.reason is None]
-    if not live:
-        return None
-    epoch = next(c.epoch for c in there if c.reason is None)
-    masks = {c.run_id: c.notes["masks"] for c in there}
-    return State(epoch, {name: np.stack([state[name] for state in live]) for name in live[0]}, masks)
 
 
 class _Keeper:
@@ -128,9 +115,8 @@ class _Keeper:
         try:
             self._write(epoch, self.work.checkpoints)
         except OSError as error:
-            self.notes = [
-                f"{self.work.checkpoints}: no checkpoint could be written ({error.strerror}); training goes on"
-            ]
+            told = f"{self.work.checkpoints}: no checkpoint could be written ({error.strerror}); training goes on"
+            self.notes += [told] if told not in self.notes else []
         self.timer.written()
 
     def _write(self, epoch: Epoch, folder: Path) -> None:

@@ -9,9 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dropexp.experiment.probes import PROBES
 from dropexp.nn.dropout import Noise
-from dropexp.nn.network import Network
+from dropexp.nn.protocol import Trainable
 from dropexp.train.batches import Feed
 from dropexp.train.evaluate import losses, mean
 
@@ -19,16 +18,16 @@ Measured = list[tuple[str, str, list[float]]]  # layer, at, one value per run
 
 
 @contextmanager
-def _restored(network: Network) -> Iterator[None]:
+def _restored(network: Trainable) -> Iterator[None]:
     """Put the running statistics back that passes with batch statistics move."""
     statistics = {name: tensor.clone() for name, tensor in network.statistics.items()}
     try:
         yield
     finally:
-        network.statistics.update(statistics)
+        network.put(statistics)
 
 
-def gradient_norms(network: Network, feed: Feed, noise: Noise) -> Measured:
+def gradient_norms(network: Trainable, feed: Feed, noise: Noise) -> Measured:
     """Return the L2 norm of each weight's gradient of the mean loss, over the epoch's first training batch.
 
     Dropout on, batch statistics: the gradient that training follows (Glorot & Bengio 2010, figures 7 to 9).
@@ -38,23 +37,24 @@ def gradient_norms(network: Network, feed: Feed, noise: Noise) -> Measured:
         (losses(network(x_RB, noise=noise, norm="batch"), labels_RB) / labels_RB.shape[1]).sum().backward()
     found = []
     for name, tensor in network.parameters.items():
-        if name.endswith(".weight"):
+        if network.roles[name] == "weight" and tensor.grad is not None:
             norms = [float(g.double().square().sum().sqrt()) for g in tensor.grad]
             found.append((name.removesuffix(".weight"), "", norms))
         tensor.grad = None
     return found
 
 
-def variance_shift(network: Network, feed: Feed, noise: Noise) -> Measured:
+def variance_shift(network: Trainable, feed: Feed, noise: Noise) -> Measured:
     """Return, for each batch-normalised layer, the variance at its norm without dropout over that with it.
 
     Test variance over running variance (Li et al. 2019, section 3), over the training examples; 1 without a shift. At ''
     stands the ratio of the sums over channels, at `median` the median of the channels' ratios: a mean of ratios would be
     ruled by channels that are nearly dead, whose running variance is next to nothing.
     """
-    names = [b.name for b in network.layout.blocks if "norm" in b.steps]
-    sums: dict[str, list[Tensor]] = {name: [] for name in names}
-    counts = dict.fromkeys(names, 0)
+    if not network.batch_norms:
+        return []
+    sums: dict[str, list[Tensor]] = {name: [] for name in network.batch_norms}
+    counts = dict.fromkeys(network.batch_norms, 0)  # numbers per channel
 
     def record(name: str, x_RBCP: Tensor) -> None:
         x = x_RBCP.double()
@@ -70,17 +70,17 @@ def variance_shift(network: Network, feed: Feed, noise: Noise) -> Measured:
             network(x_RB[:, :left], noise=None, norm="running")
     network.watch = None
     found: Measured = []
-    for name in names:
+    for name, running in network.batch_norms.items():
         first, second = torch.stack(sums[name]).sum(0)
         test_RC = (second - first * first / counts[name]) / (counts[name] - 1)
-        running_RC = network.statistics[f"{name}.norm.variance"].double()
+        running_RC = network.statistics[running].double()
         found.append((name, "", [float(r) for r in test_RC.sum(1) / running_RC.sum(1)]))
         # statistics.median would pass NaN on or not by its place; torch's passes it on always
         found.append((name, "median", [float(r) for r in (test_RC / running_RC).quantile(0.5, dim=1)]))
     return found
 
 
-def gap_parts(network: Network, feed: Feed, noise: Noise) -> Measured:
+def gap_parts(network: Trainable, feed: Feed, noise: Noise) -> Measured:
     """Return training accuracies with the weights that the epoch ended with, over its own batches.
 
     `noise_batch` is with the epoch's masks and batch statistics, `batch` without masks, `running` with running statistics
@@ -90,13 +90,13 @@ def gap_parts(network: Network, feed: Feed, noise: Noise) -> Measured:
     plain = _accuracy(network, feed, noise.epoch, None, "running")
     return [
         ("noise_batch", "", _accuracy(network, feed, noise.epoch, noise, "batch")),
-        ("batch", "", _accuracy(network, feed, noise.epoch, None, "batch") if network.model.norm == "batch" else plain),
+        ("batch", "", _accuracy(network, feed, noise.epoch, None, "batch") if network.batch_norms else plain),
         ("running", "", plain),
     ]
 
 
 def _accuracy(
-    network: Network, feed: Feed, epoch: int, noise: Noise | None, norm: Literal["batch", "running"]
+    network: Trainable, feed: Feed, epoch: int, noise: Noise | None, norm: Literal["batch", "running"]
 ) -> list[float]:
     """Return each run's accuracy over the batches of an epoch, whose weights no longer move."""
     right = []
@@ -106,18 +106,13 @@ def _accuracy(
     return [mean(row) or 0.0 for row in torch.cat(right, 1).cpu().numpy()]
 
 
-MEASURES: dict[str, Callable[[Network, Feed, Noise], Measured]] = {
+MEASURES: dict[str, Callable[[Trainable, Feed, Noise], Measured]] = {
     "gradient_norms": gradient_norms,
     "variance_shift": variance_shift,
     "gap_parts": gap_parts,
 }
 
 
-def take(names: Sequence[str], network: Network, feed: Feed, noise: Noise) -> list[tuple[str, str, str, list[float]]]:
+def take(names: Sequence[str], network: Trainable, feed: Feed, noise: Noise) -> list[tuple[str, str, str, list[float]]]:
     """Return (probe, layer, at, one value per run) for each named probe that the network has something for."""
-    return [
-        (name, *measured)
-        for name in names
-        if PROBES[name].measures(network.configs[0])
-        for measured in MEASURES[name](network, feed, noise.again())
-    ]
+    return [(name, *measured) for name in names for measured in MEASURES[name](network, feed, noise.again())]

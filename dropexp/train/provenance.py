@@ -27,7 +27,7 @@ def provenance(
     """Return a run's row of provenance.csv; `seconds` is its share of its packs' time, all sessions together."""
     return Provenance(
         run_id, round(seconds, 4), socket.gethostname(), device, threads, pack_runs, dropexp.__version__,
-        platform.python_version(), torch.__version__, np.__version__, git_commit(), data_sha256 or "",
+        platform.python_version(), str(torch.__version__), np.__version__, git_commit(), data_sha256 or "",
         began, datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
 

@@ -10,12 +10,23 @@ import numpy as np
 
 from dropexp.experiment.schedules import rate_in_force
 from dropexp.experiment.study import Run
+from dropexp.metrics import EPOCHS, RUNS, Column
 from dropexp.records import EpochRow, ProbeRow, RunRow
 from dropexp.stopping import Stopper
 from dropexp.train.checkpoint import Checkpoint
 from dropexp.train.evaluate import Scores
 
 Weights = dict[str, object]
+
+
+def _differences(columns: Mapping[str, Column], numbers: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are the difference of two others, where both are there."""
+    found = {}
+    for name, column in columns.items():
+        a, b = (numbers.get(of) for of in column.of or ("", ""))
+        if a is not None and b is not None:
+            found[name] = a - b
+    return found
 
 
 class Recorder:
@@ -39,11 +50,10 @@ class Recorder:
 
     def observe(self, number: int, scores: Scores, noisy_loss: float, noisy_accuracy: float, finite: bool) -> None:
         """Record an epoch, and say whether it was the last."""
-        gap = None if scores.test_accuracy is None else scores.train_accuracy - scores.test_accuracy
+        found = vars(scores) | {"dropout_on_train_loss": noisy_loss, "dropout_on_train_accuracy": noisy_accuracy}
         row = EpochRow(
             self.run.run_id, self.run.arm_id, self.run.seed, number,
-            dropout_on_train_loss=noisy_loss, dropout_on_train_accuracy=noisy_accuracy, gap=gap,
-            rate=rate_in_force(self.run.config.dropout, number), **dataclasses.asdict(scores),
+            rate=rate_in_force(self.run.config.dropout, number), **found, **_differences(EPOCHS, found),
         )  # fmt: skip
         self.rows.append(row)
         if not finite:
@@ -79,19 +89,12 @@ class Recorder:
         """Return the run's row, once it has ended."""
         selected = self.rows[self.selected - 1] if self.selected else None
         last = (self.rows[-2] if len(self.rows) > 1 else None) if self.reason == "diverged" else self.rows[-1]
-        at = {} if selected is None else {
-            name: getattr(selected, name)
-            for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "gap",
-                         "clean_train_accuracy", "memorised", "recovered")
-        }  # fmt: skip
-        if selected and selected.clean_train_accuracy is not None and selected.test_accuracy is not None:
-            at["clean_gap"] = selected.clean_train_accuracy - selected.test_accuracy
-        end = {} if last is None else {
-            "final_train_accuracy": last.train_accuracy, "final_test_accuracy": last.test_accuracy, "final_gap": last.gap
-        }  # fmt: skip
+        at = {} if selected is None else {name: getattr(selected, name) for name in RUNS if name in EPOCHS}
+        end = {} if last is None else {name: getattr(last, c.last) for name, c in RUNS.items() if c.last}
+        at = _differences(RUNS, at | end) | at | end
         return RunRow(
             self.run.run_id, self.run.arm_id, self.run.seed, len(self.rows), self.reason or "", self.selected,
-            **self.facts, **at, **end,
+            **self.facts, **at,
         )  # fmt: skip
 
     def checkpoint(self, state: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Checkpoint:
@@ -104,20 +107,3 @@ class Recorder:
             "probes": [list(dataclasses.astuple(row)) for row in self.probes],
         }
         return Checkpoint(self.run.run_id, len(self.rows), self.reason, arrays, {**notes, **own})
-
-    def restore(self, found: Checkpoint) -> dict[str, np.ndarray]:
-        """Take over what a checkpoint holds; return the state that training goes on from."""
-        self.rows = [EpochRow(*cells) for cells in found.notes["rows"]]
-        self.probes = [ProbeRow(*cells) for cells in found.notes["probes"]]
-        self.seconds, self.began = float(found.notes["seconds"]), str(found.notes["began"])
-        self.reason = found.reason
-        for row in self.rows[: len(self.rows) - (self.reason == "diverged")]:
-            self.stopper = self.stopper.observe(getattr(row, self.stopper.monitor))
-        groups: dict[str, Any] = {}
-        for key, array in found.arrays.items():
-            where, _, name = key.rpartition("/")
-            groups.setdefault(where, {})[name] = array
-        state = groups.pop("state", {})
-        self.best, self.latest = groups.pop("best", None), groups.pop("latest", None)
-        self.weights = sorted(groups.items())
-        return state

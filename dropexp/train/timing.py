@@ -28,11 +28,10 @@ def seconds_a_step(runs: Sequence[Run], dataset: Dataset, steps: int = 3) -> flo
     cut = _cut(runs, steps)
     feed = Feed(dataset, cut, torch.float32, CPU)
     configs = [run.config for run in cut]
-    network = Network(
-        layout(configs[0].model, dataset.example, len(dataset.classes)), configs, [0] * len(cut), torch.float32
-    )
+    shapes = layout(configs[0], dataset.example, len(dataset.classes))
+    network = Network(shapes, configs, [0] * len(cut), torch.float32)
     network.require_grad()
-    optimiser = Optimiser(configs, torch.float32, CPU)
+    optimiser = Optimiser(configs, network)
     spent = []
     for epoch in (1, 2, 3):
         clock = time.process_time()
@@ -54,7 +53,7 @@ def _first_epoch(runs: Sequence[Run], dataset: Dataset, steps: int) -> float:
     """Return the seconds of a first epoch cut to so many steps."""
     cut = _cut(runs, steps)
     feed = Feed(dataset, cut, torch.float32, CPU)
-    loop = train(cut, feed, layout(cut[0].config.model, dataset.example, len(dataset.classes)))
+    loop = train(cut, feed, layout(cut[0].config, dataset.example, len(dataset.classes)))
     clock = time.perf_counter()
     next(loop)
     return time.perf_counter() - clock

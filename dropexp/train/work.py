@@ -39,14 +39,26 @@ class Work:
 
 def train_work(work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:
     """Train a pack; see `train_pack`."""
-    with _without_collecting():
+    with without_collecting():
         from dropexp.train.pack import train_pack
 
     return train_pack(work, dataset, report)
 
 
 @contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
+def threads_kept() -> Iterator[None]:
+    """Leave torch with the threads that it had: training in this process sets its own."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def without_collecting() -> Iterator[None]:
     """Look for no garbage meanwhile: a library that loads leaves none, and looking takes a sixth of its time."""
     collects = gc.isenabled()
     gc.disable()

@@ -97,8 +97,8 @@ def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", star
     parts.append(f"dropout off, {epoch_rule(tidy)}")
     if diverged := sum(tidy.diverged(arm) for arm in {a.arm_id: a for a in tidy.arms}.values()):
         parts.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
-    if absent := sum(tidy.finished(arm).empty for arm in tidy.arms):
-        parts.append(f"{absent} arm{'s' * (absent != 1)} without a finished run")
+    if absent := sum(tidy.finished(arm).empty for arm in tidy.arms) + tidy.study.unmade:
+        parts.append(f"{absent:,} arm{'s' * (absent != 1)} without a finished run")
     if stars and any(j.local for v in verdicts(tidy) for j in (v.test, v.gap) if j):
         parts.append(f"* {ON_THIS_DATA}: with other test examples or other splits it might not hold")
     if left_out:

@@ -6,7 +6,8 @@ import time
 
 from dropexp.experiment.packs import keys_by_arm, largest, pack_size
 from dropexp.experiment.study import Run
-from dropexp.workflow.planning import Options, Plan, pack, room
+from dropexp.workflow.planning import Plan, pack, room
+from dropexp.workflow.request import Options
 
 WORTH_SECONDS = 120.0  # of a worker's estimated time, from which on a kind of network is calibrated
 SHARE = 0.02  # of that time, which calibrating may take

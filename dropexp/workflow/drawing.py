@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -9,11 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dropexp
 from dropexp.errors import StoreError
+from dropexp.executors.beside import shared
 from dropexp.files import KIB, read_bounded, refuse_link, sync_folder, write_aside
 from dropexp.workflow.reading import content_of, reading
+
+if TYPE_CHECKING:
+    from dropexp.analysis.tidy import Tidy
 
 FIGURES_STAMP = ".drawn"
 STALE = 3600.0  # seconds after which what a kill left of figures is nobody's
@@ -29,15 +35,29 @@ class Drawn:
     note: str | None
 
 
-def plot(folder: Path, everything: bool = False, again: bool = False, baseline: Sequence[str] = ()) -> Drawn:
-    """Draw a study's figures into its folder, unless they are up to date."""
+def load() -> None:
+    """Load what draws; where that fails, it does so again and is said when a figure is asked for."""
+    with contextlib.suppress(Exception):
+        import dropexp.figures.all_figures  # noqa: F401
+
+
+def plot(
+    folder: Path,
+    everything: bool = False,
+    again: bool = False,
+    baseline: Sequence[str] = (),
+    known: tuple[Tidy, str | None] | None = None,
+) -> Drawn:
+    """Draw a study's figures into its folder, unless they are up to date; `known` is what `reading` has returned of it."""
     try:
-        return _draw(folder, everything, again, baseline)
+        return _draw(folder, everything, again, baseline, known)
     except PermissionError as error:
         raise StoreError(f"{error.filename or folder}: cannot be read or written ({error.strerror})") from None
 
 
-def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) -> Drawn:
+def _draw(
+    folder: Path, everything: bool, again: bool, baseline: Sequence[str], known: tuple[Tidy, str | None] | None
+) -> Drawn:
     import matplotlib
 
     stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
@@ -47,10 +67,10 @@ def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) 
     mark = figures / FIGURES_STAMP
     if not again and _stamped(mark) == stamp.hexdigest():
         return Drawn(folder, tuple(sorted(figures.glob("*.png"))), True, None)
-    shown, note = reading(folder, everything, baseline)
+    shown, note = known or reading(folder, everything, baseline)
     if shown.runs.empty:
         raise StoreError([f"{folder}: no finished run to draw yet; run its study again", *(note or "").splitlines()])
-    from dropexp.figures.all_figures import draw
+    from dropexp.figures.all_figures import FIGURES, draw
 
     try:
         refuse_link(figures)
@@ -60,7 +80,8 @@ def _draw(folder: Path, everything: bool, again: bool, baseline: Sequence[str]) 
         with tempfile.TemporaryDirectory(dir=folder, prefix=".figures.", ignore_cleanup_errors=True) as fresh:
             aside = Path(fresh) / "figures"
             aside.mkdir()  # with the permissions of any folder, which a temporary one has not
-            draw(shown, aside)
+            rows = list(FIGURES)
+            shared(len(rows), lambda i: draw(shown, aside, rows[i : i + 1]) and None)
             write_aside(aside / FIGURES_STAMP, stamp.hexdigest().encode())
             shutil.rmtree(figures, ignore_errors=True)
             aside.replace(figures)

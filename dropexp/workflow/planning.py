@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from dropexp.data import Dataset, load, sizes
+from dropexp.data import Dataset, cache_dir, load, sizes
 from dropexp.errors import ConfigError, DataError, UsageError
-from dropexp.executors.cores import default_jobs, free_bytes, usable_cores
+from dropexp.executors.all_executors import chosen
+from dropexp.executors.executor import Executor
 from dropexp.experiment.layout import Layout, layout
 from dropexp.experiment.packs import PACK_BYTES, Size, bytes_per_run, keys_by_arm, pack_key, plan, seconds
 from dropexp.experiment.sources import SOURCES
@@ -20,24 +18,13 @@ from dropexp.experiment.study import Run, Study
 from dropexp.quoting import spelt
 from dropexp.store.folder import Store
 from dropexp.store.intact import few
-from dropexp.train.checkpoint import FOLDER, circumstances
+from dropexp.train.checkpoint import FOLDER, circumstances, interval
 from dropexp.train.checkpoint import begun as checkpoints
+from dropexp.workflow.request import Options
 
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
+DEVICES = ("cpu", "cuda", "mps", "auto")
 WORKER_BYTES = 2**30  # what a worker takes beside its data and one run, generously
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run, none of which can change a result on a CPU with one thread."""
-
-    results: Path = Path("results")
-    jobs: int | None = None
-    threads: int = 1
-    pack: int | None = None
-    device: str = "cpu"
-    data_dir: Path | None = None
-    fresh: bool = False
 
 
 @dataclass
@@ -50,6 +37,7 @@ class Plan:
     sizes: dict[tuple[str, ...], Size]
     todo: list[Run]
     done: int
+    executor: Executor = field(default_factory=lambda: chosen(None))
     jobs: int = 1
     packs: list[list[Run]] = field(default_factory=list)
     begun: dict[str, int] = field(default_factory=dict)  # epochs that a run's checkpoint has behind it
@@ -70,9 +58,11 @@ def prepare(
 ) -> Plan:
     """Look at the data, lay out every network and plan the packs; with `data` false built-in sets are not read.
 
-    Raises ConfigError and DataError where study and data do not fit.
+    Raises ConfigError and DataError where study and data do not fit, UsageError for what machine or environment refuse.
     """
-    device_check(options)
+    executor_check(options)
+    interval()  # says now what would fail every run
+    cache_dir(options.data_dir)
     try:
         return _prepare(study, options, data, downloading)
     except (ConfigError, DataError) as error:
@@ -93,7 +83,7 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
         key = pack_key(arm.trained)
         if key not in layouts:
             example, classes, total, test = _facts(arm.trained.data.source, datasets)
-            layouts[key] = layout(arm.trained.model, example, classes)
+            layouts[key] = layout(arm.trained, example, classes)
             counts[key] = Size(*sizes(arm.trained.data, total, test))
             _fits(arm.trained, counts[key])
     store = Store(options.results / study.name)
@@ -115,6 +105,7 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
 def pack(made: Plan, options: Options, measured: Mapping[tuple[str, ...], int] | None = None) -> None:
     """Put the runs that are to be trained into packs, and say how many workers train them; see `plan` for `measured`."""
     todo = made.todo
+    made.executor = chosen(options.executor, options.jobs)
     made.begun, made.notes = begun(made, options, todo)
     made.jobs = options.jobs or _jobs(made, options)
     made.packs = plan(todo, made.layouts, made.jobs, options.pack, made.begun, room=room(made), measured=measured)
@@ -122,63 +113,42 @@ def pack(made: Plan, options: Options, measured: Mapping[tuple[str, ...], int] |
 
 
 def _jobs(made: Plan, options: Options) -> int:
-    """Return how many workers to start: none for a little work, else what cores and memory allow."""
+    """Return how many packs to train at once: one for a little work, else what the executor's cores and memory allow."""
     if made.seconds < INLINE_SECONDS:
         return 1
     keys = keys_by_arm(made.todo)
     configs = {keys[run.arm_id]: run.config for run in made.todo}
     largest = max(bytes_per_run(config, made.layouts[key]) for key, config in configs.items())
     held = sum(dataset.x.nbytes for dataset in made.datasets.values())
-    return min(max(1, usable_cores() // options.threads), default_jobs(len(made.todo), WORKER_BYTES + held + largest))
+    return min(len(made.todo), made.executor.jobs(WORKER_BYTES + held + largest, options.threads))
 
 
 def room(made: Plan) -> int:
-    """Return the bytes that a pack may take: each worker's share of half of what is free, and never very much."""
-    return max(1, min(PACK_BYTES, free_bytes() // 2 // made.jobs))
+    """Return the bytes that a pack may take: what its executor has for each, and never very much."""
+    return min(PACK_BYTES, made.executor.room(made.jobs))
 
 
 def begun(made: Plan, options: Options, runs: Sequence[Run]) -> tuple[dict[str, int], list[str]]:
     """Return the epochs behind each run that has a checkpoint, and a line on each that cannot be used."""
     if options.fresh:
         return {}, []
-    study = made.study
-    alike = circumstances(study.probes, study.save_weights, device_name(options.device), options.threads)
-    found, notes = checkpoints(options.results / study.name / FOLDER, [run.run_id for run in runs], alike)
+    study, executor = made.study, made.executor
+    device = executor.device(options.device)
+    alike = circumstances(study.probes, study.save_weights, device, options.threads)
+    kept = executor.keeps(options.results / study.name) / FOLDER
+    found, notes = checkpoints(kept, [run.run_id for run in runs], alike)
     return {run_id: checkpoint.epoch for run_id, checkpoint in found.items()}, notes
 
 
-def device_check(options: Options) -> None:
-    """Raise UsageError where a device was asked for that this machine has not."""
+def executor_check(options: Options) -> None:
+    """Raise UsageError where the executor cannot do what was asked, or has not the device."""
+    executor = chosen(options.executor, options.jobs)
     if options.device == "cpu":
         return
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "auto": True}
-    if options.device not in there:
-        raise UsageError(f"--device: {spelt(options.device)} is not one of cpu, cuda, mps, auto")
-    if not there[options.device]:
+    if options.device not in DEVICES:
+        raise UsageError(f"--device: {spelt(options.device)} is not one of {', '.join(DEVICES)}")
+    if options.device != "auto" and options.device not in executor.machine.devices():
         raise UsageError(f"--device: torch sees no {options.device} device here; use --device cpu")
-
-
-@contextlib.contextmanager
-def threads_kept() -> Iterator[None]:
-    """Leave torch with the threads that it had: training in this process sets its own."""
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def device_name(name: str) -> str:
-    """Return the device that a name stands for: `auto` is the first of cuda, mps and cpu that this machine has."""
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _facts(source: str, datasets: dict[str, Dataset]) -> tuple[tuple[int, ...], int, int, int | None]:
@@ -195,23 +165,3 @@ def _fits(config: Any, size: Size) -> None:
         raise ConfigError(
             "data.train_size: 1 example leaves batch norm nothing to normalise; use 2 or more, or norm layer"
         )
-
-
-def estimate(made: Plan) -> float:
-    """Return the seconds that training should take, from a short calibration of each kind of pack.
-
-    After twenty seconds of calibration the kinds that are left are taken to cost what the first one does.
-    """
-    from dropexp.train.timing import measure
-
-    total, known = 0.0, {}
-    clock = time.perf_counter()
-    for pack in made.packs:
-        key = (pack_key(pack[0].config), len(pack))
-        if key not in known:
-            if known and time.perf_counter() - clock > 20:
-                known[key] = next(iter(known.values()))
-            else:
-                known[key] = measure(pack, made.datasets[pack[0].config.data.source])
-        total += known[key] * max(run.config.training.epochs for run in pack)
-    return total / max(1, made.jobs)

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.errors import StoreError
-from dropexp.experiment.study import Study
 from dropexp.files import MIB, read_bounded
 from dropexp.store.csv_lines import LARGEST
 from dropexp.store.folder import Store
-from dropexp.study_files.baseline import with_baseline
+from dropexp.study_files.arm_conditions import with_baseline
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import joined
 from dropexp.study_files.yaml_reader import read
@@ -33,12 +32,14 @@ def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()
     if not (folder / "study.yaml").is_file():
         return _elsewhere(folder, baseline)
     store = Store(folder)
-    study = parse(read(folder / "study.yaml"), folder=folder, large=True, stored=True)
+    rows = store.cells()
+    arms = {row["arm_id"]: row for row in rows}
+    study = parse(read(folder / "study.yaml"), folder=folder, large=True, stored=True, rows=arms)
     runs = store.frame("runs.csv")
-    study, note = joined(study, store.cells(), everything)
+    study, note = joined(study, rows, everything)
     study = with_baseline(study, baseline)
     found = tidy(study, runs, store.frame("epochs.csv"), store.frame("probes.csv"), judged(folder))
-    return found, "\n".join(filter(None, [note, *store.doubts(), _mixed(study, store)])) or None
+    return found, "\n".join(filter(None, [note, *store.doubts(), _mixed(found, store)])) or None
 
 
 def content_of(path: Path) -> bytes:
@@ -91,11 +92,10 @@ def _elsewhere(folder: Path, baseline: Sequence[str]) -> tuple[Tidy, str | None]
     return tidy(with_baseline(study, baseline), runs, epochs), note
 
 
-def _mixed(study: Study, store: Store) -> str | None:
+def _mixed(shown: Tidy, store: Store) -> str | None:
     """Return a line where the runs shown were trained in more than one way, so that bytes need not agree."""
-    shown = {run.run_id for run in study.runs()}
     rows = store.frame("provenance.csv")
-    rows = rows[rows["run_id"].isin(shown)]
+    rows = rows[rows["run_id"].isin(set(shown.runs["run_id"]))]
     counts = rows.groupby(["device", "threads", "torch"]).size()
     if len(counts) < 2:
         return None

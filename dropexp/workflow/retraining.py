@@ -16,17 +16,19 @@ from dropexp.experiment.packs import Size, pack_key
 from dropexp.experiment.probes import AUDIT, PROBES
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
+from dropexp.metrics import AVERAGED
 from dropexp.records import Outcome
 from dropexp.rows import COLUMNS, SEAL, cells_of, config_cells, line_of, lines_of
 from dropexp.store.seals import names_of_probes
 from dropexp.study_files.stored_arms import from_cells
-from dropexp.workflow.planning import Options, Plan, pack
+from dropexp.workflow.planning import Plan, pack
+from dropexp.workflow.request import Options
 from dropexp.workflow.running import Listener, outcomes
 
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
 
-COMPARED = ("train_accuracy", "test_accuracy", "gap")
+COMPARED = tuple(column.name for column in AVERAGED if column.metric.fraction and not column.noisy)
 CIRCUMSTANCES = ("host", "device", "threads", "dropexp", "torch", "numpy")
 
 
@@ -35,6 +37,7 @@ class Again:
 
     def __init__(self, stored: Stored, study: Study, options: Options):
         self.stored, self.study, self.options = stored, study, options
+        self.trained = 0
         self.equal: list[str] = []
         self.elsewhere: list[str] = []
         self.left: list[str] = []
@@ -55,7 +58,7 @@ class Again:
         made = Plan(study, datasets, {}, {}, runs, 0)
         for run in runs:
             key, data = pack_key(run.config), datasets[run.config.data.source]
-            made.layouts[key] = layout(run.config.model, data.example, len(data.classes))
+            made.layouts[key] = layout(run.config, data.example, len(data.classes))
             made.sizes[key] = Size(*sizes(run.config.data, len(data.y), data.n_test))
         if not runs:
             return
@@ -109,6 +112,7 @@ class Again:
     def compare(self, done: tuple[list[Run], Outcome]) -> None:
         """Hold a pack that was trained again against what is stored."""
         members, outcome = done
+        self.trained += len(members)
         for run in members:
             row = self.rows[run.run_id]
             if outcome.error is not None:

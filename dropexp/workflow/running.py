@@ -11,21 +11,22 @@ from typing import Any
 
 import dropexp
 from dropexp.errors import StoreError
-from dropexp.executors.inline import Stop, run_inline
-from dropexp.executors.pool import may_start, run_pool
+from dropexp.executors.all_executors import chosen
+from dropexp.executors.executor import Executor, Stop
 from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
 from dropexp.store.folder import Store, Writer, set_aside
 from dropexp.study_files.parse import parse
-from dropexp.study_files.together import seen_from
+from dropexp.study_files.union import seen_from
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.checkpoint import FOLDER, remove, tidy
-from dropexp.train.work import Work, train_work
+from dropexp.train.work import Work, train_work, without_collecting
 from dropexp.workflow.calibrating import calibrate
 from dropexp.workflow.interrupts import finishing
-from dropexp.workflow.planning import Options, Plan, begun, device_name, prepare
+from dropexp.workflow.planning import Plan, begun, prepare
 from dropexp.workflow.reading import reading
+from dropexp.workflow.request import Options
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Listener:
     finished: Callable[[list[Run]], None] = lambda pack: None
     warned: Callable[[str], None] = lambda text: None
     downloading: Callable[[str, int, int], None] | None = None
+    waiting: Callable[[], None] = lambda: None  # called once, while worker processes begin
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
             listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
         calibrate(made, options)
         listener.started(made)
-        checkpoints = folder / FOLDER
+        checkpoints = made.executor.keeps(folder) / FOLDER
         tidy(checkpoints)
         try:
             with closing(outcomes(made, options, listener, checkpoints)) as found:
@@ -155,10 +157,17 @@ def load_statistics() -> None:
 def _round(
     made: Plan, packs: list[list[Run]], options: Options, listener: Listener, checkpoints: Path | None, stop: Stop
 ) -> Generator[tuple[list[Run], Outcome], None, None]:
+    def meanwhile() -> None:
+        with without_collecting():
+            load_statistics()
+            listener.waiting()
+
+    executor = _executor(made, options, listener)
+    device = executor.device(options.device)
     works = [
         Work(
             tuple(pack), pack[0].config.data.source, made.study.probes, made.study.save_weights,
-            device_name(options.device), options.threads, checkpoints,
+            device, options.threads, checkpoints,
         )
         for pack in packs
     ]  # fmt: skip
@@ -166,8 +175,7 @@ def _round(
     def listen(index: int, *heard: Any) -> None:
         listener.heard(packs[index], *heard)
 
-    execute = _executor(made, options.device, listener)
-    with closing(execute(train_work, works, made.datasets, made.jobs, listen, stop, load_statistics)) as found:
+    with closing(executor.map(train_work, works, made.datasets, made.jobs, listen, stop, meanwhile)) as found:
         for index, outcome in found:
             yield packs[index], outcome
 
@@ -181,17 +189,19 @@ def _at_one_epoch(made: Plan, options: Options, pack: list[Run], checkpoints: Pa
     return list(parts.values())
 
 
-def _executor(made: Plan, device: str, listener: Listener) -> Callable[..., Any]:
-    """Return what trains the packs: worker processes for several jobs, and where this process would round otherwise."""
-    rounds = dropexp.TORCH_CAME_FIRST and device_name(device) == "cpu"
-    if may_start():
-        return run_pool if made.jobs > 1 or rounds else run_inline
-    if rounds and made.packs:
+def _executor(made: Plan, options: Options, listener: Listener) -> Executor:
+    """Return what trains the packs: by its name, else worker processes where packs or the rounding here ask for them."""
+    jobs = made.jobs
+    rounds = dropexp.TORCH_CAME_FIRST and made.executor.device(options.device) == "cpu"
+    if options.executor is None and rounds:
+        jobs = max(2, jobs)
+    executor = chosen(options.executor, jobs)
+    if rounds and not executor.workers and made.packs:
         listener.warned(
-            "torch was imported before dropexp, and this process may start no other: results can differ in their last "
+            "torch was imported before dropexp, and no other process may train: results can differ in their last "
             "digits from those trained elsewhere; import dropexp first"
         )
-    return run_inline
+    return executor
 
 
 def paths_from(study: Study, folder: Path) -> dict[str, str]:

@@ -11,12 +11,12 @@ from dropexp.errors import StoreError
 from dropexp.rows import COLUMNS, SEAL, epoch_of, line_of
 from dropexp.store.folder import Store
 from dropexp.study_files.parse import parse
-from dropexp.study_files.together import union
 from dropexp.study_files.top_level_keys import is_name
-from dropexp.study_files.writing import to_yaml
-from dropexp.study_files.yaml_reader import read, read_text
+from dropexp.study_files.union import union
+from dropexp.study_files.yaml_reader import read
 from dropexp.workflow.reading import is_study
-from dropexp.workflow.running import paths_from, summarise
+from dropexp.workflow.reporting import write
+from dropexp.workflow.running import summarise, written
 
 SHOWN = 5  # disagreements
 VERSIONS = ("dropexp", "torch", "python")
@@ -47,9 +47,10 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     sources = list(unique.values())
     own = [folder for folder in sources if (folder / "study.yaml").is_file()]
     if not own:
-        from dropexp.foreign.together import join_foreign
+        from dropexp.foreign.union import union as union_of_tables
 
-        runs, notes = join_foreign(sources, out, unique[prefer.resolve()] if prefer else None)
+        text, runs, notes = union_of_tables(sources, unique[prefer.resolve()] if prefer else None)
+        write(out / "epochs.csv", text)
         return Joined(out, runs, notes)
     if others := [folder for folder in sources if folder not in own]:
         raise StoreError(
@@ -57,10 +58,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
         )
     studies = {folder: parse(read(folder / "study.yaml"), folder=folder, large=True) for folder in own}
     study, notes = union(studies, out.resolve().name)
-    text = to_yaml(study, paths_from(study, out))
-    again = parse(read_text(text, str(out / "study.yaml")), folder=out, large=True)
-    if {arm.arm_id for arm in again.arms} != {arm.arm_id for arm in study.arms}:
-        raise StoreError(f"{out / 'study.yaml'}: would not read back as the same study; please report it")
+    text = written(study, out)
     rows = {folder: Rows(folder) for folder in own}
     chosen = _chosen(rows, unique[prefer.resolve()] if prefer else None)
     with Store(out).writing() as writer:
@@ -77,7 +75,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
                 writer.write(name, line_of(COLUMNS[name]) + "".join(lines))
         writer.tidy()
         summarise(writer)
-    missing = sum(run.run_id not in chosen for run in again.runs())
+    missing = sum(run.run_id not in chosen for run in study.runs())
     place = "" if out.parent == Path("results") else f" --results {out.parent}"
     rest = [f"{missing} runs are missing; 'dropexp run {out / 'study.yaml'}{place}' trains them"] if missing else []
     return Joined(out, len(chosen), (*notes, *_versions(rows, chosen), *_told(rows, chosen), *rest))

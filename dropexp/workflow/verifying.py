@@ -13,6 +13,8 @@ from filelock import FileLock, Timeout
 
 from dropexp.analysis.consistency import Mismatch, Row, Stored, apart, mismatches, table
 from dropexp.errors import DropexpError, StoreError
+from dropexp.experiment.identity import canonical
+from dropexp.experiment.probes import PROBES
 from dropexp.experiment.study import Study
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS, cells_of
 from dropexp.store.csv_lines import read_lines
@@ -23,8 +25,8 @@ from dropexp.store.weights import COLUMNS_OF_WEIGHTS, weights_fault
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.study_files.yaml_reader import read
-from dropexp.workflow.planning import Options
 from dropexp.workflow.reading import reading
+from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
 
@@ -33,20 +35,23 @@ if TYPE_CHECKING:
 
 HERE, QUIET = Options(), Listener()
 FILES = ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv")
+GONE = "its rows have gone"
+LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked (--fresh trains anew)"
 
 
 @dataclass(frozen=True)
 class Verified:
     """What verification found in a study's folder.
 
-    `equal` runs were trained again to the same bytes; `elsewhere` ones were not, and come from other `circumstances`, so
-    that their arms are compared instead; `left` says why runs could not be trained again.
+    Of `chosen` runs so many were `trained` again: `equal` ones to the same bytes; `elsewhere` ones were not, and come from
+    other `circumstances`, so that their arms are compared instead; `left` says why runs could not be trained again.
     """
 
     folder: Path
     runs: int
     epochs: int
     chosen: int
+    trained: int
     seed: int
     equal: tuple[str, ...]
     elsewhere: tuple[str, ...]
@@ -57,7 +62,9 @@ class Verified:
 
     @property
     def fine(self) -> bool:
-        return not self.mismatches and not any(arm.differs for arm in self.arms)
+        """Whether all that was to be verified was, and agrees: a run that could not be trained again is not verified."""
+        whole = self.runs > 0 and self.trained == self.chosen
+        return whole and not self.left and not self.mismatches and not any(arm.differs for arm in self.arms)
 
 
 def verify(
@@ -75,10 +82,11 @@ def verify(
     wrong += _sealed(folder)
     stored = Stored(rows["runs.csv"], *(_by_run(rows[name]) for name in FILES[1:]))
     wrong += mismatches(stored)
-    study, unread = _study(folder)
+    study, unread = _study(folder, stored)
     wrong += unread
     if study is not None:
         wrong += _summed(folder)
+        wrong += _asked(folder, study, stored)
     named = ("run_id", "arm_id", "seed", *CONFIG_COLUMNS)  # where these are wrong, nothing can be trained from them
     bad = {m.line for m in wrong if m.file == "runs.csv" and m.column in named}
     chosen = [row for row in stored.runs if row.line not in bad]
@@ -89,8 +97,8 @@ def verify(
         again.compare(outcome)
     wrong += again.wrong
     return Verified(
-        folder, len(stored.runs), len(rows["epochs.csv"]), len(chosen), seed, tuple(again.equal), tuple(again.elsewhere),
-        tuple(sorted(again.circumstances)), tuple(again.arms()), tuple(again.left),
+        folder, len(stored.runs), len(rows["epochs.csv"]), len(chosen), again.trained, seed,
+        tuple(again.equal), tuple(again.elsewhere), tuple(sorted(again.circumstances)), tuple(again.arms()), tuple(again.left),
         _each_once(wrong),
     )  # fmt: skip
 
@@ -99,7 +107,7 @@ def _each_once(wrong: Sequence[Mismatch]) -> tuple[Mismatch, ...]:
     """Return differences by place, a cell that two checks expect the same of once."""
     first: dict[tuple[object, ...], Mismatch] = {}
     for m in wrong:
-        first.setdefault((m.file, m.line, m.column, m.expected, m.why if not m.expected else ""), m)
+        first.setdefault((m.file, m.line, m.column, m.expected, m.why if not m.expected or not m.line else ""), m)
     return tuple(sorted(first.values(), key=lambda m: (m.file, m.line, m.column)))
 
 
@@ -161,20 +169,59 @@ def _by_run(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _study(folder: Path) -> tuple[Study | None, list[Mismatch]]:
+def _study(folder: Path, stored: Stored) -> tuple[Study | None, list[Mismatch]]:
+    arms = {row["arm_id"]: row.cells for row in stored.runs}
     try:
-        return parse(read(folder / "study.yaml"), folder=folder, large=True), []
+        return parse(read(folder / "study.yaml"), folder=folder, large=True, rows=arms), []
     except DropexpError as error:
         return None, [Mismatch("study.yaml", 0, "", "", "", message) for message in error.messages]
+
+
+def _asked(folder: Path, study: Study, stored: Stored) -> Iterator[Mismatch]:
+    """Yield what study.yaml asks for and the folder lacks: files as a whole, epochs of a probe, weights."""
+    rows = {row["run_id"]: row for row in stored.runs}
+    for name, own in zip(FILES[1:], (stored.epochs, stored.probes, stored.provenance), strict=True):
+        if rows and not own and name != "probes.csv":
+            yield Mismatch(name, 0, "", "", "", f"is missing or empty, and runs.csv holds {len(rows)} runs")
+    for run in study.runs():
+        row = rows.get(run.run_id)
+        if row is None or not row["epochs_run"].isdigit():
+            continue
+        last, config = int(row["epochs_run"]), canonical(run.config)
+        asked = {probe for probe in study.probes if PROBES[probe].measures(config)}
+        seen: dict[str, set[str]] = {probe: set() for probe in asked}
+        for found in stored.probes.get(run.run_id, ()):
+            seen.setdefault(found["probe"], set()).add(found["epoch"])
+        for probe, epochs in seen.items():
+            lacking = [str(n) for n in range(1, last + 1) if str(n) not in epochs]
+            if lacking and probe in PROBES:
+                some = f"epochs {lacking[0]} to {lacking[-1]}" if epochs else "every epoch"
+                yield Mismatch(
+                    "probes.csv", 0, "probe", "", probe, f"{run.run_id}, {some}; {LATER if probe in asked else GONE}"
+                )
+        if lost := [name for name in _weights(study, run.run_id, row, last) if not (folder / name).is_file()]:
+            many = f", and {len(lost) - 1} more files of this run" if len(lost) > 1 else ""
+            yield Mismatch(lost[0], 0, "", "", "", f"is missing{many}; {LATER}")
+
+
+def _weights(study: Study, run_id: str, row: Row, last: int) -> list[str]:
+    """Return the files of weights that a run leaves, relative to the study's folder."""
+    if study.save_weights == "all":
+        return [f"weights/{run_id}/epoch-{number:05d}.npz" for number in range(1, last + 1)]
+    return [f"weights/{run_id}.npz"] if study.save_weights == "selected" and row["selected_epoch"] else []
 
 
 def _summed(folder: Path) -> Iterator[Mismatch]:
     """Yield the cells of summary.csv that are not what its runs make."""
     from dropexp.analysis.summary import summary
 
+    if not (folder / "summary.csv").exists():
+        yield Mismatch("summary.csv", 0, "", "", "", "is missing; the study's command writes it again")
+        return
     try:
         text = (folder / "summary.csv").read_text(encoding="utf-8")
-        expected = summary(reading(folder)[0]).to_csv(index=False, lineterminator="\n")
+        shown, _ = reading(folder)
+        expected = summary(shown).to_csv(index=False, lineterminator="\n")
     except (DropexpError, OSError, ValueError, KeyError) as error:
         yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
         return
@@ -182,6 +229,8 @@ def _summed(folder: Path) -> Iterator[Mismatch]:
     ours, wrong = table("summary.csv", text, heads, _cells)
     yield from wrong
     theirs, _ = table("summary.csv", expected, heads, _cells)
+    if shown.study.unmade:  # earlier versions wrote a row for every arm of a large grid, trained or not
+        ours, theirs = ([row for row in rows if (row["n"], row["n_diverged"]) != ("0", "0")] for rows in (ours, theirs))
     if len(ours) != len(theirs):
         yield Mismatch("summary.csv", 0, "", f"{len(ours)} rows", f"{len(theirs)} rows", "one row per arm")
     for row, made in zip(ours, theirs, strict=False):

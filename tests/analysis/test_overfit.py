@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from math import inf, isnan, nan, sqrt
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from scipy import stats
 
 from dropexp.analysis.overfit import PARTS, measured, onset, overfit, parts
+from dropexp.analysis.summary import summary
 from dropexp.analysis.tidy import tidy
+from dropexp.figures.gap_parts import parts_figure
 
 LOSSES = [[3.0, 2.0, 1.0, 1.5, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0], [3.0, 2.0, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1]]
 TRAIN = [0.5, 0.6, 0.7, 0.8, 0.9, 0.9, 0.9, 1.0, 1.0, 1.0]
@@ -177,3 +180,41 @@ def test_an_arm_without_a_run_has_a_row_of_nothing(rate_study):
     row = overfit(tidy(rate_study((0.0,), 2), pd.DataFrame(), pd.DataFrame())).iloc[0]
     assert (row["n"], row["onset_n"]) == (0, 0)
     assert isnan(row["area_mean"])
+
+
+@pytest.mark.parametrize("selected", [8, nan])
+def test_where_every_run_diverged_there_are_no_parts(rate_study, rows_of, selected):
+    study = rate_study((0.0,), 2)
+    runs, epochs = stored(study, rows_of, dropout_on_train_accuracy=[0.85] * 10)
+    runs = runs.assign(stop_reason="diverged", selected_epoch=selected)
+    data = tidy(study, runs, epochs, probed(runs, noise_batch=0.88, batch=0.97, running=1.0))
+    assert parts(data).empty
+    assert parts_figure(data) is None
+    row = overfit(data).iloc[0]
+    assert (row["n"], row["n_diverged"]) == (0, 2)
+    assert "apparent_mean" not in row
+
+
+def test_a_part_whose_rows_are_missing_is_absent_and_no_error(rate_study, rows_of):
+    study = rate_study((0.0,), 2)
+    runs, epochs = stored(study, rows_of, dropout_on_train_accuracy=[0.85] * 10)
+    row = parts(tidy(study, runs, epochs, probed(runs, batch=0.97, running=1.0))).iloc[0]
+    assert isnan(row["dropout_noise"])
+    assert row["batch_to_running"] == pytest.approx(-0.03)
+
+
+def test_the_order_in_which_runs_ended_leaves_no_trace(rate_study, rows_of):
+    """Floats do not add up to the same in every order: 0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1."""
+    study = rate_study((0.0, 0.5), 3)
+    gaps = [0.1, 0.2, 0.3]
+    runs = rows_of(study, {0.0: [1.0] * 3, 0.5: [1.0] * 3}, {0.0: [1 - g for g in gaps], 0.5: gaps}).assign(
+        epochs_run=1
+    )
+    epochs = runs[["run_id", "arm_id", "seed", "train_accuracy", "test_accuracy"]].assign(epoch=1, val_loss=0.5)
+    texts = {
+        (overfit(data).to_csv(), summary(data).to_csv())
+        for order in permutations(range(3))
+        for at in ([*order, 3, 4, 5], [5, 4, 3, *order])
+        for data in [tidy(study, runs.iloc[at], epochs.iloc[at[::-1]])]
+    }
+    assert len(texts) == 1

@@ -11,7 +11,7 @@ import pytest
 from dropexp.analysis.summary import PARTS, summary
 from dropexp.analysis.tidy import tidy
 from dropexp.experiment.leaves import roles
-from dropexp.records import METRICS, NOISY_METRICS
+from dropexp.metrics import averaged
 
 TEST = {0.0: [0.88, 0.91, 0.90, 0.90], 0.5: [0.90, 0.92, 0.91, 0.93]}
 TRAIN = {0.0: [1.0] * 4, 0.5: [1.0] * 4}
@@ -19,7 +19,7 @@ TRAIN = {0.0: [1.0] * 4, 0.5: [1.0] * 4}
 
 def test_columns(hand):
     names = ["arm_id", "n", "n_diverged", "baseline_arm"]
-    names += [f"{m}_{part}" for m in METRICS for part in PARTS] + list(roles())
+    names += [f"{m}_{part}" for m in averaged(False) for part in PARTS] + list(roles())
     assert list(summary(hand(TRAIN, TEST)).columns) == names
 
 
@@ -55,4 +55,4 @@ def test_clean_columns_with_label_noise(rate_study, rows_of):
     study = rate_study((0.0, 0.5), 4, noise=0.2)
     rows = rows_of(study, TRAIN, TEST).assign(clean_train_accuracy=0.99)
     columns = summary(tidy(study, rows.assign(clean_gap=0.1), pd.DataFrame())).columns
-    assert {f"{m}_{part}" for m in NOISY_METRICS for part in PARTS} <= set(columns)
+    assert {f"{m}_{part}" for m in averaged(True) for part in PARTS} <= set(columns)

@@ -1,11 +1,13 @@
 """Commands as a user gives them: what is printed where, exit codes, and what lies in the folder afterwards."""
 
+import io
 import json
+import sys
 
 import pytest
 
 from dropexp.cli import main
-from dropexp.cli.progress import duration
+from dropexp.console.progress import duration
 
 QUICK = ["--set", "training.epochs=2", "model.hidden=20", "data.train_size=100"]
 
@@ -51,6 +53,30 @@ def test_two_more_rates_join_the_first(folder, capsys):
     assert not (folder / "results" / "quickstart" / "figures").exists()
 
 
+AWAY = [  # sweeps in which the base configuration, whose fields study.yaml holds too, is no arm
+    "--rates 0 0.5 --kinds gaussian",
+    "--kinds alpha --set model.activation=selu",
+    "--set training.optimizer=adam,adamw",
+    "stopped.yaml --patiences none",
+]
+
+
+@pytest.mark.parametrize("options", AWAY)
+def test_a_sweep_away_from_the_base_is_trained_and_continued(folder, capsys, options):
+    (folder / "stopped.yaml").write_text("study: quickstart\nearly_stopping: {patience: 3, monitor: val_accuracy}")
+    command = ["sweep", *options.split(), "--seeds", "1", "--no-plot", *QUICK]
+    assert main(command) == 0
+    assert main(command) == 0
+    assert "0 runs trained" in capsys.readouterr().out
+    assert main(["check", "results/quickstart/study.yaml"]) == 0
+
+
+def test_check_names_the_oracle_that_arms_watch_where_the_base_watches_none(folder, capsys):
+    (folder / "c.yaml").write_text("early_stopping: {patience: null, monitor: test_loss}")
+    assert main(["check", "c.yaml", "--patiences", "3"]) == 0
+    assert "early stopping watches test_loss: an oracle" in capsys.readouterr().out
+
+
 def test_runs_trained_in_more_than_one_way_are_named(folder, capsys):
     assert main(["sweep", "--rates", "0", "--seeds", "2", "--no-plot", *QUICK]) == 0
     assert "more than one way" not in capsys.readouterr().out
@@ -79,7 +105,8 @@ def test_check_and_dry_run_train_nothing(folder, capsys):
     assert main(["check", "config.yaml", "--orders", "NAD", "DNA", "--set", "model.norm=batch"]) == 0
     shown = capsys.readouterr().out
     assert (
-        "affine 64 -> 512 > batch norm > relu > bernoulli 0.5" in shown or "bernoulli 0.5 > batch norm > relu" in shown
+        "affine 64 -> 512, no bias > batch norm > relu > bernoulli 0.5" in shown
+        or "affine 64 -> 512 > bernoulli 0.5 > batch norm > relu" in shown
     )
     assert "the same function as" in shown
     assert "6 arms x 5 seeds = 25 runs" in shown
@@ -100,10 +127,10 @@ def test_check_prints_how_own_data_were_read(folder, capsys):
     shown = capsys.readouterr().out
     assert "a" in shown
     assert "affine 2 -> 8" in shown
-    assert main(["run", "c.yaml"]) == 0
+    assert main(["run", "c.yaml", "--no-plot"]) == 0
     rows.append("1,2,a")
     (folder / "mine.csv").write_text("width,height,species\n" + "\n".join(rows) + "\n")
-    assert main(["run", "c.yaml"]) == 0
+    assert main(["run", "c.yaml", "--no-plot"]) == 0
     shown = capsys.readouterr()
     assert "mine.csv has changed since 2 stored runs were trained on it" in shown.err
     assert (folder / "results" / "c" / "runs.csv").read_text().count("\n") == 5
@@ -142,17 +169,13 @@ def test_a_run_that_raises_is_a_failure_and_its_neighbours_finish(folder, capsys
     assert (made / "runs.csv").read_text().count("\n") == 7
 
 
-def test_a_console_without_the_characters_still_gets_its_table(folder):
-    import os
-    import subprocess
-    import sys
-    from pathlib import Path
-
-    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
-    argv = [sys.executable, "-m", "dropexp", "sweep", "--rates", "0", "0.5", "--seeds", "2", "--no-plot", *QUICK]
-    out = subprocess.run(argv, env=env, capture_output=True, check=True)
-    assert b"+/-" in out.stdout or b"+-" in out.stdout
-    assert b"?" not in out.stdout
+def test_a_console_without_the_characters_still_gets_its_table(folder, monkeypatch):
+    held = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(held, encoding="ascii"))
+    assert main(["sweep", "--rates", "0", "0.5", "--seeds", "2", "--no-plot", *QUICK]) == 0
+    sys.stdout.flush()
+    assert b"+/-" in held.getvalue() or b"+-" in held.getvalue()
+    assert b"?" not in held.getvalue()
 
 
 def test_data_lists_the_sources(folder, capsys):

@@ -40,11 +40,11 @@ BATCHES = {
     **{
         f"cifar-10-batches-py/{name}": pickle.dumps(
             {b"data": RNG.integers(0, 256, (n, 3072), dtype=np.uint8), b"labels": [k % 10 for k in range(n)]},
-            2,
+            4,
         )
         for name, n in [*((f"data_batch_{i}", 10) for i in range(1, 6)), ("test_batch", 20)]
     },
-    "cifar-10-batches-py/batches.meta": pickle.dumps({b"label_names": [b"c%d" % k for k in range(10)]}, 2),
+    "cifar-10-batches-py/batches.meta": pickle.dumps({b"label_names": [b"c%d" % k for k in range(10)]}, 4),
 }
 
 

@@ -1,14 +1,11 @@
 """The cache of downloads: good files are used, bad ones never read, and what is lacking says what to run."""
 
 import hashlib
-import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from dropexp.data import available, cache_dir, listing, loading
-from dropexp.data import cache as cache_module
 from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
 from dropexp.errors import DataError
 from dropexp.experiment.sources import SOURCES
@@ -71,43 +68,15 @@ def test_a_damaged_file_is_never_read_and_both_checksums_are_named(web, monkeypa
     assert not available("mnist")
 
 
-def test_a_file_is_hashed_once_and_again_when_it_changes(web, monkeypatch):
-    web.put("mnist", web.packed)
-    hashed = []
-    digest = hashlib.file_digest
-    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: (hashed.append(file.name), digest(file, kind))[1])
-    web.load()
-    assert len(hashed) == 4
-    web.load()
-    assert len(hashed) == 4
-    path = cache_dir() / "mnist" / TRAIN_Y
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
-    os.utime(path, ns=(1, 1))
-    with pytest.raises(DataError, match="MD5 checksum"):
-        web.load(download=False)
-    assert len(hashed) == 5
-
-
-@pytest.mark.parametrize("content", ["", "[]", "nonsense", '{"train-labels-idx1-ubyte.gz": 3}'])
-def test_a_damaged_sidecar_is_no_obstacle(web, content):
-    web.put("mnist", {**web.packed, cache_module.SIDECAR: content.encode()})
-    assert len(web.load().x) == 70
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="folders have no write bit on Windows")
-def test_a_folder_that_cannot_be_written_serves_good_files(web, monkeypatch):
-    web.put("mnist", web.packed)
-    # as root, which writes anywhere, a folder without the write bit proves nothing
-    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "read-only")))
-    assert len(web.load().x) == 70
-    assert not (cache_dir() / "mnist" / cache_module.SIDECAR).exists()
-
-
-@pytest.mark.parametrize("content", [b"[" * 100_000, b"{", b"[1]", b"\xff", b'{"%s": [1]}' % TRAIN_X.encode()])
-def test_a_note_on_checksums_that_makes_no_sense_is_as_none(web, content):
-    web.put("mnist", web.packed)
-    (cache_dir() / "mnist" / cache_module.SIDECAR).write_bytes(content)
-    assert len(web.load().x) == 70
+@pytest.mark.parametrize("given", ["~nobody-of-that-name/x", "x" * 300, "a-file"])
+def test_a_folder_of_downloads_that_can_be_none_is_a_sentence(given, web, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").write_text("")
+    with pytest.raises(DataError, match=r"^--data-dir [~xa].*; name "):
+        cache_dir(Path(given))
+    monkeypatch.setenv("DROPEXP_DATA", given)
+    with pytest.raises(DataError, match=r"^DROPEXP_DATA=[~xa].*; name "):
+        web.load()
 
 
 def test_the_listing_says_what_is_there(web):

@@ -5,7 +5,6 @@ import tarfile
 
 import pytest
 
-from dropexp.data import cache as cache_module
 from dropexp.data import cache_dir, fetch, loading
 from dropexp.data.download import unpack
 from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
@@ -31,9 +30,7 @@ def test_mirrors_are_tried_in_turn_and_good_files_are_kept(web):
     assert web.asked == [m + n for n in (TRAIN_X, TRAIN_Y, TEST_X) for m in ("http://one/", "http://two/")]
     size = len(web.packed[TEST_X])
     assert told[-1] == (TEST_X, size, size)
-    assert sorted(p.name for p in (cache_dir() / "mnist").iterdir()) == sorted(
-        [*web.packed, cache_module.SIDECAR, ".lock"]
-    )
+    assert sorted(p.name for p in (cache_dir() / "mnist").iterdir()) == sorted([*web.packed, ".lock"])
 
 
 def test_where_every_mirror_fails_each_reason_is_named(web):
@@ -52,7 +49,7 @@ def test_an_archive_is_unpacked_to_its_expected_files_only(web, tmp_path):
     files = {
         p.relative_to(cache_dir() / "cifar10").as_posix() for p in (cache_dir() / "cifar10").rglob("*") if p.is_file()
     }
-    assert files == {*web.batches, cache_module.SIDECAR, ".lock"}
+    assert files == {*web.batches, ".lock"}
     assert not (cache_dir() / "evil").exists()
 
 
@@ -73,15 +70,9 @@ def test_links_in_an_archive_are_not_followed(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", None])
-def test_a_damaged_archive_is_named(web, tmp_path, content):
-    (tmp_path / "a.tar.gz").write_bytes(web.archive[:-5000] if content is None else content)
-    with pytest.raises(DataError, match=r"a\.tar\.gz: cannot be unpacked"):
-        unpack(tmp_path / "a.tar.gz", tmp_path, set(web.batches))
-
-
 def test_a_folder_that_cannot_be_made_is_named(web, tmp_path):
-    (tmp_path / "cache").write_text("a file")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "mnist").write_text("a file")
     with pytest.raises(DataError, match=r"mnist: cannot write to .*name a writable folder with --data-dir DIR"):
         web.load()
 
@@ -102,16 +93,6 @@ def test_every_source_has_a_loader_and_every_download_two_mirrors():
         assert len(row.mirrors) >= 2
         assert all(mirror.endswith("/") for mirror in row.mirrors)
         assert all(len(checksum) == 32 for checksum in [*row.files.values(), *row.unpacked.values()])
-
-
-def test_what_an_archive_unpacks_to_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("dropexp.data.download.LARGEST", 1 << 20)
-    member = tarfile.TarInfo("other")
-    (tmp_path / "a.tar.gz").write_bytes(tar((member, bytes(2 << 20)), (tarfile.TarInfo("wanted"), b"x")))
-    (tmp_path / "out").mkdir()
-    with pytest.raises(DataError, match=r"a\.tar\.gz: cannot be unpacked: it holds more than 0.0 GB"):
-        unpack(tmp_path / "a.tar.gz", tmp_path / "out", {"wanted"})
-    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["/tmp/abs", "../up", "a/../../up", "."])

@@ -156,7 +156,7 @@ def server(monkeypatch, tmp_path):
 
 
 def held(server):
-    return {path.name for path in (server.cache / "mnist").iterdir()} - {".lock", ".checked.json"}
+    return {path.name for path in (server.cache / "mnist").iterdir()} - {".lock"}
 
 
 GOOD = [["good"], ["chunked"], ["unannounced"], ["redirect"], ["500", "good"], ["truncated", "good"]]

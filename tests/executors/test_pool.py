@@ -2,15 +2,20 @@
 
 import contextlib
 import importlib
+import io
 import os
+import pickle
 import signal
 
 import pytest
 
+from dropexp.errors import UsageError
 from dropexp.executors import pool
-from dropexp.executors.cores import default_jobs, usable_cores
-from dropexp.executors.inline import run_inline
+from dropexp.executors.all_executors import EXECUTORS, chosen
+from dropexp.executors.executor import Executor
 from dropexp.executors.pool import run_pool
+from dropexp.experiment.probes import PROBES
+from dropexp.train.work import Work, train_work
 
 MODULE = """
 import os, signal
@@ -41,7 +46,7 @@ def jobs(tmp_path, monkeypatch):
     return importlib.import_module("jobs_of_a_test")
 
 
-@pytest.mark.parametrize("execute", [run_inline, run_pool])
+@pytest.mark.parametrize("execute", [row.map for row in EXECUTORS.values()], ids=list(EXECUTORS))
 def test_every_pack_has_an_outcome_and_is_heard(execute, jobs):
     heard = []
     packs = [jobs.Job(0), jobs.Job(1, "raise"), jobs.Job(2)]
@@ -85,10 +90,47 @@ def test_a_signal_while_workers_start_reaches_the_parent_and_no_worker(number, j
     assert [found[i].error for i in (0, 1)] == [None, None]
 
 
-def test_one_worker_a_core_and_never_more_than_packs_or_memory(monkeypatch):
+class Cluster:
+    """Three nodes of eight cores and 64 bytes."""
+
+    machines, usable_cores = (lambda self: 3), (lambda self: 8)
+    free_bytes, may_start = (lambda self: 64), (lambda self: True)
+    devices = lambda self: ("cuda", "cpu")  # noqa: E731
+
+
+def test_packs_are_counted_and_sized_by_what_the_executor_offers(monkeypatch):
+    cluster = Executor("packs on a cluster", run_pool, workers=True, machine=Cluster())
+    assert (cluster.jobs(8), cluster.jobs(32), cluster.jobs(100), cluster.jobs(1, threads=4)) == (24, 6, 1, 6)
+    assert (cluster.room(24), cluster.room(6), cluster.room(1)) == (4, 16, 32)
+    assert (cluster.device("auto"), cluster.device("cpu")) == ("cuda", "cpu")
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
-    assert usable_cores() == 1
-    monkeypatch.delenv("SLURM_CPUS_PER_TASK")
-    assert default_jobs(1) == 1
-    assert 1 <= default_jobs(1000) <= (os.cpu_count() or 1)
-    assert default_jobs(1000, 2**60) == 1
+    assert [row.jobs(1) for row in EXECUTORS.values()] == [1, 1]
+
+
+def test_executors_are_chosen_by_name_else_by_the_number_of_jobs(monkeypatch):
+    inline, workers = EXECUTORS["inline"], EXECUTORS["pool"]
+    assert [chosen(None), chosen(None, 1), chosen(None, 2)] == [workers, inline, workers]
+    assert [chosen("inline"), chosen("pool", 1)] == [inline, workers]
+    with pytest.raises(UsageError, match="--executor: 'rai' is not one of inline, pool"):
+        chosen("rai")
+    with pytest.raises(UsageError, match="one pack after another in this process; leave --jobs 2 out"):
+        chosen("inline", 2)
+    monkeypatch.setattr("dropexp.executors.machine.may_start", lambda: False)
+    assert chosen(None, 2) is inline
+    with pytest.raises(UsageError, match="may start no other; use --executor inline"):
+        chosen("pool")
+
+
+def test_what_a_worker_sends_makes_its_parent_load_no_torch(make_run, vectors):
+    """The parent imports what a pickle names, and torch takes longer to import than many a study to train."""
+    work = Work((make_run(model={"hidden": [3]}, training={"epochs": 1}),), "toy", tuple(PROBES), "all")
+    named = set()
+
+    class Read(pickle.Unpickler):
+        def find_class(self, module, name):
+            named.add(module.partition(".")[0])
+            return super().find_class(module, name)
+
+    assert Read(io.BytesIO(pickle.dumps(train_work(work, vectors)))).load().runs
+    assert "dropexp" in named
+    assert "torch" not in named

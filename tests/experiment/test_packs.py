@@ -18,7 +18,7 @@ seeds: {seeds}
 sweep: {{dropout.rate: {[i / 10 for i in range(rates)]}{extra}}}
 """
     made = parse(read_text(text, "a.yaml"))
-    return made.runs(), {pack_key(arm.trained): layout(arm.trained.model, (1, 8, 8), 10) for arm in made.arms}
+    return made.runs(), {pack_key(arm.trained): layout(arm.trained, (1, 8, 8), 10) for arm in made.arms}
 
 
 @pytest.mark.parametrize(

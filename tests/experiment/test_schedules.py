@@ -70,7 +70,7 @@ seeds: 1
 
 def epochs_of(runs, dataset, count):
     """Yield the epochs of a training, and keep every run in it."""
-    shapes = layout(runs[0].config.model, dataset.example, len(dataset.classes))
+    shapes = layout(runs[0].config, dataset.example, len(dataset.classes))
     loop = train(runs, Feed(dataset, runs, torch.float64, torch.device("cpu")), shapes)
     epoch = next(loop)
     for number in range(1, count + 1):

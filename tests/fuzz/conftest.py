@@ -30,12 +30,16 @@ class Hang(BaseException):
 
 @pytest.fixture
 def fuzz():
-    """Try `count` cases of a function of a random.Random, each within `seconds` of processor time."""
+    """Try `count` cases of a function of a random.Random, each within `seconds` of processor time.
+
+    The function may refuse its case with a DropexpError. Where it does not, `then`, if given, is called with what it returned
+    and may refuse nothing: what was accepted once must be accepted again.
+    """
 
     def out_of_time(*_):
         raise Hang
 
-    def run(case, count, seconds=1.0):
+    def run(case, count, seconds=1.0, then=None):
         first = int(os.environ.get("DROPEXP_FUZZ_SEED", "0"))
         begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         refused, slowest, before = 0, (0.0, first), signal.signal(signal.SIGPROF, out_of_time)
@@ -44,7 +48,7 @@ def fuzz():
                 signal.setitimer(signal.ITIMER_PROF, seconds)
                 start = time.process_time()
                 try:
-                    case(random.Random(seed))
+                    accepted = case(random.Random(seed))
                 except DropexpError as error:
                     refused += 1
                     for message in error.messages:
@@ -54,6 +58,13 @@ def fuzz():
                 except (Hang, Exception) as error:
                     signal.setitimer(signal.ITIMER_PROF, 0)
                     raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
+                else:
+                    try:
+                        if then is not None:
+                            then(accepted)
+                    except (Hang, Exception) as error:
+                        signal.setitimer(signal.ITIMER_PROF, 0)
+                        raise AssertionError(f"seed {seed}, once accepted: {type(error).__name__}: {error}") from error
                 signal.setitimer(signal.ITIMER_PROF, 0)
                 slowest = max(slowest, (time.process_time() - start, seed))
                 grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin) / 1024

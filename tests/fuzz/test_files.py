@@ -1,10 +1,8 @@
-"""Mutated data files, archives and results: an array, rows or a sentence, never more memory than the file has a claim to."""
+"""Mutated data files and results: an array, rows or a sentence, never more memory than the file has a claim to."""
 
 import gzip
 import io
-import pickle
 import struct
-import tarfile
 import zipfile
 
 import numpy as np
@@ -12,12 +10,7 @@ import pytest
 from PIL import Image
 
 from dropexp.data import load
-from dropexp.data.cache import SIDECAR, listed
-from dropexp.data.cifar import read_batch
-from dropexp.data.download import unpack
 from dropexp.data.idx import read_idx
-from dropexp.data.pickles import plain_pickle
-from dropexp.errors import DataError
 from dropexp.experiment.config import Data
 from dropexp.records import EpochRow, Outcome, ProbeRow, Provenance, RunRow
 from dropexp.rows import COLUMNS
@@ -157,43 +150,6 @@ def npz_case(tmp_path, mutated):
     return check
 
 
-OPCODES = [
-    *(b"r\xff\xff\xff\x7f", b"p999999999999\n", b"j\xff\xff\xff\xff", b"\x8d" + b"\xff" * 8, b"\x96" + b"\xff" * 7 + b"\x0f"),
-    *(b"cos\nsystem\n", b"(S'ls'\ntR", b"}", b"]", b"(", b")", b"t", b"\x85", b"\x86", b"\x87", b"R", b"b", b"0", b"1", b"2", b"a"),
-    *(b"e", b"s", b"u", b"N", b"d", b".", b"\x88", b"K\x01", b"I9999999999\n", b"L" + b"9" * 5000 + b"L\n", b"F1e999\n", b"h\x00"),
-    *(b"q\x00", b"U\xff", b"X\xff\xff\xff\x7f"),
-    *(b"\x80\x05", b"\x95" + b"\xff" * 8, b"\x94", b"\x93", b"\x81", b"\x82\x01", b"P1\n", b"Q", b"\x8f", b"\x91", b"\x97"),
-    *(b"cnumpy\nndarray\n", b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\n_reconstruct\n"),
-    b"cnumpy\ndtype\n(S'O8'\nI0\nI1\ntR", b"(" + b"K\x00" * 2000 + b"l", b"(" * 3000, b")" + b"\x85" * 3000,
-    b"\x86".join([b"h\x00"] * 99),
-]  # fmt: skip
-
-
-@pytest.fixture
-def pickle_case(tmp_path, mutated):
-    path = tmp_path / "batch"
-    value = {
-        b"data": np.zeros((3, 3072), np.uint8),
-        b"labels": [0, 1, 2],
-        "more": [1.5, None, (True, "é"), {1: b"\xff"}],
-    }
-    held = [pickle.dumps(value, protocol).replace(b"\0" * 9216, bytes(9216)) for protocol in range(5)]
-
-    def check(rng):
-        raw = rng.choice(held)
-        for _ in range(rng.randint(0, 3)):
-            at = rng.choice(
-                (rng.randrange(len(raw)), rng.randrange(min(len(raw), 150)), len(raw) - rng.randint(1, 120))
-            )
-            raw = raw[:at] + rng.choice(OPCODES) + raw[at + rng.choice((0, 0, 1, 2)) :]
-        path.write_bytes(mutated(rng, raw) if rng.random() < 0.6 else raw)
-        plain_pickle(path)
-        x, y = read_batch(path)
-        assert len(x) == len(y)
-
-    return check
-
-
 @pytest.fixture
 def image_case(tmp_path, mutated):
     held = {}
@@ -216,49 +172,8 @@ def image_case(tmp_path, mutated):
     return check
 
 
-@pytest.fixture
-def archive_case(tmp_path, mutated):
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name in ("wanted", "../out", "/abs", "other"):
-            member = tarfile.TarInfo(name)
-            member.size = 300
-            archive.addfile(member, io.BytesIO(bytes(300)))
-    plain, folder = stream.getvalue(), tmp_path / "in" / "cache"
-    folder.mkdir(parents=True)
-
-    def check(rng):
-        raw = gzip.compress(mutated(rng, plain), 1)
-        (tmp_path / "a.tar.gz").write_bytes(mutated(rng, raw) if rng.random() < 0.3 else raw)
-        unpack(tmp_path / "a.tar.gz", folder, {"wanted", "other"})
-        assert {p.name for p in folder.iterdir()} <= {"wanted", "other"}
-        assert {p.name for p in tmp_path.rglob("*") if p.is_file()} <= {"a.tar.gz", "wanted", "other"}
-        if rng.random() < 0.01:
-            raise DataError("so that the harness sees both")
-
-    return check
-
-
-@pytest.fixture
-def sidecar_case(tmp_path, mutated):
-    folder = tmp_path / "mnist"
-    folder.mkdir()
-    name = "train-labels-idx1-ubyte.gz"
-    (folder / name).write_bytes(b"damaged")
-    whole = b'{"%s": [7, 1700000000000000000, "d41d8cd98f00b204e9800998ecf8427e"]}' % name.encode()
-
-    def check(rng):
-        (folder / SIDECAR).write_bytes(rng.choice((mutated(rng, whole), b"[" * 100_000, b"[]", b"null", b'{"a": {}}')))
-        assert listed("mnist", tmp_path).state == "damaged"
-        if rng.random() < 0.1:
-            raise DataError("so that the harness sees both")
-
-    return check
-
-
 CASES = {
-    "csv_case": 200, "results_case": 200, "idx_case": 300, "npz_case": 200, "pickle_case": 300, "image_case": 150,
-    "archive_case": 100, "sidecar_case": 50,
+    "csv_case": 200, "results_case": 200, "idx_case": 300, "npz_case": 200, "image_case": 150,
 }  # fmt: skip
 
 

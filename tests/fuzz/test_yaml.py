@@ -1,17 +1,26 @@
 """Mutated study files: a study or sentences, within a second and little memory; what is read can be written and read back."""
 
 import random
+from functools import reduce
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 import yaml
 
+from dropexp.experiment.config import Config
 from dropexp.experiment.identity import run_id
+from dropexp.experiment.study import Study
 from dropexp.rows import CONFIG_COLUMNS, config_cells
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import names_of
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read, read_text
+
+
+def field_of(section, name):
+    return section.model_fields[name].annotation
+
 
 CONFIGS = sorted((Path(__file__).parent.parent.parent / "configs").rglob("*.yaml"))
 TEXTS = [path.read_text(encoding="utf-8") for path in CONFIGS]
@@ -108,6 +117,11 @@ VALUES = [
     *({"input": 0.2}, {"hidden.1": 0}),
     *({"a": {"b": {"c": [1, {"d": None}]}}}, [{"a": []}], {1: 2}, {None: 0}, [["hidden"], ["input"]]),
 ]  # fmt: skip
+WORDS = {  # the fields that hold one of some words
+    path: get_args(annotation)
+    for path in CONFIG_COLUMNS
+    if get_origin(annotation := reduce(field_of, path.split("."), Config)) is Literal
+}
 TOKENS = [
     *(
         "&a ",
@@ -192,8 +206,12 @@ def tree(rng: random.Random, node, depth=0):
     elif action == 2:
         changed[rng.choice(KEYS)] = rng.choice(VALUES)
     elif action == 3 and depth == 0:
-        path = rng.choice(CONFIG_COLUMNS)
-        changed["sweep"] = {path: [rng.choice(VALUES) for _ in range(rng.randint(1, 4))]}
+        if rng.random() < 0.5:  # one word that is allowed, by which the base configuration may be no arm
+            path = rng.choice(list(WORDS))
+            changed["sweep"] = {path: [rng.choice(WORDS[path])]}
+        else:
+            path = rng.choice(CONFIG_COLUMNS)
+            changed["sweep"] = {path: [rng.choice(VALUES) for _ in range(rng.randint(1, 4))]}
     else:
         changed[key] = tree(rng, node[key], depth + 1)
     return changed
@@ -226,11 +244,11 @@ def text(rng: random.Random, given: str) -> str:
 
 @pytest.fixture
 def case(tmp_path, mutated):
-    """Write a mutated study and read it."""
+    """Write a mutated study and read it, unless it is refused."""
     path = tmp_path / "study.yaml"
     plain = [yaml.safe_load(t) for t in TEXTS]
 
-    def check(rng: random.Random) -> None:
+    def check(rng: random.Random) -> Study:
         which = rng.randrange(10)
         if which < 6:
             content = rng.choice(plain)
@@ -243,24 +261,26 @@ def case(tmp_path, mutated):
         else:
             raw = mutated(rng, rng.choice(TEXTS).encode())
         path.write_bytes(raw)
-        study = parse(read(path))
-        for arm in rng.sample(study.arms, min(3, len(study.arms))):
-            cells = tuple(config_cells(arm.trained))
-            assert not any("\n" in cell or "\r" in cell for cell in cells)
-            assert names_of(cells, 3) == (arm.arm_id, run_id(arm.trained, 3)), (
-                "a row of runs.csv does not know its name"
-            )
-        if len(study.arms) < 200:
-            again = parse(read_text(to_yaml(study), "study.yaml"), folder=study.folder, large=True)
-            assert [a.arm_id for a in again.arms] == [a.arm_id for a in study.arms], "study.yaml is another study"
+        return parse(read(path))
 
     return check
 
 
+def known_again(study: Study) -> None:
+    """Read a study's rows and its study.yaml back, neither of which may be refused."""
+    for arm in study.arms[:3]:
+        cells = tuple(config_cells(arm.trained))
+        assert not any("\n" in cell or "\r" in cell for cell in cells)
+        assert names_of(cells, 3) == (arm.arm_id, run_id(arm.trained, 3)), "a row of runs.csv does not know its name"
+    if len(study.arms) < 200:
+        again = parse(read_text(to_yaml(study), "study.yaml"), folder=study.folder, large=True)
+        assert [a.arm_id for a in again.arms] == [a.arm_id for a in study.arms], "study.yaml is another study"
+
+
 def test_mutated_studies(case, fuzz):
-    fuzz(case, 300)
+    fuzz(case, 300, then=known_again)
 
 
 @pytest.mark.slow
 def test_many_mutated_studies(case, fuzz, many):
-    fuzz(case, many(100_000))
+    fuzz(case, many(100_000), then=known_again)

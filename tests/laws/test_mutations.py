@@ -305,7 +305,7 @@ def masked_epochs(make_run, shape):
     run = make_run(0, model={"hidden": [5]}, dropout={"schedule": settings}, training={"epochs": 6})
     x = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
     data = Dataset("toy", x, np.arange(40) % 2, None, ("a", "b"))
-    loop = train([run], Feed(data, [run], torch.float32, torch.device("cpu")), layout(run.config.model, (4,), 2))
+    loop = train([run], Feed(data, [run], torch.float32, torch.device("cpu")), layout(run.config, (4,), 2))
     found, epoch = [], next(loop)
     for _ in range(6):
         if epoch.network.sites:

@@ -58,9 +58,7 @@ def test_a_masked_affine_map_and_its_gradients_are_those_of_loops(sizes, group):
 def make_network(make_run, vectors, rates=(0.3, 0.6), dtype=torch.float64, model=(), **dropout):
     model = {"hidden": [6, 4], "activation": "tanh", **dict(model)}
     runs = [make_run(0, model=model, dropout={"kind": "dropconnect", "rate": rate, **dropout}) for rate in rates]
-    network = Network(
-        layout(runs[0].config.model, vectors.example, 5), [r.config for r in runs], [0] * len(runs), dtype
-    )
+    network = Network(layout(runs[0].config, vectors.example, 5), [r.config for r in runs], [0] * len(runs), dtype)
     for name, tensor in network.parameters.items():
         if name.endswith("bias"):
             tensor.add_(normal(*tensor.shape).to(dtype))

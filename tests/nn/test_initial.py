@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from dropexp.experiment.config import Model
+from dropexp.experiment.config import Config, Model
 from dropexp.experiment.layout import layout
-from dropexp.nn.initial import initial_weight
+from dropexp.nn.initial import initial_gates, initial_weight
 from dropexp.nn.network import Network
 
 VARIANCES = {"he": lambda i, o: 2 / i, "lecun": lambda i, o: 1 / i, "glorot": lambda i, o: 2 / (i + o)}
@@ -25,10 +25,10 @@ AUTO = {
 
 def weights(sizes, seed=0, **settings):
     """Return each layer's name with its initial weights and its numbers of inputs and outputs."""
-    model = Model(**sizes, **settings)
-    for block in layout(model, (3, 8, 8), 10).blocks:
+    config = Config(model=Model(**sizes, **settings))
+    for block in layout(config, (3, 8, 8), 10).blocks:
         area = block.kernel**2
-        yield block.name, initial_weight(block, model, seed), block.fan_in * area, block.units * area
+        yield block.name, initial_weight(block, config.model, seed), block.fan_in * area, block.units * area
 
 
 def assert_scheme(scheme, weight, fan_in, fan_out):
@@ -69,10 +69,20 @@ def test_a_pack_begins_with_each_runs_own_weights(make_run, sizes):
         make_run(seed, model={**sizes, "norm": "batch"}, dropout={"rate": rate})
         for seed, rate in ((2, 0), (0, 0.5), (2, 0.5))
     ]
-    shapes = layout(runs[0].config.model, (3, 8, 8), 10)
+    shapes = layout(runs[0].config, (3, 8, 8), 10)
     network = Network(shapes, [r.config for r in runs], [r.seed for r in runs], torch.float64)
     for r, run in enumerate(runs):
         for name, weight, *_ in weights(sizes, run.seed):
             assert np.array_equal(network.parameters[f"{name}.weight"][r].numpy(), weight)
-            assert not network.parameters[f"{name}.bias"][r].any()
+            assert (f"{name}.bias" in network.parameters) == (name == "output")
+    assert not network.parameters["output.bias"].any()
     assert sum(tensor[0].numel() for tensor in network.parameters.values()) == shapes.parameters
+
+
+def test_layers_and_directions_of_an_lstm_have_streams_of_their_own():
+    config = Config.model_validate({"model": {"kind": "lstm", "units": 5, "layers": 2, "bidirectional": True}})
+    blocks = layout(config, (1, 6, 10), 3).blocks[:2]
+    gates = [initial_gates(block, f"{block.name}.{way}", 0) for block in blocks for way in ("forward", "backward")]
+    found = [g[name] for g in gates for name in ("input.weight", "state.weight")]
+    assert len({a.tobytes() for a in found}) == len(found) == 8
+    assert all(gates[i]["state.weight"].shape == (5, 20) for i in range(4))

@@ -140,6 +140,9 @@ def test_realised_rates_lie_in_the_binomial_interval_per_unit_and_per_layer(kind
         assert low <= counts.min() <= counts.max() <= high
         low, high = stats.binom(STEPS * UNITS, chance).interval(0.999)
         assert low <= counts.sum() <= high
+        dispersion = ((counts - STEPS * chance) ** 2).sum() / (STEPS * chance * (1 - chance))
+        if kind != "fixed_count":  # its units depend on each other; else neither too equal nor too unlike
+            assert 0.0005 < stats.chi2(UNITS).sf(dispersion) < 0.9995
 
 
 def test_intervals_of_shared_masks_count_groups():
@@ -175,7 +178,7 @@ def correlation(a, b):
 
 
 @pytest.mark.parametrize("kind", [*DRAWN, "dropblock"])
-@pytest.mark.parametrize("rate", [0.2, 0.5])
+@pytest.mark.parametrize("rate", [0.2])
 def test_steps_samples_layers_units_epochs_and_seeds_are_independent(kind, rate):
     def found(steps=200, batch=2, **more):
         x = indicator(kind, drawn(make_noise(kind, [rate], **more), steps, batch))[0]
@@ -375,7 +378,7 @@ def test_every_kind_stands_among_the_networks():
 def make_network(make_run, dataset, case, rates=(0.3, 0.6), seeds=(0, 1)):
     sections = {name: dict(part) for name, part in case.items()}
     runs = [make_run(s, **sections, **{"dropout.rate": r}) for s, r in zip(seeds, rates, strict=True)]
-    shapes = layout(runs[0].config.model, dataset.example, len(dataset.classes))
+    shapes = layout(runs[0].config, dataset.example, len(dataset.classes))
     return Network(shapes, [r.config for r in runs], [r.seed for r in runs], torch.float64)
 
 
@@ -447,11 +450,11 @@ def test_vanilla_at_test_time_multiplies_each_masked_layer_by_keep(make_run, ima
 
 
 def through_selu_layers(kind):
-    """Return mean and variance of each of ten SELU layers of width 1024 over 2,048 examples, in training."""
-    width, batch = 1024, 2048
+    """Return mean and variance of each of ten SELU layers of width 1024 over 1,024 examples, in training."""
+    width, batch = 1024, 1024
     settings = {"model": {"hidden": [width] * 10, "activation": "selu"}, "dropout": {"kind": kind, "rate": 0.1}}
     config = Config.model_validate(settings)
-    network = Network(layout(config.model, (width,), 10), [config], [0], torch.float32)
+    network = Network(layout(config, (width,), 10), [config], [0], torch.float32)
     noise = Noise(network.sites, [0], torch.tensor([0]), 1)
     seen = []
     mask = network._mask
@@ -505,7 +508,9 @@ def test_a_pack_of_any_mix_of_rates_and_schedules_gives_the_bytes_of_single_runs
         Config.model_validate({**case, "dropout": {**case["dropout"], "rate": rate, "schedule": schedule}})
         for rate, schedule in ((0.0, SCHEDULES[0]), (0.3, SCHEDULES[0]), (0.6, SCHEDULES[1]), (0.5, SCHEDULES[2]))
     ]
-    runs = Study("s", Path(), configs[0], (), (0, 1), tuple(configs)).runs()
+    every = Study("s", Path(), configs[0], (), (0, 1), tuple(configs)).runs()
+    runs = [run for run in every if run.seed == 0 or run.config.dropout.rate == 0.6]
+    assert len(runs) == 5
     found = []
     for size in (1, 3, 30):
         rows = {}

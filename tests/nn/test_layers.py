@@ -7,7 +7,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dropexp.nn.layers import ACTIVATIONS, POOLS, Affine, BatchNorm, Convolution, LayerNorm, running_norm
+from dropexp.nn.fused import ConvolutionMaxRelu
+from dropexp.nn.layers import (
+    ACTIVATIONS,
+    POOLS,
+    Affine,
+    BatchNorm,
+    Convolution,
+    LayerNorm,
+    convolve_grouped,
+    running_norm,
+)
 from dropexp.nn.reduce import sum_columns, sum_rows
 
 STOCK = {
@@ -112,3 +122,21 @@ def test_sums_by_products(shape):
     x = drawn(*shape, grad=False)
     torch.testing.assert_close(sum_rows(x), x.sum(1), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(sum_columns(x), x.sum(2), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "convolve",
+    [Convolution.apply, convolve_grouped, ConvolutionMaxRelu.apply],
+    ids=["run by run", "grouped", "with pooling"],
+)
+def test_with_low_precision_a_bias_and_its_gradient_are_not_rounded(convolve):
+    """Each gradient that enters is 1 + 2^-9, which is 1 in bfloat16; a sum of n of them keeps what 8 bits cannot."""
+    runs, batch, channels, size = 2, 5, 3, 4
+    x = torch.zeros(runs, batch, 2, size, size)
+    w = torch.zeros(runs, channels, 2, 3, 3, requires_grad=True)
+    b = torch.full((runs, channels), 1 + 2**-9, requires_grad=True)
+    out = convolve(x, w, b, True)
+    assert torch.equal(out, torch.full_like(out, 1 + 2**-9))
+    out.backward(torch.full_like(out, 1 + 2**-9))
+    n = out[0, :, 0].numel()
+    torch.testing.assert_close(b.grad, torch.full_like(b, n * (1 + 2**-9)), rtol=1e-6, atol=0)

@@ -11,15 +11,12 @@ from dropexp.nn.network import Network
 from dropexp.train.evaluate import losses
 
 ORDERS = ("NAD", "NDA", "AND", "ADN", "DNA", "DAN")
-MODELS = {
-    "mlp": {"kind": "mlp", "hidden": [13, 30]},
-    "cnn": {"kind": "cnn", "channels": [3, 5], "hidden": [7]},
-}
+MODELS = {"mlp": {"kind": "mlp", "hidden": [13, 30]}, "cnn": {"kind": "cnn", "channels": [3, 5], "hidden": [7]}}
 
 
 def pass_through(runs, dataset, epoch=1):
     """Return each run's logits, gradients and running statistics after one pass in training, and logits in testing."""
-    shapes = layout(runs[0].config.model, dataset.example, len(dataset.classes))
+    shapes = layout(runs[0].config, dataset.example, len(dataset.classes))
     network = Network(shapes, [r.config for r in runs], [r.seed for r in runs], torch.float32)
     network.require_grad()
     seeds = list(dict.fromkeys(r.seed for r in runs))
@@ -99,7 +96,7 @@ def test_a_mask_at_one_place_leaves_the_masks_elsewhere(make_run, images, model)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_gradient_of_one_run_touches_no_other(make_run, images, model):
     runs = [make_run(seed, model={**MODELS[model], "norm": "batch"}) for seed in range(3)]
-    shapes = layout(runs[0].config.model, images.example, 5)
+    shapes = layout(runs[0].config, images.example, 5)
     network = Network(shapes, [r.config for r in runs], [0, 1, 2], torch.float32)
     network.require_grad()
     x = torch.from_numpy(images.x)[None].expand(3, *images.x.shape)
@@ -124,9 +121,19 @@ def test_runs_that_stay_keep_their_bits(make_run, images):
 
 def test_testing_updates_no_statistics_and_training_does(make_run, images):
     run = make_run(0, model={**MODELS["mlp"], "norm": "batch"})
-    network = Network(layout(run.config.model, images.example, 5), [run.config], [0], torch.float32)
+    network = Network(layout(run.config, images.example, 5), [run.config], [0], torch.float32)
     x = torch.from_numpy(images.x)[None]
     network(x, noise=None, norm="running")
     assert not network.statistics["hidden.1.norm.mean"].any()
     network(x, noise=None, norm="batch")
     assert network.statistics["hidden.1.norm.mean"].all()
+
+
+def test_the_block_size_of_a_study_reaches_every_site(make_run, images):
+    run = make_run(
+        0,
+        model={"kind": "cnn", "channels": [3, 4]},
+        dropout={"kind": "dropblock", "placement": ["conv"], "rate": 0.2, "block_size": 2},
+    )
+    network = Network(layout(run.config, images.example, 5), [run.config], [0], torch.float64)
+    assert {name: site.strength.block for name, site in network.sites.items()} == {"conv.1": 2, "conv.2": 2}

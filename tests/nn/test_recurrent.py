@@ -13,6 +13,7 @@ from dropexp.experiment.layout import keep_probability, layout
 from dropexp.nn.dropout import Noise
 from dropexp.nn.network import Network
 from dropexp.nn.recurrent import RecurrentMask, lstm
+from dropexp.nn.to_torch import to_torch
 from dropexp.train.evaluate import losses
 from dropexp.train.pack import Work, train_pack
 
@@ -34,7 +35,7 @@ def make_network(make_run, dataset, rates=(0.0, 0.0), seeds=(0, 1), model=(), dt
     model = {"kind": "lstm", "units": UNITS, **dict(model)}
     dropout = {"placement": ["input"], **dropout}
     runs = [make_run(s, model=model, dropout={**dropout, "rate": r}) for s, r in zip(seeds, rates, strict=True)]
-    network = Network(layout(runs[0].config.model, dataset.example, CLASSES), [r.config for r in runs], seeds, dtype)
+    network = Network(layout(runs[0].config, dataset.example, CLASSES), [r.config for r in runs], seeds, dtype)
     generator = torch.Generator().manual_seed(2)
     for name, tensor in network.parameters.items():
         if name.endswith("bias"):
@@ -51,32 +52,6 @@ def inputs(dataset, runs=2):
     return ((x - x.mean()) / x.std()).view(runs, BATCH, *dataset.example)
 
 
-def as_torch(network, r, features):
-    """Return one run as torch.nn.LSTM and torch.nn.Linear, and pairs of names with (gradients of) the same tensor there."""
-    model, p = network.model, network.parameters
-    reference = nn.LSTM(features, UNITS, model.layers, batch_first=True, bidirectional=model.bidirectional).double()
-    last = nn.Linear(UNITS * (2 if model.bidirectional else 1), CLASSES).double()
-    pairs = {"output.weight": last.weight, "output.bias": last.bias}
-    with torch.no_grad():
-        for layer in range(model.layers):
-            for direction in DIRECTIONS[: 2 if model.bidirectional else 1]:
-                end = f"l{layer}" + ("_reverse" if direction == "backward" else "")
-                name = f"lstm.{layer + 1}.{direction}"
-                getattr(reference, f"bias_hh_{end}").zero_()  # torch adds two biases; one is enough
-                pairs[f"{name}.input.weight"] = getattr(reference, f"weight_ih_{end}")
-                pairs[f"{name}.state.weight"] = getattr(reference, f"weight_hh_{end}")
-                pairs[f"{name}.bias"] = getattr(reference, f"bias_ih_{end}")
-        for name, tensor in pairs.items():
-            tensor.copy_(p[name][r].T if tensor.dim() == 2 else p[name][r])
-    assert set(pairs) == set(p)
-    return reference, last, pairs
-
-
-def final_states(out, bidirectional):
-    """The last state of each direction: the backward one stands at the first step."""
-    return torch.cat((out[:, -1, :UNITS], out[:, 0, UNITS:]), 1) if bidirectional else out[:, -1]
-
-
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both ways"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_without_masks_it_is_torch_s_lstm_in_outputs_and_every_gradient(make_run, images, layers, bidirectional):
@@ -88,17 +63,20 @@ def test_without_masks_it_is_torch_s_lstm_in_outputs_and_every_gradient(make_run
     logits = network(x, noise=noise_of(network), norm="batch")
     losses(logits, labels).sum().backward()
     for r in range(2):
-        reference, last, pairs = as_torch(network, r, 2 * 7)
-        rows = x.detach()[r].requires_grad_(True)
-        out, _ = reference(torch.stack([rows_of(image) for image in rows]))
-        expected = last(final_states(out, bidirectional))
+        own = {name: tensor[r] for name, tensor in network.parameters.items()}
+        reference = to_torch(network.configs[r], images.example, own, mean=None, sd=None)
+        assert sum(isinstance(module, nn.LSTM) for module in reference.modules()) == layers
+        shown = x.detach()[r].requires_grad_(True)
+        expected = reference(shown)
         torch.testing.assert_close(logits[r], expected, **AGREE)
         nn.functional.cross_entropy(expected, labels[r], reduction="sum").backward()
-        torch.testing.assert_close(x.grad[r], rows.grad, **AGREE)
-        for name, tensor in pairs.items():
-            grad = network.parameters[name].grad[r]
-            assert grad.abs().sum() > 0
-            torch.testing.assert_close(grad.T if tensor.dim() == 2 else grad, tensor.grad, **AGREE, msg=name)
+        torch.testing.assert_close(x.grad[r], shown.grad, **AGREE)
+        held = {name: tensor.grad for name, tensor, _ in reference.tensors()}
+        assert set(held) == set(network.parameters)
+        for name, grad in held.items():
+            ours = network.parameters[name].grad[r]
+            assert ours.abs().sum() > 0
+            torch.testing.assert_close(ours.T if ours.dim() == 2 else ours, grad, **AGREE, msg=name)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -150,7 +128,7 @@ def test_the_steps_of_digits_and_of_a_file_of_sequences(make_run, tmp_path, sour
         0, data={"source": source, "train_size": 30}, model={"kind": "lstm", "units": 3},
         dropout={"rate": 0.3, "placement": ["all"]}, training={"epochs": 1},
     )  # fmt: skip
-    block = layout(run.config.model, dataset.example, len(dataset.classes)).blocks[0]
+    block = layout(run.config, dataset.example, len(dataset.classes)).blocks[0]
     assert (*block.map, block.fan_in) == shape
     row = train_pack(Work((run,), source), dataset).runs[0]
     assert (row.stop_reason, row.epochs_run) == ("max_epochs", 1)
@@ -282,6 +260,6 @@ def test_dropping_every_candidate_keeps_memory_and_dropping_every_state_keeps_no
 
 def test_forget_gates_start_open(make_run, images):
     run = make_run(0, model={"kind": "lstm", "units": UNITS}, dropout={"placement": ["input"]})
-    network = Network(layout(run.config.model, images.example, CLASSES), [run.config], [0], torch.float64)
+    network = Network(layout(run.config, images.example, CLASSES), [run.config], [0], torch.float64)
     bias = network.parameters["lstm.1.forward.bias"][0]
     assert bias.tolist() == [0.0] * UNITS + [1.0] * UNITS + [0.0] * 2 * UNITS

@@ -42,8 +42,8 @@ def test_conditions_pick_arms(conditions, count):
         ("=0.5", "write PATH=VALUE"),
         ("rat=0.5", "did you mean 'rate'"),
         ("rate=0.3", "no arm of s has it; rate is 0, 0.5"),
-        ("shape=early", "it may be dropout.schedule.shape or training.schedule.shape"),
-        ("zzzz=1", "its axes are dropout.rate"),
+        ("shape=early", "shape may be dropout.schedule.shape or training.schedule.shape; write one"),
+        ("zzzz=1", "not the path of a field; the axes of s are dropout.rate"),
     ],
 )
 def test_what_picks_nothing_is_said(condition, says):

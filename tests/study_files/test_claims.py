@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dropexp.errors import ConfigError, UsageError
-from dropexp.study_files.baseline import with_baseline
-from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.arm_conditions import with_baseline
+from dropexp.study_files.parse import parse
+from dropexp.study_files.path_values import Override
 from dropexp.study_files.yaml_reader import read_text
 
 SWEEP = "sweep: {dropout.rate: [0, 0.2, 0.5], model.norm: [none, batch]}\nclaims:\n"
@@ -80,14 +81,15 @@ def test_baselines_named_on_the_command_line():
     assert found[0.5, "batch"].value("dropout.rate") == 0.2
     assert found[0.5, "batch"].value("model.norm") == "batch"
     assert with_baseline(study, []) is study
+    assert with_baseline(study, ["rate=.2"]) == named
 
 
 @pytest.mark.parametrize(
     "word,said",
     [
         ("dropout.rate", "write PATH=VALUE"),
-        ("rate=0", "did you mean 'dropout.rate'?"),
-        ("dropout.rate=0.3", "no arm has that; dropout.rate is 0, 0.2, 0.5 here"),
+        ("rat=0", "did you mean 'rate'?"),
+        ("dropout.rate=0.3", "no arm of c has it; dropout.rate is 0, 0.2, 0.5"),
     ],
 )
 def test_wrong_baselines(word, said):

@@ -1,13 +1,17 @@
 """From YAML and options to a study: defaults, overrides, axes, unions of grids, and what is one function."""
 
+import re
+
 import pytest
 
 from dropexp.cli.arguments import gather, overrides, seeds, split
 from dropexp.errors import ConfigError, UsageError
 from dropexp.experiment.leaves import leaves, spell
 from dropexp.rows import CONFIG_COLUMNS, config_cells
+from dropexp.study_files.arm_conditions import pick, with_baseline
 from dropexp.study_files.command_words import read_words
-from dropexp.study_files.parse import Override, parse
+from dropexp.study_files.parse import parse
+from dropexp.study_files.path_values import Override
 from dropexp.study_files.stored_arms import from_cells, joined, with_leaves
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
@@ -167,7 +171,28 @@ def test_set_takes_several_values_and_several_fields():
     ]  # fmt: skip
     with pytest.raises(UsageError, match="PATH=VALUE"):
         overrides({}, ["lr"])
+    short = overrides({}, ["lr=0.01", "hidden=8+8", "training.lr=0.1"])
+    assert [(o.path, o.values) for o in short] == [("training.lr", (0.01, 0.1)), ("model.hidden", ([8, 8],))]
     assert split(["a b", "c"]) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "name, says",
+    [
+        ("kind", "kind may be model.kind or dropout.kind; write one of them in full"),
+        ("lrr", "lrr is not the path of a field; did you mean 'training.lr'?"),
+        ("zzzz", "zzzz is not the path of a field"),
+    ],
+)
+def test_a_name_of_no_one_field_is_the_same_sentence_for_every_option(name, says):
+    made = study("sweep: [{model.kind: [mlp, cnn], dropout.kind: [bernoulli]}]")
+    for asks in (
+        lambda: study("{}", *overrides({}, [f"{name}=1"])),
+        lambda: with_baseline(made, [f"{name}=1"]),
+        lambda: pick(made, [f"{name}=1"]),
+    ):
+        with pytest.raises((ConfigError, UsageError), match=re.escape(says)):
+            asks()
 
 
 ROUND_TRIPS = [

@@ -1,9 +1,7 @@
 """The audit of dropout: silent on healthy runs with a chance that is computed here, loud on injected faults."""
 
 import functools
-import itertools
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,15 +14,9 @@ from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise, Site
 from dropexp.nn.expected_noise import blocks_outside, outside
-from dropexp.nn.fused import DenseRelu
-from dropexp.nn.network import Network
 from dropexp.nn.noise_laws import NOISE_LAWS, expectation
 from dropexp.streams import generator
 from dropexp.train import loop
-from dropexp.train.alarms import sentences
-from dropexp.train.batches import Feed
-from dropexp.train.evaluate import evaluate
-from dropexp.train.optim import Optimiser
 from dropexp.train.pack import Work, train_pack
 
 SIZES = {"data": {"test_size": 30, "val_size": 20}, "training": {"epochs": 4, "batch_size": 16}}
@@ -101,7 +93,7 @@ def counted(site, rate, batch):
     audit = loop.Audit()
     audit.begin([Run(Config(), 0, "arm", "run")], 1, 1)
     audit.rates = [{"x": rate}]
-    audit.see("x", site, noise.mask("x", batch)[0])
+    audit.see("x", site, noise.mask("x", batch))
     audit.count()
     assert audit.product.findings == []
     return audit.counts[0, "x"]
@@ -147,22 +139,8 @@ def test_fractions_of_maps_are_accused_less_often_than_alpha():
     assert blocks_outside(6 * 36, 6 * 36, expected, 0.05)
 
 
-def after_init(patch, kind, change):
-    init = kind.__init__
-
-    def changed(self, *rest, **named):
-        init(self, *rest, **named)
-        change(self)
-
-    patch.setattr(kind, "__init__", changed)
-
-
 def rate_ignored(patch):
     patch.setattr(dropout, "threshold", lambda rate: 32768 * (rate > 0))
-
-
-def another_keep(patch):
-    patch.setattr(dropout, "keep_probability", lambda rate: 0.3)
 
 
 def first_mask_reused(patch):
@@ -177,234 +155,6 @@ def first_mask_reused(patch):
 
 def epoch_forgotten(patch):
     patch.setattr(dropout, "generator", lambda seed, purpose, place, index: generator(seed, purpose, place, 1))
-
-
-def all_ones(patch):
-    mask = Site.mask
-
-    def ones(self, u, seed_of_R):
-        factor, offset = mask(self, u, seed_of_R)
-        return torch.ones_like(factor), offset
-
-    patch.setattr(Site, "mask", ones)
-
-
-def never_called(patch):
-    joined = Network._joined
-    patch.setattr(Network, "_mask", lambda self, x, name, noise: x)
-    patch.setattr(Network, "_joined", lambda self, x, block, noise: joined(self, x, block, None))
-
-
-def noisy_evaluation(patch):
-    """Evaluation that goes through the network with noise, as a forgotten .eval() does."""
-    call = Network.__call__
-
-    def noisy(network, feed):
-        noise = Noise(network.sites, [0], torch.zeros(network.runs, dtype=torch.int64), 99)
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(Network, "__call__", lambda self, x, *, norm, **_: call(self, x, noise=noise, norm=norm))
-            return evaluate(network, feed)
-
-    patch.setattr(loop, "evaluate", noisy)
-
-
-def evaluation_by_chance(patch):
-    """Noise that no switch knows of."""
-    call, rng = Network.__call__, torch.Generator().manual_seed(0)
-
-    def noisy(self, x, *, noise, norm):
-        logits = call(self, x, noise=noise, norm=norm)
-        return logits if noise is not None else logits + torch.randn(logits.shape, generator=rng)
-
-    patch.setattr(Network, "__call__", noisy)
-
-
-def product_skipped(patch):
-    """The mask is drawn and nothing is multiplied by it, at sites that are products of their own."""
-    patch.setattr(Noise, "apply", lambda self, name, x, factor, offset=None, run=None: x * torch.ones_like(factor))
-
-
-def fused_product_skipped(patch):
-    forward = DenseRelu.forward
-    patch.setattr(
-        DenseRelu,
-        "forward",
-        staticmethod(lambda ctx, x, w, b, factor, s, low=False: forward(ctx, x, w, b, None, s, low)),
-    )
-
-
-def rescaled(patch, change):
-    def rescale(site):
-        site.strength = replace(site.strength, survivor_R=change(site.strength.survivor_R))
-
-    after_init(patch, Site, rescale)
-
-
-def survivors_unscaled(patch):
-    after_init(
-        patch,
-        Site,
-        lambda s: setattr(s, "strength", replace(s.strength, survivor_R=torch.ones_like(s.strength.survivor_R))),
-    )
-
-
-def survivors_scaled_twice(patch):
-    after_init(
-        patch, Site, lambda s: setattr(s, "strength", replace(s.strength, survivor_R=s.strength.survivor_R.square()))
-    )
-
-
-def fused_backward_unscaled(patch):
-    backward = DenseRelu.backward
-
-    def unscaled(ctx, g):
-        ctx.survivor_R = None
-        return backward(ctx, g)
-
-    patch.setattr(DenseRelu, "backward", staticmethod(unscaled))
-
-
-class Unscaled(torch.autograd.Function):
-    """A product whose gradient forgets the factor's size, or the factor."""
-
-    @staticmethod
-    def forward(ctx, x, factor, keeps_mask):
-        ctx.save_for_backward(factor)
-        ctx.keeps_mask, ctx.shape = keeps_mask, x.shape
-        return x * factor
-
-    @staticmethod
-    def backward(ctx, g):
-        (factor,) = ctx.saved_tensors
-        return (g * (factor != 0) if ctx.keeps_mask else g).sum_to_size(ctx.shape), None, None
-
-
-def backward_unscaled(patch):
-    patch.setattr(Noise, "apply", lambda self, name, x, f, offset=None, run=None: Unscaled.apply(x, f, True))
-
-
-def backward_unmasked(patch):
-    patch.setattr(Noise, "apply", lambda self, name, x, f, offset=None, run=None: Unscaled.apply(x, f, False))
-
-
-def drawn(change):
-    """Return a fault that changes the integers (S, B, ...) a site gets."""
-
-    def fault(patch):
-        mask = Site.mask
-        patch.setattr(Site, "mask", lambda self, u, seed_of_R: mask(self, change(u), seed_of_R))
-
-    return fault
-
-
-equal_units = drawn(lambda u: u.flatten(2)[:, :, torch.arange(u[0, 0].numel()) // 2 * 2].view_as(u))
-equal_examples = drawn(lambda u: u[:, torch.arange(u.shape[1]) // 2 * 2])
-shifted_by_one = drawn(lambda u: u.roll(1, 1))
-
-
-def one_mask_for_all_sites(patch):
-    patch.setattr(dropout, "generator", lambda seed, purpose, place, index: generator(seed, purpose, "", index))
-
-
-def one_mask_for_all_seeds(patch):
-    patch.setattr(dropout, "generator", lambda seed, purpose, place, index: generator(7, purpose, place, index))
-
-
-def mask_of_another_purpose(patch):
-    patch.setattr(dropout, "generator", lambda seed, purpose, place, index: generator(seed, "order", place, index))
-
-
-def every_second_epoch(patch):
-    begin = loop.Audit.begin
-    patch.setattr(loop.Audit, "begin", lambda self, runs, epoch, steps: begin(self, runs, 2 * epoch, steps))
-
-
-def last_step_left_out(patch):
-    batches = Feed.batches
-    patch.setattr(
-        Feed, "batches", lambda self, epoch: itertools.islice(batches(self, epoch), self.steps_per_epoch() - 1)
-    )
-
-
-def update_left_out(patch):
-    patch.setattr(Optimiser, "step", lambda self, parameters: [setattr(t, "grad", None) for t in parameters.values()])
-
-
-def offset_forgotten(patch):
-    patch.setattr(Noise, "apply", lambda self, name, x, factor, offset=None, run=None: x * factor)
-
-
-def no_dropout_in_the_first_example(patch):
-    apply = Noise.apply
-
-    def partly(self, name, x, factor, offset=None, run=None):
-        y = apply(self, name, x, factor, offset, run)
-        return torch.cat([x[:, :1], y[:, 1:]], 1)
-
-    patch.setattr(Noise, "apply", partly)
-
-
-def wrong_site(patch):
-    """What is multiplied is another factor than the one that was drawn."""
-    apply = Noise.apply
-    patch.setattr(Noise, "apply", lambda self, n, x, f, o=None, run=None: apply(self, n, x, f.flip(1), o, run))
-
-
-PRODUCT_FAULTS = [
-    (product_skipped, "gaussian", "audit_product"), (product_skipped, "cnn", "audit_product"),
-    (product_skipped, "lstm", "audit_product"), (product_skipped, "dropconnect", "audit_product"),
-    (fused_product_skipped, "bernoulli", "audit_product"), (no_dropout_in_the_first_example, "uniform", "audit_product"),
-    (wrong_site, "gaussian", "audit_product"), (offset_forgotten, "alpha", "audit_product"),
-    (survivors_unscaled, "bernoulli", "audit_scale"), (survivors_unscaled, "dropconnect", "audit_scale"),
-    (survivors_unscaled, "fixed_count", "audit_scale"), (survivors_scaled_twice, "spatial", "audit_scale"),
-    (fused_backward_unscaled, "bernoulli", "audit_gradient"), (backward_unscaled, "dropconnect", "audit_gradient"),
-    (backward_unscaled, "variational", "audit_gradient"), (backward_unmasked, "fixed_count", "audit_gradient"),
-    (equal_units, "bernoulli", "audit_stream"), (equal_examples, "gaussian", "audit_stream"),
-    (shifted_by_one, "fixed_count", "audit_stream"), (one_mask_for_all_sites, "bernoulli", "audit_stream"),
-    (one_mask_for_all_seeds, "dropblock", "audit_stream"), (mask_of_another_purpose, "groups", "audit_stream"),
-    (every_second_epoch, "bernoulli", "audit_epochs"), (last_step_left_out, "bernoulli", "audit_steps"),
-    (update_left_out, "bernoulli", "audit_update"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("fault", "name", "probe"), PRODUCT_FAULTS, ids=lambda v: getattr(v, "__name__", v))
-def test_a_fault_behind_the_draw_is_caught(fault, name, probe, make_run, request, monkeypatch):
-    """Masks that are drawn well and used badly: 25 faults."""
-    model, drop, data = HEALTHY[name]
-    fault(monkeypatch)
-    rows, outcome = found(make_run, request.getfixturevalue(data), model, drop)
-    monkeypatch.undo()
-    assert probe in {p for _, p, _ in rows}
-    assert {r.run_id for r in outcome.runs} == {run for run, p, _ in rows if p == probe}, "each of the two runs"
-    assert all(" {" not in line for line in sentences(outcome.probes))
-
-
-FAULTS = [
-    (rate_ignored, "bernoulli", "audit_rate"), (rate_ignored, "batch_shared", "audit_rate"),
-    (rate_ignored, "vanilla", "audit_rate"), (rate_ignored, "dropconnect", "audit_rate"),
-    (rate_ignored, "spatial", "audit_rate"), (rate_ignored, "variational", "audit_rate"),
-    (another_keep, "gaussian", "audit_rate"), (another_keep, "uniform", "audit_rate"),
-    (another_keep, "dropblock", "audit_rate"),
-    (first_mask_reused, "bernoulli", "audit_repeat"), (first_mask_reused, "gaussian", "audit_repeat"),
-    (first_mask_reused, "fixed_count", "audit_repeat"), (first_mask_reused, "dropblock", "audit_repeat"),
-    (first_mask_reused, "groups", "audit_repeat"), (epoch_forgotten, "bernoulli", "audit_repeat"),
-    (epoch_forgotten, "variational", "audit_repeat"), (all_ones, "bernoulli", "audit_rate"),
-    (all_ones, "gaussian", "audit_rate"), (all_ones, "fixed_count", "audit_rate"), (all_ones, "lstm", "audit_rate"),
-    (never_called, "bernoulli", "audit_unused"), (noisy_evaluation, "bernoulli", "audit_evaluation"),
-    (noisy_evaluation, "fixed_count", "audit_evaluation"), (evaluation_by_chance, "bernoulli", "audit_evaluation"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("fault", "name", "probe"), FAULTS, ids=lambda v: getattr(v, "__name__", v))
-def test_an_injected_fault_is_caught(fault, name, probe, make_run, request, monkeypatch):
-    model, drop, data = HEALTHY[name]
-    fault(monkeypatch)
-    rows, outcome = found(make_run, request.getfixturevalue(data), model, drop)
-    monkeypatch.undo()
-    assert {p for _, p, _ in rows} >= {probe}
-    lines = sentences(outcome.probes)
-    assert lines
-    assert all(line.startswith("dropout audit: ") and line.endswith("(probes.csv)") for line in lines)
 
 
 def test_a_mask_of_64_bits_or_fewer_may_repeat(make_run, vectors, monkeypatch):

@@ -1,14 +1,20 @@
 """Checkpoints: a pack left at any epoch goes on to the same bytes, in other packs too; a bad file starts anew."""
 
+import dataclasses
 import errno
+import io
 import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
 
+from dropexp.cli import main
+from dropexp.records import EpochRow
 from dropexp.train import checkpoint as module
 from dropexp.train.checkpoint import Checkpoint, Timer, Unusable, begun, circumstances, load, remove, save, tidy
+from dropexp.train.checkpoint_content import arrays_and_notes
 from dropexp.train.pack import Work, train_pack
 
 SIZES = {"data": {"test_size": 30, "val_size": 20}, "training": {"epochs": 5, "batch_size": 16}}
@@ -64,24 +70,25 @@ def packs(runs, sizes):
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-@pytest.mark.parametrize(("before", "after"), [((4,), (4,)), ((1, 3), (2, 2)), ((4,), (1, 1, 1, 1))])
-def test_a_pack_left_at_an_epoch_goes_on_to_the_same_bytes(name, before, after, make_run, request, tmp_path):
+def test_a_pack_left_at_an_epoch_goes_on_to_the_same_bytes(name, make_run, request, tmp_path):
     sections, data = SWEEPS[name]
     dataset, runs = request.getfixturevalue(data), runs_of(make_run, sections)
-    probes = ("gradient_norms",)
+    probes, heard = ("gradient_norms",), []
     whole = rows([train_pack(Work(tuple(runs), data, probes, "selected"), dataset)])
-    heard = []
-    for pack in packs(runs, before):
-        work = Work(pack, data, probes, "selected", checkpoints=tmp_path / "c")
-        assert train_pack(work, dataset, lambda epoch, left, _: heard.append(epoch) or epoch == 2).paused
-    assert set(heard) == {1, 2}
-    heard.clear()
-    outcomes = []
-    for pack in packs(runs, after):
-        work = Work(pack, data, probes, "selected", checkpoints=tmp_path / "c")
-        outcomes.append(train_pack(work, dataset, lambda epoch, *_: heard.append(epoch)))
-    assert rows(outcomes) == whole
-    assert min(heard, default=3) == 3, "it went on, instead of starting anew"
+    for before, after in (((1, 3), (2, 2)), ((4,), (1, 1, 1, 1))):
+        folder = tmp_path / str(len(before))
+        for pack in packs(runs, before):
+            work = Work(pack, data, probes, "selected", checkpoints=folder)
+            assert train_pack(work, dataset, lambda epoch, left, _: heard.append(epoch) or epoch == 2).paused
+        assert set(heard) == {1, 2}
+        heard.clear()
+        outcomes = []
+        for pack in packs(runs, after):
+            work = Work(pack, data, probes, "selected", checkpoints=folder)
+            outcomes.append(train_pack(work, dataset, lambda epoch, *_: heard.append(epoch)))
+        assert rows(outcomes) == whole
+        assert min(heard, default=3) == 3, "it went on, instead of starting anew"
+        heard.clear()
 
 
 @pytest.mark.parametrize("which", ["none", "selected", "all"])
@@ -157,8 +164,130 @@ def test_a_file_that_cannot_be_used_is_one_line_and_the_run_starts_anew(how, mak
 def test_no_pickle_is_read(tmp_path):
     made = circumstances()
     save(tmp_path, Checkpoint("r", 1, None, {"state/x": np.array([{}], dtype=object)}, {}), made)
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(Unusable, match="an array of type object"):
         load(tmp_path, "r", made)
+
+
+def with_row(notes, at=-1, **changes):
+    row = dict(zip((f.name for f in dataclasses.fields(EpochRow)), notes["rows"][at], strict=True)) | changes
+    notes["rows"][at] = list(row.values())
+
+
+def npy(shape, dtype="<f4"):
+    """Return an array of four bytes whose header claims another shape."""
+    body = io.BytesIO()
+    np.lib.format.write_array_header_1_0(body, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return body.getvalue() + bytes(4)
+
+
+FORGED = {  # how a checkpoint that names this run and has a right checksum lies
+    "another shape": lambda arrays, notes: arrays.update({"state/network.output.bias": np.zeros(3, np.float32)}),
+    "another type": lambda arrays, notes: arrays.update({"state/network.output.bias": np.zeros(4, np.float64)}),
+    "no state": lambda arrays, notes: [arrays.pop(name) for name in list(arrays)],
+    "an array less": lambda arrays, notes: arrays.pop("state/network.output.bias"),
+    "an array of nobody's": lambda arrays, notes: arrays.update({"state/x": np.zeros(1)}),
+    "weights elsewhere": lambda arrays, notes: arrays.update({"../../elsewhere/x": np.zeros(1)}),
+    "words": lambda arrays, notes: arrays.update({"state/network.output.bias": np.array(["x"])}),
+    "a huge array": lambda arrays, notes: arrays.update({"state/network.output.bias": npy((2**40,))}),
+    "a shape that overflows": lambda arrays, notes: arrays.update({"state/network.output.bias": npy((2**62, 2**62))}),
+    "no rows": lambda arrays, notes: notes.pop("rows"),
+    "a row less": lambda arrays, notes: notes["rows"].pop(),
+    "rows of words": lambda arrays, notes: with_row(notes, train_loss="much"),
+    "a row too short": lambda arrays, notes: notes["rows"][0].pop(),
+    "a row of another run": lambda arrays, notes: with_row(notes, run_id="another"),
+    "a row of another epoch": lambda arrays, notes: with_row(notes, epoch=9),
+    "a number of 300 digits": lambda arrays, notes: with_row(notes, train_loss=10**300),
+    "more epochs than the run has": lambda arrays, notes: notes["rows"].extend(
+        [*notes["rows"][0][:3], n, *notes["rows"][0][4:]] for n in range(3, 10)
+    ),
+    "a rule that ended before": lambda arrays, notes: [with_row(notes, n, val_loss=float(n)) for n in range(2)],
+    "a probe of nobody's": lambda arrays, notes: notes["probes"].append([notes["rows"][0][0], 1, "x", "", "", 1.0]),
+    "a probe of two lines": lambda arrays, notes: notes["probes"].append(
+        [notes["rows"][0][0], 1, "audit_unused", "a\nb", "", 1.0]
+    ),
+    "seconds": lambda arrays, notes: notes.update(seconds="long"),
+    "began": lambda arrays, notes: notes.update(began="once"),
+    "no masks": lambda arrays, notes: notes.update(masks=[1]),
+    "masks of words": lambda arrays, notes: notes.update(masks={"hidden.1": {"first": 3}}),
+    "more fired than there are": lambda arrays, notes: next(iter(notes["masks"].values())).update(fired=2, units=1),
+    "deep notes": lambda arrays, notes: arrays.update(notes=np.frombuffer(b"[" * 100_000, np.uint8)),
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
+def test_a_forged_checkpoint_is_a_line_and_the_run_starts_anew(how, make_run, vectors, tmp_path):
+    run = make_run(0, **SIZES, model={"hidden": [13]}, dropout={"rate": 0.5}, early_stopping={"patience": 1})
+    whole = rows([train_pack(Work((run,), "vectors"), vectors)])
+    work = Work((run,), "vectors", checkpoints=tmp_path / "c")
+    assert train_pack(work, vectors, lambda epoch, *_: epoch == 2).paused
+    found = load(tmp_path / "c", run.run_id, work.circumstances)
+    arrays, notes = dict(found.arrays), json.loads(json.dumps(found.notes))
+    FORGED[how](arrays, notes)
+    forge(tmp_path / "c" / f"{run.run_id}.checkpoint", arrays, notes)
+    _, before = begun(tmp_path / "c", [run.run_id], work.circumstances)
+    outcome = train_pack(work, vectors)
+    assert rows([outcome]) == whole
+    assert [line for line in [*before, *outcome.notes] if line.endswith("; the run starts anew")]
+    assert not (tmp_path / "elsewhere").exists()
+    remove(tmp_path / "c", [run.run_id])
+    tidy(tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def forge(path, arrays, notes):
+    """Write a checkpoint of other content, its checksum made anew, as whoever knows the format can."""
+    head = json.loads(path.read_bytes().partition(b"\n")[0])
+    arrays.setdefault("notes", np.frombuffer(json.dumps(notes).encode(), np.uint8))
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, array in arrays.items():
+            held = io.BytesIO()
+            np.lib.format.write_array(held, array) if isinstance(array, np.ndarray) else held.write(array)
+            archive.writestr(f"{name}.npy", held.getvalue())
+    del head["sha256"]
+    head["epoch"] = max(2, len(notes.get("rows", ())))
+    head["sha256"] = module._digest(head, body.getvalue())
+    path.write_bytes(json.dumps(head).encode() + b"\n" + body.getvalue())
+
+
+def test_a_compressed_checkpoint_is_not_unpacked(tmp_path):
+    body = io.BytesIO()
+    np.savez_compressed(body, x=np.zeros(10**6))
+    with pytest.raises(Unusable, match="compressed"):
+        arrays_and_notes(body.getvalue())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX pipes")
+def test_a_pipe_is_no_checkpoint_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "r.checkpoint")
+    with pytest.raises(Unusable, match="is no file"):
+        load(tmp_path, "r", circumstances())
+
+
+def test_one_forged_checkpoint_costs_the_others_nothing(make_run, vectors, tmp_path):
+    """The pack is given back in error, its good checkpoints in place; what plans it again trains two parts."""
+    runs = tuple(runs_of(make_run, MLP))
+    work = Work(runs, "vectors", checkpoints=tmp_path)
+    assert train_pack(work, vectors, lambda epoch, *_: epoch == 2).paused
+    found = load(tmp_path, runs[1].run_id, work.circumstances)
+    arrays = {**found.arrays, "state/x": np.zeros(1)}
+    forge(tmp_path / f"{runs[1].run_id}.checkpoint", arrays, dict(found.notes))
+    outcome = train_pack(work, vectors)
+    assert outcome.error
+    assert len(outcome.notes) == 1
+    left, lines = begun(tmp_path, [run.run_id for run in runs], work.circumstances)
+    assert (set(left), lines) == ({run.run_id for run in runs} - {runs[1].run_id}, [])
+
+
+@pytest.mark.parametrize("given", ["abc", "nan", "inf", "-1", "1e7", "\x1b[31m"])
+def test_a_junk_interval_is_refused_before_anything_is_trained(given, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(module.INTERVAL, given)
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "--seeds", "1", "--set", "training.epochs=1"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"{module.INTERVAL}=")
+    assert "\x1b" not in shown
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_probes_need_rows_that_a_checkpoint_has_not(make_run, vectors, tmp_path):

@@ -93,7 +93,7 @@ def test_scores_of_a_linear_model_over_several_chunks(make_run, val_size):
         for seed, q in ((0, 0.2), (1, 0.0))
     ]
     feed = Feed(dataset, runs, torch.float64, torch.device("cpu"))
-    network = Network(layout(runs[0].config.model, (6,), 4), [r.config for r in runs], [0, 1], torch.float64)
+    network = Network(layout(runs[0].config, (6,), 4), [r.config for r in runs], [0, 1], torch.float64)
     for r, scores in enumerate(evaluate(network, feed)):
         parts = split(dataset, runs[r].config.data, split_seed=r, label_seed=r)
         train = x[parts.train].astype(np.float64)

@@ -52,7 +52,7 @@ def test_the_loop_uses_each_runs_own_schedule(make_run, vectors: Dataset):
     runs = [make_run(0, **base, **fixed, **{"training.schedule": shape}) for shape in shapes]
     factors = [[1, 1, 1, 1], [1, 0.8535533905932737, 0.5, 0.14644660940672627], [1, 1, 0.5, 0.5]]
     feed = Feed(vectors, runs, torch.float64, torch.device("cpu"))
-    shapes = layout(runs[0].config.model, vectors.example, 5)
+    shapes = layout(runs[0].config, vectors.example, 5)
     ours = Network(shapes, [r.config for r in runs], [0] * 3, torch.float64)
     loop = train(runs, Feed(vectors, runs, torch.float64, torch.device("cpu")), shapes)
     epoch = next(loop)
@@ -79,9 +79,9 @@ def test_norms_are_bounded_after_every_step(make_run, images, model, optimizer):
         )
         for r, limit in enumerate(limits)
     ]
-    shapes = layout(runs[0].config.model, images.example, 5)
+    shapes = layout(runs[0].config, images.example, 5)
     network = Network(shapes, [r.config for r in runs], [0, 1, 2], torch.float64)
-    optimiser = Optimiser([r.config for r in runs], torch.float64, torch.device("cpu"))
+    optimiser = Optimiser([r.config for r in runs], network)
     network.require_grad()
     for x, y in Feed(images, runs, torch.float64, torch.device("cpu")).batches(1):
         losses(network(x, noise=None, norm="batch"), y).mean(1).sum().backward()
@@ -101,8 +101,8 @@ def test_norms_are_bounded_after_every_step(make_run, images, model, optimizer):
 
 def test_a_run_without_a_bound_stands_beside_one_with(make_run, vectors):
     runs = [make_run(0, model={"hidden": [7]}, training={"max_norm": limit}) for limit in (None, 0.1)]
-    network = Network(layout(runs[0].config.model, vectors.example, 5), [r.config for r in runs], [0, 0], torch.float64)
-    optimiser = Optimiser([r.config for r in runs], torch.float64, torch.device("cpu"))
+    network = Network(layout(runs[0].config, vectors.example, 5), [r.config for r in runs], [0, 0], torch.float64)
+    optimiser = Optimiser([r.config for r in runs], network)
     before = {name: tensor.clone() for name, tensor in network.parameters.items()}
     for tensor in network.parameters.values():
         tensor.grad = torch.zeros_like(tensor)

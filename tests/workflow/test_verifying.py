@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from dropexp.store.folder import Store
 from dropexp.workflow.planning import Options
 from dropexp.workflow.verifying import verify
 
+pytestmark = pytest.mark.xdist_group("verifying")  # one worker, since its tests share a trained study
+
 TEXT = """
 data: {train_size: 120, val_size: 40, test_size: 80}
 model: {hidden: [12], norm: batch}
@@ -22,6 +25,7 @@ early_stopping: {patience: 2, min_delta: 0.02}
 training: {epochs: 5}
 seeds: 2
 probes: all
+save_weights: selected
 sweep: {dropout.rate: [0, 0.5]}
 """
 
@@ -49,11 +53,11 @@ def places(found):
 
 
 def test_what_training_gave_is_fine_and_nothing_is_touched(folder):
-    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.iterdir()}
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
     found = verify(folder, None)
     assert found.fine
     assert (found.runs, len(found.equal), found.left, found.mismatches) == (4, 4, (), ())
-    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.iterdir()} == before
+    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()} == before
 
 
 def test_the_choice_is_made_by_its_seed(folder):
@@ -189,13 +193,58 @@ def test_a_users_file_is_found_by_its_content(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     np.savez("own.npz", x=rng.normal(size=(90, 5)), y=np.arange(90) % 3)
-    (tmp_path / "f.yaml").write_text("data: {source: own.npz}\nmodel: {hidden: [6]}\ntraining: {epochs: 1}\nseeds: 2\n")
+    (tmp_path / "f.yaml").write_text(
+        "data: {source: own.npz}\nmodel: {hidden: [6]}\ntraining: {epochs: 1}\nseeds: 2\nprobes: all\n"
+    )
     assert main(["run", "f.yaml", "--no-plot"]) == 0
     assert main(["verify", "results/f", "--all"]) == 0
     np.savez("own.npz", x=rng.normal(size=(90, 5)), y=np.arange(90) % 3)
     capsys.readouterr()
-    assert main(["verify", "results/f", "--all"]) == 0
-    assert "not trained again: own.npz: its content has changed since" in capsys.readouterr().out
+    assert main(["verify", "results/f", "--all"]) == 1
+    shown = capsys.readouterr().out
+    assert "not trained again: own.npz: its content has changed since" in shown
+    assert "trained again: 0 of 2" in shown
+    assert "2 runs were to be trained again, and 0 could be: nothing was verified by training" in shown
+    assert main(["verify", "results/f", "--sample", "0"]) == 0, "of its files alone nothing is wrong"
+    (tmp_path / "results" / "f" / "probes.csv").unlink()
+    assert main(["verify", "results/f", "--sample", "0"]) == 1, "the probes of a user's own data are missed as well"
+
+
+def test_a_study_without_a_finished_run_is_not_verified(folder, capsys):
+    for name in ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv"):
+        (folder / name).write_text(lines_of(folder / name)[0])
+    assert main(["verify", str(folder)]) == 1
+    assert "no finished run, so nothing was verified" in capsys.readouterr().out
+
+
+def test_results_of_others_hide_no_other_study(trained, capsys):
+    foreign = trained.parent / "foreign"
+    foreign.mkdir()
+    (foreign / "epochs.csv").write_text("seed,epoch,train_accuracy,test_accuracy\n0,1,0.9,0.8\n")
+    assert main(["verify", str(trained.parent), "--sample", "0"]) == 1
+    shown = capsys.readouterr()
+    assert "no runs.csv here, so there is nothing to verify" in shown.err
+    assert "s: 4 runs" in shown.out
+
+
+@pytest.mark.parametrize("name", ["probes.csv", "epochs.csv", "provenance.csv", "summary.csv", "weights/*.npz"])
+def test_a_file_that_study_yaml_asks_for_is_missed(name, folder):
+    for path in folder.glob(name):
+        path.unlink()
+    found = verify(folder, 0)
+    assert not found.fine
+    assert [m for m in found.mismatches if Path(m.file).match(name)]
+
+
+def test_rows_of_a_probe_are_missed_though_no_study_asks_for_them(folder):
+    (folder / "study.yaml").write_text((folder / "study.yaml").read_text().replace("- gap_parts\n", ""))
+    lines = lines_of(folder / "probes.csv")
+    kept = [line for line in lines if ",4,gap_parts" not in line]
+    assert len(kept) < len(lines)
+    (folder / "probes.csv").write_text("".join(kept))
+    losers = {line.partition(",")[0] for line in lines if line not in kept}
+    found = verify(folder, 0).mismatches
+    assert {m.why.partition(",")[0] for m in found if m.expected == "gap_parts"} == losers
 
 
 def test_the_verb_names_place_column_and_both_values(folder, capsys):
@@ -238,5 +287,6 @@ def test_a_folder_that_is_being_written_waits(folder):
         verify(folder, 0)
 
 
+@pytest.mark.slow
 def test_a_pool_verifies_as_well(folder):
     assert verify(folder, None, 0, Options(jobs=2)).fine

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
+import headless_browser
 import pandas as pd
 import pytest
 
@@ -51,13 +51,9 @@ def hand():
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """A headless Chromium; tests that need it are skipped where there is none."""
-    path = Path(__file__).with_name("browser.py")
-    spec = importlib.util.spec_from_file_location("browser", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if module.found() is None:
-        pytest.skip(f"no browser here: none of {', '.join(module.NAMES)}")
+    if headless_browser.found() is None:
+        pytest.skip(f"no browser here: none of {', '.join(headless_browser.NAMES)}")
     pytest.importorskip("websocket", reason="websocket-client is not installed; pip install '.[test]'")
-    made = module.Browser(tmp_path_factory.mktemp("browser"))
+    made = headless_browser.Browser(tmp_path_factory.mktemp("browser"))
     yield made
     made.close()

@@ -12,6 +12,7 @@ import html5lib
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_studies import CASES
 
 import dropexp.page
 from dropexp.analysis.judging import ClaimVerdict
@@ -22,6 +23,8 @@ from dropexp.page.claims import verdicts_in_a_sentence
 from dropexp.page.grid import Cell, ranked
 from dropexp.page.origin import Beside
 from dropexp.page.render import index_page, study_page, typeset
+
+pytestmark = pytest.mark.xdist_group("page")  # one worker, since its tests share the made-up studies
 
 NASTY = '</script><script>alert("1")</script><img src=x onerror=alert(1)>&\'"'
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -63,7 +66,7 @@ def check(page: str) -> None:
         assert picture.get("alt")
 
 
-FAST = ("rates", "one-seed", "one-arm-one-seed", "broken", "constant", "empty", "noise", "orders", "hundred")
+FAST = ("rates", "one-seed", "one-arm-one-seed", "broken", "constant", "empty", "noise", "orders")
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -72,7 +75,9 @@ def test_every_study_is_a_valid_page(cases, no_pictures, name):
 
 
 @pytest.mark.slow
-def test_every_case_with_its_figures(case):
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_with_its_figures(cases, name):
+    case = cases[name]()
     page = study_page(case, Beside("study: x\n"))
     check(page)
     assert ("<figure>" in page) == (not case.runs.empty)
@@ -114,7 +119,7 @@ def test_what_is_stored_is_text_and_never_markup(cases, no_pictures, monkeypatch
     assert texts(root, "h1") == [" ".join(NASTY.split())]
 
 
-def test_the_same_rows_give_the_same_bytes(cases):
+def test_the_same_rows_give_the_same_bytes(cases, no_pictures):
     tidy = cases["one-seed"]()
     again = tidied(tidy.study, tidy.runs.sample(frac=1, random_state=1), tidy.epochs.sample(frac=1, random_state=2))
     assert study_page(tidy, Beside()) == study_page(again, Beside())
@@ -258,9 +263,11 @@ def test_an_arm_sorts_by_its_value():
     assert (Cell("a").sort, Cell("-", float("nan")).sort, Cell("1", 1).sort) == (None, "", "1.0")
 
 
-def test_the_columns_of_the_table_have_a_cell_a_row(case):
+@pytest.mark.parametrize("name", CASES)
+def test_the_columns_of_the_table_have_a_cell_a_row(cases, name):
     from dropexp.analysis.verdicts import verdicts
 
+    case = cases[name]()
     grid = arms_grid(case, verdicts(case), {})
     assert {len(column.cells) for column in grid.columns} == {len(case.arms)}
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from dropexp.errors import StoreError
-from dropexp.files import make_folders, write_aside
 from dropexp.foreign.as_study import read_foreign
 from dropexp.foreign.epochs_csv import MEASURED
 from dropexp.quoting import clean
 
 
-def join_foreign(folders: Sequence[Path], out: Path, prefer: Path | None) -> tuple[int, tuple[str, ...]]:
-    """Write the epochs.csv of all folders into `out`; return how many runs it holds, and notes.
+def union(folders: Sequence[Path], prefer: Path | None) -> tuple[str, int, tuple[str, ...]]:
+    """Return the epochs.csv of all folders as one text, how many runs it holds, and notes.
 
     Raises StoreError where two folders have different axes, or different rows for one run and neither is preferred.
     """
@@ -39,12 +38,8 @@ def join_foreign(folders: Sequence[Path], out: Path, prefer: Path | None) -> tup
             elif taken[str(run)][0] != prefer:
                 _agree(str(run), *taken[str(run)], folder, rows.reset_index(drop=True))
     joined = pd.concat([rows for _, rows in taken.values()]).drop(columns="run_id")
-    try:
-        make_folders(out)
-        write_aside(out / "epochs.csv", joined.to_csv(index=False, lineterminator="\n").encode())
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another --out") from None
-    return len(taken), (f"{total} runs in {len(tables)} folders, {len(taken)} different ones",)
+    notes = (f"{total} runs in {len(tables)} folders, {len(taken)} different ones",)
+    return joined.to_csv(index=False, lineterminator="\n"), len(taken), notes
 
 
 def _table(folder: Path) -> pd.DataFrame:

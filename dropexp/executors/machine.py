@@ -1,13 +1,20 @@
-"""How many workers this machine has room for: what the process may use, not what the machine has."""
+"""What this machine offers to train on: what the process may use, not what the machine has."""
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
+import re
 from pathlib import Path
 
 UNKNOWN = 64 * 2**30
 BATCH_SYSTEMS = ("SLURM_CPUS_PER_TASK", "PBS_NCPUS", "NSLOTS", "LSB_DJOB_NUMPROC")
+
+
+def machines() -> int:
+    """Return how many machines like this one there are to train on."""
+    return 1
 
 
 def usable_cores() -> int:
@@ -21,9 +28,17 @@ def free_bytes() -> int:
     return min(_available(), _within_container())
 
 
-def default_jobs(packs: int, each: int = 2**30) -> int:
-    """Return one worker per core, never more than packs or than what free memory holds of `each` bytes."""
-    return max(1, min(usable_cores(), packs, free_bytes() // each))
+def devices() -> tuple[str, ...]:
+    """Return the devices that torch sees here, those that `auto` prefers first; the processor is the last."""
+    import torch  # seconds, which a study on the processor never pays in the process that plans
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return (*(name for name, found in there.items() if found), "cpu")
+
+
+def may_start() -> bool:
+    """Whether this process may start others: a daemonic one, such as another pool's worker, may not."""
+    return not multiprocessing.current_process().daemon
 
 
 def _available() -> int:
@@ -67,4 +82,4 @@ def _quota() -> int:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else 0  # theirs, not ours: what is no number is no limit

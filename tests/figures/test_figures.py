@@ -1,16 +1,18 @@
-"""The figures: which there are, what their titles claim, and that their bytes are fixed."""
+"""The figures: which there are, what they say, and that their bytes are fixed."""
 
 from __future__ import annotations
 
 import matplotlib
 import pytest
+from made_up_studies import CASES
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.tidy import tidy as tidied
 from dropexp.figures.all_figures import FIGURES, draw
-from dropexp.figures.style import styled
-from dropexp.wording.finding import finding
-from dropexp.wording.labels import file_word, percent
+from dropexp.wording.labels import percent
+
+pytestmark = pytest.mark.xdist_group("figures")  # one worker, since its tests share the figures
 
 NAMES = {
     "one-arm-one-seed": ["curves", "gap"],
@@ -28,9 +30,8 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_draws_what_applies_under_fixed_names(cases, name):
-    with styled():
-        assert sorted(stem for figures in FIGURES.values() for stem, _ in figures(cases[name]())) == NAMES[name]
+def test_draws_what_applies_under_fixed_names(drawn, name):
+    assert sorted(stem for kind in FIGURES for stem, _ in drawn(name, kind)) == NAMES[name]
 
 
 def test_writes_png_and_svg(cases, tmp_path):
@@ -42,9 +43,11 @@ def test_writes_png_and_svg(cases, tmp_path):
 def test_bytes_depend_on_the_rows_alone(cases, tmp_path):
     before = dict(matplotlib.rcParams)
     contents = []
-    for folder in ("one", "two"):
+    tidy = cases["placement"]()
+    again = tidied(tidy.study, tidy.runs.sample(frac=1, random_state=1), tidy.epochs.sample(frac=1, random_state=2))
+    for folder, rows in (("one", tidy), ("two", again)):
         (tmp_path / folder).mkdir()
-        contents.append({p.name: p.read_bytes() for p in draw(cases["placement"](), tmp_path / folder)})
+        contents.append({p.name: p.read_bytes() for p in draw(rows, tmp_path / folder)})
         matplotlib.rcParams["xtick.major.size"] = 30  # a setting of the user's
     matplotlib.rcParams["xtick.major.size"] = before["xtick.major.size"]
     assert contents[0] == contents[1]
@@ -53,29 +56,9 @@ def test_bytes_depend_on_the_rows_alone(cases, tmp_path):
     assert not any(b"atplotlib v" in c or b"Matplotlib version" in c for c in contents[0].values())
 
 
-@pytest.mark.parametrize(
-    "name,title",
-    [
-        ("rates", "Dropout 0.5 narrows the gap from 4.7 to 3.8 points, n = 10"),
-        ("undecided", "Rate 0.2: gap 4.3 against 4.5 points, undecided, n = 5"),
-        ("one-seed", "one seed, no interval"),
-        ("constant", "Rate 0.2: gap 0.0 against 0.0 points, undecided, n = 5"),
-        ("one-arm-one-seed", "n = 1, no interval"),
-        ("rate-orders", "Gap against rate 0: smaller in 6, undecided in 2 of 8 arms, n = 10"),
-        ("empty", "No finished run"),
-        ("lost", "No finished run"),
-        ("noise", "Clean gap against rate 0: smaller in 4 of 4 arms"),
-        ("few-tests", "Dropout 0.5 narrows the gap from 4.7 to 3.8 points, on this data, n = 10"),
-    ],
-)
-def test_titles_say_what_the_interval_supports(cases, name, title):
-    assert title in finding(cases[name]())
-
-
-def texts(tidy: Tidy, kind: str) -> str:
-    """Return all that is written in the first figure of a kind, in one line."""
-    with styled():
-        figure = next(figure for _, figure in FIGURES[kind](tidy))
+def texts(figures: list[tuple[str, Figure]]) -> str:
+    """Return all that is written in the first of some figures, in one line."""
+    _, figure = figures[0]
     found = [t.get_text() for t in figure.findobj(Text)]
     return " | ".join(" ".join(t.split()) for t in found if t).replace("\u00a0", " ")
 
@@ -104,45 +87,39 @@ def texts(tidy: Tidy, kind: str) -> str:
         ("widths", "by-AXIS", "Mean test accuracy by rate: 95.5 percent (rate 0) to 96.5 (rate 0.5), n = 4"),
     ],
 )
-def test_says(cases, name, kind, words):
-    assert words in texts(cases[name](), kind)
+def test_says(drawn, name, kind, words):
+    assert words in texts(drawn(name, kind))
 
 
 @pytest.mark.parametrize("name,kind", [("rates", "heat-AXIS-AXIS"), ("rates", "claims"), ("kinds", "by-AXIS")])
-def test_draws_nothing_where_there_is_nothing_to_draw(cases, name, kind):
+def test_draws_nothing_where_there_is_nothing_to_draw(drawn, name, kind):
     """One axis makes no map, no claim is no picture, and lines that meet at rate 0 alone are rows elsewhere."""
-    assert not list(FIGURES[kind](cases[name]()))
+    assert drawn(name, kind) == []
 
 
-def test_the_baseline_stands_in_every_kind_of_a_map(cases):
+def test_the_baseline_stands_in_every_kind_of_a_map(cases, drawn):
     tidy = cases["kinds"]()
     base = next(arm for arm in tidy.arms if not arm.masked)
-    words = texts(tidy, "heat-AXIS-AXIS")
+    words = texts(drawn("kinds", "heat-AXIS-AXIS"))
     assert f" | {words}".count(f"| {percent(tidy.values(base, 'test_accuracy').mean())} ±") == 3
 
 
-def test_an_interaction_is_said_in_the_right_direction(cases):
+def test_an_interaction_is_said_in_the_right_direction(drawn):
     """By hand: rate 0.5 brings 1 point at width 16, and 3 points and a tenth a seed at width 64."""
-    found = cases["crossed"]()
-    assert "Rate 0.5 raises test accuracy by 2.2 ± 0.2 points more at hidden 64 than at hidden 16, n = 5" in texts(
-        found, "interaction"
-    )
+    words = texts(drawn("crossed", "interaction"))
+    assert "Rate 0.5 raises test accuracy by 2.2 ± 0.2 points more at hidden 64 than at hidden 16, n = 5" in words
 
 
 def test_figures_that_would_have_one_name_have_two(cases, tmp_path, monkeypatch):
-    twice = {"one": FIGURES["curves"], "two": FIGURES["curves"]}
-    monkeypatch.setattr("dropexp.figures.all_figures.FIGURES", twice)
+    both = {"curves": lambda tidy: (*FIGURES["curves"](tidy), *FIGURES["curves"](tidy))}
+    monkeypatch.setattr("dropexp.figures.all_figures.FIGURES", both)
     paths = draw(cases["one-arm-one-seed"](), tmp_path)
     assert len(paths) == len(set(paths)) == 4
 
 
-def test_words_of_a_users_make_safe_names(cases):
-    tidy = cases["elsewhere"]()
-    assert [file_word(tidy, path) for path in tidy.axes] == ["a-column-with-a-rather-long-heading", "augmentation"]
-
-
 @pytest.mark.slow
-def test_every_case_is_drawn_without_a_warning(case, tmp_path):
-    paths = draw(case, tmp_path)
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_is_drawn_without_a_warning(cases, name, tmp_path):
+    paths = draw(cases[name](), tmp_path)
     assert tmp_path / "gap.png" in paths
     assert all(p.stat().st_size for p in paths)

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from made_up_studies import CASES
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -13,7 +14,9 @@ from matplotlib.transforms import Bbox
 from dropexp.figures.all_figures import FIGURES
 from dropexp.figures.style import styled
 
-FAST = ["rates", "lstm", "three", "widths", "one-arm-one-seed", "elsewhere", "claimed", "collapsed", "noise"]
+pytestmark = pytest.mark.xdist_group("figures")  # one worker, since its tests share the figures
+
+FAST = ["rates", "lstm", "three", "elsewhere", "claimed", "collapsed"]
 TOUCH = 1.0  # points by which boxes may meet: they are as tall as the tallest letter
 
 
@@ -63,19 +66,20 @@ def faults(figure: Figure) -> list[str]:
     return found
 
 
-def check(tidy) -> None:
-    with styled():
-        for name, figure in (pair for figures in FIGURES.values() for pair in figures(tidy)):
-            assert not faults(figure), name
-            assert max(figure.get_size_inches()) < 24, name
-            assert figure.get_size_inches()[0] < 12.5, name
+def check(drawn, name) -> None:
+    for stem, figure in (pair for kind in FIGURES for pair in drawn(name, kind)):
+        with styled():
+            assert not faults(figure), stem
+        assert max(figure.get_size_inches()) < 24, stem
+        assert figure.get_size_inches()[0] < 12.5, stem
 
 
 @pytest.mark.parametrize("name", FAST)
-def test_nothing_overlaps(cases, name):
-    check(cases[name]())
+def test_nothing_overlaps(drawn, name):
+    check(drawn, name)
 
 
 @pytest.mark.slow
-def test_nothing_overlaps_in_any_case(case):
-    check(case)
+@pytest.mark.parametrize("name", [name for name in CASES if name not in FAST])
+def test_nothing_overlaps_in_any_case(drawn, name):
+    check(drawn, name)

@@ -1,15 +1,14 @@
-"""Made-up studies that look like real ones: curves that overfit, less so with dropout."""
+"""Made-up studies for figures, tables and pages, which look like real ones: curves that overfit, less so with dropout."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from dropexp.analysis.tidy import Tidy, tidy
 from dropexp.experiment.claims import Claim, Part
@@ -133,10 +132,7 @@ def broken(axes: dict, **changes: object) -> Tidy:
     made = study(axes)
     runs, epochs = rows(made)
     first, last = made.arms[0].arm_id, made.arms[-1].arm_id
-    runs.loc[(runs.arm_id == last) & (runs.seed % 2 == 0), ["stop_reason", "test_loss"]] = [
-        "diverged",
-        np.nan,
-    ]
+    runs.loc[(runs.arm_id == last) & (runs.seed % 2 == 0), ["stop_reason", "test_loss"]] = ["diverged", np.nan]
     gone = [a.arm_id for a in made.arms if a.arm_id not in (first, last)][:1]
     keep = ~runs.arm_id.isin(gone)
     return tidy(made, runs[keep], epochs[~epochs.arm_id.isin(gone)])
@@ -249,15 +245,11 @@ CASES = {
     ),
     "noise": lambda: made_up({"data.label_noise": (0.0, 0.2), "dropout.rate": RATES}),
     "three": lambda: made_up(
-        {"dropout.rate": RATES, "dropout.placement": PLACES, "data.train_size": (100, 300, 1000)},
-        4,
-        epochs=20,
+        {"dropout.rate": RATES, "dropout.placement": PLACES, "data.train_size": (100, 300, 1000)}, 4, epochs=20
     ),
     "train-size": lambda: made_up({"data.train_size": (100, 200, 500, 1000), "dropout.rate": (0.0, 0.5)}, 5),
     "hundred": lambda: made_up(
-        {"dropout.rate": tuple(i / 20 for i in range(20)), "training.lr": (0.01, 0.02, 0.05, 0.1, 0.2)},
-        3,
-        epochs=5,
+        {"dropout.rate": tuple(i / 20 for i in range(20)), "training.lr": (0.01, 0.02, 0.05, 0.1, 0.2)}, 3, epochs=5
     ),
     "long": lambda: made_up(
         {
@@ -316,18 +308,4 @@ CASES = {
 
 
 WORDY = {"elsewhere": elsewhere}  # words too long for a console
-
-
-@cache
-def ready(name: str) -> Tidy:
-    return (CASES | WORDY)[name]()
-
-
-@pytest.fixture(scope="session", params=list(CASES))
-def case(request: pytest.FixtureRequest) -> Tidy:
-    return ready(request.param)
-
-
-@pytest.fixture(scope="session")
-def cases() -> dict:
-    return {name: partial(ready, name) for name in (*CASES, *WORDY)}
+ALL = {name: cache(make) for name, make in (CASES | WORDY).items()}

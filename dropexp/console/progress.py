@@ -6,10 +6,10 @@ import math
 import time
 from typing import IO, Any
 
-from dropexp.cli.screen import fits
+from dropexp.console.screen import Stream, fits
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run
-from dropexp.workflow.planning import Plan, device_name
+from dropexp.workflow.planning import Plan
 from dropexp.workflow.running import Listener
 
 SHOWN_ARMS = 8
@@ -34,7 +34,9 @@ class Progress:
     """Hears of every epoch and shows it; `listener()` is what a workflow tells."""
 
     def __init__(self, stream: IO[str]):
-        self.stream, self.live, self.bar = stream, None, None
+        self.stream = stream if isinstance(stream, Stream) else Stream(stream)  # the API's may be closed as well
+        self.live: Any = None
+        self.bar: Any = None
         self.accuracy: dict[str, dict[str, float]] = {}
         self.done_epochs: dict[str, int] = {}
         self.total, self.spoke, self.told = 0, 0.0, False
@@ -45,7 +47,7 @@ class Progress:
 
     def _print(self, text: str) -> None:
         if self.live is not None:
-            self.live.console.print(text, markup=False, highlight=False)
+            self.live.console.print(fits(text, self.stream), markup=False, highlight=False, emoji=False)
         else:
             print(fits(text, self.stream), file=self.stream, flush=True)
 
@@ -97,7 +99,7 @@ class Progress:
             seen = [a for a in self.accuracy.get(arm.arm_id, {}).values() if not math.isnan(a)]
             if seen:
                 lines.append(f"  {label(arm, axes)}: test {100 * sum(seen) / len(seen):.1f} (n = {len(seen)})")
-        return Group(self.bar, Text("\n".join(lines)))
+        return Group(self.bar, Text(fits("\n".join(lines), self.stream)))
 
     def heard(self, pack: list[Run], epoch: int, left: int, accuracy: dict[str, float]) -> None:
         by_id = {run.run_id: run for run in pack}
@@ -134,14 +136,13 @@ class Progress:
 
 def hints(plan: Plan) -> list[str]:
     """Return lines on what this machine could do better: idle cores for one large network, an idle GPU."""
-    from dropexp.executors.cores import usable_cores
-
+    cores = plan.executor.machine.usable_cores()
     found = []
-    if plan.todo and plan.seconds > 60 and len(plan.packs) < usable_cores() and len(plan.todo) < usable_cores():
+    if plan.todo and plan.seconds > 60 and len(plan.packs) < cores and len(plan.todo) < cores:
         found.append(
-            f"{len(plan.todo)} runs leave cores idle; --threads {usable_cores() // len(plan.todo)} uses them "
+            f"{len(plan.todo)} runs leave cores idle; --threads {cores // len(plan.todo)} uses them "
             "(results then agree statistically, not by byte)"
         )
-    if plan.seconds / max(1, plan.jobs) > 300 and device_name("auto") != "cpu":
+    if plan.seconds / max(1, plan.jobs) > 300 and plan.executor.device("auto") != "cpu":
         found.append("a GPU lies idle and more than five minutes are left; --device auto uses it")
     return found

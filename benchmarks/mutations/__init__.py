@@ -1,0 +1,1 @@
+"""Mutations: whether the fast tests notice single edits of the package."""

@@ -1,0 +1,66 @@
+"""PATH=VALUE: the one way to name a field and a value, of `--set`, `--arm` and `--baseline` and their like in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dropexp.experiment.leaves import roles, spell
+from dropexp.experiment.vocabulary import near
+from dropexp.quoting import clean
+
+
+@dataclass(frozen=True)
+class Override:
+    """Values for one path from the command line; `option` is as typed.
+
+    Several values make an axis, and so does one where `axis` says so; else one value sets the field.
+    """
+
+    path: str
+    values: tuple[Any, ...]
+    option: str
+    axis: bool = False
+
+
+def pair(text: str) -> tuple[str, str] | None:
+    """Return path and value of `PATH=VALUE`, None where the text is no such pair."""
+    path, equals, value = text.partition("=")
+    return (path, value) if path and equals else None
+
+
+def pairs(given: str | Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """Return PATH=VALUE for each condition that Python gives: words in one text or several, or a dict of them."""
+    if isinstance(given, Mapping):
+        return [f"{path}={spell(value)}" for path, value in given.items()]
+    return given.split() if isinstance(given, str) else list(given)
+
+
+def resolve(
+    name: str, known: Iterable[str] | None = None, words: Mapping[str, str] | None = None, hint: str | None = None
+) -> str:
+    """Return the path that a name stands for: itself, a word of `words`, or the only path with this last part.
+
+    `known` are the paths there are, those of a configuration where nothing is said; for `hint` see `no_path`. Raises
+    ValueError with the sentence for a name that stands for several paths, or for none.
+    """
+    known, words = list(roles() if known is None else known), words or {}
+    if name in words or name in known:
+        return words.get(name, name)
+    ends = [path for path in known if path.endswith(f".{name}")]
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise ValueError(f"{clean(name)} may be {' or '.join(ends)}; write one of them in full")
+    raise ValueError(no_path(name, [*words, *known], hint))
+
+
+def no_path(path: object, known: Iterable[str] | None = None, hint: str | None = None) -> str:
+    """Return the sentence for what is no field's path, with the nearest that is, else with `hint`."""
+    name, known = str(path), list(roles() if known is None else known)
+    by_end = {end: [p for p in known if p.rpartition(".")[2] == end] for end in (p.rpartition(".")[2] for p in known)}
+    end = near(name, by_end)
+    guesses = [guess] if (guess := near(name, known)) else by_end[end] if end else []
+    meant = f"; did you mean {' or '.join(map(repr, guesses))}?" if guesses else hint or ", as dropout.rate is"
+    return f"{clean(name)} is not the path of a field{meant}"

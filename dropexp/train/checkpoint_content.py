@@ -1,0 +1,107 @@
+"""What a checkpoint may hold: arrays no larger than its bytes, and rows as training writes them; the rest is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from dropexp.records import EpochRow, ProbeRow
+
+REASONS = (None, "max_epochs", "patience", "diverged")
+READ = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+MASKS = {"first", "last", "fired", "units", "low"}  # what the audit remembers of a site
+EPOCHS = "epochs"  # under this name, which is no site's, it remembers the last epoch
+
+
+class Unusable(Exception):
+    """A file that is no checkpoint of this run, these versions and these circumstances; the message says why."""
+
+
+def arrays_and_notes(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays of an .npz and its notes; raises Unusable for what is damaged, no number or larger than it says.
+
+    numpy's own reader allocates what a header claims before it looks for the bytes, so that a file of 200 could ask for
+    all memory; here an array is a view of bytes that are there.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if any(m.compress_type != zipfile.ZIP_STORED for m in members) or sum(m.file_size for m in members) > len(
+                content
+            ):
+                raise Unusable("holds compressed arrays")
+            arrays = {m.filename.removesuffix(".npy"): _array(archive.read(m)) for m in members}
+        notes = json.loads(arrays.pop("notes").tobytes())
+    except Unusable:
+        raise
+    except Exception as error:  # the readers of zip, npy and JSON fail in any way there is on bytes that were made up
+        raise Unusable(f"is damaged ({type(error).__name__})") from None
+    return arrays, _notes(notes)
+
+
+def _array(raw: bytes) -> np.ndarray:
+    stream = io.BytesIO(raw)
+    shape, fortran, dtype = READ[np.lib.format.read_magic(stream)](stream)
+    if dtype.kind not in "biuf" or dtype.itemsize > 8 or not dtype.isnative:
+        raise Unusable(f"holds an array of type {str(dtype)[:20]}")
+    return np.frombuffer(raw, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
+
+
+def _notes(notes: Any) -> dict[str, Any]:
+    """Return the notes, each of the kind that its reader takes it for."""
+    if not isinstance(notes, dict) or set(notes) != {"rows", "probes", "seconds", "began", "masks"}:
+        raise Unusable("has no rows, or other notes beside them")
+    for name, kind in (("rows", EpochRow), ("probes", ProbeRow)):
+        if not isinstance(notes[name], list) or not all(_is_row(cells, kind) for cells in notes[name]):
+            raise Unusable(f"holds {name} that no training writes")
+    seconds, began, masks = notes["seconds"], notes["began"], notes["masks"]
+    try:
+        datetime.fromisoformat(began)
+    except (TypeError, ValueError):
+        raise Unusable("does not say when the run began") from None
+    if not _is_number(seconds) or not 0 <= seconds < math.inf:
+        raise Unusable("does not say how long the run took so far")
+    if not isinstance(masks, dict) or not all(map(_is_memory, masks, masks.values())):
+        raise Unusable("holds notes on masks that no training writes")
+    return notes
+
+
+def _is_row(cells: Any, kind: type) -> bool:
+    columns = dataclasses.fields(kind)
+    return (
+        isinstance(cells, list)
+        and len(cells) == len(columns)
+        and all(_fits(cell, str(column.type)) for cell, column in zip(cells, columns, strict=True))
+    )
+
+
+def _fits(cell: Any, kind: str) -> bool:
+    if kind == "str":  # a line break would make two lines of one in a study's files
+        return isinstance(cell, str) and (not cell or cell.isprintable())
+    if kind == "int":
+        return type(cell) is int and 0 <= cell < 2**63
+    return _is_number(cell) or (cell is None and kind == "Number")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**53)
+
+
+def _is_memory(name: str, site: Any) -> bool:
+    if name == EPOCHS:
+        return isinstance(site, Mapping) and set(site) == {"last"} and type(site["last"]) is int and site["last"] > 0
+    if not isinstance(site, Mapping) or set(site) != MASKS:
+        return False
+    words = (
+        [*site["first"], *site["last"]] if isinstance(site["first"], list) and isinstance(site["last"], list) else [0]
+    )
+    counts = all(type(site[name]) is int for name in ("fired", "units")) and 0 <= site["fired"] <= site["units"] < 2**63
+    return counts and all(isinstance(w, str) for w in words) and (site["low"] is None or _is_number(site["low"]))

@@ -1,0 +1,56 @@
+"""What check says of a study: what would be trained, and how long that should take."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from dropexp.experiment.naming import label
+from dropexp.experiment.packs import pack_key
+from dropexp.experiment.study import Study
+from dropexp.workflow.planning import Plan, prepare
+from dropexp.workflow.request import Options
+
+
+def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
+    """Return as plain data what would be trained; with `timed` the seconds that it should take, else None."""
+    plan = prepare(study, options, data=timed)
+    study = plan.study
+    return {
+        "study": study.name,
+        "axes": list(study.axes),
+        "seeds": list(study.seeds),
+        "arms": [
+            {
+                "arm_id": a.arm_id,
+                "label": label(a, study.axes),
+                "parameters": plan.layouts[pack_key(a.trained)].parameters,
+            }
+            for a in study.arms
+        ],
+        "runs": len(study.runs()),
+        "done": plan.done,
+        "packs": [len(pack) for pack in plan.packs],
+        "jobs": plan.jobs,
+        "seconds": estimate(plan) if timed and plan.packs else None,
+    }
+
+
+def estimate(made: Plan) -> float:
+    """Return the seconds that training should take, from a short calibration of each kind of pack.
+
+    After twenty seconds of calibration the kinds that are left are taken to cost what the first one does.
+    """
+    from dropexp.train.timing import measure
+
+    total, known = 0.0, {}
+    clock = time.perf_counter()
+    for pack in made.packs:
+        key = (pack_key(pack[0].config), len(pack))
+        if key not in known:
+            if known and time.perf_counter() - clock > 20:
+                known[key] = next(iter(known.values()))
+            else:
+                known[key] = measure(pack, made.datasets[pack[0].config.data.source])
+        total += known[key] * max(run.config.training.epochs for run in pack)
+    return total / max(1, made.jobs)
