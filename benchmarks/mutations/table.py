@@ -12,7 +12,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('return tuple(v / scale for v in z)', 'return tuple(z)'),
         ('inv_cdf((i + 0.5) / NODES)', 'inv_cdf((i + 0.9) / NODES)'),
     ]),
-    "nn/dropout.py": ("nn/test_dropout.py nn/test_recurrent.py nn/test_dropblock.py nn/test_kinds.py train/test_probes.py", [
+    "nn/dropout.py": ("nn/test_dropout.py nn/test_network.py nn/test_recurrent.py nn/test_dropblock.py nn/test_kinds.py train/test_probes.py", [
         ('threshold(rate) - 32768 for', 'threshold(rate) - 32767 for'),
         ('1.0 / keeps if kind.train', 'keeps if kind.train'),
         ('last = below.to(dtype) - 1', 'last = below.to(dtype)'),
