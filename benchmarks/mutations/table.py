@@ -12,7 +12,8 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('return tuple(v / scale for v in z)', 'return tuple(z)'),
         ('inv_cdf((i + 0.5) / NODES)', 'inv_cdf((i + 0.9) / NODES)'),
     ]),
-    "nn/dropout.py": ("nn/test_dropout.py nn/test_recurrent.py nn/test_dropblock.py nn/test_kinds.py train/test_probes.py", [
+    "nn/dropout.py": ("nn/test_dropout.py nn/test_network.py nn/test_recurrent.py nn/test_dropblock.py nn/test_kinds.py "
+                      "train/test_probes.py", [
         ('threshold(rate) - 32768 for', 'threshold(rate) - 32767 for'),
         ('1.0 / keeps if kind.train', 'keeps if kind.train'),
         ('last = below.to(dtype) - 1', 'last = below.to(dtype)'),
@@ -53,7 +54,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('bias[block.units : 2 * block.units] = 1.0', 'bias[: block.units] = 1.0'),
         ('generator(seed, "init", f"{layer}.{name}")', 'generator(seed, "init", name)'),
     ]),
-    "nn/layers.py": ("nn/test_layers.py nn/test_fused.py test_equivalence.py", [
+    "nn/layers.py": ("nn/test_layers.py nn/test_fused.py test_oracles.py", [
         ('g_b = sum_rows(g_RBO) if', 'g_b = g_RBO.sum(1) if'),
         ('inverse_RC = 1.0 / torch.sqrt(var_RC + EPSILON)', 'inverse_RC = 1.0 / (torch.sqrt(var_RC) + EPSILON)'),
         ('MOMENTUM = 0.1 ', 'MOMENTUM = 0.01 '),
@@ -69,7 +70,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('x.to(torch.bfloat16).to(x.dtype)', 'x'),
         ('        g_w[r] = parts[1]\n', '        g_w[r] = parts[1] * 2\n'),
     ]),
-    "nn/network.py": ("nn/test_network.py nn/test_recurrent.py nn/test_layers.py", [
+    "nn/network.py": ("nn/test_network.py nn/test_recurrent.py nn/test_connect.py nn/test_kinds.py test_oracles.py", [
         ('(b.fan_in + 1, b.units) for', '(b.fan_in, b.units) for'),
         ('mean.mul_(1 - MOMENTUM).add_(sum(means) / len(means) * MOMENTUM)', 'mean.mul_(1 - MOMENTUM).add_(means[0] * MOMENTUM)'),
         ('v * (count / max(1, count - 1))', 'v * 1.0'),
@@ -115,14 +116,14 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "nn/reduce.py": ("nn/test_layers.py test_equivalence.py", [
         ('return torch.bmm(_paired(x_RBF, 1), ones.expand(len(x_RBF), -1, -1))[:, : x_RBF.shape[1], 0]', 'return x_RBF.sum(2)'),
     ]),
-    "train/audit.py": ("train/test_audit.py", [
+    "train/audit.py": ("train/test_audit.py train/test_audit_faults.py", [
         ('if keep_probability(rate) < 1 and name not in self.steps:',
          'if keep_probability(rate) < 0 and name not in self.steps:'),
         ('again += digest in known', 'again += 0'),
-        ('factor.detach()[:, :: site.group]', 'factor.detach()'),
+        ('made[0].detach()[:, :: site.group]', 'made[0].detach()'),
         ('if noisy_calls:', 'if noisy_calls > 99:'),
     ]),
-    "train/batches.py": ("train/test_batches.py train/test_evaluate.py", [
+    "train/batches.py": ("train/test_batches.py train/test_evaluate.py train/test_training.py test_oracles.py test_frozen.py", [
         ('split_seed=run.stream_seed("split")', 'split_seed=run.seed'),
         ('label_seed=run.stream_seed("labels")', 'label_seed=run.stream_seed("split")'),
         ('run.stream_seed("split"), run.stream_seed("order")) for', 'run.stream_seed("order"), run.stream_seed("order")) for'),
@@ -146,7 +147,8 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('(guess_N == label_N)[:train][wrong_N]', '(guess_N == label_N)[:train][~wrong_N]'),
         ('(guess_N[:train] == true_N)[wrong_N]', '(guess_N[:train] == true_N)'),
     ]),
-    "train/loop.py": ("train/test_training.py train/test_checkpoint.py", [
+    "train/loop.py": ("train/test_training.py train/test_checkpoint.py laws/test_mutations.py train/test_audit.py "
+                      "test_oracles.py", [
         ('r.stream_seed("init") for r in runs', 'r.seed for r in runs'),
         ('seeds = [run.stream_seed("mask") for run in runs]', 'seeds = [run.seed for run in runs]'),
         ('optimiser.configure([r.config for r in runs], number)', 'optimiser.configure([r.config for r in runs])'),
@@ -158,7 +160,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('torch.isfinite(flat.amax(1)) & torch.isfinite(flat.amin(1))', 'torch.isfinite(flat.amax(1))'),
         ('    network.put(parts["network"])\n', ''),
     ]),
-    "train/optim.py": ("train/test_optim.py", [
+    "train/optim.py": ("train/test_optim.py test_oracles.py", [
         ('schedule, epoch - 1, epochs)', 'schedule, epoch, epochs)'),
         ('if role == "weight"}', 'if role != "x"}'),
         ('gradient = gradient + tensor * decay', 'gradient = gradient - tensor * decay'),
