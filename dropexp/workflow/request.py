@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropexp.errors import UsageError
+from dropexp.quoting import clean
 
 if TYPE_CHECKING:  # pydantic takes longer to load than `--help` should
     from dropexp.experiment.study import Study
@@ -21,6 +22,7 @@ AXES = {
     "orders": "model.order",
     "patiences": "early_stopping.patience",
 }
+DEEP = 200  # folders below each other, beyond which a path is a slip
 MOST = {"jobs": 1024, "threads": 1024, "pack": 4096}  # of each, beyond which a number is a slip
 
 
@@ -28,7 +30,7 @@ MOST = {"jobs": 1024, "threads": 1024, "pack": 4096}  # of each, beyond which a 
 class Options:
     """How to run, none of which can change a result on a CPU with one thread.
 
-    Raises UsageError for a number that is not from 1 to MOST.
+    Raises UsageError for a number that is not from 1 to MOST, and for a folder too deep to be cleared away again.
     """
 
     results: Path = Path("results")
@@ -41,6 +43,9 @@ class Options:
     executor: str | None = None  # a row of EXECUTORS; None for the one that suits the work
 
     def __post_init__(self) -> None:
+        if len(self.results.parts) > DEEP:
+            shown = clean(self.results.as_posix())
+            raise UsageError(f"results: {shown}: more than {DEEP} folders below each other; name a shorter path")
         for name, most in MOST.items():
             number = getattr(self, name)
             if number is not None and not (type(number) is int and 1 <= number <= most):
