@@ -8,8 +8,7 @@ import torch
 from scipy import optimize
 
 from dropexp.experiment.kinds import KINDS
-from dropexp.experiment.layout import keep_probability
-from dropexp.experiment.layout import layout
+from dropexp.experiment.layout import keep_probability, layout
 from dropexp.nn.dropout import Noise, Site
 from dropexp.nn.expected_noise import CORNER_LEVELS, corner_threshold
 from dropexp.nn.network import Network
