@@ -45,7 +45,7 @@ def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()
 def content_of(path: Path) -> bytes:
     """Return what a stamp holds of one of a study's files; raises StoreError where it cannot be read, or is too large."""
     try:
-        return read_bounded(path, LARGEST.get(path.name, MOST_CLAIMS))
+        return read_bounded(path, LARGEST.get(path.name, MOST_CLAIMS), follow=True)  # a table of others may be a link
     except FileNotFoundError:
         return b"-"
     except OSError as error:

@@ -14,6 +14,7 @@ import dropexp
 from dropexp.errors import StoreError
 from dropexp.files import GIB, MIB, make_folders, read_bounded, write_aside
 from dropexp.store.folder import Store
+from dropexp.store.frames import framed
 from dropexp.workflow.reading import content_of, reading
 
 PAGE, INDEX = "report.html", "index.html"
@@ -50,8 +51,11 @@ def report(
     path = out or folder / PAGE
     stamp = _stamp(folder, everything, baseline)
     tidy, note = reading(folder, everything, baseline)
-    store = Store(folder)
-    beside = Beside(_text(folder / "study.yaml"), store.frame("provenance.csv"), store.frame("failures.csv"), note)
+    store, own = Store(folder), (folder / "study.yaml").is_file()  # else what lies beside epochs.csv is of another kind
+    places, failures = (
+        store.frame(name) if own else framed(folder / name, []) for name in ("provenance.csv", "failures.csv")
+    )
+    beside = Beside(_text(folder / "study.yaml"), places, failures, note)
     current = not again and _stamped(path, STAMP) == stamp
     if not current:
         write(path, study_page(tidy, beside, stamp=stamp))

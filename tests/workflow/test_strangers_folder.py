@@ -80,3 +80,14 @@ def test_a_results_folder_that_the_user_names_may_be_a_link(place):
     (place / "results").symlink_to(place / "mine")
     assert main(["run", "s.yaml"]) == 0
     assert (place / "mine" / "s" / "runs.csv").exists()
+
+
+def test_a_table_of_others_may_be_a_link(place):
+    """It is only read; and what lies beside it is not taken for a file of dropexp's."""
+    rows = [f"{rate},{seed},1,0.9,0.{8 + seed % 2}\n" for rate in (0, 0.5) for seed in range(3)]
+    (place / "mine" / "log.csv").write_text("rate,seed,epoch,train_accuracy,test_accuracy\n" + "".join(rows))
+    (place / "results" / "x").mkdir(parents=True)
+    (place / "results" / "x" / "epochs.csv").symlink_to(place / "mine" / "log.csv")
+    (place / "results" / "x" / "failures.csv").write_text("theirs\n")
+    for verb in ("plot", "report"):
+        assert main([verb, "results/x"]) == 0
