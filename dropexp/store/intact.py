@@ -57,10 +57,7 @@ def held(folder: Path) -> Held:
 
     runs.csv is read first: a run that another process stores meanwhile has its other rows before its own.
     """
-    trained = any(
-        (folder / name).is_file() for name in ("study.yaml", "runs.csv")
-    )  # else an epochs.csv is another program's
-    found = {name: read_lines(folder / name) if trained else Found() for name in reversed(COLUMNS)}
+    found = {name: read_lines(folder / name) for name in reversed(COLUMNS)}
     made = Held(folder, lost=[x for name in COLUMNS for x in found[name].lost])
     places = {name: _by_run(found[name].lines) for name in COLUMNS}
     _without_edits(found["provenance.csv"], places["provenance.csv"], made)
