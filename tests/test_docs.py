@@ -17,8 +17,6 @@ from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read, read_text
 from dropexp.workflow.planning import Options, prepare
 
-pytestmark = pytest.mark.xdist_group("docs")  # one worker, since its tests share what the commands of the README leave
-
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -8,8 +8,6 @@ import pytest
 
 from dropexp.cli import main
 
-pytestmark = pytest.mark.xdist_group("stopping")  # one worker, since its tests share a trained study
-
 SMALL = [
     "--set",
     "training.epochs=25",

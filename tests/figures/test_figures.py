@@ -12,8 +12,6 @@ from dropexp.analysis.tidy import tidy as tidied
 from dropexp.figures.all_figures import FIGURES, draw
 from dropexp.wording.labels import percent
 
-pytestmark = pytest.mark.xdist_group("figures")  # one worker, since its tests share the figures
-
 NAMES = {
     "one-arm-one-seed": ["curves", "gap"],
     "constant": ["curves", "differences", "dose-rate", "gap"],

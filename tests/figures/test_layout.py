@@ -14,8 +14,6 @@ from matplotlib.transforms import Bbox
 from dropexp.figures.all_figures import FIGURES
 from dropexp.figures.style import styled
 
-pytestmark = pytest.mark.xdist_group("figures")  # one worker, since its tests share the figures
-
 FAST = ["rates", "lstm", "three", "elsewhere", "claimed", "collapsed"]
 TOUCH = 1.0  # points by which boxes may meet: they are as tall as the tallest letter
 

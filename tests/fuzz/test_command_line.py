@@ -20,8 +20,6 @@ from dropexp.errors import UsageError
 from dropexp.quoting import CONTROLS
 from dropexp.rows import CONFIG_COLUMNS
 
-pytestmark = pytest.mark.xdist_group("command line")  # one worker, since its tests share a folder of studies
-
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = typer.main.get_command(app).commands
 TINY = """data: {train_size: 30, val_size: 10}

@@ -12,8 +12,6 @@ from dropexp.laws import all_laws, intervals, norm
 from dropexp.laws.all_laws import LAWS_TABLE, examine
 from dropexp.laws.law import Check, Law, Result, exactly
 
-pytestmark = pytest.mark.xdist_group("laws")  # one worker, since its tests share the experiments
-
 IDS = [
     "mask-rate",
     "exact-half",

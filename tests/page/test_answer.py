@@ -9,8 +9,6 @@ from dropexp.analysis.verdicts import verdicts
 from dropexp.page.answer import answer, headline, probability
 from dropexp.page.question import question
 
-pytestmark = pytest.mark.xdist_group("page")  # one worker, since its tests share the made-up studies
-
 BASE, BETTER = [0.90, 0.91, 0.92, 0.93], [0.91, 0.93, 0.95, 0.95]  # differences 0.01, 0.02, 0.03, 0.02
 
 

@@ -24,8 +24,6 @@ from dropexp.page.grid import Cell, ranked
 from dropexp.page.origin import Beside
 from dropexp.page.render import index_page, study_page, typeset
 
-pytestmark = pytest.mark.xdist_group("page")  # one worker, since its tests share the made-up studies
-
 NASTY = '</script><script>alert("1")</script><img src=x onerror=alert(1)>&\'"'
 HTML = "{http://www.w3.org/1999/xhtml}"
 FOLDER = Path(dropexp.page.__file__).parent

@@ -12,8 +12,6 @@ from dropexp.train.checkpoint import INTERVAL
 from dropexp.workflow.planning import Options
 from dropexp.workflow.running import run
 
-pytestmark = pytest.mark.xdist_group("writes")  # one worker, since its tests share a trained study
-
 TEXT = """
 data: {train_size: 60, val_size: 20, test_size: 40}
 model: {hidden: [6]}

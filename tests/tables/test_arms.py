@@ -7,8 +7,6 @@ from made_up_studies import CASES
 
 from dropexp.tables.arms import WIDTH, plain, table
 
-pytestmark = pytest.mark.xdist_group("tables")  # one worker, since its tests share the made-up studies
-
 
 @pytest.mark.parametrize("name", CASES)
 def test_fits_a_console_which_may_have_ascii_only(cases, name):

@@ -14,8 +14,6 @@ from dropexp.tables.arms import WIDTH
 from dropexp.tables.overfit import overfit_table
 from dropexp.tables.stopping import stopping_table
 
-pytestmark = pytest.mark.xdist_group("tables")  # one worker, since its tests share the made-up studies
-
 ALL = [Setting(name, threshold) for name, row in CRITERIA.items() for threshold in row.usual]
 
 

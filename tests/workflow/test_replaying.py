@@ -15,8 +15,6 @@ from dropexp.workflow.planning import Options
 from dropexp.workflow.replaying import replay_rules
 from dropexp.workflow.running import run
 
-pytestmark = pytest.mark.xdist_group("replaying")  # one worker, since its tests share trained studies
-
 STUDY = """
 data: {{train_size: 149, val_size: 51, test_size: 101, label_noise: 0.1}}
 model: {{hidden: [30], norm: batch}}

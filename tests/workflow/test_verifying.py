@@ -16,8 +16,6 @@ from dropexp.store.folder import Store
 from dropexp.workflow.planning import Options
 from dropexp.workflow.verifying import verify
 
-pytestmark = pytest.mark.xdist_group("verifying")  # one worker, since its tests share a trained study
-
 TEXT = """
 data: {train_size: 120, val_size: 40, test_size: 80}
 model: {hidden: [12], norm: batch}
