@@ -108,7 +108,7 @@ def check_packs(runs, sizes):
 @pytest.mark.parametrize("sections", FAST + OTHERS + CONVOLUTIONS + LSTMS + ROUNDED, ids=str)
 def test_a_pack_of_any_size_gives_the_bytes_of_single_runs(sections):
     """Each kind of dropout has its packs in tests/nn/test_kinds.py, with rates and schedules that differ inside them."""
-    check_packs(runs_of(**sections), (4, 30))  # four and two, and all six
+    check_packs(runs_of(**sections), (4,))  # four and two
 
 
 @pytest.mark.slow

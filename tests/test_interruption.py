@@ -142,6 +142,7 @@ def test_a_second_signal_stops_now_and_keeps_what_was_reported(jobs, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.slow
 def test_workers_do_not_outlive_their_parent(tmp_path):
     held = Held(tmp_path / "held", "2")
     held.process.kill()

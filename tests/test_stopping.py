@@ -46,7 +46,7 @@ def drawn_curves(count=300):
 @pytest.mark.parametrize("monitor", ["val_loss", "test_loss", "val_accuracy", "test_accuracy"])
 def test_stops_and_selects_as_keras_does(monitor, patience, min_delta, start):
     ended = set()
-    for curve in drawn_curves():
+    for curve in drawn_curves(80):
         stopper = follow(Stopper(patience, monitor, min_delta, start), curve)
         epochs, best_epoch = keras(curve, patience, monitor.endswith("accuracy"), min_delta, start)
         assert stopper.epoch == epochs

@@ -360,7 +360,7 @@ def test_many_odd_tables_of_others(foreign_case, fuzz, many):
 
 
 def test_mutated_command_lines(case, fuzz):
-    fuzz(case, 100, seconds=20)
+    fuzz(case, 40, seconds=20)
 
 
 @pytest.mark.slow

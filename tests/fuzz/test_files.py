@@ -173,7 +173,7 @@ def image_case(tmp_path, mutated):
 
 
 CASES = {
-    "csv_case": 200, "results_case": 200, "idx_case": 300, "npz_case": 200, "image_case": 150,
+    "csv_case": 70, "results_case": 70, "idx_case": 100, "npz_case": 70, "image_case": 50,
 }  # fmt: skip
 
 

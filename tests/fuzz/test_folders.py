@@ -163,7 +163,7 @@ def read_foreign_again(folder):
     overfit_table(shown)
 
 
-CASES = {"study_case": 40, "checkpoint_case": 200, "foreign_case": 100}
+CASES = {"study_case": 15, "checkpoint_case": 80, "foreign_case": 35}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -278,7 +278,7 @@ def known_again(study: Study) -> None:
 
 
 def test_mutated_studies(case, fuzz):
-    fuzz(case, 300, then=known_again)
+    fuzz(case, 120, then=known_again)
 
 
 @pytest.mark.slow

@@ -484,6 +484,14 @@ def test_alpha_holds_mean_0_and_variance_1_through_ten_selu_layers_and_bernoulli
     assert max(abs(variance - 1) for _, variance in ordinary) > 0.2
 
 
+def _mostly_slow(cases):
+    """Every third case in the fast suite, all in the slow one."""
+    return [
+        pytest.param(case, id=name, marks=[pytest.mark.slow] * bool(i % 3))
+        for i, (name, case) in enumerate(cases.items())
+    ]
+
+
 PACKED = {
     **{kind: {**DENSE, "dropout": {"kind": kind}} for kind in ("gaussian", "uniform", "fixed_count", "unscaled")},
     "groups": {**DENSE, "dropout": {"group_size": 5, "placement": ["all"]}},
@@ -502,7 +510,7 @@ PACKED = {
 SCHEDULES = ({"shape": "constant"}, {"shape": "late", "epochs": 1}, {"shape": "linear", "epochs": 2})
 
 
-@pytest.mark.parametrize("case", PACKED.values(), ids=PACKED)
+@pytest.mark.parametrize("case", _mostly_slow(PACKED))
 def test_a_pack_of_any_mix_of_rates_and_schedules_gives_the_bytes_of_single_runs(case):
     configs = [
         Config.model_validate({**case, "dropout": {**case["dropout"], "rate": rate, "schedule": schedule}})

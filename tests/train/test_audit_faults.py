@@ -458,7 +458,12 @@ def test_a_network_whose_gradients_are_next_to_nothing_is_not_accused(make_run, 
 
 
 @pytest.mark.parametrize(
-    ("fault", "case"), [(fault, case) for fault, (_, cases, _) in FAULTS.items() for case in cases.split()]
+    ("fault", "case"),
+    [
+        pytest.param(fault, case, marks=[pytest.mark.slow] * bool(others))
+        for fault, (_, cases, _) in FAULTS.items()
+        for others, case in enumerate(cases.split())
+    ],
 )
 def test_every_fault_is_found(fault, case, make_run, request, monkeypatch, tmp_path):
     inject, _, probe = FAULTS[fault]
