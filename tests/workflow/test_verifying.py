@@ -11,7 +11,7 @@ import pytest
 
 import dropexp.nn.network
 from dropexp.cli import main
-from dropexp.rows import line_of
+from dropexp.rows import SEAL, line_of
 from dropexp.store.folder import Store
 from dropexp.workflow.planning import Options
 from dropexp.workflow.verifying import verify
@@ -89,7 +89,8 @@ def test_an_edited_character_anywhere_is_found(name, seed, folder):
     found = verify(folder, None)
     assert not found.fine
     header = next(csv.reader(lines[:1]))[column]
-    assert (name, at + 1, header) in places(found) or header in ("run_id", "seed", "arm_id"), found.mismatches
+    named = "rows_digest" if header in SEAL else header  # the digest says that one cell of a seal is not what it was
+    assert (name, at + 1, named) in places(found) or header in ("run_id", "seed", "arm_id"), found.mismatches
 
 
 SPOILS = {
