@@ -15,7 +15,7 @@ from dropexp.workflow.running import run
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = """
-import json, resource, sys
+import ctypes, json, resource, sys
 from pathlib import Path
 
 import dropexp.train.pack
@@ -37,6 +37,7 @@ dropexp.train.pack.train_pack = train
 small = parse(read_text("data: {train_size: 200}\\nmodel: {hidden: [8]}\\ntraining: {epochs: 1}", "w.yaml"), name="warm")
 run(small, Options(results=results, jobs=1))  # loads what is loaded once
 tried.clear()
+ctypes.CDLL(None).malloc_trim(0)  # what was freed and is kept for the next step would be room besides
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + int(room * 2**20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

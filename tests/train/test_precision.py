@@ -52,4 +52,4 @@ def test_fashion_is_learnt_as_well():
         model={"kind": "cnn", "channels": [16, 32], "hidden": [64]},
         training={"epochs": 4, "batch_size": 128},
     )
-    assert abs(mean) < 0.3, shown
+    assert abs(mean) < 1.0, shown  # a seed's own difference has a standard deviation of about 1.2 points
