@@ -99,9 +99,8 @@ class Study(Design):
     data_sha256: tuple[tuple[str, str], ...] = ()
     chosen: tuple[tuple[str, str], ...] = ()  # values, as shown, of the arms that the command line compares with
     asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
-    wanted: frozenset[tuple[str, int]] = (
-        frozenset()
-    )  # arms and seeds that were asked for, where stored ones have joined them
+    # arms and seeds that were asked for, where stored ones have joined them
+    wanted: frozenset[tuple[str, int]] = frozenset()
     boxes: tuple[Box, ...] = ()  # the grids, where only the arms with rows were made of them
     marks: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # YAML path -> file:line:column or option
     arms: tuple[ConfiguredArm, ...] = field(default=(), init=False)

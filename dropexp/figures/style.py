@@ -68,9 +68,8 @@ METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date
 def styled() -> Iterator[None]:
     """Set the style for the figures made and saved within, and leave the caller's settings as they were."""
     with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", r"Glyph \d+ "
-        )  # a label in a script that the font lacks: it is drawn as a box
+        # a label in a script that the font lacks: it is drawn as a box
+        warnings.filterwarnings("ignore", r"Glyph \d+ ")
         matplotlib.rcdefaults()  # a matplotlibrc of the user's would change the bytes
         matplotlib.rcParams.update(RC)
         yield

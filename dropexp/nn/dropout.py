@@ -41,7 +41,7 @@ class Site:
         self.group = next((s for s in sharing if isinstance(s, int)), 1)
         per_run = (len(rates_R), 1, *(1 for _ in self.shape))
         keeps = torch.tensor([keep_probability(rate) for rate in rates_R], dtype=torch.float64)
-        below = torch.tensor([threshold(rate) - 32768 for rate in rates_R], dtype=torch.int16)
+        below = torch.tensor([threshold(rate) - LEVELS // 2 for rate in rates_R], dtype=torch.int16)
         last = below.to(dtype) - 1
         survivors = 1.0 / keeps if kind.train == "1/keep" else torch.ones_like(keeps)
         tests = keeps if kind.test == "keep" else torch.ones_like(keeps)
@@ -104,9 +104,8 @@ class Noise:
             return None
         count = batch * int(np.prod(site.shape))
         u_SN = self._draws[name](count)
-        if (
-            name in self._finer
-        ):  # the first 16 bits are those that every kind draws, so that masks stay nested over kinds
+        # the first 16 bits are those that every kind draws, so that masks stay nested over kinds
+        if name in self._finer:
             u_SN = u_SN.to(torch.int32) * LEVELS + (self._finer[name](count).to(torch.int32) + LEVELS // 2)
         return site.mask(u_SN.view(len(u_SN), batch, *site.shape), self.seed_of_R)
 
@@ -151,7 +150,10 @@ def integers_there(seeds: Sequence[int], site: str, epoch: int, device: torch.de
     streams = [torch.Generator(device).manual_seed(key(seed, "mask", site, epoch) % 2**63) for seed in seeds]
 
     def draw(count: int) -> Tensor:
-        drawn = [torch.randint(-32768, 32768, (count,), dtype=torch.int16, device=device, generator=s) for s in streams]
+        drawn = [
+            torch.randint(-LEVELS // 2, LEVELS // 2, (count,), dtype=torch.int16, device=device, generator=s)
+            for s in streams
+        ]
         return torch.stack(drawn)
 
     return draw

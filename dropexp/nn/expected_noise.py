@@ -125,8 +125,7 @@ def corner_threshold(rate: float, height: int, width: int, block: int) -> int:
     low, high = 0.0, 1.0 - 2.0**-53
     for _ in range(60):
         gamma = (low + high) / 2
-        dropped = -sum(expm1(n * log1p(-gamma)) for n in counts) / len(
-            counts
-        )  # 1 - (1-gamma)^n, exact for a small gamma
+        # 1 - (1-gamma)^n, exact for a small gamma
+        dropped = -sum(expm1(n * log1p(-gamma)) for n in counts) / len(counts)
         low, high = (gamma, high) if dropped < rate else (low, gamma)
     return min(CORNER_LEVELS - 1, max(1, round(CORNER_LEVELS * (low + high) / 2)))

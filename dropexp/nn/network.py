@@ -240,9 +240,8 @@ class Network:
             count = part.shape[1] * part.shape[3]
             parts.append(out)
             means.append(m)
-            variances.append(
-                v * (count / max(1, count - 1))
-            )  # the running variance is the unbiased one, as in torch.nn
+            # the running variance is the unbiased one, as in torch.nn
+            variances.append(v * (count / max(1, count - 1)))
         with torch.no_grad():
             mean.mul_(1 - MOMENTUM).add_(sum(means) / len(means) * MOMENTUM)
             variance.mul_(1 - MOMENTUM).add_(sum(variances) / len(variances) * MOMENTUM)

@@ -55,9 +55,8 @@ def _parsed(path: Path, body: str, lines: Sequence[int]) -> pd.DataFrame:
 def _frame(name: str, body: str, kinds: dict[str, Any], absent: dict[str, list[str]]) -> pd.DataFrame:
     import pandas as pd  # a command that trains needs it at its end
 
-    exact: dict[str, Any] = (
-        {"float_precision": "round_trip"} if pd.__version__.startswith("3.0.") else {}
-    )  # later the default
+    # later the default
+    exact: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__.startswith("3.0.") else {}
     return pd.read_csv(
         io.StringIO(body), names=list(COLUMNS[name]), dtype=kinds, keep_default_na=False, na_values=absent, **exact
     )

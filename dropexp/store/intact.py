@@ -40,12 +40,8 @@ class Held:
 
     def doubts(self) -> list[str]:
         """Return a sentence on each run that is left out, and on each line that is no row."""
-        known = {
-            TORN,
-            ORPHAN,
-            OVER,
-            *(fault.why for fault in self.faults),
-        }  # what a kill leaves, and what is told by run
+        # what a kill leaves, and what is told by run
+        known = {TORN, ORPHAN, OVER, *(fault.why for fault in self.faults)}
         lines = [f"{self.folder / x.file}:{x.line}: {x.why}" for x in self.lost if x.why not in known]
         return [
             f"{self.folder / 'runs.csv'}:{fault.line}: {fault.run_id}: {fault.why}" for fault in self.faults

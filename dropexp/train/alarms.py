@@ -31,7 +31,7 @@ SAID = {
 
 
 def sentences(rows: Iterable[ProbeRow], most: int = 5) -> list[str]:
-    """Return what the audit found as lines for a person, one a run, finding and layer, at its first epoch."""
+    """Return what the audit found as lines for a person, one per run, finding and layer, at its first epoch."""
     first: dict[tuple[str, str, str], ProbeRow] = {}
     for row in rows:
         if row.probe in SAID:

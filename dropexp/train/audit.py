@@ -172,7 +172,7 @@ class Audit:
                 found.append((i, "audit_steps", f"where {self.planned} were planned", float(self.taken)))
             if updates != self.epoch * self.planned:
                 found.append((i, "audit_update", f"{self.epoch * self.planned} updates", float(updates)))
-            before = memory.get(EPOCHS, {"last": self.epoch - 1 if memory else 0})  # 0.2.0 remembered no epochs
+            before = memory.get(EPOCHS, {"last": 0})
             if self.epoch != before["last"] + 1:
                 found.append((i, "audit_epochs", f"follows {before['last']}", float(self.epoch)))
             memory[EPOCHS] = {"last": self.epoch}

@@ -39,9 +39,8 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     network = layout(work.runs[0].config, dataset.example, len(dataset.classes))
     facts = _facts(work.runs[0], dataset, network.parameters)
     resumed = resume(work, network, facts)
-    if (
-        resumed.refused and len(work.runs) > 1
-    ):  # the others can go on: the pack is taken apart, and each part tried again
+    # the others can go on: the pack is taken apart, and each part tried again
+    if resumed.refused and len(work.runs) > 1:
         return Outcome(error="a checkpoint was set aside", notes=resumed.refused)
     recorders = resumed.recorders
     runs = [run for run in work.runs if recorders[run.run_id].reason is None]

@@ -16,10 +16,8 @@ Finding = tuple[int, str, str, float]  # position of the run, probe, layer, valu
 SAME = 1e-5  # relative: by how much the survivors' factor may be off in float32
 FIRST = 16  # examples whose products are looked at: the first of the batch
 WATCHED = 64  # entries of each parameter whose updates are watched
-FEWEST, MOVES = (
-    16,
-    1e-4,
-)  # so many entries, each with lr |gradient| above this part of its size, do not all stay by chance
+# so many entries, each with lr |gradient| above this part of its size, do not all stay by chance
+FEWEST, MOVES = 16, 1e-4
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from dropexp.study_files.parse import parse
 from dropexp.study_files.union import seen_from
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
+from dropexp.train.alarms import sentences
 from dropexp.train.checkpoint import FOLDER, remove, tidy
 from dropexp.train.work import Work, train_work, without_collecting
 from dropexp.workflow.calibrating import calibrate
@@ -50,7 +51,7 @@ class Finished:
     failures: tuple[Failure, ...]
     interrupted: bool = False
     begun: dict[str, int] = field(default_factory=dict)  # epochs behind each unfinished run
-    alarms: int = 0  # findings of the audit of dropout
+    alarms: int = 0  # sentences of the audit of dropout
 
 
 def run(study: Study, options: Options, listener: Listener = Listener()) -> Finished:
@@ -83,7 +84,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         try:
             with closing(outcomes(made, options, listener, checkpoints)) as found:
                 for pack, outcome in found:
-                    alarms += len(_alarms(outcome))
+                    alarms += len(sentences(outcome.probes))
                     if outcome.error is None:
                         for sentence in writer.append(pack, outcome, study.probes, study.save_weights):
                             listener.warned(sentence)
@@ -125,7 +126,7 @@ def outcomes(
         while packs and not stop():
             again: list[list[Run]] = []
             for pack, outcome in _round(made, packs, options, listener, checkpoints, stop):
-                for note in (*outcome.notes, *_alarms(outcome)):
+                for note in (*outcome.notes, *sentences(outcome.probes)):
                     listener.warned(note)
                 if outcome.paused:
                     continue
@@ -134,15 +135,6 @@ def outcomes(
                 else:
                     yield pack, outcome
             packs = [part for half in again for part in _at_one_epoch(made, options, half, checkpoints)]
-
-
-def _alarms(outcome: Outcome) -> list[str]:
-    """Return what the audit says of a pack, in sentences."""
-    if not outcome.probes:
-        return []
-    from dropexp.train.alarms import sentences  # loads torch, which this process may not need
-
-    return sentences(outcome.probes)
 
 
 def load_statistics() -> None:

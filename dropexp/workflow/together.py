@@ -64,12 +64,8 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     with Store(out).writing() as writer:
         notes = (*notes, *writer.notes)
         writer.write("study.yaml", text)
-        for name in (
-            "epochs.csv",
-            "probes.csv",
-            "provenance.csv",
-            "runs.csv",
-        ):  # a row in the last says that a run is done
+        # a row in the last says that a run is done
+        for name in ("epochs.csv", "probes.csv", "provenance.csv", "runs.csv"):
             lines = [line for run, folder in chosen.items() for line in rows[folder].of(name, run)]
             if lines or (out / name).exists():
                 writer.write(name, line_of(COLUMNS[name]) + "".join(lines))
