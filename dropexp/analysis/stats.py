@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import isnan, nan, sqrt
 
 import numpy as np
@@ -39,13 +39,17 @@ class Estimate:
 class Difference(Estimate):
     """A mean difference a - b with its interval, two-sided p against 0 and how many seeds share its sign.
 
-    Where `paired`, `n` counts the seeds that both have, and `sd` is that of the differences; else it is
-    Welch's, `n` the smaller of the two samples, `sd` the root of the two variances' sum, and `agree` 0.
+    Where `paired`, `n` counts the seeds that both have, `sd` is that of the differences and `sample` these by seed; else
+    it is Welch's, `n` the smaller of the two samples, `sd` the root of the two variances' sum, and `agree` 0. `error` is
+    the mean's standard error, with `degrees` of freedom.
     """
 
     p: float = nan
     agree: int = 0
     paired: bool = True
+    error: float = nan
+    degrees: float = nan
+    sample: pd.Series[float] | None = field(default=None, repr=False, compare=False)
 
     @property
     def effect(self) -> float:
@@ -53,17 +57,19 @@ class Difference(Estimate):
         return self.mean / self.sd if self.paired and not self.why else nan
 
     def one_sided(self, direction: int) -> float:
-        """Return the p of Student's paired test against `direction` (+1: above 0) times the mean being above 0."""
-        if self.why or not self.paired:
-            return nan
-        return float(stdtr(self.n - 1, -direction * self.mean / (self.sd / sqrt(self.n))))
+        """Return the p of Student's test against `direction` (+1: above 0) times the mean being above 0."""
+        return nan if self.why else float(stdtr(self.degrees, -direction * self.mean / self.error))
 
     def at(self, level: float) -> tuple[float, float]:
-        """Return the paired interval at another level, NaN where there is none."""
-        if self.why or not self.paired:
+        """Return the interval at another level, NaN where there is none."""
+        if self.why:
             return nan, nan
-        half = _half(self.n - 1, self.sd / sqrt(self.n), level)
+        half = _half(self.degrees, self.error, level)
         return self.mean - half, self.mean + half
+
+    def within(self, low: float, high: float, p: float) -> Difference:
+        """Return the difference with another interval and p, as a family of comparisons makes them."""
+        return replace(self, low=low, high=high, p=p)
 
 
 NO_DIFFERENCE = Difference(0, nan, nan, nan, nan, "no runs")
@@ -112,8 +118,10 @@ def contrast(terms: Sequence[tuple[float, pd.Series[float]]], level: float = LEV
     d = np.array([w for w, _ in terms]) @ np.array([x.to_numpy(dtype=float) for x in columns])
     e = estimate(d, level)
     agree = int((np.sign(d) == np.sign(e.mean)).sum()) if e.n and abs(e.mean) > FLAT else 0
-    p = nan if e.why else 2 * float(stdtr(e.n - 1, -abs(e.mean) / (e.sd / sqrt(e.n))))
-    return Difference(e.n, e.mean, e.sd, e.low, e.high, e.why, p, agree)
+    error, degrees = (nan, nan) if e.why else (e.sd / sqrt(e.n), e.n - 1)
+    p = nan if e.why else 2 * float(stdtr(degrees, -abs(e.mean) / error))
+    sample = pd.Series(d, index=columns[0].index)
+    return Difference(e.n, e.mean, e.sd, e.low, e.high, e.why, p, agree, True, error, degrees, sample)
 
 
 def welch(a: pd.Series[float], b: pd.Series[float], level: float = LEVEL) -> Difference:
@@ -126,9 +134,10 @@ def welch(a: pd.Series[float], b: pd.Series[float], level: float = LEVEL) -> Dif
         return Difference(n, mean, sd, nan, nan, why, paired=False)
     u, v = _spread(x) ** 2 / len(x), _spread(y) ** 2 / len(y)
     degrees = (u + v) ** 2 / (u**2 / (len(x) - 1) + v**2 / (len(y) - 1))
-    half = _half(degrees, sqrt(u + v), level)
-    p = 2 * float(stdtr(degrees, -abs(mean) / sqrt(u + v)))
-    return Difference(n, mean, sd, mean - half, mean + half, "", p, 0, paired=False)
+    error = sqrt(u + v)
+    half = _half(degrees, error, level)
+    p = 2 * float(stdtr(degrees, -abs(mean) / error))
+    return Difference(n, mean, sd, mean - half, mean + half, "", p, 0, False, error, degrees)
 
 
 def difference(a: pd.Series[float], b: pd.Series[float], level: float = LEVEL) -> Difference:
