@@ -69,7 +69,13 @@ class Results:
                     d, axes = judged.difference, self.tidy.axes
                     row = {"arm": label(v.arm, axes), "baseline": label(v.baseline, axes), "metric": metric, "n": d.n}
                     row |= {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p}
-                    rows.append(row | {"p_holm": judged.p_holm, "word": judged.word})
+                    row |= {
+                        "p_family": judged.p_family,
+                        "word": judged.word,
+                        "reach": judged.reach if judged.told else "",
+                    }
+                    row |= {"examples_low": judged.examples[0], "examples_high": judged.examples[1]}
+                    rows.append(row | {"after_the_fact": judged.after})
         return pd.DataFrame(rows)
 
     def table(self) -> str:
@@ -110,10 +116,10 @@ class Comparison:
         for pair in self.pairs:
             arms = {f"{side}_arm": label(own.arm, own.tidy.axes) for side, own in (("a", pair.a), ("b", pair.b))}
             for c in pair.contrasts:
-                d = c.difference
+                d = c.judged.difference
                 row = {**arms, "metric": c.metric, "a": c.a.mean, "b": c.b.mean, "n": d.n, "paired": d.paired}
-                row |= {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_holm": c.p_holm}
-                rows.append({**row, "word": c.word})
+                row |= {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_family": c.judged.p_family}
+                rows.append({**row, "word": c.judged.word, "reach": c.judged.reach if c.judged.told else ""})
         return pd.DataFrame(rows)
 
     def table(self) -> str:

@@ -38,6 +38,22 @@ class Facts:
     redrawn: bool
 
 
+class _NoHistory:
+    known = False
+
+    def arm_after(self, arm_id: str) -> bool:
+        return False
+
+    def margins_after(self, metric: str) -> bool:
+        return False
+
+    def looks(self, seeds: object) -> int:
+        return 1
+
+
+NO_HISTORY = _NoHistory()
+
+
 @dataclass(frozen=True, eq=False)
 class Tidy:
     """A study's arms and the rows that belong to them.
@@ -56,6 +72,11 @@ class Tidy:
     noisy: bool
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     judged: tuple[Mapping[str, str], ...] = ()
+
+    history = NO_HISTORY
+
+    def outcomes_of(self, arm: Arm) -> dict[int, Any]:
+        return {}
 
     @property
     def lead(self) -> Lead:
@@ -101,8 +122,8 @@ class Tidy:
         return self._values[key]
 
     @cached_property
-    def kept(self) -> dict[str, Any]:
-        """What has been computed from these tables, under the name of the function that did."""
+    def kept(self) -> dict[Any, Any]:
+        """What has been computed from these tables, under the names of what was asked."""
         return {}
 
     @cached_property

@@ -31,6 +31,9 @@ def compare(
     together: Together = False,
     out: Out = None,
     prefer: Prefer = None,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Judge each pair by itself, as exploratory, and not with its study.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
@@ -51,7 +54,7 @@ def compare(
         return _table_of(joined.folder)
     for doubt in left_out(paths):
         warn(doubt)
-    pairs, names = compared(paths, [arguments.split([conditions]) for conditions in arms or ()])
+    pairs, names = compared(paths, [arguments.split([conditions]) for conditions in arms or ()], alone)
     if as_json:
         say(json.dumps({"a": names[0], "b": names[1], "pairs": [fact(pair) for pair in pairs]}, indent=2))
     else:
@@ -103,11 +106,12 @@ def _axes(side: Any) -> dict[str, str]:
 
 
 def _numbers(c: Contrast) -> dict[str, Any]:
-    d = c.difference
+    j, d = c.judged, c.judged.difference
     numbers = {
         "a_mean": c.a.mean, "a_low": c.a.low, "a_high": c.a.high, "a_n": c.a.n,
         "b_mean": c.b.mean, "b_low": c.b.low, "b_high": c.b.high, "b_n": c.b.n,
-        "difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_holm": c.p_holm,
+        "difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_family": j.p_family,
+        "family": j.family, "examples_low": j.examples[0], "examples_high": j.examples[1],
     }  # fmt: skip
     known = {name: number if isfinite(number) else None for name, number in numbers.items()}
-    return {**known, "n": d.n, "paired": d.paired, "word": c.word}
+    return {**known, "n": d.n, "paired": d.paired, "word": j.word, "reach": j.reach, "exploratory": j.exploratory}

@@ -41,9 +41,11 @@ def _sentences(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     judged = [j for v in found for j in (v.test, v.gap) if j]
     if judged and seeds(tidy) != "n = 1":
         family = max(j.family for j in judged)
-        holm = f", at p < 0.05 corrected by Holm for {family} comparisons" if family > 1 else ", at p < 0.05"
+        together = f", which hold together with 95% for all {family}" if family > 1 else ""
         pairs = "paired by seed" if all(j.difference.paired for j in judged) else "paired by seed where seeds agree"
-        lines.append(f"Differences to {named(tidy)} are in points, {pairs}; words by Student's t-test{holm}.")
+        lines.append(
+            f"Differences to {named(tidy)} are in points, {pairs}, with 95% intervals{together}; a word where 0 is excluded."
+        )
     if any(j.word == UNDERFITTING for j in judged):
         lines.append("Underfitting: the gap shrank because training accuracy fell, and test accuracy did not rise.")
     arms = {arm.arm_id: arm for arm in tidy.arms}.values()
