@@ -156,7 +156,7 @@ def judged(
     for i, (q, d, whole) in enumerate(zip(questions, found, families, strict=True)):
         adjusted = whole.adjusted[0] if alone else whole.adjusted[i]
         answer = _answer(q, d, adjusted, whole)
-        if filled and q.diverged and answer.word != SAME:
+        if filled and q.diverged and answer.told:
             word = _word(q, filled[i][0])
             answer = (
                 answer if word == answer.word else replace(answer, word=UNDECIDED, with_chance=word, reach=EXAMPLES)

@@ -54,7 +54,7 @@ def interaction_figure(tidy: Tidy) -> Figure | None:
     side = max(needed(ends, NOTE, bold=True), needed([GHOST], NOTE))
     room = Room(right=side + 0.1, across=side + 0.6, down=tall + 0.2, bottom=tall + 0.2).named(names, 2)
     note = footnote(tidy, "bars", len(both) - len(shown), "interactions")
-    note += f"; {GHOST}: the other line's rise from the same start; in the heading the interaction by seed; the intervals hold for all of them together"
+    note += f"; {GHOST}: the other line's rise from the same start; in the heading the interaction, its interval for all together"
     key = [mark(GHOST, color=GREY, marker="o", markerfacecolor="none", linestyle=":")]
     figure, axes = sheet(_title(tidy, [test for test, _ in both]), note, len(names), 2, SIZE, room, key, ("", ""))
     for column, metric in enumerate((tidy.lead.test, tidy.lead.gap)):

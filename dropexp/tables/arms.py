@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from dropexp.analysis.inference import EXAMPLES, margin_of
+from dropexp.analysis.inference import margin_of
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import EQUAL, SAME, UNDERFITTING, Judged, Verdict, verdicts
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings, label, plain, value
-from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent, signed
+from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent, signed, starred
 from dropexp.wording.scope import power_line, scope
 
 __all__ = ["Column", "plain", "side_by_side", "table"]
@@ -51,6 +51,8 @@ def table(tidy: Tidy) -> str:
         body = [*side_by_side(axes + numbers), "", *side_by_side(axes + versus)]
     if _wide(body):
         body = _stacked(tidy, numbers + versus)
+    if _wide(body) and versus:
+        body = [*_stacked(tidy, numbers), "", *_stacked(tidy, versus)]
     wrapped = [part for line in notes(tidy, found) for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
     return "\n".join([*body, "", *(f" {line}" for line in wrapped)])
 
@@ -104,24 +106,21 @@ def _versus(tidy: Tidy, found: tuple[Verdict, ...]) -> list[Column]:
     columns = []
     for what, title in (("test", "test"), ("gap", f"{'clean ' if tidy.noisy else ''}gap")):
         judged = [getattr(v, what) for v in found]
-        reaches = {j.reach for j in judged if j and j.told}
-        here = reaches.pop() if len(reaches) == 1 else ""  # said once, above the column
         cells = [
-            ("", SAME) if what == "test" and v.twin and v.baseline is None else _cell(j, bool(here))
+            ("", SAME) if what == "test" and v.twin and v.baseline is None else _cell(j)
             for v, j in zip(found, judged, strict=True)
         ]
-        columns.append(Column(f"{title} vs {name}{f', {here}' if here else ''}", cells))
+        columns.append(Column(f"{title} vs {name}", cells))
     return columns
 
 
-def _cell(judged: Judged | None, said_above: bool) -> tuple[str, str]:
+def _cell(judged: Judged | None) -> tuple[str, str]:
     if judged is None:
         return "", ""
     if judged.word == SAME:
         return "", SAME
     d = judged.difference
-    word = replace(judged, reach=EXAMPLES).said if said_above else judged.said
-    return signed(d.mean), f"{half(d.half)} {word}".strip()
+    return signed(d.mean), f"{half(d.half)} {starred(judged)}".strip()
 
 
 def side_by_side(columns: list[Column]) -> list[str]:
@@ -167,7 +166,7 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     else_equal = ", all else equal" if len(tidy.axes) > 1 else ""
     line = f"vs {against(tidy)}: difference to {how}{else_equal}, paired by seed; a word stands where ± excludes 0"
     if family > 1:
-        line += f", and the {family} intervals, of test and gap, hold together with 95%"
+        line += ", and the intervals of all arms, in test and gap, hold together with 95%"
     if any(not j.difference.paired for j in judged):
         line += "; unpaired (Welch) where seeds differ"
     return [line]

@@ -10,7 +10,7 @@ from dropexp.analysis.stats import Difference, Estimate
 from dropexp.experiment.naming import headings, label
 from dropexp.metrics import RUNS
 from dropexp.tables.arms import WIDTH, Column, side_by_side
-from dropexp.wording.labels import OVER, WHY, epoch_rule, half, percent, signed
+from dropexp.wording.labels import OVER, epoch_rule, half, percent, signed, starred, stars
 
 SHOWN = 5  # paths on which the sides differ
 
@@ -62,7 +62,7 @@ def _in_points(c: Contrast) -> bool:
 def _distance(c: Contrast) -> tuple[str, str]:
     d = c.judged.difference
     number, spread = (signed(d.mean), half(d.half)) if _in_points(c) else (nats(d.mean, "+"), half_nats(d.half))
-    return number, f"{spread} {c.judged.said}".strip()
+    return number, f"{spread} {starred(c.judged)}".strip()
 
 
 def _seeds(c: Contrast) -> str:
@@ -114,13 +114,9 @@ def _family(pairs: tuple[Pair, ...]) -> list[str]:
         lines.append("exploratory: each interval is 95% by itself, outside the family of the study")
     elif sizes := sorted({j.family for j in answers if j.family > 1}):
         of = " of the study" if all(pair.a.tidy is pair.b.tidy for pair in pairs) else ""
-        many = " or ".join(map(str, sizes))
-        lines.append(
-            f"a word stands where ± excludes 0; the interval is one of {many}{of}, of test and gap, that hold together with 95%"
-        )
-    return lines + [
-        f"{reach}: {why}" for reach, why in WHY.items() if any(j.told and j.reach == reach for j in answers)
-    ]
+        family = f"one of {' or '.join(map(str, sizes))}{of}, of test and gap, that hold together with 95%"
+        lines.append(f"a word stands where ± excludes 0; the interval is {family}")
+    return lines + stars(answers)
 
 
 def _absent(sides: list[Side]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dropexp.analysis.inference import SEEDS, UNREACHED, Judged
 from dropexp.analysis.number_format import half, percent, signed
@@ -15,6 +15,7 @@ from dropexp.experiment.naming import headings, value
 __all__ = ["half", "percent", "signed"]
 
 OVER = "95% interval over seeds"
+STARS = {SEEDS: "*", UNREACHED: "**"}
 WHY = {
     SEEDS: "with new test examples the interval would include 0",
     UNREACHED: "predictions were not stored, so nothing is known of new test examples",
@@ -84,8 +85,14 @@ def listed(words: Sequence[str]) -> str:
 
 
 def starred(judged: Judged) -> str:
-    """Return the word for a difference, with a star where it is not shown for new test examples, as the footnote says."""
-    return f"{judged.word}*" if judged.qualified else judged.word
+    """Return the word for a difference, with a star where it is not shown for new test examples, as a note says."""
+    return f"{judged.word}{STARS[judged.reach]}" if judged.qualified else judged.word
+
+
+def stars(judged: Iterable[Judged]) -> list[str]:
+    """Return what the stars behind some words mean."""
+    reaches = {j.reach for j in judged if j.told}
+    return [f"{STARS[reach]} {reach}: {why}" for reach, why in WHY.items() if reach in reaches]
 
 
 def here(judged: Sequence[Judged]) -> str:
@@ -99,8 +106,8 @@ def here(judged: Sequence[Judged]) -> str:
     return "".join(parts)
 
 
-def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", stars: bool = False) -> str:
-    """Return what a figure's marks are, over what, what its `stars` mean, and what it does not show."""
+def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", starred_words: bool = False) -> str:
+    """Return what a figure's marks are, over what, what its stars mean, and what it does not show."""
     count = f"{seeds(tidy)} seed{'s' * (seeds(tidy) != 'n = 1')}"
     if seeds(tidy) == "n = 1":
         count = f"{count}, no interval"
@@ -112,9 +119,8 @@ def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", star
         parts.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
     if absent := sum(tidy.finished(arm).empty for arm in tidy.arms) + tidy.study.unmade:
         parts.append(f"{absent:,} arm{'s' * (absent != 1)} without a finished run")
-    if stars:
-        judged = [j for v in verdicts(tidy) for j in (v.test, v.gap) if j]
-        parts += [f"* {reach}: {why}" for reach, why in WHY.items() if any(j.told and j.reach == reach for j in judged)]
+    if starred_words:
+        parts += stars(j for v in verdicts(tidy) for j in (v.test, v.gap) if j)
     if left_out:
         parts.append(f"{left_out} more {what.removesuffix('s') if left_out == 1 else what} not shown")
     if sentence := oracle(tidy):

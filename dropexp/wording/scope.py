@@ -8,7 +8,7 @@ from dropexp.analysis.power import Plan, plan
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict
 from dropexp.experiment.naming import label
-from dropexp.wording.labels import WHY, listed, percent
+from dropexp.wording.labels import listed, percent, stars
 
 STREAMS = {
     "init": "initial weights",
@@ -25,7 +25,7 @@ def scope(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     """Return what a seed redraws, how far the words reach, and which of them came after results had been seen."""
     judged = [j for v in found for j in (v.test, v.gap) if j]
     lines = [redrawn(tidy)] if judged else []
-    lines += [f"{reach}: {why}" for reach, why in WHY.items() if any(j.told and j.reach == reach for j in judged)]
+    lines += stars(judged)
     if late := [label(v.arm, tidy.axes) for v in found if v.test and v.test.after]:
         more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
         lines.append(
