@@ -118,7 +118,7 @@ def test_the_text_of_a_comparison(hand):
     lines = comparison(pairs, ("results/a", "results/b")).splitlines()
     assert lines[:2] == [" A: results/a", " B: results/b"]
     rows = [" ".join(line.split()) for line in lines]
-    assert "test 91.3 ± 3.8 89.7 ± 3.8 +1.7 ± 1.8 undecided 3 paired" in rows
-    assert "test loss 0.087 ± 0.038 0.103 ± 0.038 -0.017 ± 0.018 undecided 3 paired" in rows
+    assert "test 91.3 ± 3.8 89.7 ± 3.8 +1.7 ± 2.1 undecided 3 paired" in rows
+    assert "test loss 0.087 ± 0.038 0.103 ± 0.038 -0.017 ± 0.021 undecided 3 paired" in rows
     assert " rate 0.5" in lines
     assert "one of 2, of test and gap, that hold together with 95%" in " ".join(lines)
