@@ -71,7 +71,8 @@ class RunRow:
     The last six are the seal of the run, which the store fills in: the probes that were taken, joined by `+`, and how
     many rows of probes.csv they gave; digests of the weights that were kept, of the selected epoch and of all; that of
     its record in predictions.bin; and the digest of this row together with the run's `epochs_run` rows of epochs.csv and
-    its rows of probes.csv. Rows of versions before 0.3.0 have none, those before 0.4.0 no `predictions`. The configuration's leaves follow these columns in runs.csv.
+    its rows of probes.csv. Rows of versions before 0.3.0 have none, those before 0.4.0 no `predictions`. The
+    configuration's leaves follow these columns in runs.csv.
     """
 
     run_id: str

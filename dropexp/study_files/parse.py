@@ -19,7 +19,7 @@ from dropexp.experiment.leaves import declarations, leaf, roles
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.rules import broken, unused
 from dropexp.experiment.study import Grid, Study
-from dropexp.quoting import clean, spelt
+from dropexp.quoting import clean
 from dropexp.study_files.claims_reader import claims_of, unmatched
 from dropexp.study_files.mistakes import sentences, unknown_top_level
 from dropexp.study_files.path_values import Override, no_path, resolve

@@ -12,7 +12,6 @@ from dropexp.records import Answers
 from dropexp.train.evaluate import Evaluated
 from dropexp.train.recorder import Recorder
 
-
 KIND = np.dtype(np.uint16)  # of a class: many runs keep one of many examples, and no data set has more
 
 

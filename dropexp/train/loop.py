@@ -61,7 +61,11 @@ class Epoch:
 
 
 def train(
-    runs: Sequence[Run], feed: Feed, layout: Layout, probes: Sequence[str] = (), start: State | None = None,
+    runs: Sequence[Run],
+    feed: Feed,
+    layout: Layout,
+    probes: Sequence[str] = (),
+    start: State | None = None,
     logits: bool = False,
 ) -> Generator[Epoch, Sequence[int], None]:
     """Train a pack of runs epoch by epoch; yield an Epoch, and be sent the positions of the runs that go on.
