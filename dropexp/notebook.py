@@ -11,13 +11,16 @@ from pathlib import Path
 import pandas as pd
 
 from dropexp.analysis.compare import Pair
+from dropexp.analysis.fixed_broken import against_baseline
 from dropexp.analysis.labelled_rows import epochs_frame, runs_frame
 from dropexp.analysis.summary import summary
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
+from dropexp.errors import UsageError
 from dropexp.experiment.naming import label
 from dropexp.export.formats import export
 from dropexp.records import Failure
+from dropexp.study_files.arm_conditions import pick
 from dropexp.tables.arms import columns, notes, table
 from dropexp.tables.comparison import comparison
 from dropexp.workflow.drawing import plot
@@ -77,6 +80,23 @@ class Results:
                     row |= {"examples_low": judged.examples[0], "examples_high": judged.examples[1]}
                     rows.append(row | {"after_the_fact": judged.after})
         return pd.DataFrame(rows)
+
+    def examples(self, *conditions: str) -> pd.DataFrame:
+        """Return a row a test example of one arm, named as in "rate=0.5": in how many seeds it is fixed and broken.
+
+        An example is fixed where the arm gets it right and its baseline wrong, in runs of the same seed. Raises UsageError
+        where the conditions name no single arm with a baseline.
+        """
+        arms = {arm.arm_id: arm for arm in pick(self.tidy.study, conditions, "examples").arms}
+        found = [
+            (arm, base) for arm, base in zip(self.tidy.arms, self.tidy.baselines, strict=True) if arm.arm_id in arms
+        ]
+        if len(arms) != 1 or found[0][1] is None:
+            names = ", ".join(label(arm, self.tidy.axes) for arm in arms.values())
+            raise UsageError(f"examples: name one arm that has a baseline, as in 'rate=0.5'; these are {names}")
+        made = against_baseline(self.tidy, *found[0])
+        names = ("place", "label", "shared", "fixed", "broken")
+        return pd.DataFrame({name: [] if made is None else getattr(made, name) for name in names}, dtype="int64")
 
     def table(self) -> str:
         """Return the table that the command line prints."""

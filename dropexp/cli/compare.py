@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,8 @@ import typer
 
 if TYPE_CHECKING:
     from dropexp.analysis.compare import Contrast, Pair
+
+MOST = 100  # examples most often fixed, and broken, in JSON
 
 Together = Annotated[bool, typer.Option("--together", help="Read the folders as one study, written to --out.")]
 Out = Annotated[
@@ -34,6 +37,10 @@ def compare(
     alone: Annotated[
         bool, typer.Option("--alone", help="Judge each pair by itself, as exploratory, and not with its study.")
     ] = False,
+    examples: Annotated[
+        bool,
+        typer.Option("--examples", help="Show which test examples A gets right and B wrong, and the other way round."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
@@ -41,12 +48,15 @@ def compare(
     from dropexp.console.screen import say, warn
     from dropexp.errors import UsageError
     from dropexp.tables.comparison import comparison
+    from dropexp.tables.examples import examples as examples_table
     from dropexp.workflow.comparing import compare as compared
     from dropexp.workflow.reading import left_out
 
     if together or out or prefer:
         if arms:
             raise UsageError("--arm: --together makes one study of all arms; compare its arms afterwards")
+        if examples:
+            raise UsageError("--examples: --together makes one study of all arms; compare its arms afterwards")
         joined = join(paths, together, out, prefer)
         if as_json:
             say(json.dumps({"study": str(joined.folder), "runs": joined.runs, "notes": list(joined.notes)}, indent=2))
@@ -56,9 +66,12 @@ def compare(
         warn(doubt)
     pairs, names = compared(paths, [arguments.split([conditions]) for conditions in arms or ()], alone)
     if as_json:
-        say(json.dumps({"a": names[0], "b": names[1], "pairs": [fact(pair) for pair in pairs]}, indent=2))
+        facts = [{**fact(pair), **({"examples": example_facts(pair)} if examples else {})} for pair in pairs]
+        say(json.dumps({"a": names[0], "b": names[1], "pairs": facts}, indent=2))
     else:
         say(comparison(pairs, names))
+        if examples:
+            say(f"\n{examples_table(pairs)}")
     return 0
 
 
@@ -99,6 +112,21 @@ def fact(pair: Pair) -> dict[str, Any]:
         "b": {"arm_id": pair.b.arm.arm_id, **_axes(pair.b)},
         "metrics": {c.metric: _numbers(c) for c in pair.contrasts},
     }
+
+
+def example_facts(pair: Pair) -> dict[str, Any] | None:
+    """Return the examples of a pair as plain data, null where no seed has outcomes of the same examples on both sides."""
+    from dropexp.tables.examples import of_pair
+
+    found = of_pair(pair)
+    if found is None:
+        return None
+    return {
+        "seeds": list(found.seeds), "all": asdict(found.all),
+        "classes": {str(k): asdict(c) for k, c in found.classes.items()},
+        "fixed": [asdict(x) for x in found.most("fixed", MOST)],
+        "broken": [asdict(x) for x in found.most("broken", MOST)],
+    }  # fmt: skip
 
 
 def _axes(side: Any) -> dict[str, str]:

@@ -4,7 +4,7 @@ from dropexp.data.cache import File, Listed, available, cache_dir, listing
 from dropexp.data.dataset import Dataset, Progress
 from dropexp.data.download import fetch
 from dropexp.data.loading import load
-from dropexp.data.splitting import Split, sizes, split
+from dropexp.data.splitting import Split, sizes, split, test_rows
 
 __all__ = [
     "Dataset",
@@ -19,4 +19,5 @@ __all__ = [
     "load",
     "sizes",
     "split",
+    "test_rows",
 ]

@@ -116,11 +116,10 @@ def split(dataset: Dataset, data: Data, *, split_seed: int, label_seed: int) -> 
     among those at a higher one, wrong in the same way. Raises DataError as `sizes` does.
     """
     n_total = len(dataset.x)
-    n_train, n_val, n_test = sizes(data, n_total, dataset.n_test)
+    n_train, n_val, _ = sizes(data, n_total, dataset.n_test)
     rows = np.arange(n_total)
     pool = rows if dataset.n_test is None else rows[: n_total - dataset.n_test]
-    held = rows if dataset.n_test is None else rows[n_total - dataset.n_test :]
-    test = np.sort(_shuffled(held, _draws(split_seed, "split", "test", n_total))[:n_test])
+    test = test_rows(dataset, data, split_seed)
     left = np.setdiff1d(pool, test, assume_unique=True)
     val = np.sort(_shuffled(left, _draws(split_seed, "split", "validation", n_total))[:n_val])
     rest = np.setdiff1d(left, val, assume_unique=True)
@@ -129,6 +128,14 @@ def split(dataset: Dataset, data: Data, *, split_seed: int, label_seed: int) -> 
     labels, wrong = _noise(dataset, data.label_noise, label_seed, noisy)
     mean, sd = _scale(dataset, train)
     return Split(train, val, test, labels, wrong, mean, sd)
+
+
+def test_rows(dataset: Dataset, data: Data, split_seed: int) -> np.ndarray:
+    """Return the rows of a run's test examples, ascending."""
+    n_total = len(dataset.x)
+    _, _, n_test = sizes(data, n_total, dataset.n_test)
+    held = np.arange(0 if dataset.n_test is None else n_total - dataset.n_test, n_total)
+    return np.sort(_shuffled(held, _draws(split_seed, "split", "test", n_total))[:n_test])
 
 
 def _draws(seed: int, purpose: str, place: str, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The keys of a study file that belong to no section: study, seeds, probes and save_weights."""
+"""The keys of a study file that belong to no section: study, seeds, probes, save_weights and save_predictions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dropexp.study_files.claims_reader import Blame
 LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
 WEIGHTS = ("none", "selected", "all")
+PREDICTIONS = ("classes", "probabilities", "none")
 
 
 def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame) -> tuple[int, ...]:
@@ -85,3 +86,12 @@ def words_of(content: dict[str, Any], key: str, known: Sequence[str], blame: Bla
         if word not in known:
             blame((key, i), f"{key}: {spelt(word)} is not one of {', '.join(known)}, or all")
     return tuple(w for w in known if w in words)
+
+
+def word_of(content: dict[str, Any], key: str, known: Sequence[str], default: str, blame: Blame) -> str:
+    """Return the one word of a key, its default where it is not written."""
+    word = content.get(key, default)
+    if word not in known:
+        blame((key,), f"{key}: {spelt(word)} is not one of {', '.join(known)}")
+        return default
+    return str(word)

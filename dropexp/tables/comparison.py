@@ -26,14 +26,14 @@ def comparison(pairs: tuple[Pair, ...], names: tuple[str, str]) -> str:
     heading, *rows = side_by_side(_columns(pairs, "  " * (len(pairs) > 1)))
     lines += ["", heading]
     for pair in pairs:
-        lines += [f" {_heading(pair)}"] if len(pairs) > 1 else []
+        lines += [f" {common(pair)}"] if len(pairs) > 1 else []
         lines += rows[: len(pair.contrasts)]
         rows = rows[len(pair.contrasts) :]
     wrapped = [part for note in _notes(pairs) for part in textwrap.wrap(note, WIDTH - 1, subsequent_indent="  ")]
     return "\n".join([*lines, "", *(f" {line}" for line in wrapped)])
 
 
-def _heading(pair: Pair) -> str:
+def common(pair: Pair) -> str:
     """Return what both arms of a pair have in common, by what their studies sweep."""
     a, b = pair.a.arm.cells, pair.b.arm.cells
     paths = dict.fromkeys((*pair.a.tidy.axes, *pair.b.tidy.axes))

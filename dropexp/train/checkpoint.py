@@ -27,7 +27,7 @@ from dropexp.train.checkpoint_content import REASONS, Unusable, arrays_and_notes
 
 FOLDER = ".checkpoints"
 REFUSED = ".refused"  # what ends the name of one that was set aside
-SCHEMA = 2
+SCHEMA = 3
 MOST = 16 * files.GIB  # bytes of one checkpoint
 FIRST_SECONDS, SECONDS = 20.0, 60.0  # until a pack's first checkpoint, and between two
 LONGEST = 1e6  # seconds between two that the environment may ask for: more is a mistake in the unit
@@ -49,12 +49,17 @@ class Checkpoint:
 
 
 def circumstances(
-    probes: Iterable[str] = (), save_weights: str = "none", device: str = "cpu", threads: int = 1
+    probes: Iterable[str] = (),
+    save_weights: str = "none",
+    save_predictions: str = "classes",
+    device: str = "cpu",
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Return what must be the same before and after for the bytes to be those of an uninterrupted run."""
     return {
         "dropexp": dropexp.__version__, "torch": _torch(), "processor": _processor(), "device": device,
         "threads": threads, "probes": list(probes), "save_weights": save_weights,
+        "save_predictions": save_predictions,
     }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ class Work:
     source: str
     probes: tuple[str, ...] = ()
     save_weights: str = "none"
+    save_predictions: str = "classes"
     device: str = "cpu"
     threads: int = 1
     checkpoints: Path | None = None
@@ -34,7 +35,7 @@ class Work:
     @property
     def circumstances(self) -> dict[str, Any]:
         """What a checkpoint of this work must agree with."""
-        return circumstances(self.probes, self.save_weights, self.device, self.threads)
+        return circumstances(self.probes, self.save_weights, self.save_predictions, self.device, self.threads)
 
 
 def train_work(work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:

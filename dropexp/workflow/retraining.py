@@ -19,6 +19,7 @@ from dropexp.experiment.study import Run, Study
 from dropexp.metrics import AVERAGED
 from dropexp.records import Outcome
 from dropexp.rows import COLUMNS, SEAL, cells_of, config_cells, line_of, lines_of
+from dropexp.store.prediction_records import examples_record, run_record
 from dropexp.store.seals import names_of_probes
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.workflow.planning import Plan, pack
@@ -54,7 +55,10 @@ class Again:
         runs = [run for run in runs if run.config.data.source in datasets and self._same_data(run, datasets)]
         asked = {row["probe"] for run in runs for row in self.stored.probes.get(run.run_id, ())}
         asked |= {probe for row in rows for probe in names_of_probes(row["probes_taken"])}
-        study = replace(self.study, probes=tuple(p for p in PROBES if p in asked), save_weights="none")
+        predicted = "probabilities" if any(row["predictions"] for row in rows) else "none"  # which hold the classes too
+        study = replace(
+            self.study, probes=tuple(p for p in PROBES if p in asked), save_weights="none", save_predictions=predicted
+        )
         made = Plan(study, datasets, {}, {}, runs, 0)
         for run in runs:
             key, data = pack_key(run.config), datasets[run.config.data.source]
@@ -136,6 +140,15 @@ class Again:
         made = dict(zip(COLUMNS["runs.csv"], [*cells_of(lines_of([result])), *config_cells(run.config)], strict=True))
         made |= {column: row[column] for column in SEAL}  # it speaks of the stored rows, which are compared themselves
         yield from apart("runs.csv", row, _row("runs.csv", line_of(made.values()).rstrip("\n")), why)
+        if row["predictions"] and row["predictions"] not in (again := _digests(run.run_id, outcome)):
+            yield Mismatch(
+                "runs.csv",
+                row.line,
+                "predictions",
+                row["predictions"],
+                again[0],
+                f"{why}, its record in predictions.bin",
+            )
         there = {r["probe"] for r in self.stored.probes.get(run.run_id, ())} | set(names_of_probes(row["probes_taken"]))
         probes = [
             r for r in outcome.probes if r.run_id == run.run_id and (r.probe in there or r.probe.startswith(AUDIT))
@@ -172,6 +185,15 @@ class Again:
         from dropexp.analysis.agreement import compared
 
         return compared(self._metrics)
+
+
+def _digests(run_id: str, outcome: Outcome) -> tuple[str, ...]:
+    """Return the digests that a run's record in predictions.bin may have: of classes alone, and of probabilities too."""
+    for answers in outcome.answers:
+        if answers.run_id == run_id:
+            key = examples_record(answers)[1]
+            return tuple(run_record(answers, key, probabilities=kept)[1] for kept in (False, True))
+    return ("",)
 
 
 def _row(file: str, text: str) -> Row:

@@ -86,7 +86,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
                 for pack, outcome in found:
                     alarms += len(sentences(outcome.probes))
                     if outcome.error is None:
-                        for sentence in writer.append(pack, outcome, study.probes, study.save_weights):
+                        for sentence in writer.append(pack, outcome, *study.kept):
                             listener.warned(sentence)
                         remove(checkpoints, [run.run_id for run in pack])
                         trained += len(pack)
@@ -98,7 +98,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         except KeyboardInterrupt:
             interrupted = True
         summarise(writer)
-        done = writer.store.done(study.probes, study.save_weights)
+        done = writer.store.done(*study.kept)
         remove(checkpoints, done)
         tidy(checkpoints)
         left = begun(made, options, [run for run in made.todo if run.run_id not in done])[0] if interrupted else {}
@@ -158,7 +158,7 @@ def _round(
     device = executor.device(options.device)
     works = [
         Work(
-            tuple(pack), pack[0].config.data.source, made.study.probes, made.study.save_weights,
+            tuple(pack), pack[0].config.data.source, *made.study.kept,
             device, options.threads, checkpoints,
         )
         for pack in packs

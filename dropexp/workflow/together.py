@@ -10,6 +10,7 @@ from pathlib import Path
 from dropexp.errors import StoreError
 from dropexp.rows import COLUMNS, SEAL, epoch_of, line_of
 from dropexp.store.folder import Store
+from dropexp.store.prediction_order import gathered
 from dropexp.study_files.parse import parse
 from dropexp.study_files.top_level_keys import is_name
 from dropexp.study_files.union import union
@@ -64,6 +65,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     with Store(out).writing() as writer:
         notes = (*notes, *writer.notes)
         writer.write("study.yaml", text)
+        writer.gather_predictions(gathered({run: rows[folder].predictions for run, folder in chosen.items()}))
         # a row in the last says that a run is done
         for name in ("epochs.csv", "probes.csv", "provenance.csv", "runs.csv"):
             lines = [line for run, folder in chosen.items() for line in rows[folder].of(name, run)]
@@ -84,6 +86,7 @@ class Rows:
         store = Store(folder)
         self.by_run: dict[str, dict[str, list[str]]] = {}
         self.doubts = store.doubts()
+        self.predictions = store.predictions(thorough=True)
         for name in ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv"):
             store.frame(name)  # a word where a number belongs is named before anything is joined
             runs = self.by_run.setdefault(name, {})

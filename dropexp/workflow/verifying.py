@@ -29,6 +29,7 @@ from dropexp.workflow.reading import reading
 from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
+from dropexp.workflow.verifying_answers import predicted
 
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
@@ -80,6 +81,7 @@ def verify(
         rows[name], torn = _rows(folder, name)
         wrong += torn
     wrong += _sealed(folder)
+    wrong += predicted(folder)
     stored = Stored(rows["runs.csv"], *(_by_run(rows[name]) for name in FILES[1:]))
     wrong += mismatches(stored)
     study, unread = _study(folder, stored)

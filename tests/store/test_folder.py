@@ -103,7 +103,8 @@ def test_the_header_of_each_older_version_gains_the_new_columns_with_their_defau
         pass
     with (tmp_path / "whole.csv").open("wb") as file:
         file.write(whole)
-    assert (tmp_path / "runs.csv").read_bytes() == rewritten(tmp_path / "whole.csv", unsealed), "no seal is made up"
+    expected = rewritten(tmp_path / "whole.csv", unsealed) if "rows_digest" in later else whole
+    assert (tmp_path / "runs.csv").read_bytes() == expected, "no seal is made up"
 
 
 def unsealed(rows):
