@@ -26,17 +26,20 @@ def best(samples: Sequence[pd.Series[float]], higher: bool, known: Beats = lambd
     """
     everyone = tuple(range(len(samples)))
     table = pd.concat(samples, axis=1, join="inner").to_numpy(dtype=float)
-    if len(samples) < 2 or len(table) < FEWEST or not np.isfinite(table).all():
-        return everyone
     y = table if higher else -table
-    limits = _critical(y)
+    limits = _critical(y) if len(samples) > 1 and len(table) >= FEWEST and np.isfinite(table).all() else None
 
-    def beaten(i: int) -> bool:
-        said = [known(j, i) for j in everyone if j != i]
-        by_t = [_t(y[:, j] - y[:, i]) > limits[i] for j in everyone if j != i]
-        return any(b if a is None else a for a, b in zip(said, by_t, strict=True))
+    def beaten(i: int, by_t: bool) -> bool:
+        for j in everyone:
+            said = known(j, i) if j != i else False
+            if said or (said is None and by_t and limits is not None and _t(y[:, j] - y[:, i]) > limits[i]):
+                return True
+        return False
 
-    return tuple(i for i in everyone if not beaten(i)) or everyone
+    for by_t in (True, False):  # over different seeds, the table and the draws may leave nothing between them
+        if kept := tuple(i for i in everyone if not beaten(i, by_t)):
+            return kept
+    return everyone
 
 
 def _t(d: np.ndarray) -> float:
