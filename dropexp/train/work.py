@@ -37,12 +37,22 @@ class Work:
         return circumstances(self.probes, self.save_weights, self.device, self.threads)
 
 
-def train_work(work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:
-    """Train a pack; see `train_pack`."""
-    with without_collecting():
+class TrainWork:
+    """Trains a pack; see `train_pack`."""
+
+    def load(self) -> None:
+        """Load what training needs, which a process may do ahead."""
+        with without_collecting():
+            import dropexp.train.pack  # noqa: F401
+
+    def __call__(self, work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:
+        self.load()
         from dropexp.train.pack import train_pack
 
-    return train_pack(work, dataset, report)
+        return train_pack(work, dataset, report)
+
+
+train_work = TrainWork()
 
 
 @contextlib.contextmanager
