@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import multiprocessing
 import os
 import signal
+import sys
+import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
@@ -16,8 +19,29 @@ from typing import Any, NoReturn
 from dropexp.executors.executor import Train
 from dropexp.executors.worker import die_by_kernel, die_with, leave_signals, serve, started
 
-START, LOADED = "start", "loaded"
+LOAD, HOLD, START, ENDED = "load", "hold", "start", "ended"  # what a template is asked
+READY = "ready"  # what it says once it may have copies
 PATIENCE = 5.0  # seconds in which a template ends its copies and itself
+
+_ahead: list[Template] = []  # begun before it was known what to train
+
+
+@contextlib.contextmanager
+def loading(module: str) -> Iterator[None]:
+    """Have a template load a module already, of which the first workers begun within are copies."""
+    if sys.platform == "linux" and not _ahead:
+        _ahead.append(Template())
+        _ahead[-1].ask(LOAD, module)
+    try:
+        yield
+    finally:
+        forget()
+
+
+def forget() -> None:
+    """End a template of which no worker has been made."""
+    while _ahead:
+        _ahead.pop().close()
 
 
 class Forking:
@@ -30,7 +54,8 @@ class Forking:
 
     def start(self, count: int) -> list[Connection]:
         if count and not (self.templates and self.templates[-1].process.is_alive()):
-            self.templates.append(Template(self.first))
+            self.templates.append(_ahead.pop() if _ahead else Template())
+            self.templates[-1].ask(HOLD, self.first)
         fresh = [self.templates[-1].copy() for _ in range(count)]
         for number, worker in enumerate(fresh, self.templates[-1].copies - count):
             self.workers[worker] = (self.templates[-1], number)
@@ -50,17 +75,19 @@ class Forking:
 class Template:
     """A process that has loaded what training needs, and starts no thread, so that a copy of it works."""
 
-    def __init__(self, first: tuple[Train, dict[str, Any]]):
+    def __init__(self) -> None:
         self.control, self.process = started(_template)
-        self.copies, self.loaded = 0, False
+        self.copies, self.ready = 0, False
+
+    def ask(self, what: str, content: Any = None) -> None:
         with contextlib.suppress(OSError):  # one that has died is met as the end of its copies' pipes
-            self.control.send(first)
+            self.control.send((what, content))
 
     def copy(self) -> Connection:
         """Ask for a copy; return this end of its pipe."""
         ours, theirs = multiprocessing.Pipe()
+        self.ask(START)
         with contextlib.suppress(OSError):
-            self.control.send(START)
             reduction.send_handle(self.control, theirs.fileno(), None)
         theirs.close()
         self.copies += 1
@@ -69,9 +96,9 @@ class Template:
     def ended(self, number: int) -> int | None:
         """Return the exit code of a copy that has ended, or the template's, with which its copies end."""
         try:
-            self.control.send(number)
-            while (answer := self.control.recv()) == LOADED:
-                self.loaded = True
+            self.ask(ENDED, number)
+            while (answer := self.control.recv()) == READY:
+                self.ready = True
             return int(answer)
         except (EOFError, OSError):
             self.process.join()
@@ -80,31 +107,34 @@ class Template:
     def close(self) -> None:
         """Kill it and its copies."""
         with contextlib.suppress(OSError):
-            self.loaded = self.loaded or self.control.poll()
+            self.ready = self.ready or self.control.poll()
         self.control.close()
-        if self.loaded:  # so it hears that, and ends its copies; before, it has none
+        if self.ready:  # so it hears that, and ends its copies; before, it has none
             self.process.join(PATIENCE)
         self.process.kill()  # whose copies the kernel then kills
         self.process.join()
 
 
 def _template(control: Connection, parent: int) -> NoReturn:
-    """Start a copy for each pipe that the parent sends, and say how copies have ended."""
+    """Load and hold what copies need, start one for each pipe that the parent sends, and say how they have ended."""
     leave_signals()
     die_by_kernel(parent)
+    gc.disable()  # what is loaded leaves no garbage, and what is never looked through stays common to all copies
     copies: list[int] = []
     with contextlib.suppress(EOFError, OSError):
-        train, shared = control.recv()
-        with contextlib.suppress(Exception):  # a copy tries again, and says what is wrong
-            getattr(train, "load", lambda: None)()
-        gc.freeze()  # what is never looked through stays common to all copies
-        control.send(LOADED)
         while True:
-            if (asked := control.recv()) == START:
+            asked, content = control.recv()
+            if asked == LOAD:
+                with contextlib.suppress(Exception):  # a copy tries again, and says what is wrong
+                    importlib.import_module(content)
+            elif asked == HOLD:
+                train, shared = content
+                control.send(READY)
+            elif asked == START:
                 copies.append(_copy(control, reduction.recv_handle(control), train, shared))
             else:
-                control.send(os.waitstatus_to_exitcode(os.waitpid(copies[asked], 0)[1]))
-                copies[asked] = 0
+                control.send(os.waitstatus_to_exitcode(os.waitpid(copies[content], 0)[1]) if copies[content] else 1)
+                copies[content] = 0
     for pid in filter(None, copies):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -112,19 +142,27 @@ def _template(control: Connection, parent: int) -> NoReturn:
 
 
 def _copy(control: Connection, pipe: int, train: Train, shared: Mapping[str, Any]) -> int:
-    """Start a copy of this process that serves a pipe; return its number."""
+    """Start a copy of this process that serves a pipe; return its number, or 0 where the system has no room for it."""
     template = os.getpid()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # numpy's threads, which end before a fork and start again
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(pipe)
+            return 0
     if pid:
         os.close(pipe)
         return pid
     code = 1
     try:
         control.close()
+        gc.freeze()
+        gc.enable()
         die_with(template)
         serve(Connection(pipe), train, shared)
         code = 0
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(code)  # nothing of the template's is to be ended or flushed here

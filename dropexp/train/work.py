@@ -16,6 +16,7 @@ from dropexp.train.checkpoint import circumstances
 if TYPE_CHECKING:
     from dropexp.data import Dataset
 
+TRAINS = "dropexp.train.pack"  # the module that loads torch, which a command names before it can afford this one
 Report = Callable[[int, int, dict[str, float]], bool | None]  # epoch, runs still training, test accuracy by run_id
 
 
@@ -37,22 +38,12 @@ class Work:
         return circumstances(self.probes, self.save_weights, self.device, self.threads)
 
 
-class TrainWork:
-    """Trains a pack; see `train_pack`."""
-
-    def load(self) -> None:
-        """Load what training needs, which a process may do ahead."""
-        with without_collecting():
-            import dropexp.train.pack  # noqa: F401
-
-    def __call__(self, work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:
-        self.load()
+def train_work(work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:
+    """Train a pack; see `train_pack`."""
+    with without_collecting():
         from dropexp.train.pack import train_pack
 
-        return train_pack(work, dataset, report)
-
-
-train_work = TrainWork()
+    return train_pack(work, dataset, report)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.errors import UsageError
-from dropexp.executors import pool, worker
+from dropexp.executors import pool, template, worker
 from dropexp.executors.all_executors import EXECUTORS, chosen
 from dropexp.executors.executor import Executor
 from dropexp.executors.pool import Spawning, run_pool
@@ -21,7 +21,7 @@ from dropexp.experiment.probes import PROBES
 from dropexp.train.work import Work, train_work
 
 MODULE = """
-import os, signal, time
+import os, signal, sys, time
 from dataclasses import dataclass
 from dropexp.records import Outcome
 
@@ -35,6 +35,8 @@ def work(job, data, report):
     report(1, 0, {})
     if job.fate == "raise":
         raise ValueError("a bug")
+    if job.fate in ("colorsys", "no_such_module") and job.fate not in sys.modules:
+        raise ValueError("not loaded")
     if job.fate == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if job.fate == "orphan":
@@ -113,6 +115,27 @@ def test_a_template_that_dies_takes_its_workers_and_another_takes_its_place(jobs
     found = dict(run_pool(jobs.work, packs, {"data": "D"}, 2, lambda *heard: None))
     assert all("SIGKILL" in found[i].error for i in (0, 1))
     assert all(found[i].error is None for i in (2, 3))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+@pytest.mark.parametrize("module", ["colorsys", "no_such_module"])
+def test_workers_begin_with_what_was_loaded_ahead(module, jobs):
+    with template.loading(module):
+        process = template._ahead[0].process
+        with template.loading(module):  # as a command does, and then the executor that it chooses
+            found = dict(run_pool(jobs.work, [jobs.Job(i, module) for i in (0, 1)], {"data": "D"}, 2, lambda *_: None))
+        assert not template._ahead
+    assert not process.is_alive()
+    loaded = [found[i].error is None for i in (0, 1)]
+    assert loaded == [module == "colorsys"] * 2, "what cannot be loaded is left to the packs"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+def test_what_loads_ahead_ends_where_no_worker_is_wanted():
+    with template.loading("torch"):
+        process = template._ahead[0].process
+        template.forget()
+    assert process.exitcode == -signal.SIGKILL, "it was loading"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
