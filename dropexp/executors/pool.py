@@ -94,11 +94,14 @@ class Spawning:
         self.processes: dict[Connection, BaseProcess] = {}
 
     def start(self, count: int) -> list[Connection]:
-        fresh = dict(started(_alone) for _ in range(count))
-        self.processes |= fresh
+        fresh = []
+        for _ in range(count):
+            ours, process = started(_alone)
+            self.processes[ours] = process  # at once: whatever happens next, it is killed in the end
+            fresh.append(ours)
         for ours in fresh:  # all are starting by now; data go by the pipe, whose other end only the worker holds
             _send(ours, self.first)
-        return list(fresh)
+        return fresh
 
     def ended(self, worker: Connection) -> int | None:
         self.processes[worker].join()
