@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,8 +40,9 @@ def run(request: Request, configs: Configs = None, dry_run: DryRun = False, no_p
         text = f"--study {request.name}: one name for {len(configs)} configs; leave it out, or run them one by one"
         raise UsageError(text)
     asked = [replace(request, config=config) for config in configs]
-    studies = [one.study() for one in asked]  # all, before any is trained
-    return max(_train(*each, dry_run, no_plot) for each in zip(asked, studies, strict=True))
+    with _loading(request, dry_run):
+        studies = [one.study() for one in asked]  # all, before any is trained
+        return max(_train(*each, dry_run, no_plot) for each in zip(asked, studies, strict=True))
 
 
 @taking(request_of)
@@ -49,7 +51,19 @@ def sweep(request: Request, config: OneConfig = None, dry_run: DryRun = False, n
     from dropexp.study_files.shipped import shipped
 
     asked = replace(request, config=config or shipped()["quickstart"])
-    return _train(asked, asked.study(), dry_run, no_plot)
+    with _loading(request, dry_run):
+        return _train(asked, asked.study(), dry_run, no_plot)
+
+
+def _loading(request: Request, dry_run: bool) -> AbstractContextManager[None]:
+    """Have torch loaded for workers on another core, while this process reads the study; few commands train without any."""
+    from dropexp.executors.machine import may_start, usable_cores
+    from dropexp.executors.template import loading
+
+    asked = not dry_run and request.options.jobs != 1 and request.options.executor in (None, "pool")
+    if not asked or "torch" in sys.modules or not may_start() or usable_cores() == 1:
+        return nullcontext()
+    return loading("dropexp.train.pack")  # TRAINS, whose own file would take as long as reading the study
 
 
 def _train(request: Request, made: Study, dry_run: bool, no_plot: bool) -> int:

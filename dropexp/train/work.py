@@ -16,6 +16,7 @@ from dropexp.train.checkpoint import circumstances
 if TYPE_CHECKING:
     from dropexp.data import Dataset
 
+TRAINS = "dropexp.train.pack"  # the module that loads torch, which a command names before it can afford this one
 Report = Callable[[int, int, dict[str, float]], bool | None]  # epoch, runs still training, test accuracy by run_id
 
 

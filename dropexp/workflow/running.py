@@ -13,6 +13,7 @@ import dropexp
 from dropexp.errors import StoreError
 from dropexp.executors.all_executors import chosen
 from dropexp.executors.executor import Executor, Stop
+from dropexp.executors.template import forget
 from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
 from dropexp.store.folder import Store, Writer, set_aside
@@ -22,7 +23,7 @@ from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.alarms import sentences
 from dropexp.train.checkpoint import FOLDER, remove, tidy
-from dropexp.train.work import Work, train_work, without_collecting
+from dropexp.train.work import TRAINS, Work, train_work, without_collecting
 from dropexp.workflow.calibrating import calibrate
 from dropexp.workflow.interrupts import finishing
 from dropexp.workflow.planning import Plan, begun, prepare
@@ -78,6 +79,8 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         if made.begun:
             listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
         calibrate(made, options)
+        if made.jobs == 1:  # training is in this process, if there is any
+            forget()
         listener.started(made)
         checkpoints = made.executor.keeps(folder) / FOLDER
         tidy(checkpoints)
@@ -167,7 +170,8 @@ def _round(
     def listen(index: int, *heard: Any) -> None:
         listener.heard(packs[index], *heard)
 
-    with closing(executor.map(train_work, works, made.datasets, made.jobs, listen, stop, meanwhile)) as found:
+    mapped = executor.map(train_work, works, made.datasets, made.jobs, listen, stop, meanwhile)
+    with executor.loading(TRAINS), closing(mapped) as found:
         for index, outcome in found:
             yield packs[index], outcome
 
