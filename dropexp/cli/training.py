@@ -75,12 +75,13 @@ def _train(request: Request, made: Study, dry_run: bool, no_plot: bool) -> int:
 def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> int:
     """Print the table and where the files are; return the exit code."""
     from dropexp.analysis.judging import judge
+    from dropexp.console.progress import counted
     from dropexp.console.screen import say, warn
     from dropexp.errors import Interrupted
     from dropexp.tables.arms import table
     from dropexp.tables.claims import judgements
     from dropexp.workflow.drawing import plot
-    from dropexp.workflow.reading import reading
+    from dropexp.workflow.reading import accused, reading
 
     folder = finished.folder
     shown, note = reading(folder, baseline=baseline)
@@ -105,12 +106,14 @@ def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> i
     if finished.failures:
         warn(f"{len(finished.failures)} runs failed (failures.csv); the same command tries them again")
         return 1
-    if finished.alarms:
-        warn("the audit of dropout found what should not be (above, and in probes.csv): do not trust these runs")
-        return 1
+    found = len(accused(shown))  # by earlier commands too: a study that cannot be trusted does not end with 0
+    if found:
+        warn(
+            f"the audit of dropout found what should not be in {counted(found, 'run')} (probes.csv): do not trust these runs"
+        )
     if finished.interrupted:
         raise Interrupted(f"interrupted: {_kept(finished)}; the same command trains the rest")
-    return 0
+    return 1 if found else 0
 
 
 def _kept(finished: Finished) -> str:

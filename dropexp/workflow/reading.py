@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.errors import StoreError
+from dropexp.experiment.probes import AUDIT
 from dropexp.files import MIB, read_bounded
 from dropexp.store.csv_lines import LARGEST
 from dropexp.store.folder import Store
@@ -75,6 +76,12 @@ def judged(folder: Path) -> list[dict[str, str]]:
         raise StoreError(
             f"{path}: cannot be read ({why}); it was edited: put it back, or move it away, which forgets the looks"
         ) from None
+
+
+def accused(shown: Tidy) -> tuple[str, ...]:
+    """Return the runs shown in whose training the audit of dropout found something."""
+    rows = shown.probes
+    return tuple(rows.loc[rows["probe"].str.startswith(AUDIT), "run_id"].unique())
 
 
 def _elsewhere(folder: Path, baseline: Sequence[str]) -> tuple[Tidy, str | None]:

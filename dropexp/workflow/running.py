@@ -51,7 +51,6 @@ class Finished:
     failures: tuple[Failure, ...]
     interrupted: bool = False
     begun: dict[str, int] = field(default_factory=dict)  # epochs behind each unfinished run
-    alarms: int = 0  # sentences of the audit of dropout
 
 
 def run(study: Study, options: Options, listener: Listener = Listener()) -> Finished:
@@ -65,7 +64,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         set_aside(folder)
     text = written(study, folder)
     failures: list[Failure] = []
-    trained, interrupted, alarms = 0, False, 0
+    trained, interrupted = 0, False
     with Store(folder).writing() as writer:
         for source, digest in study.data_sha256:
             if count := writer.store.trained_on_other_content(source, digest):
@@ -84,7 +83,6 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         try:
             with closing(outcomes(made, options, listener, checkpoints)) as found:
                 for pack, outcome in found:
-                    alarms += len(sentences(outcome.probes))
                     if outcome.error is None:
                         for sentence in writer.append(pack, outcome, study.probes, study.save_weights):
                             listener.warned(sentence)
@@ -102,7 +100,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         remove(checkpoints, done)
         tidy(checkpoints)
         left = begun(made, options, [run for run in made.todo if run.run_id not in done])[0] if interrupted else {}
-    return Finished(folder, trained, tuple(failures), interrupted, left, alarms)
+    return Finished(folder, trained, tuple(failures), interrupted, left)
 
 
 def _failed(pack: list[Run], error: str) -> list[Failure]:
