@@ -14,7 +14,7 @@ from dropexp.store import seals
 from dropexp.store.frames import framed
 from dropexp.store.intact import Held, few, held
 from dropexp.store.lock import Holder
-from dropexp.store.weights import weights_fault
+from dropexp.store.weights import column_of, weights_fault
 from dropexp.store.writer import Writer
 from dropexp.study_files.yaml_reader import read
 
@@ -76,7 +76,7 @@ class Store:
 
     def lacking(self, probes: Iterable[str] = (), save_weights: str = "none") -> dict[str, str]:
         """Return the stored runs that lack probes or weights, with what they lack."""
-        asked, column = set(probes), {"selected": "weights_selected", "all": "weights_all"}.get(save_weights)
+        asked, column = set(probes), column_of(save_weights)
         if not asked and column is None:
             return {}
         there: dict[str, set[str]] = {}

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import platform
-import stat
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -95,8 +94,6 @@ def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | Non
     """Return a run's checkpoint, None where it has none; raises Unusable where it cannot be gone on from."""
     path = _path(folder, run_id)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read for ever
-            raise Unusable("is no file")
         head_line, _, content = files.read_bounded(path, MOST).partition(b"\n")
     except FileNotFoundError:
         return None
