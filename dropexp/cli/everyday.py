@@ -30,7 +30,7 @@ def init(
     """Write a commented config.yaml, or copy a shipped study: [bold]dropexp init bn-order[/bold]."""
     from dropexp.console.screen import say
     from dropexp.errors import UsageError
-    from dropexp.experiment.vocabulary import near
+    from dropexp.experiment.vocabulary import meant
     from dropexp.quoting import spelt
     from dropexp.study_files.shipped import folder, question, shipped
 
@@ -50,9 +50,8 @@ def init(
     elif name in known:
         source, target = known[name], Path(f"{name}.yaml")
     else:
-        guess = near(name, known)
-        hint = f"did you mean {guess!r}?" if guess else "'dropexp init --list' names them"
-        raise UsageError(f"init: no shipped study is called {spelt(name)}; {hint}")
+        hint = meant(name, known, "'dropexp init --list' names them")
+        raise UsageError(f"init: no shipped study is called {spelt(name)}{hint}")
     try:
         with target.open("x", encoding="utf-8", newline="\n") as file:
             file.write(source.read_text(encoding="utf-8"))

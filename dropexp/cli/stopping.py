@@ -63,15 +63,14 @@ def _settings(criteria: Sequence[str] | None, lists: dict[str, list[str] | None]
     """Return every criterion at every threshold given, or at its usual ones."""
     from dropexp.cli.arguments import split
     from dropexp.errors import UsageError
-    from dropexp.experiment.vocabulary import near
+    from dropexp.experiment.vocabulary import meant
     from dropexp.stopping import CRITERIA, Setting
 
     names = list(dict.fromkeys(w for word in split(criteria) for w in word.lower().split(",") if w)) or list(CRITERIA)
     for name in names:
         if name not in CRITERIA:
-            guess = near(name, CRITERIA)
-            hint = f"did you mean {guess!r}?" if guess else f"they are {', '.join(CRITERIA)}"
-            raise UsageError(f"--criteria: no criterion is called {name!r}; {hint}; the folder goes before the lists")
+            hint = meant(name, CRITERIA, f"they are {', '.join(CRITERIA)}")
+            raise UsageError(f"--criteria: no criterion is called {name!r}{hint}; the folder goes before the lists")
     for option, words in lists.items():
         users = [n for n, row in CRITERIA.items() if option == row.option] or ["patience"]
         if words and not set(users) & set(names):
@@ -114,13 +113,11 @@ def _whole(value: float) -> bool:
 
 def _check_monitor(monitor: str) -> None:
     from dropexp.errors import UsageError
-    from dropexp.experiment.vocabulary import near
+    from dropexp.experiment.vocabulary import meant
     from dropexp.metrics import MONITORS
 
     if monitor not in MONITORS:
-        guess = near(monitor, MONITORS)
-        hint = f"; did you mean {guess!r}?" if guess else ""
-        raise UsageError(f"--monitor: {monitor!r} is not one of {', '.join(MONITORS)}{hint}")
+        raise UsageError(f"--monitor: {monitor!r} is not one of {', '.join(MONITORS)}{meant(monitor, MONITORS)}")
 
 
 def _told(one: Replayed, named: bool) -> str:

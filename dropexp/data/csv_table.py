@@ -12,9 +12,10 @@ from typing import IO
 
 import numpy as np
 
-from dropexp.data.dataset import Dataset, assemble, bounded, meant, shorten
+from dropexp.data.dataset import Dataset, assemble, bounded, shorten
 from dropexp.errors import DataError
 from dropexp.experiment.config import Data
+from dropexp.experiment.vocabulary import meant
 from dropexp.quoting import spelt
 
 _LARGEST = float(np.finfo(np.float32).max)

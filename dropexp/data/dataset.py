@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from dropexp.errors import DataError
-from dropexp.experiment.vocabulary import near
 
 Progress = Callable[[str, int, int], None]  # (file name, bytes so far, bytes in all or 0)
 _SHOWN = 12
@@ -149,12 +148,6 @@ def shorten(words: Iterable[str], limit: int = _SHOWN) -> str:
 
 def _one_line(word: object) -> str:
     return " ".join(str(word).split())[:60]
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the known word nearest to `word`, or nothing."""
-    guess = near(word, known)
-    return f"; did you mean {guess!r}?" if guess else ""
 
 
 def bounded(place: object, what: str, size: int, stored: int | None = None) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 from urllib.parse import urlparse
 
 from dropexp.data.cache import File, Listed, cache_dir, examine, listed
-from dropexp.data.dataset import Progress, meant
+from dropexp.data.dataset import Progress
 from dropexp.data.published import PUBLISHED
 from dropexp.errors import DataError
 from dropexp.experiment.sources import SOURCES
+from dropexp.experiment.vocabulary import meant
 from dropexp.files import make_folder, refuse_link
 
 TIMEOUT = 20.0  # seconds without a byte

@@ -12,7 +12,7 @@ import numpy as np
 
 from dropexp.data.cifar import read_batch, read_names
 from dropexp.data.csv_table import read_csv
-from dropexp.data.dataset import Dataset, Progress, describe_classes, meant
+from dropexp.data.dataset import Dataset, Progress, describe_classes
 from dropexp.data.download import files_of
 from dropexp.data.idx import read_idx
 from dropexp.data.images import read_images
@@ -21,6 +21,7 @@ from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
 from dropexp.errors import DataError
 from dropexp.experiment.config import Data
 from dropexp.experiment.sources import SOURCES
+from dropexp.experiment.vocabulary import meant
 
 Files = dict[str, Path]
 DIGITS = tuple(str(k) for k in range(10))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dropexp.data.dataset import Dataset, assemble, bounded, meant, shorten
+from dropexp.data.dataset import Dataset, assemble, bounded, shorten
 from dropexp.errors import DataError
 from dropexp.experiment.config import Data
+from dropexp.experiment.vocabulary import meant
 
 WHOLE = ("x", "y")
 PARTS = ("x_train", "y_train")
@@ -42,10 +43,9 @@ def _read(archive: np.lib.npyio.NpzFile, path: Path, data: Data, sha256: str) ->
     wanted = [WHOLE] if names & {*WHOLE} else [PARTS, TEST] if names & {*TEST} else [PARTS]
     for name in (name for pair in wanted for name in pair):
         if name not in names:
-            guess = meant(name, names)
             raise DataError(
                 f"{path}: has no array {name!r}, only {shorten(sorted(names)) or 'nothing'}; give x and y,"
-                f" or x_train, y_train and optionally x_test, y_test{guess}"
+                f" or x_train, y_train and optionally x_test, y_test{meant(name, names)}"
             )
     parts = [(x, _array(archive, x, path), y, _array(archive, y, path)) for x, y in wanted]
     ignored = sorted(names - {name for pair in wanted for name in pair})
