@@ -135,15 +135,13 @@ def join(*folders: str | Path, out: str | Path, prefer: str | Path | None = None
 
 def check_laws(name: str | None = None) -> pd.DataFrame:
     """Check the laws of dropout on the code that trains, or one of them; return one row per law."""
-    from dropexp.laws.all_laws import LAWS_TABLE, examine
+    from dropexp.laws.all_laws import chosen, examine
 
-    if name is not None and name not in LAWS_TABLE:
-        raise UsageError(f"check_laws: no law is called {name!r}; they are {', '.join(LAWS_TABLE)}")
-    rows = []
-    for law in LAWS_TABLE.values() if name is None else [LAWS_TABLE[name]]:
-        found = examine(law)
-        row = {"law": law.id, "says": law.says, "source": law.source, "expected": found.expected}
-        rows.append(row | {"measured": found.measured, "low": found.low, "high": found.high, "holds": found.holds})
+    rows = [
+        {"law": law.id, "says": law.says, "source": law.source, **found.numbers(), "holds": found.holds}
+        for law in chosen(name)
+        if (found := examine(law))
+    ]
     return pd.DataFrame(rows)
 
 

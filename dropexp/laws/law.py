@@ -37,29 +37,13 @@ class Result:
     def headline(self) -> Check:
         return next((check for check in self.checks if not check.holds), self.checks[0])
 
+    def numbers(self) -> dict[str, float | None]:
+        """Return what was expected and measured, and the ends of the interval."""
+        return {name: getattr(self.headline, name) for name in ("expected", "measured", "low", "high")}
+
     @property
     def holds(self) -> bool:
         return all(check.holds for check in self.checks)
-
-    @property
-    def expected(self) -> float:
-        return self.headline.expected
-
-    @property
-    def measured(self) -> float:
-        return self.headline.measured
-
-    @property
-    def low(self) -> float | None:
-        return self.headline.low
-
-    @property
-    def high(self) -> float | None:
-        return self.headline.high
-
-    @property
-    def note(self) -> str:
-        return self.headline.what
 
 
 @dataclass(frozen=True)
