@@ -22,9 +22,7 @@ def data(
     from dropexp.data import cache_dir, fetch, listing
     from dropexp.experiment.sources import SOURCES
 
-    if names:
-        fetch(names, data_dir, Progress(sys.stderr).downloading)
-    rows = [row for row in listing(data_dir) if not names or row.source in names]
+    rows = fetch(names, data_dir, Progress(sys.stderr).downloading) if names else listing(data_dir)
     if as_json:
         say(json.dumps([
             {"source": r.source, "origin": r.origin, "state": r.state, "folder": r.folder and str(r.folder),
