@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dropexp.cli.options import Json
+
 if TYPE_CHECKING:
     from dropexp.laws.law import Check, Law, Result
 
@@ -20,7 +22,7 @@ def laws(
     figure: Annotated[
         Path | None, typer.Option("--figure", help=f"Draw {FIGURE_OF} into a .png or .svg.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Check the laws of dropout on the code that trains: [bold]dropexp laws per-sample[/bold]."""
     from dropexp.console.screen import say

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from dropexp.cli.options import RESULTS, Folder, Json, Words, of_each, option_of
 
 if TYPE_CHECKING:
     from dropexp.stopping import Setting
@@ -16,40 +17,27 @@ if TYPE_CHECKING:
 RULES = "Rules"
 
 
-def _list(help: str, name: str | None = None) -> Any:
-    return typer.Option(*([name] if name else []), help=help, rich_help_panel=RULES, show_default=False)
-
-
 def stopping(
-    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path(
-        "results"
-    ),
-    criteria: Annotated[list[str] | None, _list("Of patience, gl, pq, up; all by default.")] = None,
-    patiences: Annotated[list[str] | None, _list("Epochs without improvement; 1 2 3 5 10 20 by default.")] = None,
-    min_deltas: Annotated[list[str] | None, _list("What patience counts as improvement; 0 by default.")] = None,
-    alphas: Annotated[list[str] | None, _list("Thresholds of gl and pq; 1 2 5 and 0.5 1 2 by default.")] = None,
-    strips: Annotated[list[str] | None, _list("Strips of five epochs for up; 2 4 8 by default.")] = None,
+    path: Folder = RESULTS,
+    criteria: Annotated[Words, option_of("Of patience, gl, pq, up; all by default.", RULES)] = None,
+    patiences: Annotated[Words, option_of("Epochs without improvement; 1 2 3 5 10 20 by default.", RULES)] = None,
+    min_deltas: Annotated[Words, option_of("What patience counts as improvement; 0 by default.", RULES)] = None,
+    alphas: Annotated[Words, option_of("Thresholds of gl and pq; 1 2 5 and 0.5 1 2 by default.", RULES)] = None,
+    strips: Annotated[Words, option_of("Strips of five epochs for up; 2 4 8 by default.", RULES)] = None,
     monitor: Annotated[str, typer.Option(help="val_loss, val_accuracy, or test_* as an oracle.")] = "val_loss",
     everything: Annotated[bool, typer.Option("--all", help="Replay every stored run of a study.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Replay early-stopping rules without retraining: [bold]dropexp stopping results/x --patiences 1 5 20[/bold]."""
     from dropexp.console.screen import say, warn
-    from dropexp.errors import StoreError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.replaying import replay_rules
 
     lists = {"--patiences": patiences, "--min-deltas": min_deltas, "--alphas": alphas, "--strips": strips}
     settings = _settings(criteria, lists)
     _check_monitor(monitor)
-    folders, found = studies_below(path), []
-    for folder in folders:
-        try:
-            found.append(replay_rules(folder, settings, monitor, everything))
-        except StoreError as error:
-            if len(folders) == 1:
-                raise
-            warn(str(error))
+    folders = studies_below(path)
+    found = of_each(folders, lambda folder: replay_rules(folder, settings, monitor, everything))
     for note in [one.note for one in found if one.note]:
         warn(note)
     if as_json:

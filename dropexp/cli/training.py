@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.options import RUNNING, request_of
+from dropexp.cli.options import RUNNING, option_of, request_of
 from dropexp.signatures import taking
 from dropexp.workflow.request import Request
 
@@ -21,11 +21,8 @@ Configs = Annotated[list[Path] | None, typer.Argument(help="YAML files, one stud
 OneConfig = Annotated[
     Path | None, typer.Argument(help="A YAML file; without one, the built-in quickstart.", show_default=False)
 ]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Print what check prints, and train nothing.", rich_help_panel=RUNNING),
-]
-NoPlot = Annotated[bool, typer.Option("--no-plot", help="Draw no figures at the end.", rich_help_panel=RUNNING)]
+DryRun = Annotated[bool, option_of("Print what check prints, and train nothing.", RUNNING, "--dry-run")]
+NoPlot = Annotated[bool, option_of("Draw no figures at the end.", RUNNING, "--no-plot")]
 
 
 @taking(request_of)
