@@ -15,7 +15,7 @@ from dropexp.experiment.study import Run
 from dropexp.records import Failure, Outcome
 from dropexp.rows import COLUMNS, NUMERIC, cells_of, config_cells, line_of, lines_of
 from dropexp.store import seals
-from dropexp.store.csv_lines import Lost, unsealed
+from dropexp.store.csv_lines import Lost, by_run, unsealed
 from dropexp.store.intact import Held, few
 from dropexp.store.lock import NOTE, Holder
 from dropexp.store.lost_found import NAME, remembered, still_lost, written
@@ -86,7 +86,10 @@ class Writer:
         wanted = tuple(probes)
         digests = save(self.folder, outcome, save_weights)
         made = {row.run_id: row for row in outcome.runs}
-        own = {name: _by_run(rows) for name, rows in (("epochs.csv", outcome.epochs), ("probes.csv", outcome.probes))}
+        own = {
+            name: by_run(lines_of(rows).splitlines(keepends=True))
+            for name, rows in (("epochs.csv", outcome.epochs), ("probes.csv", outcome.probes))
+        }
         before = self._before(made)
         sentences, lines = [], []
         for run in runs:
@@ -123,13 +126,8 @@ class Writer:
         stored = self._stored.intersection(runs)
         if not stored:
             return {}  # the usual case, in which the files are not read again
-        found = self.store.held()
-        before: dict[str, dict[str, list[str]]] = {run_id: {name: [] for name in COLUMNS} for run_id in stored}
-        for name in COLUMNS:
-            for line in found.lines[name]:
-                if (run_id := line.partition(",")[0]) in stored:
-                    before[run_id][name].append(line)
-        return before
+        found = {name: by_run(lines) for name, lines in self.store.held().lines.items()}
+        return {run_id: {name: found[name].get(run_id, []) for name in COLUMNS} for run_id in stored}
 
     def _replace(self, run_id: str) -> None:
         """Move a stored run's rows to lost+found.csv."""
@@ -179,13 +177,6 @@ class Writer:
         if not lost:
             with contextlib.suppress(OSError):
                 files.remove(self.folder / NAME)
-
-
-def _by_run(rows: Iterable[object]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for line in lines_of(rows).splitlines(keepends=True):
-        found.setdefault(line.partition(",")[0], []).append(line)
-    return found
 
 
 def _differ(stored: Mapping[str, Sequence[str]], line: str, epochs: Sequence[str], probes: Sequence[str]) -> str | None:

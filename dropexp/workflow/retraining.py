@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -175,4 +174,4 @@ class Again:
 
 
 def _row(file: str, text: str) -> Row:
-    return Row(0, text, dict(zip(COLUMNS[file], next(csv.reader([text])), strict=True)))
+    return Row(0, text, dict(zip(COLUMNS[file], cells_of(text), strict=True)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.errors import StoreError
-from dropexp.rows import COLUMNS, SEAL, epoch_of, line_of
+from dropexp.rows import COLUMNS, SEAL, cells_of, epoch_of, line_of
+from dropexp.store.csv_lines import by_run
 from dropexp.store.folder import Store
 from dropexp.study_files.parse import parse
 from dropexp.study_files.top_level_keys import is_name
@@ -86,9 +86,7 @@ class Rows:
         self.doubts = store.doubts()
         for name in ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv"):
             store.frame(name)  # a word where a number belongs is named before anything is joined
-            runs = self.by_run.setdefault(name, {})
-            for line in store.lines(name):
-                runs.setdefault(line.partition(",")[0], []).append(line)
+            self.by_run[name] = by_run(store.lines(name))
         epoch = COLUMNS["epochs.csv"].index("epoch")
         for lines in self.by_run["epochs.csv"].values():
             lines.sort(key=lambda line: epoch_of(line, epoch))
@@ -132,11 +130,11 @@ def _disagreement(run: str, rows: Mapping[Path, Rows], one: Path, other: Path) -
         for x, y in zip(a, b, strict=True):
             if x == y:
                 continue
-            cells = zip(COLUMNS[name], next(csv.reader([x])), next(csv.reader([y])), strict=True)
+            cells = zip(COLUMNS[name], cells_of(x), cells_of(y), strict=True)
             differ = [(column, p, q) for column, p, q in cells if p != q and column not in ("data.source", *SEAL)]
             if differ:  # a user's file is its content, wherever it lies; a seal speaks of what else a folder kept
                 column, p, q = differ[0]
-                epoch = f" epoch {next(csv.reader([x]))[3]}" if name == "epochs.csv" else ""
+                epoch = f" epoch {cells_of(x)[3]}" if name == "epochs.csv" else ""
                 return f"{run}: {name}{epoch}: {column} is {p or 'empty'} in {one}, {q or 'empty'} in {other}"
     return None
 
@@ -149,7 +147,7 @@ def _versions(rows: Mapping[Path, Rows], chosen: Mapping[str, Path]) -> list[str
         found: dict[str, dict[str, int]] = {}
         for run, folder in chosen.items():
             for line in rows[folder].of("provenance.csv", run):
-                counts = found.setdefault(next(csv.reader([line]))[at], {})
+                counts = found.setdefault(cells_of(line)[at], {})
                 counts[str(folder)] = counts.get(str(folder), 0) + 1
         if len(found) > 1:
             common = max(found, key=lambda version: sum(found[version].values()))
