@@ -23,8 +23,7 @@ COLUMNS, LINE = 100_000, 4_000_000  # columns, and characters of a line
 
 
 def read_csv(path: Path, data: Data, sha256: str) -> Dataset:
-    """Read vectors (N, F) float32 from a comma-separated file with a header line; column `data.label` is the
-    label.
+    """Read vectors (N, F) float32 from a comma-separated file with a header line; column `data.label` is the label.
 
     Raises DataError, naming line and column, for a cell that is empty or no finite number.
     """

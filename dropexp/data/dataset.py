@@ -23,10 +23,9 @@ CLASSES = 10_000
 class Dataset:
     """Everything that is known of a data set, the official test rows last.
 
-    `x` is (N, F) float32 for vectors or (N, C, H, W) uint8 or float32 for images; `y` is (N,) int64 in
-    0..K-1; `n_test` counts the official test rows at the end, None where there are none; `classes` are the
-    original labels in their sorted order; `sha256` is that of a user's content, None for a built-in source;
-    `notes` are sentences.
+    `x` is (N, F) float32 for vectors or (N, C, H, W) uint8 or float32 for images; `y` is (N,) int64 in 0..K-1; `n_test` counts
+    the official test rows at the end, None where there are none; `classes` are the original labels in their sorted order;
+    `sha256` is that of a user's content, None for a built-in source; `notes` are sentences.
     """
 
     source: str
@@ -49,9 +48,7 @@ class Dataset:
 
     @cached_property
     def pixel_sums(self) -> np.ndarray:
-        """Sum and sum of squares of each row's pixels, (2, N, C) int64: exact; only where x is uint8
-        images.
-        """
+        """Sum and sum of squares of each row's pixels, (2, N, C) int64: exact; only where x is uint8 images."""
         found = np.empty((2, *self.x.shape[:2]), np.int64)
         for start in range(0, len(self.x), _CHUNK):
             rows = self.x[start : start + _CHUNK].reshape(-1, self.x.shape[1], int(np.prod(self.x.shape[2:])))
@@ -71,8 +68,7 @@ def assemble(
     notes: Iterable[str] = (),
     row: Callable[[int], str] = "row {} (counted from 0)".format,
 ) -> Dataset:
-    """Make a Dataset of one part (name of x, x, name of y, labels), or of two, the second the official test
-    set.
+    """Make a Dataset of one part (name of x, x, name of y, labels), or of two, the second the official test set.
 
     x is (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C), finite numbers; labels are (N,) whole numbers or
     words. `place` is the path that messages begin with and `row` names a row in them. Raises DataError where
@@ -89,9 +85,8 @@ def assemble(
             raise DataError(f"{place}: {x_name} has no rows; give at least one example of each of two classes")
         if x.shape[1:] != parts[0][1].shape[1:]:
             raise DataError(
-                f"{place}: {x_name} has examples of shape {x.shape[1:]} and {parts[0][0]} of"
-                f" {parts[0][1].shape[1:]};"
-                " they must be equal"
+                f"{place}: {x_name} has examples of shape {x.shape[1:]} and {parts[0][0]} of {parts[0][1].shape[1:]}; "
+                "they must be equal"
             )
         numbers.append(_numbers(x, place, x_name, row))
         labels.append(_labels(y, place, y_name, row))
@@ -107,8 +102,7 @@ def assemble(
 
 
 def relabel(labels: np.ndarray, place: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return labels as 0..K-1, (N,) int64, and the K original labels sorted: numbers by value, words
-    alphabetically.
+    """Return labels as 0..K-1, (N,) int64, and the K original labels sorted: numbers by value, words alphabetically.
 
     Raises DataError where there is only one class.
     """
@@ -198,9 +192,8 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
         if not whole.all():
             first = int((~whole).argmax())
             raise DataError(
-                f"{place}: {name}, {row(first)}: label {y[first]!s} is not a whole number; labels are whole"
-                " numbers"
-                " or words, one a class"
+                f"{place}: {name}, {row(first)}: label {y[first]!s} is not a whole number; labels are whole numbers or "
+                "words, one a class"
             )
         return y.astype(np.int64)
     if y.dtype.kind in "bui":

@@ -55,8 +55,7 @@ def files_of(
 ) -> dict[str, Path]:
     """Return where each published file of a source lies, all of them checked, fetching them where allowed.
 
-    Raises DataError, naming the file, both checksums where they differ and the command to run, where that
-    fails.
+    Raises DataError, naming the file, both checksums where they differ and the command to run, where that fails.
     """
     if source not in PUBLISHED:
         return {}
@@ -74,16 +73,14 @@ def files_of(
 
 def _lacking(source: str, folder: Path, file: File, why: str) -> str:
     command = (
-        f"run `dropexp data {source}` on a machine with a network, then pass --data-dir DIR or set"
-        " DROPEXP_DATA=DIR, the"
-        f" folder that holds {source}/"
+        f"run `dropexp data {source}` on a machine with a network, then pass --data-dir DIR or set DROPEXP_DATA=DIR, "
+        f"the folder that holds {source}/"
     )
     if file.state == "missing":
         return f"{source}: {file.name} is not in {folder}{why}; {command}"
     return (
-        f"{source}: {file.path} has the MD5 checksum {file.found}, and the published file {file.expected}: it"
-        " is damaged"
-        f" or another file, and is not read{why}; {command}"
+        f"{source}: {file.path} has the MD5 checksum {file.found}, and the published file {file.expected}: it is "
+        f"damaged or another file, and is not read{why}; {command}"
     )
 
 

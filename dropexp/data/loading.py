@@ -40,9 +40,8 @@ def load(
 ) -> Dataset:
     """Read the data set that `data.source` names: a name in SOURCES, or a path relative to `folder`.
 
-    Files of a built-in source are looked for in `cache_dir(data_dir)`, checked, and downloaded where allowed,
-    with `progress(file, bytes so far, bytes in all)`. Raises DataError where it is missing, damaged or no
-    data set.
+    Files of a built-in source are looked for in `cache_dir(data_dir)`, checked, and downloaded where allowed, with
+    `progress(file, bytes so far, bytes in all)`. Raises DataError where it is missing, damaged or no data set.
     """
     if data.source in BUILT_IN:
         return BUILT_IN[data.source](data.source, files_of(data.source, data_dir, download, progress))
@@ -64,9 +63,8 @@ def load(
         raise DataError(f"{path}: does not fit into this machine's memory; use a part of it") from None
     if data.sha256 and data.sha256 != made.sha256:
         raise DataError(
-            f"{path}: its content has the sha256 {made.sha256}, and data.sha256 is {data.sha256}: restore the"
-            " file, or"
-            " leave data.sha256 out to train on the new content"
+            f"{path}: its content has the sha256 {made.sha256}, and data.sha256 is {data.sha256}: restore the file, or "
+            "leave data.sha256 out to train on the new content"
         )
     return made
 
@@ -141,9 +139,8 @@ def _built_in(source: str, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...
     fits = x.shape == (total, *row.example) and y.shape == (total,) and len(classes) == row.classes
     if not fits or y.min() < 0 or y.max() >= row.classes:
         raise DataError(
-            f"{source}: {len(x)} images of shape {x.shape[1:]} with {len(y)} labels of {len(classes)} classes"
-            " were read,"
-            f" and {row.title} has {total} of {row.example} and {row.classes}; fetch it again"
+            f"{source}: {len(x)} images of shape {x.shape[1:]} with {len(y)} labels of {len(classes)} classes were "
+            f"read, and {row.title} has {total} of {row.example} and {row.classes}; fetch it again"
         )
     return Dataset(source, x, y, row.test, classes, None, tuple(describe_classes(classes)))
 

@@ -18,8 +18,7 @@ TEST = ("x_test", "y_test")
 
 
 def read_npz(path: Path, data: Data, sha256: str) -> Dataset:
-    """Read arrays x (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C) and labels (N,), never unpickling
-    anything.
+    """Read arrays x (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C) and labels (N,), never unpickling anything.
 
     Raises DataError where the file is damaged, arrays are missing or hold objects, or do not fit together.
     """
@@ -62,9 +61,8 @@ def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     except Exception as error:
         if "allow_pickle" in str(error):
             raise DataError(
-                f"{path}: {name} is an object array (perhaps rows of unequal length), which is never read;"
-                " store it as"
-                " one array of numbers, or labels as an array of text"
+                f"{path}: {name} is an object array (perhaps rows of unequal length), which is never read; store it as "
+                "one array of numbers, or labels as an array of text"
             ) from None
         raise DataError(f"{path}: {name} cannot be read: {_line(error)}; write the file again") from None
     if not isinstance(found, np.ndarray) or found.ndim == 0:

@@ -68,8 +68,7 @@ def with_leaves(base: Config, changes: Mapping[str, Any]) -> Config:
 def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = False) -> tuple[Study, str | None]:
     """Return the study with every stored arm that differs from it in its axes and seeds alone, and a line on the rest.
 
-    `rows` are those of runs.csv, one a run. With `everything`, what else differs becomes an axis, and nothing is left
-    out.
+    `rows` are those of runs.csv, one a run. With `everything`, what else differs becomes an axis, and nothing is left out.
     """
     by_arm: dict[str, Mapping[str, str]] = {}
     seeds: dict[str, set[int]] = {}

@@ -16,9 +16,9 @@ from dropexp.tables.comparison import comparison
 from dropexp.tables.overfit import overfit_table
 from dropexp.train.checkpoint import FOLDER, Checkpoint, _digest, begun, circumstances, load, save
 from dropexp.workflow.comparing import compare
+from dropexp.workflow.drawing import FILES, stamp_of
 from dropexp.workflow.reading import reading
 from dropexp.workflow.replaying import replay_rules
-from dropexp.workflow.reporting import _stamp
 from dropexp.workflow.running import summarise
 from dropexp.workflow.together import together
 from dropexp.workflow.verifying import verify
@@ -62,7 +62,7 @@ def join_again(folder):
 
 READERS = {
     "write": write_again, "read": read_again, "compare": compare_again, "export": export_again, "join": join_again,
-    "verify": lambda folder: verify(folder, 0), "stamp": lambda folder: _stamp(folder, False, ()),
+    "verify": lambda folder: verify(folder, 0), "stamp": lambda folder: stamp_of(folder, FILES, False, ()),
 }  # fmt: skip
 
 
