@@ -9,6 +9,7 @@ import pytest
 from dropexp.analysis.replay import replay, stopping
 from dropexp.errors import StoreError
 from dropexp.export.formats import export
+from dropexp.rows import COLUMNS
 from dropexp.stopping import Setting
 from dropexp.store.folder import Store
 from dropexp.tables.arms import table as results_table
@@ -16,7 +17,7 @@ from dropexp.tables.comparison import comparison
 from dropexp.tables.overfit import overfit_table
 from dropexp.train.checkpoint import FOLDER, Checkpoint, _digest, begun, circumstances, load, save
 from dropexp.workflow.comparing import compare
-from dropexp.workflow.drawing import FILES, stamp_of
+from dropexp.workflow.drawing import stamp_of
 from dropexp.workflow.reading import reading
 from dropexp.workflow.replaying import replay_rules
 from dropexp.workflow.running import summarise
@@ -62,7 +63,8 @@ def join_again(folder):
 
 READERS = {
     "write": write_again, "read": read_again, "compare": compare_again, "export": export_again, "join": join_again,
-    "verify": lambda folder: verify(folder, 0), "stamp": lambda folder: stamp_of(folder, FILES, False, ()),
+    "verify": lambda folder: verify(folder, 0),
+    "stamp": lambda folder: stamp_of(folder, [*COLUMNS, "study.yaml", "claims.csv"], False, ()),
 }  # fmt: skip
 
 
