@@ -96,7 +96,7 @@ def assemble(
     told += describe_classes(classes, labels[0])
     kinds = {values.dtype for values in numbers}
     joined = np.concatenate([v if len(kinds) == 1 else v.astype(np.float32) for v in numbers])
-    x, layout = _layout(joined, place, parts[0][0])
+    x, layout = _layout(joined, parts[0][0])
     n_test = len(numbers[1]) if len(numbers) > 1 else None
     return Dataset(source, x, y, n_test, classes, sha256, (*layout, *told))
 
@@ -213,7 +213,7 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
     return y
 
 
-def _layout(x: np.ndarray, place: str, name: str) -> tuple[np.ndarray, list[str]]:
+def _layout(x: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
     """Return x as (N, F) float32 or (N, C, H, W), contiguous, and how it was read."""
     if x.ndim == 2:
         return np.ascontiguousarray(x, np.float32), [f"read as vectors (N, F) of {x.shape[1]} features"]

@@ -10,7 +10,18 @@ from torch import Tensor
 from dropexp.laws.board import matrix, table
 from dropexp.laws.intervals import binomial, errors
 from dropexp.laws.law import Check, Result, between, close, exactly, more_than
-from dropexp.laws.small_networks import SEED, acting, build, differing, furthest, labels, masks, normal, window
+from dropexp.laws.small_networks import (
+    SEED,
+    acting,
+    build,
+    differing,
+    furthest,
+    gradients,
+    labels,
+    masks,
+    normal,
+    window,
+)
 from dropexp.train.evaluate import losses
 from dropexp.train.optim import Optimiser
 
@@ -138,7 +149,7 @@ def _drawn(kind: str) -> Tensor:
     network.require_grad()
     x, y = normal("mean", 1, 4, 5).expand(DRAWS, -1, -1), labels("mean", 4, 3).expand(DRAWS, -1)
     (losses(network(x, noise=masks(network, DRAWS), norm="batch"), y) / 4).sum().backward()
-    return torch.cat([t.grad.flatten(1) for t in network.parameters.values()], 1)
+    return gradients(network)
 
 
 def shared_same_mean() -> Result:
@@ -156,8 +167,8 @@ def shared_same_mean_board() -> list[str]:
     """Show mean and variance of the gradient under either kind."""
     rows = []
     for what, kind in (("one mask per sample", "bernoulli"), ("one mask for the batch", "batch_shared")):
-        gradients = _drawn(kind)
-        rows.append((what, float(gradients.mean(0).norm()), float(gradients.var(0).sum())))
+        drawn = _drawn(kind)
+        rows.append((what, float(drawn.mean(0).norm()), float(drawn.var(0).sum())))
     title = f"gradient of the mean loss of 4 samples over {DRAWS} draws of the masks"
     return [title, *table(("masks", "norm of the mean", "variance, summed"), rows), ""]
 
@@ -173,8 +184,7 @@ def relu_commutes() -> Result:
             x, y = normal("commute", 1, 20, 7), labels("commute", 20, 3)[None]
             logits = network(x, noise=masks(network), norm="batch")
             losses(logits, y).sum().backward()
-            parts = [logits.detach(), *(t.grad for t in network.parameters.values())]
-            found[order, activation] = torch.cat([part.flatten() for part in parts])
+            found[order, activation] = torch.cat([logits.detach().flatten(), gradients(network)[0]])
     outputs = logits.numel()  # relu > norm has biases beside, norm > relu none
     pairs = (("NAD", "NDA", "norm > relu > dropout and norm > dropout > relu"),
              ("ADN", "DAN", "relu > dropout > norm and dropout > relu > norm"))  # fmt: skip

@@ -79,6 +79,11 @@ def masks(network: Trainable, seeds: int = 1, epoch: int = 1) -> Noise:
     return Noise(network.sites, range(seeds), of_run, epoch)
 
 
+def gradients(network: Trainable) -> Tensor:
+    """Return each run's gradient of all parameters, (R, parameters)."""
+    return torch.cat([t.grad.flatten(1) for t in network.parameters.values() if t.grad is not None], 1)
+
+
 class EveryMask(Noise):
     """All 2^n masks of a layer of n units instead of drawn ones, handed to the site as the integers that make them.
 

@@ -173,9 +173,6 @@ def make_sites(
     `dropout` is that of any run of the pack: they agree in kind, group and block size, and in how time is shared.
     """
     kind = KINDS[dropout.kind]
-    sharing: tuple[str | int, ...] = (
-        () if dropout.group_size is None or kind.acts_on == "weight" else (dropout.group_size,)
-    )
     return {
         name: Site(
             name,
@@ -184,7 +181,7 @@ def make_sites(
             [rates.get(name, 0.0) for rates in rates_R],
             dtype,
             device,
-            _sharing(name, shape, sharing, kind, dropout),
+            _sharing(name, kind, dropout),
             dropout.block_size,
         )
         for name, shape in shapes.items()
@@ -192,8 +189,7 @@ def make_sites(
     }
 
 
-def _sharing(
-    name: str, shape: tuple[int, ...], sharing: tuple[str | int, ...], kind: Kind, dropout: Dropout
-) -> tuple[str | int, ...]:
+def _sharing(name: str, kind: Kind, dropout: Dropout) -> tuple[str | int, ...]:
+    group = () if dropout.group_size is None or kind.acts_on == "weight" else (dropout.group_size,)
     over_time = name.startswith("recurrent.") and dropout.recurrent == "sequence"
-    return (*sharing, "time") if over_time and "time" not in kind.shared else sharing
+    return (*group, "time") if over_time and "time" not in kind.shared else group

@@ -229,6 +229,14 @@ def running_norm(x_RBCP: Tensor, scale_RC: Tensor, shift_RC: Tensor, mean_RC: Te
     return (x_RBCP - mean_RC[:, None, :, None]) * factor_RC[:, None, :, None] + shift_RC[:, None, :, None]
 
 
+def batch_sizes(examples: int, batch: int) -> list[int]:
+    """Return the sizes of batches, or of the groups of one; a remainder of one joins the batch before it."""
+    sizes = [batch] * (examples // batch) + ([examples % batch] if examples % batch else [])
+    if len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes
+
+
 def _max_pool(x_RBCHW: Tensor) -> Tensor:
     return F.max_pool2d(channels_last(x_RBCHW.flatten(0, 1)), 2).unflatten(0, x_RBCHW.shape[:2])
 

@@ -25,6 +25,7 @@ from dropexp.nn.layers import (
     BatchNorm,
     Convolution,
     LayerNorm,
+    batch_sizes,
     convolve_grouped,
     running_norm,
 )  # fmt: skip
@@ -235,7 +236,7 @@ class Network:
         if norm == "running":
             return running_norm(flat, scale, shift, mean, variance).view(x.shape)
         parts, means, variances = [], [], []
-        for part in flat.split(self._groups(x.shape[1]), dim=1):
+        for part in flat.split(batch_sizes(x.shape[1], self.model.norm_group or x.shape[1]), dim=1):
             out, m, v = BatchNorm.apply(part.contiguous(), scale, shift)
             count = part.shape[1] * part.shape[3]
             parts.append(out)
@@ -246,14 +247,6 @@ class Network:
             mean.mul_(1 - MOMENTUM).add_(sum(means) / len(means) * MOMENTUM)
             variance.mul_(1 - MOMENTUM).add_(sum(variances) / len(variances) * MOMENTUM)
         return (parts[0] if len(parts) == 1 else torch.cat(parts, 1)).view(x.shape)
-
-    def _groups(self, batch: int) -> list[int]:
-        """Return the sizes of the groups that batch statistics are taken over; a last group of one joins its neighbour."""
-        size = self.model.norm_group or batch
-        groups = [size] * (batch // size) + ([batch % size] if batch % size else [])
-        if len(groups) > 1 and groups[-1] == 1:
-            groups[-2:] = [groups[-2] + 1]
-        return groups
 
 
 def _drawn(noise: Noise, name: str, count: int) -> Mask:

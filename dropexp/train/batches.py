@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dropexp.data import Dataset, Split, split
 from dropexp.experiment.study import Run
+from dropexp.nn.layers import batch_sizes
 from dropexp.streams import generator
 
 CHUNK = 512  # examples evaluated at once: a constant, so that no result depends on memory
@@ -131,11 +132,3 @@ class Feed:
 
 def _all_rows(parts: Split) -> np.ndarray:
     return np.concatenate([parts.train, parts.val, parts.test])
-
-
-def batch_sizes(examples: int, batch: int) -> list[int]:
-    """Return the sizes of a pass's batches; a remainder of one joins the batch before it."""
-    sizes = [batch] * (examples // batch) + ([examples % batch] if examples % batch else [])
-    if len(sizes) > 1 and sizes[-1] == 1:
-        sizes[-2:] = [sizes[-2] + 1]
-    return sizes
