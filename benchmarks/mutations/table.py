@@ -202,7 +202,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     ]),
     "experiment/layout.py": ("nn/test_network.py nn/test_layers.py experiment/test_rules.py", [
         ('self.units * (self.fan_in * self.kernel**2 + self.bias)', 'self.units * self.fan_in * self.kernel**2'),
-        ('return place == "recurrent" or layer < layers', 'return True'),
+        ('if i < layers else ("recurrent",)', 'if i <= layers else ("recurrent",)'),
         ('return (names[-1],) if model.hidden else ()', 'return (names[-1],)'),
         ('return round(LEVELS * rate)', 'return int(LEVELS * rate)'),
         ('2 * block.units * (prod(block.map) if norm == "layer" else 1)', '2 * block.units'),

@@ -98,10 +98,7 @@ def _overview(results: list[tuple[Law, Result]]) -> list[str]:
     ]
     lines = table(HEADINGS, rows)
     failed = [law.id for law, r in results if not r.holds]
-    lines += [
-        "",
-        "each law measures a number of its own; 'dropexp laws ID' says which, and shows the others",
-    ]
+    lines += ["", "each law measures a number of its own; 'dropexp laws ID' says which, and shows the others"]
     lines.append(
         f"{len(results) - len(failed)} of {len(results)} laws hold" + (f"; not {', '.join(failed)}" if failed else "")
     )

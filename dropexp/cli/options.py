@@ -39,8 +39,7 @@ Threads = Annotated[
     ),
 ]  # fmt: skip
 PackSize = Annotated[
-    int | None,
-    option_of("Runs trained together; no effect on results.", RUNNING, "--pack", min=1, max=MOST["pack"]),
+    int | None, option_of("Runs trained together; no effect on results.", RUNNING, "--pack", min=1, max=MOST["pack"])
 ]
 Device = Annotated[str, option_of("cpu, cuda, mps or auto.", RUNNING, shown=True)]
 Executor = Annotated[

@@ -228,12 +228,5 @@ def _layout(x: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
 
 
 def _called(dtype: Any) -> str:
-    names = {
-        "O": "Python objects",
-        "U": "words",
-        "S": "bytes",
-        "c": "complex numbers",
-        "M": "dates",
-        "m": "durations",
-    }
+    names = {"O": "Python objects", "U": "words", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}
     return names.get(dtype.kind, f"values of type {dtype}")

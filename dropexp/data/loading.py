@@ -31,12 +31,7 @@ CLOTHES = (
 
 
 def load(
-    data: Data,
-    *,
-    folder: Path,
-    data_dir: Path | None = None,
-    download: bool = True,
-    progress: Progress | None = None,
+    data: Data, *, folder: Path, data_dir: Path | None = None, download: bool = True, progress: Progress | None = None
 ) -> Dataset:
     """Read the data set that `data.source` names: a name in SOURCES, or a path relative to `folder`.
 

@@ -82,10 +82,7 @@ class _Parser:
             self.blame(("save_weights",), f"save_weights: {spelt(weights)} is not one of {', '.join(WEIGHTS)}")
         count = sum(prod(len(values) for _, values in grid) for grid in self.grids) * max(1, len(chosen))
         if count > LARGEST_GRID and not self.large:
-            self.blame(
-                ("sweep",),
-                f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant",
-            )
+            self.blame(("sweep",), f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant")
             self.fail()
         configs, boxes = self._configs()
         if self.rows is None:  # among few of the arms, a field may be without use that others need

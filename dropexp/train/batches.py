@@ -27,12 +27,7 @@ class Feed:
         self.dtype, self.device = dtype, device
         self.pool = torch.from_numpy(np.ascontiguousarray(dataset.x)).to(device)
         splits = [
-            split(
-                dataset,
-                run.config.data,
-                split_seed=run.stream_seed("split"),
-                label_seed=run.stream_seed("labels"),
-            )
+            split(dataset, run.config.data, split_seed=run.stream_seed("split"), label_seed=run.stream_seed("labels"))
             for run in runs
         ]
         self.set_sizes = (len(splits[0].train), len(splits[0].val), len(splits[0].test))
@@ -110,10 +105,7 @@ class Feed:
     def _order(self, number: int) -> Tensor:
         """Return the order of one pass for each stream, (S, N)."""
         drawn = [
-            np.argsort(
-                generator(seed, "order", "", number).bit_generator.random_raw(self.set_sizes[0]),
-                kind="stable",
-            )
+            np.argsort(generator(seed, "order", "", number).bit_generator.random_raw(self.set_sizes[0]), kind="stable")
             for seed in self._orders
         ]
         return torch.from_numpy(np.stack(drawn)).to(self.device)

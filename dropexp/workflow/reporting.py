@@ -34,11 +34,7 @@ class Reported:
 
 
 def report(
-    folder: Path,
-    everything: bool = False,
-    again: bool = False,
-    out: Path | None = None,
-    baseline: Sequence[str] = (),
+    folder: Path, everything: bool = False, again: bool = False, out: Path | None = None, baseline: Sequence[str] = ()
 ) -> Reported:
     """Write a study's page, report.html in its folder or `out`, unless it is up to date.
 
