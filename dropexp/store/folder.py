@@ -1,4 +1,4 @@
-"""A study's folder as it is read: rows, data frames, which runs are done and what is left out; its writer is `writing()`."""
+"""A study's folder as it is read: rows, data frames, which runs are done and what is left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from dropexp.store.frames import framed
 from dropexp.store.intact import Held, few, held
 from dropexp.store.lock import Holder
 from dropexp.store.weights import column_of, weights_fault
-from dropexp.store.writer import Writer
 from dropexp.study_files.yaml_reader import read
 
 if TYPE_CHECKING:
@@ -26,18 +25,11 @@ MOST_STUDY = 16 * files.MIB  # bytes of study.yaml
 
 
 class Store:
-    """The folder `results/<study>/`. Reading needs no lock; writing goes through `writing()`."""
+    """The folder `results/<study>/`. Reading needs no lock; who writes is a Writer."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self._held: tuple[object, Held] | None = None
-
-    def writing(self) -> Writer:
-        """Return the one writer of this folder, after repairing what a kill left.
-
-        Raises StoreError where another process holds the folder or it cannot be written.
-        """
-        return Writer(self)
 
     def held(self) -> Held:
         """Return the rows of all files, held against each other; raises StoreError where one was edited."""

@@ -7,7 +7,6 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dropexp import files
 from dropexp.errors import StoreError
@@ -16,13 +15,11 @@ from dropexp.records import Failure, Outcome
 from dropexp.rows import COLUMNS, NUMERIC, cells_of, config_cells, line_of, lines_of
 from dropexp.store import seals
 from dropexp.store.csv_lines import Lost, by_run, unsealed
+from dropexp.store.folder import Store
 from dropexp.store.intact import Held, few
 from dropexp.store.lock import NOTE, Holder
 from dropexp.store.lost_found import NAME, remembered, still_lost, written
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, save
-
-if TYPE_CHECKING:
-    from dropexp.store.folder import Store
 
 OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", NAME, NOTE)
 MOST_SUMMARY = 64 * files.MIB  # bytes of summary.csv
@@ -32,18 +29,19 @@ DIFFERENT = "replaced by what it came out as when it was trained again"
 class Writer:
     """Stores finished packs, each on the disk before the next; a context manager that holds the folder.
 
-    `notes` are sentences on what was found on opening that was not as it had been stored.
+    It begins by repairing what a kill left; `notes` are sentences on what was found that was not as it had been stored.
+    Raises StoreError where another process holds the folder or it cannot be written.
     """
 
-    def __init__(self, store: Store):
-        self.store, self.folder = store, store.folder
-        self._holder = Holder(self.folder)
+    def __init__(self, folder: Path):
+        self.store, self.folder = Store(folder), folder
+        self._holder = Holder(folder)
         try:
-            found = store.held()
+            found = self.store.held()
             self._refuse_loss(found)
             for name in NUMERIC:
                 if found.lines[name]:  # a word among numbers is found before a night of training, not after
-                    store.frame(name)
+                    self.store.frame(name)
             files.sweep(self.folder, (*COLUMNS, *OTHERS))
             self._stored = {line.partition(",")[0] for line in found.lines["runs.csv"]}
             self.notes = few([f"{doubt}; moved to {NAME}" for doubt in found.doubts()])

@@ -15,7 +15,8 @@ from dropexp.executors.all_executors import chosen
 from dropexp.executors.executor import Executor, Stop
 from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
-from dropexp.store.folder import Store, Writer, set_aside
+from dropexp.store.folder import set_aside
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.union import seen_from
 from dropexp.study_files.writing import to_yaml
@@ -65,7 +66,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
     text = written(study, folder)
     failures: list[Failure] = []
     trained, interrupted = 0, False
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         for source, digest in study.data_sha256:
             if count := writer.store.trained_on_other_content(source, digest):
                 listener.warned(

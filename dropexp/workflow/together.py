@@ -10,6 +10,7 @@ from dropexp.errors import StoreError
 from dropexp.rows import COLUMNS, SEAL, cells_of, epoch_of, line_of
 from dropexp.store.csv_lines import by_run
 from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.top_level_keys import is_name
 from dropexp.study_files.union import union
@@ -61,7 +62,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     text = written(study, out)
     rows = {folder: Rows(folder) for folder in own}
     chosen = _chosen(rows, unique[prefer.resolve()] if prefer else None)
-    with Store(out).writing() as writer:
+    with Writer(out) as writer:
         notes = (*notes, *writer.notes)
         writer.write("study.yaml", text)
         # a row in the last says that a run is done

@@ -11,7 +11,7 @@ from dropexp.errors import StoreError
 from dropexp.export.formats import export
 from dropexp.rows import COLUMNS
 from dropexp.stopping import Setting
-from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.tables.arms import table as results_table
 from dropexp.tables.comparison import comparison
 from dropexp.tables.overfit import overfit_table
@@ -37,7 +37,7 @@ RULES = [Setting("patience", 1, 0.0), Setting("patience", 2, 0.01)]
 
 
 def write_again(folder):
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         summarise(writer)
 
 

@@ -12,7 +12,7 @@ import pytest
 import dropexp.nn.network
 from dropexp.cli import main
 from dropexp.rows import SEAL, line_of
-from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.workflow.planning import Options
 from dropexp.workflow.verifying import verify
 
@@ -282,7 +282,7 @@ def test_wrong_words_are_a_sentence(words, said, tmp_path, monkeypatch, capsys):
 def test_a_folder_that_is_being_written_waits(folder):
     from dropexp.errors import StoreError
 
-    with Store(folder).writing(), pytest.raises(StoreError, match="another dropexp is writing here"):
+    with Writer(folder), pytest.raises(StoreError, match="another dropexp is writing here"):
         verify(folder, 0)
 
 
