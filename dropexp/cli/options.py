@@ -15,7 +15,7 @@ LIST, RUNNING = "Axes and seeds", "Running"
 Words = list[str] | None
 
 
-def option_of(help: str, panel: str | None, *names: str, shown: bool = False, **limits: int) -> Any:
+def option_of(help: str, panel: str | None, *names: str, shown: bool = False, **limits: Any) -> Any:
     """Return an option of a panel, whose default help shows only where that is `shown`."""
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=shown, **limits)
 

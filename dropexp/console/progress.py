@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import IO, Any
+from typing import Any, TextIO
 
 from dropexp.console.screen import Stream, fits
 from dropexp.experiment.naming import label
@@ -33,8 +33,9 @@ def counted(number: int, what: str) -> str:
 class Progress:
     """Hears of every epoch and shows it; `listener()` is what a workflow tells."""
 
-    def __init__(self, stream: IO[str]):
-        self.stream = stream if isinstance(stream, Stream) else Stream(stream)  # the API's may be closed as well
+    def __init__(self, stream: TextIO):
+        # the API's may be closed as well
+        self.stream: TextIO = stream if isinstance(stream, Stream) else Stream(stream)  # type: ignore[assignment]
         self.live: Any = None
         self.bar: Any = None
         self.accuracy: dict[str, dict[str, float]] = {}

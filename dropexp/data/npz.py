@@ -72,6 +72,7 @@ def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
 
 def _check_claim(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> None:
     """Raise DataError, before memory is set aside for it, where an array is too large or larger than what is stored."""
+    assert archive.zip is not None  # it is open
     entry = archive.zip.getinfo(f"{name}.npy" if f"{name}.npy" in archive.zip.namelist() else name)
     bounded(path, name, entry.file_size, min(entry.compress_size, path.stat().st_size))
     with archive.zip.open(entry) as file:

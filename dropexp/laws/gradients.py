@@ -16,12 +16,13 @@ from dropexp.laws.small_networks import (
     build,
     differing,
     furthest,
+    gradient,
     gradients,
     labels,
     masks,
     normal,
     window,
-)
+)  # fmt: skip
 from dropexp.train.evaluate import losses
 from dropexp.train.optim import Optimiser
 
@@ -34,13 +35,14 @@ def _gradients() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     model = {"hidden": [9], "activation": "tanh"}
     network = build((10,), 3, [{"model": model, "dropout": {"rate": 0.5, "placement": ["input"]}}])
     bare = build((10,), 3, [{"model": model, "dropout": {"rate": 0.0}}])
-    mask, _ = masks(network).mask("input", 4)
+    mask, _ = masks(network).drawn("input", 4)
     x, y = normal("backward", 1, 4, 10), labels("backward", 4, 3)[None]
     leaves = [t.clone().requires_grad_(True) for t in (x, x * mask, x)]
     noises = (masks(network), None, None)
     for leaf, net, noise in zip(leaves, (network, bare, bare), noises, strict=True):
         losses(net(leaf, noise=noise, norm="batch"), y).sum().backward()
-    return mask[0], *(leaf.grad[0] for leaf in leaves)
+    before, after, without = (gradient(leaf)[0] for leaf in leaves)
+    return mask[0], before, after, without
 
 
 def backward() -> Result:
@@ -83,7 +85,7 @@ def _step(batch: int, kind: str = "bernoulli", **training: Any) -> tuple[Tensor,
         before = {name: t.detach().clone() for name, t in network.parameters.items()}
         losses(network(x[step], noise=noise, norm="batch"), y[step]).sum().backward()
         optimiser.step(network.parameters)
-        factor, _ = twin.mask("hidden.1", batch)
+        factor, _ = twin.drawn("hidden.1", batch)
     same = {name: (t == before[name])[0] for name, t in network.parameters.items()}
     left = same["hidden.1.weight"].all(0) & same["hidden.1.bias"] & same["output.weight"].all(1)
     return left, (factor[0] == 0).all(0)
@@ -104,7 +106,9 @@ def survivors_learn() -> Result:
         exactly("3 samples, a mask each: units changed without need, or dropped for all 3 and changed", differing(left, dropped)),
         between(f"of {UNITS} units those dropped for all 3: rate³", left.sum(), UNITS * stays, binomial(UNITS, stays)),
     ]  # fmt: skip
-    others = {"momentum": {"momentum": 0.9}, "adam": {"optimizer": "adam"}, "weight decay": {"weight_decay": 0.01}}
+    others: dict[str, dict[str, Any]] = {
+        "momentum": {"momentum": 0.9}, "adam": {"optimizer": "adam"}, "weight decay": {"weight_decay": 0.01},
+    }  # fmt: skip
     for name, training in others.items():
         left, dropped = _step(1, **training)
         checks.append(more_than(f"units dropped that {name} moves all the same", (~left & dropped).sum(), 1))
@@ -119,7 +123,7 @@ def weighted_update() -> Result:
     x, y = normal("terms", 1, batch, 7), labels("terms", batch, 3)[None]
     logits = network(x, noise=masks(network), norm="batch")
     (losses(logits, y).sum() / batch).backward()
-    kept = masks(network).mask("hidden.1", batch)[0][0] != 0
+    kept = masks(network).drawn("hidden.1", batch)[0][0] != 0
     seen = window(units, (0.0,), activation="tanh")
     inner = x[0] @ network.parameters["hidden.1.weight"][0].detach()
     clean = seen(inner[None], noise=None, norm="running")[0]
@@ -130,12 +134,12 @@ def weighted_update() -> Result:
             if kept[sample, unit]:
                 terms[unit] += clean[sample, unit] * errors_BK[sample]
     formula = terms / (batch * (1.0 - acting(rate)))
-    gradient = network.parameters["output.weight"].grad[0]
+    found = gradient(network.parameters["output.weight"])[0]
     return Result((
-        close(f"largest difference of {gradient.numel()} gradients from k terms over B·keep, B = {batch}",
-              furthest(gradient, formula)),
+        close(f"largest difference of {found.numel()} gradients from k terms over B·keep, B = {batch}",
+              furthest(found, formula)),
         more_than("largest difference where the sum is taken over k·keep instead",
-                  furthest(gradient, formula * batch / kept.sum(0)[:, None].clamp(min=1)), 0.01),
+                  furthest(found, formula * batch / kept.sum(0)[:, None].clamp(min=1)), 0.01),
     ))  # fmt: skip
 
 

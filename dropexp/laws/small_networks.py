@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,7 @@ def labels(name: str, count: int, classes: int) -> Tensor:
 def build(
     example: tuple[int, ...],
     classes: int,
-    sections: Sequence[dict[str, dict[str, Any]]],
+    sections: Sequence[Mapping[str, Any]],
     dtype: torch.dtype = torch.float64,
 ) -> Network:
     """Return a network with a run for each configuration, all of one seed."""
@@ -79,9 +79,15 @@ def masks(network: Trainable, seeds: int = 1, epoch: int = 1) -> Noise:
     return Noise(network.sites, range(seeds), of_run, epoch)
 
 
+def gradient(tensor: Tensor) -> Tensor:
+    """Return what a backward pass left at a tensor."""
+    assert tensor.grad is not None
+    return tensor.grad
+
+
 def gradients(network: Trainable) -> Tensor:
     """Return each run's gradient of all parameters, (R, parameters)."""
-    return torch.cat([t.grad.flatten(1) for t in network.parameters.values() if t.grad is not None], 1)
+    return torch.cat([gradient(t).flatten(1) for t in network.parameters.values()], 1)
 
 
 class EveryMask(Noise):

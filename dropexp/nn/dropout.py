@@ -109,6 +109,12 @@ class Noise:
             u_SN = u_SN.to(torch.int32) * LEVELS + (self._finer[name](count).to(torch.int32) + LEVELS // 2)
         return site.mask(u_SN.view(len(u_SN), batch, *site.shape), self.seed_of_R)
 
+    def drawn(self, name: str, batch: int) -> Mask:
+        """Return the next step's factor and offset at a site that is there."""
+        made = self.mask(name, batch)
+        assert made is not None, f"{name} is a site of the network and none of its noise"
+        return made
+
     def apply(
         self,
         name: str,

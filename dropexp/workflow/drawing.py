@@ -78,7 +78,11 @@ def _draw(
             aside = Path(fresh) / "figures"
             aside.mkdir()  # with the permissions of any folder, which a temporary one has not
             rows = list(FIGURES)
-            shared(len(rows), lambda i: draw(shown, aside, rows[i : i + 1]) and None)
+
+            def one(i: int) -> None:
+                draw(shown, aside, rows[i : i + 1])
+
+            shared(len(rows), one)
             write_aside(aside / FIGURES_STAMP, stamp.encode())
             shutil.rmtree(figures, ignore_errors=True)
             aside.replace(figures)

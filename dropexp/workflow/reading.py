@@ -108,7 +108,7 @@ def _mixed(shown: Tidy, store: Store) -> str | None:
         return None
     parts = [
         f"{n} on {device}, {threads} thread{'s' * (threads != '1')}, torch {torch}"
-        for (device, threads, torch), n in counts.items()
+        for device, threads, torch, n in counts.reset_index().itertuples(index=False, name=None)
     ]
     return f"trained in more than one way: {'; '.join(parts)}"
 

@@ -79,8 +79,8 @@ class Again:
         where = {c.data.source: c.data for c in self.study.configs}
         for source in self.study.own_sources:
             try:
-                data = load(where[source], folder=self.study.folder, data_dir=self.options.data_dir)
-                own[data.sha256] = data
+                made = load(where[source], folder=self.study.folder, data_dir=self.options.data_dir)
+                own[made.sha256] = made
             except DataError as error:
                 problems[source] = error.messages[0]
         for run in runs:
@@ -140,8 +140,10 @@ class Again:
             r for r in outcome.probes if r.run_id == run.run_id and (r.probe in there or r.probe.startswith(AUDIT))
         ]
         epochs = [r for r in outcome.epochs if r.run_id == run.run_id]
-        for file, made, own in (("epochs.csv", epochs, self.stored.epochs), ("probes.csv", probes, self.stored.probes)):
-            stored, again = own.get(run.run_id, ()), lines_of(made).splitlines()
+        for file, own, lines in (
+            ("epochs.csv", self.stored.epochs, lines_of(epochs)), ("probes.csv", self.stored.probes, lines_of(probes)),
+        ):  # fmt: skip
+            stored, again = own.get(run.run_id, ()), lines.splitlines()
             for before, after in zip(stored, again, strict=False):
                 yield from apart(file, before, _row(file, after), why)
             if len(stored) != len(again):
