@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 
-from dropexp.console.progress import counted, duration
+from dropexp.console.progress import duration
 from dropexp.console.screen import say
 from dropexp.experiment.config import Dropout
 from dropexp.experiment.kinds import KINDS
@@ -14,6 +14,7 @@ from dropexp.experiment.naming import label
 from dropexp.experiment.packs import pack_key
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import ConfiguredArm, Study
+from dropexp.quoting import counted
 from dropexp.study_files.writing import to_yaml
 from dropexp.workflow.checking import estimate
 from dropexp.workflow.planning import Plan, prepare

@@ -84,8 +84,9 @@ def _numbers(option: str, given: list[str] | None, least: float | None) -> tuple
     what = {1: "a whole number from 1 to 1,000,000", 0.0: "a number from 0", None: "a number above 0"}[least]
     found = []
     for value in read_words("early_stopping.patience", words, f"{option} {' '.join(words)}"):
+        whole = isinstance(value, int) and value <= 1_000_000
         number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-        if not number or (value < least if least is not None else value <= 0) or (least == 1 and not _whole(value)):
+        if not number or (value < least if least is not None else value <= 0) or (least == 1 and not whole):
             hint = "training to the end is always shown" if value is None else "the folder goes before the lists"
             said = "none" if value is None else value
             raise UsageError(f"{option}: {said} is not {what}" + (f"; {hint}" if isinstance(said, str) else ""))
@@ -93,10 +94,6 @@ def _numbers(option: str, given: list[str] | None, least: float | None) -> tuple
     if given and not found:
         raise UsageError(f"{option}: no value; list at least one, each {what}")
     return tuple(found)
-
-
-def _whole(value: float) -> bool:
-    return isinstance(value, int) and value <= 1_000_000
 
 
 def _check_monitor(monitor: str) -> None:

@@ -72,9 +72,9 @@ def _train(request: Request, made: Study, dry_run: bool, no_plot: bool) -> int:
 def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> int:
     """Print the table and where the files are; return the exit code."""
     from dropexp.analysis.judging import judge
-    from dropexp.console.progress import counted
     from dropexp.console.screen import say, warn
     from dropexp.errors import Interrupted
+    from dropexp.quoting import counted
     from dropexp.tables.arms import table
     from dropexp.tables.claims import judgements
     from dropexp.workflow.drawing import plot
@@ -115,7 +115,7 @@ def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> i
 
 def _kept(finished: Finished) -> str:
     """Say what an interruption leaves: runs that are done, and epochs of others."""
-    from dropexp.console.progress import counted
+    from dropexp.quoting import counted
 
     text = f"{counted(finished.trained, 'run')} of this command done"
     if epochs := sorted(set(finished.begun.values())):

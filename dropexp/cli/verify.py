@@ -76,7 +76,7 @@ def facts(v: Verified) -> dict[str, object]:
 
 def lines(v: Verified) -> list[str]:
     """Return a study's verification as lines for a person."""
-    from dropexp.console.progress import counted
+    from dropexp.quoting import counted
 
     found = [f"{place(v, m)}: {sentence(m)}" for m in v.mismatches[:SHOWN]]
     if len(v.mismatches) > SHOWN:

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from dropexp.console.screen import Stream, fits
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run
+from dropexp.quoting import counted
 from dropexp.workflow.planning import Plan
 from dropexp.workflow.running import Listener
 
@@ -23,11 +24,6 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number with its noun: `1 run`, `2 runs`."""
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 class Progress:

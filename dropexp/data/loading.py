@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -102,10 +103,6 @@ def _shaped(path: Path, ndim: int) -> np.ndarray:
     return values
 
 
-def _clothes(source: str, files: Files) -> Dataset:
-    return _mnist(source, files, CLOTHES)
-
-
 def _cifar10(source: str, files: Files) -> Dataset:
     names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
     at = _with_checksums(source, files)
@@ -143,7 +140,7 @@ def _built_in(source: str, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...
 BUILT_IN: dict[str, Callable[[str, Files], Dataset]] = {
     "digits": _digits,
     "mnist": _mnist,
-    "fashion-mnist": _clothes,
+    "fashion-mnist": partial(_mnist, classes=CLOTHES),
     "cifar10": _cifar10,
     "cifar100": _cifar100,
 }

@@ -75,8 +75,7 @@ class Store:
         for line in self.lines("probes.csv"):
             there.setdefault(line.partition(",")[0], set()).add(seals.probe_of(line))
         found = {}
-        for line in self.lines("runs.csv"):
-            row = seals.row_of(line)
+        for row in self.cells():
             run_id = row["run_id"]
             taken = set(seals.names_of_probes(row["probes_taken"])) if row["rows_digest"] else there.get(run_id, set())
             if missing := asked - taken:

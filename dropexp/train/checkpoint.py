@@ -33,6 +33,9 @@ LONGEST = 1e6  # seconds between two that the environment may ask for: more is a
 INTERVAL = "DROPEXP_CHECKPOINT_SECONDS"  # replaces both, for tests
 
 
+_version = cache(version)
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A run at the end of an epoch; `reason` says why it has ended, None while it trains.
@@ -52,14 +55,9 @@ def circumstances(
 ) -> dict[str, Any]:
     """Return what must be the same before and after for the bytes to be those of an uninterrupted run."""
     return {
-        "dropexp": dropexp.__version__, "torch": _torch(), "processor": _processor(), "device": device,
+        "dropexp": dropexp.__version__, "torch": _version("torch"), "processor": _processor(), "device": device,
         "threads": threads, "probes": list(probes), "save_weights": save_weights,
     }  # fmt: skip
-
-
-@cache
-def _torch() -> str:
-    return version("torch")
 
 
 @cache

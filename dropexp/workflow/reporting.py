@@ -52,7 +52,8 @@ def report(
     places, failures = (
         store.frame(name) if own else framed(folder / name, []) for name in ("provenance.csv", "failures.csv")
     )
-    beside = Beside(_text(folder / "study.yaml"), places, failures, note)
+    text = read_bounded(folder / "study.yaml", MOST_STUDY).decode("utf-8") if own else ""
+    beside = Beside(text, places, failures, note)
     current = not again and _stamped(path, STAMP) == stamp
     if not current:
         write(path, study_page(tidy, beside, stamp=stamp))
@@ -85,7 +86,3 @@ def _stamped(path: Path, name: str) -> str | None:
         return None
     found = re.search(f'<meta name="{name}" content="([0-9a-f]+)">', head)
     return found and found.group(1)
-
-
-def _text(path: Path) -> str:
-    return read_bounded(path, MOST_STUDY).decode("utf-8") if path.is_file() else ""

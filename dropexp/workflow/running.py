@@ -195,14 +195,9 @@ def _executor(made: Plan, options: Options, listener: Listener) -> Executor:
     return executor
 
 
-def paths_from(study: Study, folder: Path) -> dict[str, str]:
-    """Return the paths of the user's own data as seen from the results folder."""
-    return {source: seen_from(folder, study.folder / source) for source in study.own_sources}
-
-
 def written(study: Study, folder: Path) -> str:
     """Return study.yaml, having read it back: what cannot be read again must not cost a night of training."""
-    text = to_yaml(study, paths_from(study, folder))
+    text = to_yaml(study, {source: seen_from(folder, study.folder / source) for source in study.own_sources})
     again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True, stored=True)
     before, after = (sorted(arm.arm_id for arm in made.arms) for made in (study, again))  # own files are regrouped
     if before != after:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.errors import StoreError
+from dropexp.quoting import counted
 from dropexp.rows import COLUMNS, SEAL, cells_of, epoch_of, line_of
 from dropexp.store.csv_lines import by_run
 from dropexp.store.folder import Store
 from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
-from dropexp.study_files.top_level_keys import is_name
+from dropexp.study_files.top_level_keys import no_folder
 from dropexp.study_files.union import union
 from dropexp.study_files.yaml_reader import read
 from dropexp.workflow.reading import is_study
@@ -38,7 +39,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     A run that stands in several folders is taken once. Raises StoreError where folders differ in more than axes and
     seeds, or hold different rows for one run, unless `prefer` names the folder whose rows count.
     """
-    if not is_name(out.resolve().name):
+    if no_folder(out.resolve().name):
         raise StoreError(f"--out {out}: a study's folder has a name of letters, digits, '-', '_' and '.' only")
     if out.exists() and not is_study(out) and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"--out {out}: holds something else; name a new folder")
@@ -114,7 +115,7 @@ def _chosen(rows: Mapping[Path, Rows], prefer: Path | None) -> dict[str, Path]:
             found.append(differences[0])
     if found:
         more = [f"and {len(found) - SHOWN} more runs"] if len(found) > SHOWN else []
-        count = f"{len(found)} run{'s' * (len(found) != 1)} of one id, with different rows"
+        count = f"{counted(len(found), 'run')} of one id, with different rows"
         hint = f"--prefer {next(iter(rows))} takes that folder's, and provenance.csv says how each was trained"
         raise StoreError([*found[:SHOWN], *more, f"{count}; {hint}"])
     return chosen

@@ -16,7 +16,7 @@ from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.identity import canonical
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.study import Study
-from dropexp.rows import COLUMNS, CONFIG_COLUMNS, cells_of
+from dropexp.rows import COLUMNS, CONFIG_COLUMNS, DEPENDENT, cells_of
 from dropexp.store.csv_lines import read_lines
 from dropexp.store.folder import Store
 from dropexp.store.intact import held
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
 
 HERE, QUIET = Options(), Listener()
-FILES = ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv")
+FILES = ("runs.csv", *DEPENDENT)
 GONE = "its rows have gone"
 LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked (--fresh trains anew)"
 
