@@ -24,6 +24,7 @@ from dropexp.study_files.arm_conditions import pick
 from dropexp.tables.arms import columns, notes, table
 from dropexp.tables.comparison import comparison
 from dropexp.workflow.drawing import plot
+from dropexp.workflow.reading import accused
 
 
 def _html(headings: Iterable[str], rows: Iterable[Iterable[str]], notes: Iterable[str]) -> str:
@@ -61,6 +62,11 @@ class Results:
     def summary(self) -> pd.DataFrame:
         """One row per arm: means, sds, 95% intervals and differences to its baseline, as in summary.csv."""
         return summary(self.tidy)
+
+    @property
+    def accused(self) -> tuple[str, ...]:
+        """The runs in whose training the audit of dropout found something; do not trust them."""
+        return accused(self.tidy)
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:

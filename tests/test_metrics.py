@@ -46,6 +46,7 @@ from dropexp.analysis.judging import judge
 from dropexp.figures.claims import claims_figure
 from dropexp.page.runs import arm_runs
 from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.tables.comparison import comparison
 from dropexp.workflow.reading import reading
 from dropexp.workflow.running import summarise
@@ -56,7 +57,7 @@ store = Store(Path("results/s"))
 pairs = compare([Side(shown, shown.arms[1])], [Side(shown, shown.arms[0])], [])
 runs = list(arm_runs(shown, store.frame("provenance.csv")))
 old, _ = reading(Path("old"))
-with Store(Path("old")).writing() as writer:
+with Writer(Path("old")) as writer:
     summarise(writer)
 assert claims_figure(shown) is not None
 print(json.dumps({

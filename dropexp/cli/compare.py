@@ -10,38 +10,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dropexp.cli.options import Json, Words, option_of
+
 if TYPE_CHECKING:
     from dropexp.analysis.compare import Contrast, Pair
 
 MOST = 100  # examples most often fixed, and broken, in JSON
 
-Together = Annotated[bool, typer.Option("--together", help="Read the folders as one study, written to --out.")]
-Out = Annotated[
-    Path | None, typer.Option("--out", help="With --together: the folder of the joined study.", show_default=False)
-]
-Prefer = Annotated[
-    Path | None,
-    typer.Option("--prefer", help="With --together: whose rows count where runs disagree.", show_default=False),
-]
+Together = Annotated[bool, option_of("Read the folders as one study, written to --out.", None, "--together")]
+Out = Annotated[Path | None, option_of("With --together: the folder of the joined study.", None, "--out")]
+Prefer = Annotated[Path | None, option_of("With --together: whose rows count where runs disagree.", None, "--prefer")]
 
 
 def compare(
     paths: Annotated[list[Path], typer.Argument(help="Two studies, or one with two --arm.", show_default=False)],
-    arms: Annotated[
-        list[str] | None,
-        typer.Option("--arm", help="The arms of a side, as in rate=0.5 placement=input.", show_default=False),
-    ] = None,
+    arms: Annotated[Words, option_of("The arms of a side, as in rate=0.5 placement=input.", None, "--arm")] = None,
     together: Together = False,
     out: Out = None,
     prefer: Prefer = None,
     alone: Annotated[
-        bool, typer.Option("--alone", help="Judge each pair by itself, as exploratory, and not with its study.")
+        bool, option_of("Judge each pair by itself, as exploratory, and not with its study.", None, "--alone")
     ] = False,
     examples: Annotated[
         bool,
-        typer.Option("--examples", help="Show which test examples A gets right and B wrong, and the other way round."),
+        option_of("Show which test examples A gets right and B wrong, and the other way round.", None, "--examples"),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
     from dropexp.cli import arguments

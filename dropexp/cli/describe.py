@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 
-from dropexp.console.progress import counted, duration
+from dropexp.console.progress import duration
 from dropexp.console.screen import say
 from dropexp.experiment.config import Dropout
 from dropexp.experiment.kinds import KINDS
@@ -13,7 +13,8 @@ from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
 from dropexp.experiment.naming import label
 from dropexp.experiment.packs import pack_key
 from dropexp.experiment.sources import SOURCES
-from dropexp.experiment.study import Arm, Study
+from dropexp.experiment.study import ConfiguredArm, Study
+from dropexp.quoting import counted
 from dropexp.study_files.writing import to_yaml
 from dropexp.workflow.checking import estimate
 from dropexp.workflow.planning import Plan, prepare
@@ -67,7 +68,7 @@ def _data(source: str, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def network(arm: Arm, layout: Layout) -> list[str]:
+def network(arm: ConfiguredArm, layout: Layout) -> list[str]:
     """Return the network layer by layer: what each block does in its order, and where masks of which rate act."""
     rates = site_rates(arm.config.dropout, arm.config.model)
     model, dropout = arm.config.model, arm.config.dropout
@@ -82,7 +83,7 @@ def network(arm: Arm, layout: Layout) -> list[str]:
         f"  input     {' > '.join([shape, *mask('input')])}",
     ]
     for block in layout.blocks:
-        words = {"norm": [f"{model.norm} norm"], "activation": [model.activation], "dropout": mask(block.name)}
+        words = {"norm": [f"{model.norm} norm"], "activation": [str(model.activation)], "dropout": mask(block.name)}
         steps = [word for step in block.steps if not (on_weights and step == "dropout") for word in words[step]]
         steps += [f"{block.pool} pool 2 x 2"] if block.pool != "none" else []
         if block.kind == "lstm":

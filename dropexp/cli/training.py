@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.options import RUNNING, request_of
+from dropexp.cli.options import RUNNING, option_of, request_of
 from dropexp.signatures import taking
 from dropexp.workflow.request import Request
 
@@ -22,11 +22,8 @@ Configs = Annotated[list[Path] | None, typer.Argument(help="YAML files, one stud
 OneConfig = Annotated[
     Path | None, typer.Argument(help="A YAML file; without one, the built-in quickstart.", show_default=False)
 ]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Print what check prints, and train nothing.", rich_help_panel=RUNNING),
-]
-NoPlot = Annotated[bool, typer.Option("--no-plot", help="Draw no figures at the end.", rich_help_panel=RUNNING)]
+DryRun = Annotated[bool, option_of("Print what check prints, and train nothing.", RUNNING, "--dry-run")]
+NoPlot = Annotated[bool, option_of("Draw no figures at the end.", RUNNING, "--no-plot")]
 
 
 @taking(request_of)
@@ -91,10 +88,11 @@ def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> i
     from dropexp.analysis.judging import judge
     from dropexp.console.screen import say, warn
     from dropexp.errors import Interrupted
+    from dropexp.quoting import counted
     from dropexp.tables.arms import table
     from dropexp.tables.claims import judgements
     from dropexp.workflow.drawing import plot
-    from dropexp.workflow.reading import reading
+    from dropexp.workflow.reading import accused, reading
 
     folder = finished.folder
     shown, note = reading(folder, baseline=baseline)
@@ -119,17 +117,19 @@ def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> i
     if finished.failures:
         warn(f"{len(finished.failures)} runs failed (failures.csv); the same command tries them again")
         return 1
-    if finished.alarms:
-        warn("the audit of dropout found what should not be (above, and in probes.csv): do not trust these runs")
-        return 1
+    found = len(accused(shown))  # by earlier commands too: a study that cannot be trusted does not end with 0
+    if found:
+        warn(
+            f"the audit of dropout found what should not be in {counted(found, 'run')} (probes.csv): do not trust these runs"
+        )
     if finished.interrupted:
         raise Interrupted(f"interrupted: {_kept(finished)}; the same command trains the rest")
-    return 0
+    return 1 if found else 0
 
 
 def _kept(finished: Finished) -> str:
     """Say what an interruption leaves: runs that are done, and epochs of others."""
-    from dropexp.console.progress import counted
+    from dropexp.quoting import counted
 
     text = f"{counted(finished.trained, 'run')} of this command done"
     if epochs := sorted(set(finished.begun.values())):

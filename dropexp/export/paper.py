@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import UNDERFITTING, Verdict, verdicts
+from dropexp.quoting import counted
 from dropexp.tables.arms import Column, columns
 from dropexp.wording.labels import OVER, epoch_rule, named, oracle, seeds
 
@@ -50,7 +51,7 @@ def _sentences(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
         lines.append("Underfitting: the gap shrank because training accuracy fell, and test accuracy did not rise.")
     arms = {arm.arm_id: arm for arm in tidy.arms}.values()
     if diverged := sum(tidy.diverged(arm) for arm in arms):
-        lines.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out.")
+        lines.append(f"{counted(diverged, 'diverged run')} left out.")
     if sentence := oracle(tidy):
         lines.append(f"{sentence[:1].upper()}{sentence[1:]}.")
     return [*lines, f"Data: {tidy.study.data}."]

@@ -1,4 +1,4 @@
-"""A study's folder as it is read: rows, data frames, which runs are done and what is left out; its writer is `writing()`."""
+"""A study's folder as it is read: rows, data frames, which runs are done and what is left out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from dropexp.store.frames import framed
 from dropexp.store.intact import Held, few, held
 from dropexp.store.lock import Holder
 from dropexp.store.predictions import NAME, Index, Predictions, scan
-from dropexp.store.weights import weights_fault
-from dropexp.store.writer import Writer
+from dropexp.store.weights import column_of, weights_fault
 from dropexp.study_files.yaml_reader import read
 
 if TYPE_CHECKING:
@@ -27,19 +26,12 @@ MOST_STUDY = 16 * files.MIB  # bytes of study.yaml
 
 
 class Store:
-    """The folder `results/<study>/`. Reading needs no lock; writing goes through `writing()`."""
+    """The folder `results/<study>/`. Reading needs no lock; who writes is a Writer."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self._held: tuple[object, Held] | None = None
         self._scanned: tuple[object, Index] | None = None
-
-    def writing(self) -> Writer:
-        """Return the one writer of this folder, after repairing what a kill left.
-
-        Raises StoreError where another process holds the folder or it cannot be written.
-        """
-        return Writer(self)
 
     def held(self) -> Held:
         """Return the rows of all files, held against each other; raises StoreError where one was edited."""
@@ -91,15 +83,14 @@ class Store:
 
         A run of a version that kept no classes lacks nothing: they are kept by default, and nobody asked for them.
         """
-        asked, column = set(probes), {"selected": "weights_selected", "all": "weights_all"}.get(save_weights)
+        asked, column = set(probes), column_of(save_weights)
         found = self._unpredicted(save_predictions) if save_predictions != "none" else {}
         if not asked and column is None:
             return found
         there: dict[str, set[str]] = {}
         for line in self.lines("probes.csv"):
             there.setdefault(line.partition(",")[0], set()).add(seals.probe_of(line))
-        for line in self.lines("runs.csv"):
-            row = seals.row_of(line)
+        for row in self.cells():
             run_id = row["run_id"]
             taken = set(seals.names_of_probes(row["probes_taken"])) if row["rows_digest"] else there.get(run_id, set())
             if missing := asked - taken:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dropexp import files
 from dropexp.errors import StoreError
@@ -16,7 +15,8 @@ from dropexp.experiment.study import Run
 from dropexp.records import Failure, Outcome
 from dropexp.rows import COLUMNS, NUMERIC, cells_of, config_cells, line_of, lines_of
 from dropexp.store import seals
-from dropexp.store.csv_lines import TORN, Lost, unsealed
+from dropexp.store.csv_lines import TORN, Lost, by_run, unsealed
+from dropexp.store.folder import Store
 from dropexp.store.intact import Held, few
 from dropexp.store.lock import NOTE, Holder
 from dropexp.store.lost_found import NAME, remembered, still_lost, written
@@ -24,9 +24,6 @@ from dropexp.store.new_predictions import Added, differ, richer
 from dropexp.store.prediction_order import arranged, as_lines, rewrite, without_found
 from dropexp.store.predictions import NAME as PREDICTIONS
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, save
-
-if TYPE_CHECKING:
-    from dropexp.store.folder import Store
 
 OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", NAME, NOTE)
 MOST_SUMMARY = 64 * files.MIB  # bytes of summary.csv
@@ -36,21 +33,22 @@ DIFFERENT = "replaced by what it came out as when it was trained again"
 class Writer:
     """Stores finished packs, each on the disk before the next; a context manager that holds the folder.
 
-    `notes` are sentences on what was found on opening that was not as it had been stored.
+    It begins by repairing what a kill left; `notes` are sentences on what was found that was not as it had been stored.
+    Raises StoreError where another process holds the folder or it cannot be written.
     """
 
-    def __init__(self, store: Store):
-        self.store, self.folder = store, store.folder
-        self._holder = Holder(self.folder)
+    def __init__(self, folder: Path):
+        self.store, self.folder = Store(folder), folder
+        self._holder = Holder(folder)
         try:
-            found = store.held()
+            found = self.store.held()
             self._refuse_loss(found)
             for name in NUMERIC:
                 if found.lines[name]:  # a word among numbers is found before a night of training, not after
-                    store.frame(name)
+                    self.store.frame(name)
             files.sweep(self.folder, (*COLUMNS, *OTHERS, PREDICTIONS))
             self._stored = {line.partition(",")[0] for line in found.lines["runs.csv"]}
-            gaps = [gap for gap in store.scanned().gaps if gap.why != TORN]
+            gaps = [gap for gap in self.store.scanned().gaps if gap.why != TORN]
             doubts = [*found.doubts(), *(f"{self.folder / PREDICTIONS}: byte {gap.begin}: {gap.why}" for gap in gaps)]
             self.notes = few([f"{doubt}; moved to {NAME}" for doubt in doubts])
             if found.faults:
@@ -97,7 +95,10 @@ class Writer:
         wanted = tuple(probes)
         digests = save(self.folder, outcome, save_weights)
         made = {row.run_id: row for row in outcome.runs}
-        own = {name: _by_run(rows) for name, rows in (("epochs.csv", outcome.epochs), ("probes.csv", outcome.probes))}
+        own = {
+            name: by_run(lines_of(rows).splitlines(keepends=True))
+            for name, rows in (("epochs.csv", outcome.epochs), ("probes.csv", outcome.probes))
+        }
         answers = {a.run_id: a for a in outcome.answers if save_predictions != "none"}
         before = self._before(made)
         held = self.store.predictions(thorough=True) if before else None
@@ -143,13 +144,8 @@ class Writer:
         stored = self._stored.intersection(runs)
         if not stored:
             return {}  # the usual case, in which the files are not read again
-        found = self.store.held()
-        before: dict[str, dict[str, list[str]]] = {run_id: {name: [] for name in COLUMNS} for run_id in stored}
-        for name in COLUMNS:
-            for line in found.lines[name]:
-                if (run_id := line.partition(",")[0]) in stored:
-                    before[run_id][name].append(line)
-        return before
+        found = {name: by_run(lines) for name, lines in self.store.held().lines.items()}
+        return {run_id: {name: found[name].get(run_id, []) for name in COLUMNS} for run_id in stored}
 
     def _replace(self, run_id: str) -> None:
         """Move a stored run's rows to lost+found.csv."""
@@ -219,13 +215,6 @@ class Writer:
         if not lost:
             with contextlib.suppress(OSError):
                 files.remove(self.folder / NAME)
-
-
-def _by_run(rows: Iterable[object]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for line in lines_of(rows).splitlines(keepends=True):
-        found.setdefault(line.partition(",")[0], []).append(line)
-    return found
 
 
 def _differ(stored: Mapping[str, Sequence[str]], line: str, epochs: Sequence[str], probes: Sequence[str]) -> str | None:

@@ -81,10 +81,7 @@ class _Parser:
         predictions = word_of(self.content, "save_predictions", PREDICTIONS, "classes", self.blame)
         count = sum(prod(len(values) for _, values in grid) for grid in self.grids) * max(1, len(chosen))
         if count > LARGEST_GRID and not self.large:
-            self.blame(
-                ("sweep",),
-                f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant",
-            )
+            self.blame(("sweep",), f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant")
             self.fail()
         configs, boxes = self._configs()
         if self.rows is None:  # among few of the arms, a field may be without use that others need

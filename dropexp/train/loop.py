@@ -146,10 +146,7 @@ def one_epoch(
         seen_right.append(guesses(logits.detach()) == labels_RB)
     loss_RN = torch.cat(seen_losses, 1).cpu().numpy()
     right_RN = torch.cat(seen_right, 1).cpu().numpy()
-    return (
-        tuple(mean(row) or 0.0 for row in loss_RN),
-        tuple(mean(row) or 0.0 for row in right_RN),
-    )
+    return (tuple(mean(row) or 0.0 for row in loss_RN), tuple(mean(row) or 0.0 for row in right_RN))
 
 
 def _finite(network: Trainable, train_losses: Sequence[float], noisy_losses: Sequence[float]) -> tuple[bool, ...]:

@@ -105,7 +105,8 @@ def restored(recorder: Recorder, found: Checkpoint, like: Shapes, work: Work) ->
         wanted |= dict.fromkeys(ANSWERS, answers.shapes(size, classes, work.save_predictions))
     if found.reason is None:
         wanted["state"] = like  # type: ignore[assignment]
-    if {where: _shapes(held) for where, held in groups.items()} != wanted:
+    held = {where: {name: (a.shape, a.dtype) for name, a in arrays.items()} for where, arrays in groups.items()}
+    if held != wanted:
         raise Unusable("holds arrays of other names, shapes or types than the run's")
     state = groups.pop("state", {})
     recorder.best, recorder.latest = groups.pop("best", None), groups.pop("latest", None)  # type: ignore[assignment]
@@ -138,7 +139,3 @@ def _kept(run_id: str, epochs: int, reason: str | None, which: str) -> list[str]
         return [f"{run_id}/epoch-{number:05d}" for number in range(1, epochs + 1)]
     finite = epochs - (reason == "diverged")
     return ["best", "latest"] if which == "selected" and finite else []
-
-
-def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    return {name: (array.shape, array.dtype) for name, array in arrays.items()}

@@ -43,7 +43,7 @@ def estimate(made: Plan) -> float:
     """
     from dropexp.train.timing import measure
 
-    total, known = 0.0, {}
+    total, known = 0.0, dict[tuple[tuple[str, ...], int], float]()
     clock = time.perf_counter()
     for pack in made.packs:
         key = (pack_key(pack[0].config), len(pack))

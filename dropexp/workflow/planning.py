@@ -50,11 +50,7 @@ class Plan:
 
 
 def prepare(
-    study: Study,
-    options: Options,
-    *,
-    data: bool = True,
-    downloading: Callable[[str, int, int], None] | None = None,
+    study: Study, options: Options, *, data: bool = True, downloading: Callable[[str, int, int], None] | None = None
 ) -> Plan:
     """Look at the data, lay out every network and plan the packs; with `data` false built-in sets are not read.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.errors import StoreError
+from dropexp.experiment.probes import AUDIT
 from dropexp.files import MIB, read_bounded
 from dropexp.store.csv_lines import LARGEST
 from dropexp.store.folder import Store
@@ -94,6 +95,12 @@ def judged(folder: Path) -> list[dict[str, str]]:
         ) from None
 
 
+def accused(shown: Tidy) -> tuple[str, ...]:
+    """Return the runs shown in whose training the audit of dropout found something."""
+    rows = shown.probes
+    return tuple(rows.loc[rows["probe"].str.startswith(AUDIT), "run_id"].unique())
+
+
 def _elsewhere(folder: Path, baseline: Sequence[str]) -> tuple[Tidy, str | None]:
     from dropexp.analysis.tidy import tidy
     from dropexp.foreign.as_study import read_foreign
@@ -118,7 +125,7 @@ def _mixed(shown: Tidy, store: Store) -> str | None:
         return None
     parts = [
         f"{n} on {device}, {threads} thread{'s' * (threads != '1')}, torch {torch}"
-        for (device, threads, torch), n in counts.items()
+        for device, threads, torch, n in counts.reset_index().itertuples(index=False, name=None)
     ]
     return f"trained in more than one way: {'; '.join(parts)}"
 

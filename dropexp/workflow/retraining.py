@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -84,8 +83,8 @@ class Again:
         where = {c.data.source: c.data for c in self.study.configs}
         for source in self.study.own_sources:
             try:
-                data = load(where[source], folder=self.study.folder, data_dir=self.options.data_dir)
-                own[data.sha256] = data
+                made = load(where[source], folder=self.study.folder, data_dir=self.options.data_dir)
+                own[made.sha256] = made
             except DataError as error:
                 problems[source] = error.messages[0]
         for run in runs:
@@ -154,8 +153,10 @@ class Again:
             r for r in outcome.probes if r.run_id == run.run_id and (r.probe in there or r.probe.startswith(AUDIT))
         ]
         epochs = [r for r in outcome.epochs if r.run_id == run.run_id]
-        for file, made, own in (("epochs.csv", epochs, self.stored.epochs), ("probes.csv", probes, self.stored.probes)):
-            stored, again = own.get(run.run_id, ()), lines_of(made).splitlines()
+        for file, own, lines in (
+            ("epochs.csv", self.stored.epochs, lines_of(epochs)), ("probes.csv", self.stored.probes, lines_of(probes)),
+        ):  # fmt: skip
+            stored, again = own.get(run.run_id, ()), lines.splitlines()
             for before, after in zip(stored, again, strict=False):
                 yield from apart(file, before, _row(file, after), why)
             if len(stored) != len(again):
@@ -197,4 +198,4 @@ def _digests(run_id: str, outcome: Outcome) -> tuple[str, ...]:
 
 
 def _row(file: str, text: str) -> Row:
-    return Row(0, text, dict(zip(COLUMNS[file], next(csv.reader([text])), strict=True)))
+    return Row(0, text, dict(zip(COLUMNS[file], cells_of(text), strict=True)))

@@ -16,7 +16,8 @@ from dropexp.executors.executor import Executor, Stop
 from dropexp.executors.template import forget
 from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
-from dropexp.store.folder import Store, Writer, set_aside
+from dropexp.store.folder import set_aside
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.union import seen_from
 from dropexp.study_files.writing import to_yaml
@@ -52,7 +53,6 @@ class Finished:
     failures: tuple[Failure, ...]
     interrupted: bool = False
     begun: dict[str, int] = field(default_factory=dict)  # epochs behind each unfinished run
-    alarms: int = 0  # sentences of the audit of dropout
 
 
 def run(study: Study, options: Options, listener: Listener = Listener()) -> Finished:
@@ -66,8 +66,8 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         set_aside(folder)
     text = written(study, folder)
     failures: list[Failure] = []
-    trained, interrupted, alarms = 0, False, 0
-    with Store(folder).writing() as writer:
+    trained, interrupted = 0, False
+    with Writer(folder) as writer:
         for source, digest in study.data_sha256:
             if count := writer.store.trained_on_other_content(source, digest):
                 listener.warned(
@@ -87,7 +87,6 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         try:
             with closing(outcomes(made, options, listener, checkpoints)) as found:
                 for pack, outcome in found:
-                    alarms += len(sentences(outcome.probes))
                     if outcome.error is None:
                         for sentence in writer.append(pack, outcome, *study.kept):
                             listener.warned(sentence)
@@ -105,7 +104,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
         remove(checkpoints, done)
         tidy(checkpoints)
         left = begun(made, options, [run for run in made.todo if run.run_id not in done])[0] if interrupted else {}
-    return Finished(folder, trained, tuple(failures), interrupted, left, alarms)
+    return Finished(folder, trained, tuple(failures), interrupted, left)
 
 
 def _failed(pack: list[Run], error: str) -> list[Failure]:
@@ -200,14 +199,9 @@ def _executor(made: Plan, options: Options, listener: Listener) -> Executor:
     return executor
 
 
-def paths_from(study: Study, folder: Path) -> dict[str, str]:
-    """Return the paths of the user's own data as seen from the results folder."""
-    return {source: seen_from(folder, study.folder / source) for source in study.own_sources}
-
-
 def written(study: Study, folder: Path) -> str:
     """Return study.yaml, having read it back: what cannot be read again must not cost a night of training."""
-    text = to_yaml(study, paths_from(study, folder))
+    text = to_yaml(study, {source: seen_from(folder, study.folder / source) for source in study.own_sources})
     again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True, stored=True)
     before, after = (sorted(arm.arm_id for arm in made.arms) for made in (study, again))  # own files are regrouped
     if before != after:

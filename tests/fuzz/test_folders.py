@@ -9,16 +9,17 @@ import pytest
 from dropexp.analysis.replay import replay, stopping
 from dropexp.errors import StoreError
 from dropexp.export.formats import export
+from dropexp.rows import COLUMNS
 from dropexp.stopping import Setting
-from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.tables.arms import table as results_table
 from dropexp.tables.comparison import comparison
 from dropexp.tables.overfit import overfit_table
 from dropexp.train.checkpoint import FOLDER, Checkpoint, _digest, begun, circumstances, load, save
 from dropexp.workflow.comparing import compare
+from dropexp.workflow.drawing import stamp_of
 from dropexp.workflow.reading import reading
 from dropexp.workflow.replaying import replay_rules
-from dropexp.workflow.reporting import _stamp
 from dropexp.workflow.running import summarise
 from dropexp.workflow.together import together
 from dropexp.workflow.verifying import verify
@@ -36,7 +37,7 @@ RULES = [Setting("patience", 1, 0.0), Setting("patience", 2, 0.01)]
 
 
 def write_again(folder):
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         summarise(writer)
 
 
@@ -62,7 +63,8 @@ def join_again(folder):
 
 READERS = {
     "write": write_again, "read": read_again, "compare": compare_again, "export": export_again, "join": join_again,
-    "verify": lambda folder: verify(folder, 0), "stamp": lambda folder: _stamp(folder, False, ()),
+    "verify": lambda folder: verify(folder, 0),
+    "stamp": lambda folder: stamp_of(folder, [*COLUMNS, "study.yaml", "claims.csv"], False, ()),
 }  # fmt: skip
 
 

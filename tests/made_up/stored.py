@@ -3,7 +3,7 @@
 import numpy as np
 
 from dropexp.records import EpochRow, Failure, Outcome, Provenance, RunRow
-from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
@@ -38,7 +38,7 @@ def stored(folder, text, epochs=4, diverged=(), missing=(), failed=(), error="bo
     for run in study.runs():
         if (index[run.arm_id], run.seed) in failed:
             failures.append(Failure(run.run_id, run.arm_id, run.seed, error, "2030-01-02"))
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         writer.write("study.yaml", to_yaml(study))
         writer.append(runs, Outcome(tuple(rows), tuple(curves), (), tuple(places)))
         writer.append_failures(failures)

@@ -265,7 +265,7 @@ def test_a_compressed_checkpoint_is_not_unpacked(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX pipes")
 def test_a_pipe_is_no_checkpoint_and_nobody_waits_for_it(tmp_path):
     os.mkfifo(tmp_path / "r.checkpoint")
-    with pytest.raises(Unusable, match="is no file"):
+    with pytest.raises(Unusable, match="a device or a pipe and no plain file"):
         load(tmp_path, "r", circumstances())
 
 
