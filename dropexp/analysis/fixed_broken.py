@@ -101,9 +101,10 @@ def against_baseline(tidy: Tidy, arm: Arm, baseline: Arm) -> FixedBroken | None:
 def each_arm(tidy: Tidy) -> list[tuple[Arm, FixedBroken]]:
     """Return every function among the arms that has a baseline and outcomes, held against it."""
     if "fixed_broken" not in tidy.kept:
-        pairs = {
-            arm.arm_id: (arm, base) for arm, base in zip(tidy.arms, tidy.baselines, strict=True) if base is not None
-        }
+        pairs: dict[str, tuple[Arm, Arm]] = {}
+        for arm, base in zip(tidy.arms, tidy.baselines, strict=True):
+            if base is not None:
+                pairs.setdefault(arm.arm_id, (arm, base))
         found = [(arm, against_baseline(tidy, arm, base)) for arm, base in pairs.values()]
         tidy.kept["fixed_broken"] = [(arm, made) for arm, made in found if made is not None]
     kept: list[tuple[Arm, FixedBroken]] = tidy.kept["fixed_broken"]

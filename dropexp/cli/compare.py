@@ -29,7 +29,7 @@ def compare(
     out: Out = None,
     prefer: Prefer = None,
     alone: Annotated[
-        bool, option_of("Judge each pair by itself, as exploratory, and not with its study.", None, "--alone")
+        bool, option_of("Judge each pair by itself, as exploratory, outside its study.", None, "--alone")
     ] = False,
     examples: Annotated[
         bool,
