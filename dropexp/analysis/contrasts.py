@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
@@ -265,8 +265,8 @@ class _Grid:
 
     def _answers(self, arms: Sequence[Arm], runs: pd.DataFrame) -> dict[int, Outcome]:
         """Return what each seed's run answered, where that was kept."""
-        of = getattr(self.tidy, "outcomes_of", lambda arm: {})
-        kept: dict[str, Mapping[int, Outcome]] = {arm.arm_id: of(arm) for arm in arms}
+        of: Callable[[Arm], Mapping[int, Outcome]] = getattr(self.tidy, "outcomes_of", lambda arm: {})
+        kept = {arm.arm_id: of(arm) for arm in arms}
         owner = dict(zip(runs.index, runs["arm_id"], strict=True))
         return {seed: kept[arm][seed] for seed, arm in owner.items() if seed in kept[arm]}
 

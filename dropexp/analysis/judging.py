@@ -116,8 +116,6 @@ def _part(tidy: Tidy, words: str, part: Part, parts: int) -> ClaimVerdict:
         runs = f"{what.diverged} diverged run{'s' * (what.diverged != 1)}"
         notes.append(f"{runs}: left out {verdict}, with chance in their place {other}")
         verdict = verdict if other == verdict else UNDECIDED
-    if verdict == UNDECIDED and parts > 1 and _decided(what, part, ALPHA)[0] == REFUTED:
-        notes.append(f"refuted by itself, but not as one of {parts} parts, at {100 * alpha:.2g}% each")
     reversal = "" if interior else _reversal(what, part)
     if reversal:
         notes.append(reversal)
@@ -174,7 +172,7 @@ def _reversal(what: Comparison, part: Part) -> str:
         return ""
     most, least = max(above, key=lambda f: f[1].mean), min(below, key=lambda f: f[1].mean)
     told = ", ".join(f"{interval(part, d)} at {name}" for name, d in (most, least))
-    return f"{HIDDEN}: {told} (95% together over {len(what.places)} places)"
+    return f"reversal: {told}, 95% together over {len(what.places)} places"
 
 
 def _best(what: Comparison, part: Part) -> str:

@@ -12,6 +12,7 @@ TOST = 0.9  # two one-sided tests at 5% each (Schuirmann 1987)
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 SMALL = "there, but smaller than what counts"
 MAYBE_SMALL = "there, but may be smaller than what counts"
+ALONE = "refuted by itself, but not when corrected for the number of parts"
 NEAR = "it differs from 0, but lies within the margin by the rule of equal"
 
 At = Callable[[float], tuple[float, float]]  # a level -> the interval of a difference, NaN where there is none
@@ -42,6 +43,15 @@ def ruled(expect: str, margin: float, found: Evidence, alpha: float = ALPHA) -> 
     beyond doubt. `interior_best`: see `_interior`. `alpha` is the error allowed to refute; a claim of k parts divides
     0.05 by k. To support all parts needs no correction (intersection-union, Berger 1982).
     """
+    verdict, why = _at(expect, margin, found, ALPHA)
+    if verdict != REFUTED or alpha == ALPHA:
+        return verdict, why
+    corrected = _at(expect, margin, found, alpha)
+    return corrected if corrected[0] == REFUTED else (UNDECIDED, ALONE)
+
+
+def _at(expect: str, margin: float, found: Evidence, alpha: float) -> tuple[str, str]:
+    """Return the verdict, a refutation being allowed to err in `alpha`."""
     if expect == "interior_best":
         return _interior(margin, found, alpha)
     sign = -1 if expect in DOWNWARD else 1
