@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dropexp.analysis.number_format import signed
-from dropexp.experiment.claims import ALL, ALONG, ORDERED, Claim, Part
+from dropexp.experiment.claims import ALL, ALONG, DOWNWARD, ORDERED, Claim, Part
 from dropexp.experiment.leaves import LISTS, MAPPINGS, shown
 from dropexp.metrics import RUNS
 
 if TYPE_CHECKING:
     from dropexp.analysis.stats import Difference
 
+ALPHA = 0.05  # as in stats.py, which a check need not load
 JOINT = {"lower": "is lower than at", "higher": "is higher than at", "equal": "equals that at"}
 
 
@@ -50,44 +51,38 @@ def criteria(part: Part, parts: int = 1) -> tuple[str, str]:
 
     `parts` is how many parts the claim has, for which it is corrected where one is to refute it.
     """
-    m, far = margin(part), f"{100 * (1 - 0.05 / parts):g}%"
-    what = "rise" if part.expect in ORDERED else "interaction" if part.expect == "interaction" else "difference"
-    way = "fall" if part.expect == "decreasing" else what
-    side = {"lower": "below", "lower_at_least": "below"}.get(part.expect, "above")
+    m, far = margin(part), f"{100 * (1 - ALPHA / parts):g}%"
     if part.expect == "equal":
         return (
             f"the 90% interval of the difference lies within ±{m}",
             f"its {far} interval lies wholly outside ±{m}",
         )
+    apart = f"its 90% interval does not lie within ±{m}"
     if part.expect == "interaction":
         return (
-            f"the 95% interval of the interaction excludes 0 and reaches beyond ±{m}, and its 90% interval does not lie "
-            f"within ±{m}",
+            f"the 95% interval of the interaction excludes 0 and reaches ±{m}, and {apart}",
             f"its {far} interval lies within ±{m}",
         )
     if part.expect == "interior_best":
         return (
-            "at either end of the axis some value between is better, at 5% corrected for the number of values between",
-            f"at one end the {far} interval of what each value between has over it stays below {m}",
+            "some value between is better than the first and some is better than the last, each one-sided at 5% over the "
+            "number of values between",
+            f"no value between can be better by {m} than the first, or none than the last: the {far} interval of each "
+            "ends below it",
         )
-    if part.expect in ORDERED:
-        other = "rise" if part.expect == "decreasing" else "fall"
-        return (
-            f"the 95% interval of the {way} from the first value to the last is above 0 and reaches {m}, its 90% interval "
-            f"does not lie within ±{m}, and between no two values a {other} of {m} or more is possible (95%)",
-            f"the {far} interval of the {way} stays below {m}, or between two values there is a {other} beyond doubt "
-            f"({100 * 0.05 / parts:g}%, corrected for all pairs)",
-        )
+    down = part.expect in DOWNWARD
+    side, other, least = ("below", "above", f"-{m}") if down else ("above", "below", f"+{m}")
+    refuted = f"its {far} interval ends {other} {least}"
     if part.expect in ("at_least", "lower_at_least"):
+        return f"the 95% interval of the difference lies {side} {least}", refuted
+    if part.expect in ORDERED:
+        turned = "higher" if down else "lower"
         return (
-            f"the whole 95% interval of the difference is more than {m} {side} 0",
-            f"its {far} interval stays nearer to 0 than {m}, or on the other side",
+            f"the 95% interval of the rise from the first value to the last lies {side} 0 and reaches {least}, {apart}, and "
+            f"of no two values can the later be {turned} by {m} (95%)",
+            f"{refuted}, or of two values the later is {turned} ({100 * ALPHA / parts:g}%, corrected for all pairs)",
         )
-    return (
-        f"the 95% interval of the difference is {side} 0 and reaches {m} {side} it, and its 90% interval does not lie "
-        f"within ±{m}",
-        f"its {far} interval does not reach {m} {side} 0",
-    )
+    return f"the 95% interval of the difference lies {side} 0 and reaches {least}, and {apart}", refuted
 
 
 def promised(claim: Claim) -> list[dict[str, str]]:
@@ -99,27 +94,25 @@ def promised(claim: Claim) -> list[dict[str, str]]:
     return found
 
 
-def interval(part: Part, d: Difference) -> str:
-    """Return a mean with its 95% interval, without a unit: `-0.8 [-1.2, -0.4]`."""
+def number(part: Part, x: float) -> str:
+    """Return a difference as a person reads it, without a unit."""
+    return signed(x) if RUNS[part.metric].metric.fraction else f"{x:+.3f}"
 
-    def number(x: float) -> str:
-        return signed(x) if RUNS[part.metric].metric.fraction else f"{x:+.3f}"
 
-    return f"{number(d.mean)} [{number(d.low)}, {number(d.high)}]"
+def interval(part: Part, ends: tuple[float, float]) -> str:
+    """Return an interval without a unit: `[-1.2, -0.4]`."""
+    return "[{}, {}]".format(*(number(part, x) for x in ends))
 
 
 def sentence(part: Part, d: Difference, places: int) -> str:
     """Return the numbers in words: `gap -0.8 points [-1.2, -0.4], n = 10, margin 0.5`."""
     measured = RUNS[part.metric].metric
-
-    def number(x: float) -> str:
-        return signed(x) if measured.fraction else f"{x:+.3f}"
-
     unit = " points" if measured.fraction else f" {measured.unit}".rstrip()
-    between = "" if d.why else f" [{number(d.low)}, {number(d.high)}]"
+    between = "" if d.why else f" {interval(part, (d.low, d.high))}"
     if part.expect == "equal" and not d.why:
-        between += " (90%: [{}, {}])".format(*map(number, d.at(0.9)))
+        between += f" (90%: {interval(part, d.at(0.9))})"
     mean = f", mean over {places} places" if places > 1 else ""
-    what = {"interaction": "interaction in ", "increasing": "rise in ", "decreasing": "rise in "}.get(part.expect, "")
+    what = "interaction in " if part.expect == "interaction" else "rise in " if part.expect in ORDERED else ""
     least = f"{100 * part.margin:g}" if measured.fraction else margin(part)
-    return f"{what}{part.metric.replace('_', ' ')} {number(d.mean)}{unit}{between}, n = {d.n}{mean}, margin {least}"
+    metric = part.metric.replace("_", " ")
+    return f"{what}{metric} {number(part, d.mean)}{unit}{between}, n = {d.n}{mean}, margin {least}"

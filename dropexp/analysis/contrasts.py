@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from dropexp.analysis.reach import Shared, over_examples, shared
 from dropexp.analysis.rules import At, Evidence
 from dropexp.analysis.stats import Difference, contrast
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import identical
+from dropexp.analysis.verdicts import FEWEST, identical
 from dropexp.experiment.claims import ALL, ALONG, Part
 from dropexp.experiment.leaves import LISTS, shown
 from dropexp.experiment.naming import headings
@@ -136,7 +137,7 @@ class Comparison:
 
     def _over_seeds(self, weights: Weights) -> At:
         found = cache(lambda: self.difference(weights))
-        return lambda level: found().at(level)
+        return lambda level: found().at(level) if found().n >= FEWEST else (nan, nan)
 
     def _over_both(self, weights: Weights) -> At:
         @cache
@@ -145,7 +146,7 @@ class Comparison:
             seeds = [] if d.sample is None else list(d.sample.index)
             return d, shared([(w, s.answers) for w, s in self._terms(weights)], seeds)
 
-        return lambda level: over_examples(*found(), level)
+        return lambda level: over_examples(*found(), level) if found()[0].n >= FEWEST else (nan, nan)
 
 
 def _minus(i: int, j: int, k: int) -> Weights:

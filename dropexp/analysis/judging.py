@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
 
-from dropexp.analysis.claim_words import interval, says, sentence
+from dropexp.analysis.claim_words import interval, number, says, sentence
 from dropexp.analysis.contrasts import Comparison, Unjudged, compared, sides
 from dropexp.analysis.dose import best
 from dropexp.analysis.rules import REFUTED, SMALL, SUPPORTED, UNDECIDED, ruled
@@ -171,7 +171,7 @@ def _reversal(what: Comparison, part: Part) -> str:
     if not above or not below:
         return ""
     most, least = max(above, key=lambda f: f[1].mean), min(below, key=lambda f: f[1].mean)
-    told = ", ".join(f"{interval(part, d)} at {name}" for name, d in (most, least))
+    told = ", ".join(f"{number(part, d.mean)} {interval(part, (d.low, d.high))} at {name}" for name, d in (most, least))
     return f"reversal: {told}, 95% together over {len(what.places)} places"
 
 

@@ -66,7 +66,9 @@ def claims_figure(tidy: Tidy) -> Figure | None:
         Patch(facecolor=GOAL, label="supported where the whole interval lies in it"),
     ]
     if any(_rule(r.claim)[1] for r in shown):
-        key.append(mark("and reaches this line, the margin", color=MUST, linestyle=(0, (3, 2)), linewidth=1.6))
+        key.append(
+            mark("and reaches or passes this line, the margin", color=MUST, linestyle=(0, (3, 2)), linewidth=1.6)
+        )
     if any(r.claim.expect == "equal" for r in shown):
         key.append(mark("of equal: the 90% interval, which is to lie in it", color=INK, linestyle="-", linewidth=5))
     size = (PANEL, sum(r.tall for r in shown))

@@ -82,7 +82,11 @@ def texts(figures: list[tuple[str, Figure]]) -> str:
         ("claimed", "claims", "Of 7 claims 3 supported, 3 refuted, 1 undecided"),
         ("claimed", "claims", "✓ supported°"),
         ("claimed", "claims", "° whether it holds over new test examples is unknown"),
-        ("claimed", "claims", "supported where the whole interval lies in it | and reaches this line, the margin"),
+        (
+            "claimed",
+            "claims",
+            "supported where the whole interval lies in it | and reaches or passes this line, the margin",
+        ),
         ("widths", "interaction", "of 3 interactions of hidden and rate established, n = 4"),
         ("widths", "by-AXIS", "Mean test accuracy by rate: 95.5 percent (rate 0) to 96.5 (rate 0.5), n = 4"),
     ],
