@@ -27,9 +27,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-ON_THIS_DATA = "on this data"
-
-
 @dataclass(frozen=True)
 class Verdict:
     """An arm against its baseline; `train`, `test` and `gap` are None for a baseline itself.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from math import prod
+from textwrap import wrap
 
+from dropexp.analysis.claim_words import promised
 from dropexp.console.progress import duration
 from dropexp.console.screen import say
 from dropexp.experiment.config import Dropout
@@ -52,7 +54,7 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         parts = ", ".join(f"{n} of {counted(size, 'run')}" for size, n in sorted(counts.items(), reverse=True))
         say(f"packs: {parts}; {counted(plan.jobs, 'worker')}")
     if study.claims:
-        say(f"claims: {len(study.claims)}, judged when all {counted(len(study.seeds), 'seed')} are there")
+        say("\n".join(claims(study)))
     if timed and plan.packs:
         say(f"training should take about {duration(estimate(plan))}, by a short calibration on this machine")
     return plan
@@ -122,6 +124,19 @@ def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[st
     if leaving in rates:
         found.append(f"{dropout.kind} {rates[leaving]:g}")
     return found
+
+
+def claims(study: Study) -> list[str]:
+    """Return what would support each claim and what would refute it."""
+    lines = [f"claims: {len(study.claims)}, judged when all {counted(len(study.seeds), 'seed')} are there"]
+    for claim in study.claims:
+        found = promised(claim)
+        lines.append(f"  {claim.says or found[0]['says']}" + (f" ({len(found)} parts, all)" if claim.all else ""))
+        for part in found:
+            says = f"{part['says']}: " if claim.says else ""
+            rule = f"supported if {part['supported_if']}; refuted if {part['refuted_if']}; otherwise undecided"
+            lines += wrap(f"{says}{rule}", 100, initial_indent="    ", subsequent_indent="      ")
+    return lines
 
 
 def arms(study: Study) -> list[str]:

@@ -11,6 +11,7 @@ from dropexp.errors import StoreError
 from dropexp.export.formats import export
 from dropexp.rows import COLUMNS
 from dropexp.stopping import Setting
+from dropexp.store.folder import Store
 from dropexp.store.predictions import NAME as PREDICTIONS
 from dropexp.store.writer import Writer
 from dropexp.tables.arms import table as results_table
@@ -190,7 +191,7 @@ def predictions_case(tmp_path, mutated, store_study, monkeypatch):
         twice = len(path.read_bytes()) > len(whole)  # a record that stands there again is one that was stored
         assert path.read_bytes() == whole or twice or any("byte" in why or "record" in why for why in said)
         READERS[rng.choice(["write", "join", "read"])](folder)
-        with Store(folder).writing():
+        with Writer(folder):
             pass
         assert not Store(folder).scanned().gaps
 

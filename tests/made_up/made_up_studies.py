@@ -213,6 +213,7 @@ def claimed() -> Tidy:
         part(Claim, 0.2, "equal", margin=0.05, says="a fifth makes no difference worth speaking of"),
         part(Claim, 0.2, "higher", "test_loss"),
         part(Claim, "all", "interior_best"),
+        part(Claim, 0.5, "at_least", margin=0.01),
         Claim(says="both", all=(part(Part, 0.5, "lower", "gap"), part(Part, 0.5, "higher"))),
     )
     made = study({"dropout.rate": RATES}, 5, claims=claims)

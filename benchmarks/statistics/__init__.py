@@ -1,0 +1,1 @@
+"""Statistics: how often the procedures of dropexp.analysis err, in simulated studies whose truth is known."""
