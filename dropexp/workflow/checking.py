@@ -14,6 +14,9 @@ from dropexp.workflow.request import Options
 
 def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
     """Return as plain data what would be trained; with `timed` the seconds that it should take, else None."""
+    from dropexp.analysis.outlook import outlook
+    from dropexp.wording.outlook import fact
+
     plan = prepare(study, options, data=timed)
     study = plan.study
     return {
@@ -33,6 +36,7 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
         "packs": [len(pack) for pack in plan.packs],
         "jobs": plan.jobs,
         "seconds": estimate(plan) if timed and plan.packs else None,
+        "outlook": fact(outlook(study)),
     }
 
 
