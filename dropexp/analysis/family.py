@@ -40,9 +40,7 @@ class Family:
         return d.within(low, high, p)
 
 
-def family(
-    found: Sequence[Difference], looks: Sequence[int] = (), alpha: float = ALPHA, draws: int = DRAWS
-) -> Family:
+def family(found: Sequence[Difference], looks: Sequence[int] = (), alpha: float = ALPHA, draws: int = DRAWS) -> Family:
     """Return the single-step min-p family of some differences (Westfall & Young 1993, section 2.3).
 
     The null distribution of the smallest p is drawn: normal rows with the correlation that the differences show from
