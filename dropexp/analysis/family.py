@@ -123,8 +123,8 @@ def _loadings(found: Sequence[Difference]) -> tuple[list[object], np.ndarray]:
             x = d.sample.to_numpy(dtype=float)
             out[[place[s] for s in d.sample.index], j] = (x - x.mean()) / np.sqrt(((x - x.mean()) ** 2).sum())
     if len(seeds) > len(found):
-        factor = np.asarray(np.linalg.qr(out, mode="r"))
-        out = factor * np.where(np.diag(factor) < 0, -1.0, 1.0)[:, None]
+        factor = np.linalg.qr(out, mode="r")
+        out = np.asarray(factor * np.where(np.diag(factor) < 0, -1.0, 1.0)[:, None])
     return list(seeds), np.round(out, 9)
 
 
