@@ -1,1 +1,1 @@
-"""Statistics: how often the procedures of dropexp.analysis err, in simulated studies whose truth is known."""
+"""Statistics: how often words err and intervals hold, by simulation with the functions that studies are judged by."""

@@ -40,7 +40,7 @@ class Family:
         return d.within(low, high), p
 
 
-def family(found: Sequence[Difference], looks: Sequence[int] = (), alpha: float = ALPHA) -> Family:
+def family(found: Sequence[Difference], looks: Sequence[int] = (), alpha: float = ALPHA, draws: int = DRAWS) -> Family:
     """Return the single-step min-p family of some differences (Westfall & Young 1993, section 2.3).
 
     The null distribution of the smallest p is drawn: normal rows with the correlation that the differences show from
@@ -56,14 +56,14 @@ def family(found: Sequence[Difference], looks: Sequence[int] = (), alpha: float 
         return Family(0, alpha, tuple(nan for _ in found))
     if size == 1 and not looks:
         return Family(1, alpha, tuple(d.p for d in found))
-    smallest = _smallest(distinct, tuple(looks))
+    smallest = _smallest(distinct, tuple(looks), draws)
     bound = alpha / (size * max(len(looks), 1))
     if smallest is None:
         scale = size * max(len(looks), 1)
         return Family(size, bound, tuple(min(1.0, scale * d.p) for d in found))
-    level = float(smallest[int(alpha * DRAWS) - 1])
+    level = float(smallest[int(alpha * draws) - 1])
     level = max(float(f"{level:.3e}"), bound)  # four digits: the last bits are a processor's
-    ranks = np.searchsorted(smallest, [d.p for d in found], side="right") / DRAWS
+    ranks = np.searchsorted(smallest, [d.p for d in found], side="right") / draws
     return Family(size, level, tuple(nan if isnan(d.p) else float(r) for d, r in zip(found, ranks, strict=True)))
 
 
@@ -81,19 +81,19 @@ def _distinct(found: Sequence[Difference]) -> list[Difference]:
     return list(kept.values())
 
 
-def _smallest(found: Sequence[Difference], looks: tuple[int, ...]) -> np.ndarray | None:
+def _smallest(found: Sequence[Difference], looks: tuple[int, ...], draws: int) -> np.ndarray | None:
     """Return draws of the smallest two-sided p of a family, sorted; None where it is too large to draw."""
     paired = [d for d in found if d.sample is not None]
     rows, loadings = _loadings(paired)
     many = len(rows) > MANY and not looks
     length = 1 if many else max([1, *looks, len(rows)])
-    if DRAWS * length * len(found) > MOST:
+    if draws * length * len(found) > MOST:
         return None
-    smallest = np.ones(DRAWS)
+    smallest = np.ones(draws)
     width = max(1, CHUNK // (length * max(len(found), len(loadings))))
     raw, believed = np.random.PCG64(STREAM), share(len(rows))
-    for start in range(0, DRAWS, width):
-        count = min(width, DRAWS - start)
+    for start in range(0, draws, width):
+        count = min(width, draws - start)
         here = slice(start, start + count)
         if paired:
             x = np.sqrt(believed) * (_normal(raw, (count, length, len(loadings))) @ loadings)

@@ -9,6 +9,7 @@ from math import isnan, nan
 from dropexp.analysis.claim_words import interval, number, says, sentence
 from dropexp.analysis.contrasts import Comparison, Unjudged, compared, sides
 from dropexp.analysis.dose import best
+from dropexp.analysis.inference import SEEDS, UNREACHED
 from dropexp.analysis.rules import REFUTED, SMALL, SUPPORTED, UNDECIDED, ruled
 from dropexp.analysis.stats import ALPHA, LEVEL, NO_DIFFERENCE, Difference
 from dropexp.analysis.tidy import Tidy
@@ -20,8 +21,6 @@ from dropexp.metrics import RUNS
 __all__ = ["REFUTED", "SMALL", "SUPPORTED", "UNDECIDED", "WAITING", "ClaimVerdict", "judge"]
 
 WAITING = "waiting"
-THESE = "for these test examples"
-UNKNOWN = "reach unknown"
 HIDDEN = "the mean hides a reversal"
 ON_TEST = ("test_accuracy", "gap", "clean_gap")  # what the kept answers to each test example are of
 ON_TRAINING = ("train", "clean_train")  # sets of examples beside which there is no test example
@@ -90,7 +89,7 @@ def _together(reaches: Sequence[str], word: str) -> str:
     """Return the reach of a conjunction: the nearest of all parts that support it, the farthest of those that refute it."""
     if word not in (SUPPORTED, REFUTED):
         return ""
-    order = ["", UNKNOWN, THESE]
+    order = ["", UNREACHED, SEEDS]
     return (max if word == SUPPORTED else min)(reaches, key=order.index)
 
 
@@ -152,9 +151,9 @@ def _reach(what: Comparison, part: Part, verdict: str, alpha: float) -> str:
     if verdict not in (SUPPORTED, REFUTED) or RUNS[part.metric].on in ON_TRAINING or what.same:
         return ""
     if part.metric not in ON_TEST or not what.answered:
-        return UNKNOWN
+        return UNREACHED
     wide = what.evidence(RUNS[part.metric].metric.higher, examples=True)
-    return "" if ruled(part.expect, part.margin, wide, alpha)[0] == verdict else THESE
+    return "" if ruled(part.expect, part.margin, wide, alpha)[0] == verdict else SEEDS
 
 
 def _reversal(what: Comparison, part: Part) -> str:
@@ -166,7 +165,7 @@ def _reversal(what: Comparison, part: Part) -> str:
         d = what.difference(place=place)
         low, high = d.at(1 - (1 - LEVEL) / len(what.places))
         if d.n >= FEWEST and not isnan(low):
-            found.append((place.name, d.within(low, high, d.p)))
+            found.append((place.name, d.within(low, high)))
     above, below = [f for f in found if f[1].low > 0], [f for f in found if f[1].high < 0]
     if not above or not below:
         return ""

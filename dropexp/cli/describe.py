@@ -19,7 +19,7 @@ from dropexp.experiment.study import ConfiguredArm, Study
 from dropexp.quoting import counted
 from dropexp.study_files.writing import to_yaml
 from dropexp.workflow.checking import estimate
-from dropexp.workflow.planning import Plan, prepare
+from dropexp.workflow.planning import Plan, hopeless, prepare
 from dropexp.workflow.request import Options
 
 SHOWN = 20
@@ -55,6 +55,8 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         say(f"packs: {parts}; {counted(plan.jobs, 'worker')}")
     if study.claims:
         say("\n".join(claims(study)))
+    if doubt := hopeless(study):
+        say(doubt)
     if timed and plan.packs:
         say(f"training should take about {duration(estimate(plan))}, by a short calibration on this machine")
     return plan

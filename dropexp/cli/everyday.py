@@ -16,6 +16,7 @@ from dropexp.workflow.request import Request
 
 if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
+    from dropexp.experiment.study import Study
 
 
 def init(
@@ -84,22 +85,30 @@ def check(
     made, options = replace(request, config=config).study(), request.options
     spread = _spread(detect, pilot, options.results / made.name, config)
     if as_json:
-        say(json.dumps(facts(made, options, time) | _seeds(spread, detect), indent=2))
+        say(json.dumps(facts(made, options, time) | _seeds(made, spread, detect), indent=2))
         return 0
     describe(made, options, timed=time)
     if spread is not None and detect is not None:
-        from dropexp.wording.scope import detectable
+        from dropexp.wording.power import detectable
 
-        say("\n".join(["", *detectable(spread, detect)]))
+        say("\n".join(["", *detectable(spread, detect, _others(made, spread))]))
     return 0
 
 
-def _seeds(spread: Tidy | None, detect: float | None) -> dict[str, object]:
+def _seeds(made: Study, spread: Tidy | None, detect: float | None) -> dict[str, object]:
     if spread is None or detect is None:
         return {}
-    from dropexp.wording.scope import seeds_for
+    from dropexp.wording.power import seeds_for
 
-    return seeds_for(spread, detect)
+    return seeds_for(spread, detect, _others(made, spread))
+
+
+def _others(made: Study, spread: Tidy) -> int | None:
+    """Return how many differences the study judges together, None where it has the arms of the stored runs."""
+    from dropexp.analysis.outlook import comparisons
+
+    count = comparisons(made)
+    return None if count == comparisons(spread.study) else count
 
 
 def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -> Tidy | None:
@@ -115,7 +124,7 @@ def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -
         return None
     if not 0 < detect < 0.5:
         raise UsageError(f"--detect {detect:g}: a fraction between 0 and 0.5; half a point is 0.005")
-    from dropexp.wording.scope import detectable
+    from dropexp.wording.power import detectable
     from dropexp.workflow.reading import reading
 
     folder = pilot or own

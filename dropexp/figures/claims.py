@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from dropexp.analysis.judging import REFUTED, SUPPORTED, THESE, UNDECIDED, UNKNOWN, WAITING, ClaimVerdict, judge
+from dropexp.analysis.judging import REFUTED, SUPPORTED, UNDECIDED, WAITING, ClaimVerdict, judge
 from dropexp.analysis.rules import TOST
 from dropexp.analysis.tidy import Tidy
 from dropexp.figures.axis_range import Scale, scale
@@ -18,7 +18,7 @@ from dropexp.figures.sheet import EDGE, GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import BETTER, INK, UNSURE, WORSE, grid
 from dropexp.figures.text_size import height, width, wrap
 from dropexp.metrics import RUNS, Metric
-from dropexp.wording.labels import OVER
+from dropexp.wording.labels import OVER, STARS, stars_of
 
 ROWS = 30
 PANEL = 3.0
@@ -55,10 +55,7 @@ def claims_figure(tidy: Tidy) -> Figure | None:
     beside = max((width(r.numbers, TEXT) for r in shown), default=0.0) + 0.25
     left = EDGE + badge + SAYS + 0.15
     note = f"bars: {OVER}, compare minus against, paired by seed; each claim by itself"
-    if any(r.claim.reach == THESE for r in shown):
-        note += f"; * {THESE}: with new ones it might not hold"
-    if any(r.claim.reach == UNKNOWN for r in shown):
-        note += "; ° whether it holds over new test examples is unknown"
+    note += "".join(f"; {line}" for line in stars_of({r.claim.reach for r in shown}))
     if len(rows) > len(shown):
         note += f"; {len(rows) - len(shown)} more rows not shown"
     key = [
@@ -106,7 +103,7 @@ def _title(found: tuple[ClaimVerdict, ...]) -> str:
 
 
 def _badge(claim: ClaimVerdict) -> str:
-    return claim.verdict + {THESE: "*", UNKNOWN: "°"}.get(claim.reach, "")
+    return claim.verdict + STARS.get(claim.reach, "")
 
 
 def _row(claim: ClaimVerdict, part: bool) -> Row:

@@ -25,7 +25,7 @@ from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import label
 from dropexp.wording.finding import finding, spoken_of
 from dropexp.wording.labels import WHY, half, hint, listed, named, oracle, percent, signed
-from dropexp.wording.scope import power_line
+from dropexp.wording.power import power_line
 
 MOST = 12  # differences that are told one by one
 TONES = {

@@ -13,7 +13,8 @@ from dropexp.analysis.verdicts import EQUAL, SAME, UNDERFITTING, Judged, Verdict
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings, label, plain, value
 from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent, signed, starred
-from dropexp.wording.scope import power_line, scope
+from dropexp.wording.power import power_line
+from dropexp.wording.scope import scope
 
 __all__ = ["Column", "plain", "side_by_side", "table"]
 

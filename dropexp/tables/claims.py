@@ -5,15 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from dropexp.analysis.judging import THESE, UNKNOWN, ClaimVerdict
-from dropexp.wording.labels import OVER
+from dropexp.analysis.judging import ClaimVerdict
+from dropexp.wording.labels import OVER, WHY
 
 WIDTH = 100
 MARK = {"supported": "+", "refuted": "x", "undecided": "?", "waiting": "."}
-MEANS = {
-    THESE: f"{THESE}: it stands over seeds, but new test examples could undo it",
-    UNKNOWN: f"{UNKNOWN}: whether it stands over new test examples too cannot be told from what was kept",
-}
 
 
 def judgements(verdicts: Sequence[ClaimVerdict]) -> str:
@@ -28,8 +24,8 @@ def judgements(verdicts: Sequence[ClaimVerdict]) -> str:
             lines += _wrapped(f"({note})", 14, 15)
     lines += _wrapped(f"[low, high]: {OVER}, compare minus against, paired by seed; each claim by itself", 1, 3)
     reaches = {v.reach for verdict in verdicts for v in (verdict, *verdict.parts)}
-    for reach, means in MEANS.items():
-        lines += _wrapped(means, 1, 3) if reach in reaches else []
+    for reach, why in WHY.items():
+        lines += _wrapped(f"{reach}: {why}", 1, 3) if reach in reaches else []
     return "\n".join(lines)
 
 

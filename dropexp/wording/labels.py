@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from dropexp.analysis.inference import SEEDS, UNREACHED, Judged
 from dropexp.analysis.number_format import half, percent, signed
@@ -91,7 +91,11 @@ def starred(judged: Judged) -> str:
 
 def stars(judged: Iterable[Judged]) -> list[str]:
     """Return what the stars behind some words mean."""
-    reaches = {j.reach for j in judged if j.told}
+    return stars_of({j.reach for j in judged if j.told})
+
+
+def stars_of(reaches: Collection[str]) -> list[str]:
+    """Return what the stars mean that mark how far words reach."""
     return [f"{STARS[reach]} {reach}: {why}" for reach, why in WHY.items() if reach in reaches]
 
 

@@ -1,14 +1,13 @@
-"""How far the numbers reach and how finely they see: what a seed redraws, new test examples, and the seeds it takes."""
+"""How far the numbers reach: what a seed redraws, new test examples, and what was added after results had been seen."""
 
 from __future__ import annotations
 
 from math import isnan
 
-from dropexp.analysis.power import Plan, plan
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict
 from dropexp.experiment.naming import label
-from dropexp.wording.labels import listed, percent, stars
+from dropexp.wording.labels import listed, stars
 
 STREAMS = {
     "init": "initial weights",
@@ -18,7 +17,6 @@ STREAMS = {
     "split": "which examples are for training and validation",
 }
 NAMED = 3  # arms that are named one by one
-DETECT = 0.005  # half a point, the smallest difference that counts where nothing else is said
 
 
 def scope(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
@@ -51,60 +49,3 @@ def redrawn(tidy: Tidy) -> str:
         words[-1] = "the split into training, validation and test examples" if pool else words[-1]
     test = "" if pool else "; the test examples stay the same"
     return f"a seed redraws {listed(words)}{test}" if words else f"every stream is pinned: seeds repeat one run{test}"
-
-
-def power_line(tidy: Tidy, found: tuple[Verdict, ...] = ()) -> list[str]:
-    """Return what differences of half a point these seeds would show, and how many would."""
-    made = plan(tidy, tidy.lead.test, DETECT)
-    if made is None or isnan(made.power):
-        return []
-    return [f"test: {_seen(made)}; {needed(made)} (sd {percent(made.limit)} at most, with 80% confidence)"]
-
-
-def _seen(made: Plan) -> str:
-    points = f"{100 * made.detect:g} points"
-    chance = "above 0.99" if made.power > 0.99 else f"{made.power:.2f}"
-    return f"with {made.n} seeds a true difference of {points} would be seen with probability {chance}"
-
-
-def needed(made: Plan) -> str:
-    """Return the sentence on the seeds that show the difference with probability 0.8."""
-    if made.needed is None:
-        return "over a million seeds give 0.8"
-    return f"{made.needed} seeds give 0.8"
-
-
-def detectable(tidy: Tidy, detect: float) -> list[str]:
-    """Return, for test accuracy and for the gap, the seeds that a true difference of `detect` takes.
-
-    Empty where no arm shares two seeds with its baseline.
-    """
-    lines = []
-    for name, metric in (("test accuracy", tidy.lead.test), ("gap", tidy.lead.gap)):
-        made = plan(tidy, metric, detect)
-        if made is None:
-            continue
-        if isnan(made.power):
-            lines.append(f"{name}: the {made.n} seeds there are differ by the same in each, which shows no spread")
-            continue
-        lines += [
-            f"{name}: {_seen(made)}; {needed(made)}",
-            f"  from {label(made.arm, tidy.axes)}, which spreads most: sd of the paired difference "
-            f"{100 * made.sd:.2f} points over {made.n} seeds, at most {100 * made.limit:.2f} with 80% confidence",
-        ]
-    return lines
-
-
-def seeds_for(tidy: Tidy, detect: float) -> dict[str, object]:
-    """Return what `check --detect --json` adds."""
-    plans = [plan(tidy, metric, detect) for metric in (tidy.lead.test, tidy.lead.gap)]
-    return {
-        "detect": [
-            {
-                "metric": made.metric, "difference": made.detect, "arm_id": made.arm.arm_id, "n": made.n, "sd": made.sd,
-                "sd_upper_80": made.limit, "power": None if isnan(made.power) else made.power, "seeds": made.needed,
-            }
-            for made in plans
-            if made is not None
-        ]
-    }  # fmt: skip

@@ -15,6 +15,9 @@ from dropexp.workflow.request import Options
 
 def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
     """Return as plain data what would be trained; with `timed` the seconds that it should take, else None."""
+    from dropexp.analysis.outlook import outlook
+    from dropexp.wording.outlook import fact
+
     plan = prepare(study, options, data=timed)
     study = plan.study
     return {
@@ -35,6 +38,7 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
         "jobs": plan.jobs,
         "claims": [{"says": c.says, "parts": promised(c)} for c in study.claims],
         "seconds": estimate(plan) if timed and plan.packs else None,
+        "outlook": fact(outlook(study)),
     }
 
 

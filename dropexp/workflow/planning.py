@@ -22,6 +22,7 @@ from dropexp.train.checkpoint import FOLDER, circumstances, interval
 from dropexp.train.checkpoint import begun as checkpoints
 from dropexp.workflow.request import Options
 
+FEWEST = 3  # seeds from which on a word is said: fewer are a trial, and their design is not warned of
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
 DEVICES = ("cpu", "cuda", "mps", "auto")
 WORKER_BYTES = 2**30  # what a worker takes beside its data and one run, generously
@@ -95,7 +96,16 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
         made.notes += few(
             [f"{run.run_id} {lacking[run.run_id]}; trained again" for run in todo if run.run_id in lacking]
         )
+        made.notes += [doubt for doubt in [hopeless(study)] if doubt and len(study.seeds) >= FEWEST]
     return made
+
+
+def hopeless(study: Study) -> str:
+    """Return a warning where a study's seeds can hardly show a difference, so many comparisons does it make; else ''."""
+    from dropexp.analysis.outlook import outlook
+    from dropexp.wording.outlook import warning
+
+    return warning(outlook(study))
 
 
 def pack(made: Plan, options: Options, measured: Mapping[tuple[str, ...], int] | None = None) -> None:

@@ -94,7 +94,17 @@ def test_a_row_of_rules_by_hand(cases):
     data = cases["overfitting"]()
     found = replay(data, [Setting("patience", 5)])
     shown = lines(stopping_table(data, found))
-    assert shown[0] == ["rule", "stops", "after", "epoch", "selects", "saved", "test", "regret"]
+    assert shown[0] == [
+        "rule",
+        "stops",
+        "after",
+        "epoch",
+        "selects",
+        "saved",
+        "test",
+        "regret",
+        *["test", "vs", "the", "end"],
+    ]
     assert shown[1] == ["rate", "0,", "n", "=", "10"]
     assert shown[2][:6] == ["to", "the", "end", "0/10", "40.0", "40.0"]
     own = found.of(data.arms[0], Setting("patience", 5))
