@@ -97,10 +97,11 @@ class Results:
         found = [
             (arm, base) for arm, base in zip(self.tidy.arms, self.tidy.baselines, strict=True) if arm.arm_id in arms
         ]
-        if len(arms) != 1 or found[0][1] is None:
-            names = ", ".join(label(arm, self.tidy.axes) for arm in arms.values())
-            raise UsageError(f"examples: name one arm that has a baseline, as in 'rate=0.5'; these are {names}")
-        made = against_baseline(self.tidy, *found[0])
+        arm, base = found[0]
+        if len(arms) != 1 or base is None:
+            those = ", ".join(label(arm, self.tidy.axes) for arm in arms.values())
+            raise UsageError(f"examples: name one arm that has a baseline, as in 'rate=0.5'; these are {those}")
+        made = against_baseline(self.tidy, arm, base)
         names = ("place", "label", "shared", "fixed", "broken")
         return pd.DataFrame({name: [] if made is None else getattr(made, name) for name in names}, dtype="int64")
 

@@ -121,7 +121,7 @@ def test_one_more_metric_is_one_row_and_its_function(tmp_path, store_study):
     assert [name for name in found["runs"] if "brier" in name] == ["train_brier", "val_brier", "test_brier"]
     assert all(0 < score < 1 for score in found["scores"])
     header = (tmp_path / "results/s/summary.csv").read_text().partition("\n")[0].split(",")
-    assert {"train_brier_mean", "test_brier_diff_p_holm"} <= set(header)
+    assert {"train_brier_mean", "test_brier_diff_p_family"} <= set(header)
     assert header.index("test_loss_mean") < header.index("train_brier_mean") < header.index("data.source")
     assert re.match(r"test brier [-+]0\.\d{3} \[.+\], n = 3, margin 0\.001\b(?! nats)", found["sentence"])
     assert "test brier" in found["table"]

@@ -7,7 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from math import isnan
 
-from dropexp.analysis.judging import UNKNOWN, WAITING, ClaimVerdict
+from dropexp.analysis.inference import UNREACHED
+from dropexp.analysis.judging import WAITING, ClaimVerdict
 
 COLUMNS = (
     "claim", "part", "says", "metric", "expect", "margin", "verdict", "reach", "difference", "low", "high", "p",
@@ -28,7 +29,7 @@ def recorded(text: str) -> list[dict[str, str]]:
         if None in row or None in row.values():
             raise ValueError(f"row {number} has not {len(COLUMNS)} cells")
         if "on_this_data" in row:
-            row["reach"] = UNKNOWN if row.pop("on_this_data") == "true" else ""
+            row["reach"] = UNREACHED if row.pop("on_this_data") == "true" else ""
     return rows
 
 

@@ -156,12 +156,12 @@ class Again:
         for file, own, lines in (
             ("epochs.csv", self.stored.epochs, lines_of(epochs)), ("probes.csv", self.stored.probes, lines_of(probes)),
         ):  # fmt: skip
-            stored, again = own.get(run.run_id, ()), lines.splitlines()
-            for before, after in zip(stored, again, strict=False):
+            stored, anew = own.get(run.run_id, ()), lines.splitlines()
+            for before, after in zip(stored, anew, strict=False):
                 yield from apart(file, before, _row(file, after), why)
-            if len(stored) != len(again):
+            if len(stored) != len(anew):
                 line = stored[-1].line if stored else 0
-                yield Mismatch(file, line, "", f"{len(stored)} rows", f"{len(again)} rows", f"{run.run_id}, {why}")
+                yield Mismatch(file, line, "", f"{len(stored)} rows", f"{len(anew)} rows", f"{run.run_id}, {why}")
 
     def _circumstances(self, run: Run, outcome: Outcome) -> list[str]:
         """Return in what the run was trained otherwise than here and now."""
