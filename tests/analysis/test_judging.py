@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 from dropexp.analysis.claims_csv import COLUMNS, entries, recorded, written
-from dropexp.analysis.judging import HIDDEN, UNKNOWN, judge
+from dropexp.analysis.inference import UNREACHED
+from dropexp.analysis.judging import HIDDEN, judge
 from dropexp.analysis.rules import ALONE, MAYBE_SMALL, NEAR, SMALL
 from dropexp.analysis.tidy import tidy
 from dropexp.analysis.verdicts import SAME
@@ -285,7 +286,7 @@ def test_tuned_over_takes_each_seeds_best_validation_loss():
 def test_an_older_ledger_is_read():
     test = {0.0: BASE, 0.2: BASE, 0.5: [b + d for b, d in zip(BASE, [0.01, 0.02, 0.02, 0.03], strict=True)]}
     (row,) = entries(judged(SWEEP + f"claims:\n- {PLAIN % ('higher', 0.005)}", test), [])
-    for old, reach in (("true", UNKNOWN), ("false", "")):
+    for old, reach in (("true", UNREACHED), ("false", "")):
         text = written([row | {"reach": old}]).replace(",reach,", ",on_this_data,")
         assert recorded(text) == [row | {"reach": reach}]
         assert list(recorded(text)[0]) != COLUMNS
