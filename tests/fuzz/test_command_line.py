@@ -351,7 +351,7 @@ def answered(argv):
 
 
 def test_odd_tables_of_others(foreign_case, fuzz):
-    fuzz(foreign_case, 60, seconds=20)
+    fuzz(foreign_case, 30, seconds=20)
 
 
 @pytest.mark.slow
@@ -360,7 +360,7 @@ def test_many_odd_tables_of_others(foreign_case, fuzz, many):
 
 
 def test_mutated_command_lines(case, fuzz):
-    fuzz(case, 40, seconds=20)
+    fuzz(case, 20, seconds=20)
 
 
 @pytest.mark.slow
