@@ -70,7 +70,9 @@ def test_divergence_comes_at_once_and_in_the_middle(make_run, vectors):
     assert 2 < ends["midway"] < 12
 
 
-@pytest.mark.parametrize("optimizer, monitor", [("sgd", "val_accuracy"), ("adamw", "val_loss")])
+@pytest.mark.parametrize(
+    "optimizer, monitor", [("sgd", "val_accuracy"), pytest.param("adamw", "val_loss", marks=pytest.mark.slow)]
+)
 def test_runs_that_stop_early_leave_the_others_byte_for_byte(make_run, vectors, optimizer, monitor):
     base = {**SIZES, "training.epochs": 25, "training.optimizer": optimizer, "model.norm": "batch"}
     base |= {"training.weight_decay": 1e-3, "training.lr": 0.02, "data.label_noise": 0.2}
