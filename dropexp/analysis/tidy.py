@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from dropexp.analysis.history import NO_HISTORY, History
 from dropexp.experiment.design import Arm, Design
 from dropexp.metrics import EPOCHS, RUNS, Column
 from dropexp.records import EpochRow, ProbeRow, RunRow, words
@@ -56,6 +57,7 @@ class Tidy:
     noisy: bool
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     judged: tuple[Mapping[str, str], ...] = ()
+    history: History = NO_HISTORY
 
     @property
     def lead(self) -> Lead:
@@ -142,6 +144,7 @@ def tidy(
     epochs: pd.DataFrame,
     probes: pd.DataFrame | None = None,
     judged: Sequence[Mapping[str, str]] = (),
+    history: History = NO_HISTORY,
 ) -> Tidy:
     """Return the rows whose arm and seed belong to a study; missing columns become empty ones."""
     noise = {arm.arm_id: arm.label_noise for arm in study.arms}
@@ -153,7 +156,8 @@ def tidy(
         runs = _filled(runs, epochs, [name for name, c in RUNS.items() if c.noisy and name in EPOCHS and not c.plain])
     taken = _numeric(pd.DataFrame() if probes is None else probes, ProbeRow)
     taken = taken[taken["run_id"].isin(runs["run_id"])].reset_index(drop=True)
-    return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy, taken, tuple(judged))
+    epochs = epochs.reset_index(drop=True)
+    return Tidy(study, study.arms, study.axes, runs, epochs, noisy, taken, tuple(judged), history)
 
 
 def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:

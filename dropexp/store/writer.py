@@ -24,7 +24,7 @@ from dropexp.store.weights import COLUMNS_OF_WEIGHTS, save
 if TYPE_CHECKING:
     from dropexp.store.folder import Store
 
-OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", NAME, NOTE)
+OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", "design.csv", NAME, NOTE)
 MOST_SUMMARY = 64 * files.MIB  # bytes of summary.csv
 DIFFERENT = "replaced by what it came out as when it was trained again"
 

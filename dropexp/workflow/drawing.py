@@ -61,7 +61,7 @@ def _draw(
     import matplotlib
 
     stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
-    for name in ("study.yaml", "runs.csv", "epochs.csv", "probes.csv", "claims.csv"):
+    for name in ("study.yaml", "runs.csv", "epochs.csv", "probes.csv", "claims.csv", "design.csv"):
         stamp.update(content_of(folder / name))
     figures = folder / "figures"
     mark = figures / FIGURES_STAMP
