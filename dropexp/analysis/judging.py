@@ -190,10 +190,10 @@ def _looked(tidy: Tidy, verdict: ClaimVerdict) -> ClaimVerdict:
     now = " ".join(map(str, verdict.seeds))
     others = [r for r in tidy.judged if r["claim"] == verdict.key and r["part"] == "0" and r["seeds"] != now]
     others = [r for r in others if r["verdict"] != WAITING]
-    if verdict.verdict == WAITING or not others:
+    said, look = tidy.history, len({r["seeds"] for r in others}) + 1
+    look = said.looks(verdict.seeds) if said.known else look  # by seeds alone: another margin does not begin anew
+    if verdict.verdict == WAITING or look == 1:
         return verdict
-    look, before = len({r["seeds"] for r in others}) + 1, len(others[0]["seeds"].split())
-    note = (
-        f"look {look}: with {before} seeds it was {others[0]['verdict']}; looking again makes errors likelier than 5%"
-    )
+    before = f"with {len(others[0]['seeds'].split())} seeds it was {others[0]['verdict']}; " if others else ""
+    note = f"look {look}: {before}looking again makes errors likelier than 5%"
     return replace(verdict, look=look, notes=(*verdict.notes, note))

@@ -15,6 +15,7 @@ from dropexp.analysis.consistency import Mismatch, Row, Stored, apart, mismatche
 from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.identity import canonical
 from dropexp.experiment.probes import PROBES
+from dropexp.experiment.registration import faults
 from dropexp.experiment.study import Study
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS, DEPENDENT, cells_of, line_of
 from dropexp.store.csv_lines import read_lines
@@ -27,6 +28,7 @@ from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.study_files.yaml_reader import read
 from dropexp.workflow.reading import reading
+from dropexp.workflow.registering import NAME, entries
 from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
@@ -85,7 +87,7 @@ def verify(
     for name in FILES:
         rows[name], torn = _rows(folder, name)
         wrong += torn
-    wrong += predicted(folder)
+    wrong += [*predicted(folder), *_registered(folder)]
     stored = Stored(rows["runs.csv"], *(_by_run(rows[name]) for name in FILES[1:]))
     wrong += mismatches(stored)
     study, unread = _study(folder, stored)
@@ -164,6 +166,17 @@ def _sealed(folder: Path, study: Study | None) -> Iterator[Mismatch]:
                 yield Mismatch("runs.csv", number, column, "", "", f"{why}; {LATER}" if wanted else why)
 
 
+def _registered(folder: Path) -> Iterator[Mismatch]:
+    """Yield the cells of design.csv that show that its rows are not those that were written, one after another."""
+    try:
+        found = entries(folder)
+    except StoreError as error:
+        yield Mismatch(NAME, 0, "", "", "", str(error))
+        return
+    for fault in faults(found):
+        yield Mismatch(NAME, fault.line, fault.column, fault.stored, fault.expected, fault.why)
+
+
 def _cells(line: str) -> list[str]:
     try:
         return next(csv.reader([line]), [])
@@ -192,7 +205,8 @@ def _asked(study: Study, stored: Stored) -> Iterator[Mismatch]:
     for name, own in zip(FILES[1:], (stored.epochs, stored.probes, stored.provenance), strict=True):
         if rows and not own and name != "probes.csv":
             yield Mismatch(name, 0, "", "", "", f"is missing or empty, and runs.csv holds {len(rows)} runs")
-    for run in study.runs():
+    every = study.with_seeds(study.grow.grow_to) if study.grow else study
+    for run in every.runs():
         row = rows.get(run.run_id)
         if row is None or not row["epochs_run"].isdigit():
             continue
