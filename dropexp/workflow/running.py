@@ -145,7 +145,7 @@ def _more(study: Study, shown: Tidy, total: Trained, interrupted: bool) -> int |
         return None
     from dropexp.analysis.growing import decided
 
-    if study.chosen:  # the arms that the command line compares with
+    if study.chosen and isinstance(shown.study, Study):  # the arms that the command line compares with
         shown = replace(shown, study=replace(shown.study, chosen=study.chosen))
     more = study.grow.after(len(study.seeds))
     return None if more is None or decided(shown) else more
