@@ -14,6 +14,7 @@ import pytest
 import dropexp
 from dropexp.cli import main
 from dropexp.executors import all_executors
+from dropexp.nn.dropout import Site
 
 ROOT = Path(__file__).parent.parent
 QUICK = {"training.epochs": 2, "model.hidden": 20, "data.train_size": 100}
@@ -167,6 +168,22 @@ def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'runn'"):
         _ = dropexp.runn
     assert {"run", "sweep", "read", "compare"} <= set(dir(dropexp))
+
+
+def test_what_the_audit_found_stays_with_the_study(folder, monkeypatch, capsys):
+    mask = Site.mask
+    with monkeypatch.context() as faulty:
+        faulty.setattr(Site, "mask", lambda self, u, seeds: mask(self, u[:, :1].expand_as(u).contiguous(), seeds))
+        with pytest.warns(UserWarning, match="dropout audit"):
+            made = dropexp.run(DICT, seeds=1, jobs=1)
+    assert made.accused == tuple(made.runs.query("`dropout.rate` == 0.5")["run_id"])
+    assert dropexp.read(made.folder).accused == made.accused
+    assert main(["run", str(made.folder / "study.yaml"), "--no-plot"]) == 1, (
+        "a command that trains nothing says it, too"
+    )
+    shown = capsys.readouterr()
+    assert "0 runs trained" in shown.out
+    assert "the audit of dropout found what should not be in 1 run (probes.csv)" in shown.err
 
 
 def test_a_failed_run_is_a_warning_and_stands_in_the_results(folder, monkeypatch):

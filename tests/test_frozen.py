@@ -103,7 +103,7 @@ OPTIONS = {
         "--time",
         "--yes",
     ],
-    "compare": ["--arm", "--json", "--out", "--prefer", "--together"],
+    "compare": ["--arm", "--examples", "--json", "--out", "--prefer", "--together"],
     "data": ["--data-dir", "--json"],
     "export": ["--all", "--json", "--out", "--to"],
     "init": ["--list", "--schema"],

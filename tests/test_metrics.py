@@ -46,6 +46,7 @@ from dropexp.analysis.judging import judge
 from dropexp.figures.claims import claims_figure
 from dropexp.page.runs import arm_runs
 from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.tables.comparison import comparison
 from dropexp.workflow.reading import reading
 from dropexp.workflow.running import summarise
@@ -56,7 +57,7 @@ store = Store(Path("results/s"))
 pairs = compare([Side(shown, shown.arms[1])], [Side(shown, shown.arms[0])], [])
 runs = list(arm_runs(shown, store.frame("provenance.csv")))
 old, _ = reading(Path("old"))
-with Store(Path("old")).writing() as writer:
+with Writer(Path("old")) as writer:
     summarise(writer)
 assert claims_figure(shown) is not None
 print(json.dumps({
@@ -120,7 +121,7 @@ def test_one_more_metric_is_one_row_and_its_function(tmp_path, store_study):
     assert [name for name in found["runs"] if "brier" in name] == ["train_brier", "val_brier", "test_brier"]
     assert all(0 < score < 1 for score in found["scores"])
     header = (tmp_path / "results/s/summary.csv").read_text().partition("\n")[0].split(",")
-    assert {"train_brier_mean", "test_brier_diff_p_holm"} <= set(header)
+    assert {"train_brier_mean", "test_brier_diff_p_family"} <= set(header)
     assert header.index("test_loss_mean") < header.index("train_brier_mean") < header.index("data.source")
     assert re.match(r"test brier [-+]0\.\d{3} \[.+\], n = 3, margin 0\.001\b(?! nats)", found["sentence"])
     assert "test brier" in found["table"]

@@ -14,7 +14,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     ]),
     "nn/dropout.py": ("nn/test_dropout.py nn/test_network.py nn/test_recurrent.py nn/test_dropblock.py nn/test_kinds.py "
                       "train/test_probes.py", [
-        ('threshold(rate) - 32768 for', 'threshold(rate) - 32767 for'),
+        ('threshold(rate) - LEVELS // 2 for', 'threshold(rate) - LEVELS // 2 + 1 for'),
         ('1.0 / keeps if kind.train', 'keeps if kind.train'),
         ('last = below.to(dtype) - 1', 'last = below.to(dtype)'),
         ('u_SB = u_SB[:, :1]\n', 'u_SB = u_SB[:, -1:]\n'),
@@ -54,7 +54,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('bias[block.units : 2 * block.units] = 1.0', 'bias[: block.units] = 1.0'),
         ('generator(seed, "init", f"{layer}.{name}")', 'generator(seed, "init", name)'),
     ]),
-    "nn/layers.py": ("nn/test_layers.py nn/test_fused.py test_oracles.py", [
+    "nn/layers.py": ("nn/test_layers.py nn/test_fused.py train/test_batches.py test_oracles.py", [
         ('g_b = sum_rows(g_RBO) if', 'g_b = g_RBO.sum(1) if'),
         ('inverse_RC = 1.0 / torch.sqrt(var_RC + EPSILON)', 'inverse_RC = 1.0 / (torch.sqrt(var_RC) + EPSILON)'),
         ('MOMENTUM = 0.1 ', 'MOMENTUM = 0.01 '),
@@ -69,13 +69,13 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('torch.expm1(torch.clamp(x, max=0.0)) * SELU_ALPHA', 'torch.expm1(torch.clamp(x, max=0.0))'),
         ('x.to(torch.bfloat16).to(x.dtype)', 'x'),
         ('        g_w[r] = parts[1]\n', '        g_w[r] = parts[1] * 2\n'),
+        ('if len(sizes) > 1 and sizes[-1] == 1:', 'if len(sizes) > 1 and sizes[-1] == 2:'),
     ]),
     "nn/network.py": ("nn/test_network.py nn/test_recurrent.py nn/test_connect.py nn/test_kinds.py test_oracles.py "
                       "experiment/test_schedules.py laws/test_mutations.py", [
         ('(b.fan_in + 1, b.units) for', '(b.fan_in, b.units) for'),
         ('mean.mul_(1 - MOMENTUM).add_(sum(means) / len(means) * MOMENTUM)', 'mean.mul_(1 - MOMENTUM).add_(means[0] * MOMENTUM)'),
         ('v * (count / max(1, count - 1))', 'v * 1.0'),
-        ('if len(groups) > 1 and groups[-1] == 1:', 'if len(groups) > 9 and groups[-1] == 1:'),
         ('self.sites = self._sites()\n\n    def to', 'pass\n\n    def to'),
         ('self.configs = [self.configs[i] for i in kept]\n', '\n'),
         ('0 if direction == "backward" else -1] for', '-1] for'),
@@ -127,7 +127,6 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('.sub_(self._mean).div_(self._sd)', '.sub_(self._mean)'),
         ('for step in range((epoch - 1) * self.steps_per_epoch()', 'for step in range(epoch * 0'),
         ('generator(seed, "order", "", number)', 'generator(seed, "order", "", 0)'),
-        ('if len(sizes) > 1 and sizes[-1] == 1:', 'if len(sizes) > 1 and sizes[-1] == 2:'),
         ('[parts.train, parts.val, parts.test]', '[parts.train, parts.test, parts.val]'),
         ('if number != passed:', 'if passed < 0:'),
         ('s.wrong[s.train] for', 's.wrong[np.sort(s.train)] for'),
@@ -203,7 +202,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     ]),
     "experiment/layout.py": ("nn/test_network.py nn/test_layers.py experiment/test_rules.py", [
         ('self.units * (self.fan_in * self.kernel**2 + self.bias)', 'self.units * self.fan_in * self.kernel**2'),
-        ('return place == "recurrent" or layer < layers', 'return True'),
+        ('if i < layers else ("recurrent",)', 'if i <= layers else ("recurrent",)'),
         ('return (names[-1],) if model.hidden else ()', 'return (names[-1],)'),
         ('return round(LEVELS * rate)', 'return int(LEVELS * rate)'),
         ('2 * block.units * (prod(block.map) if norm == "layer" else 1)', '2 * block.units'),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
@@ -30,14 +30,14 @@ class Family:
     level: float
     adjusted: tuple[float, ...]
 
-    def judge(self, d: Difference, adjusted: float) -> Difference:
-        """Return a difference with the interval that holds together with all others of the family, and its p."""
+    def interval(self, d: Difference, adjusted: float) -> tuple[Difference, float]:
+        """Return a difference with the interval that holds together with all others of the family, and its p there."""
         if isnan(d.p):
-            return d
+            return d, nan
         low, high = d.at(1 - self.level)
         outside = low > 0 or high < 0
         p = min(adjusted, ALPHA * (1 - 1e-9)) if outside else max(adjusted, ALPHA)  # the draws are finite
-        return d.within(low, high, p)
+        return d.within(low, high), p
 
 
 def family(found: Sequence[Difference], looks: Sequence[int] = (), alpha: float = ALPHA, draws: int = DRAWS) -> Family:
@@ -91,20 +91,20 @@ def _smallest(found: Sequence[Difference], looks: tuple[int, ...], draws: int) -
         return None
     smallest = np.ones(draws)
     width = max(1, CHUNK // (length * max(len(found), len(loadings))))
-    raw, share = np.random.PCG64(STREAM), _share(len(rows))
+    raw, believed = np.random.PCG64(STREAM), share(len(rows))
     for start in range(0, draws, width):
         count = min(width, draws - start)
         here = slice(start, start + count)
         if paired:
-            x = np.sqrt(share) * (_normal(raw, (count, length, len(loadings))) @ loadings)
-            x += np.sqrt(1 - share) * _normal(raw, (count, length, len(paired)))
+            x = np.sqrt(believed) * (_normal(raw, (count, length, len(loadings))) @ loadings)
+            x += np.sqrt(1 - believed) * _normal(raw, (count, length, len(paired)))
             smallest[here] = _least_of_many(raw, x[:, 0], paired) if many else _least(x, paired, rows, looks)
         if apart := len(found) - len(paired):
             smallest[here] = np.minimum(smallest[here], _uniform(raw, (count, apart)).min(axis=1))
     return np.sort(smallest)
 
 
-def _share(seeds: int) -> float:
+def share(seeds: int) -> float:
     """Return how much of the observed correlation is believed."""
     return (seeds - 1) / (seeds + 1)
 
@@ -167,7 +167,13 @@ def _p_of_largest(n: int, sums: np.ndarray, squares: np.ndarray) -> np.ndarray:
 def _uniform(raw: np.random.PCG64, shape: tuple[int, ...]) -> np.ndarray:
     """Return numbers in (0, 1), from raw bits, which no version of numpy draws otherwise."""
     bits = raw.random_raw(int(np.prod(shape))) >> np.uint64(11)
-    return ((bits + 0.5) * 2.0**-53).reshape(shape)
+    return np.asarray(((bits + 0.5) * 2.0**-53).reshape(shape))
+
+
+def normal_stream() -> Callable[[tuple[int, ...]], np.ndarray]:
+    """Return a function that draws normal numbers of a shape, the same ones in the same order each time it is made."""
+    raw = np.random.PCG64(STREAM)
+    return lambda shape: _normal(raw, shape)
 
 
 def _normal(raw: np.random.PCG64, shape: tuple[int, ...]) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from dropexp.analysis.outcomes import NoOutcomes, Outcome, Outcomes
 from dropexp.experiment.design import Arm, Design
 from dropexp.metrics import EPOCHS, RUNS, Column
 from dropexp.records import EpochRow, ProbeRow, RunRow, words
@@ -38,6 +39,22 @@ class Facts:
     redrawn: bool
 
 
+class _NoHistory:
+    known = False
+
+    def arm_after(self, arm_id: str) -> bool:
+        return False
+
+    def margins_after(self, metric: str) -> bool:
+        return False
+
+    def looks(self, seeds: object) -> int:
+        return 1
+
+
+NO_HISTORY = _NoHistory()
+
+
 @dataclass(frozen=True, eq=False)
 class Tidy:
     """A study's arms and the rows that belong to them.
@@ -56,6 +73,9 @@ class Tidy:
     noisy: bool
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     judged: tuple[Mapping[str, str], ...] = ()
+    outcomes: Outcomes = field(default_factory=NoOutcomes)
+
+    history = NO_HISTORY
 
     @property
     def lead(self) -> Lead:
@@ -101,8 +121,8 @@ class Tidy:
         return self._values[key]
 
     @cached_property
-    def kept(self) -> dict[str, Any]:
-        """What has been computed from these tables, under the name of the function that did."""
+    def kept(self) -> dict[Any, Any]:
+        """What has been computed from these tables, under the names of what was asked."""
         return {}
 
     @cached_property
@@ -123,6 +143,12 @@ class Tidy:
         kept = self.finished(arm)["run_id"]
         return self._epochs_by_arm.get(arm.arm_id, self.epochs.iloc[:0]).loc[lambda rows: rows["run_id"].isin(kept)]
 
+    def outcomes_of(self, arm: Arm) -> dict[int, Outcome]:
+        """Return the outcomes of an arm's finished runs by seed; runs without one are left out."""
+        runs = self.finished(arm)["run_id"]
+        found = {seed: self.outcomes.get(run_id) for seed, run_id in zip(map(int, runs.index), runs, strict=True)}
+        return {seed: outcome for seed, outcome in found.items() if outcome is not None}
+
     @cached_property
     def _epochs_by_arm(self) -> dict[str, pd.DataFrame]:
         return {str(name): rows for name, rows in self.epochs.groupby("arm_id")}
@@ -142,6 +168,7 @@ def tidy(
     epochs: pd.DataFrame,
     probes: pd.DataFrame | None = None,
     judged: Sequence[Mapping[str, str]] = (),
+    outcomes: Outcomes | None = None,
 ) -> Tidy:
     """Return the rows whose arm and seed belong to a study; missing columns become empty ones."""
     noise = {arm.arm_id: arm.label_noise for arm in study.arms}
@@ -153,7 +180,9 @@ def tidy(
         runs = _filled(runs, epochs, [name for name, c in RUNS.items() if c.noisy and name in EPOCHS and not c.plain])
     taken = _numeric(pd.DataFrame() if probes is None else probes, ProbeRow)
     taken = taken[taken["run_id"].isin(runs["run_id"])].reset_index(drop=True)
-    return Tidy(study, study.arms, study.axes, runs, epochs.reset_index(drop=True), noisy, taken, tuple(judged))
+    epochs = epochs.reset_index(drop=True)
+    kept = NoOutcomes() if outcomes is None else outcomes
+    return Tidy(study, study.arms, study.axes, runs, epochs, noisy, taken, tuple(judged), kept)
 
 
 def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from math import prod
+from textwrap import wrap
 
-from dropexp.console.progress import counted, duration
+from dropexp.analysis.claim_words import promised
+from dropexp.console.progress import duration
 from dropexp.console.screen import say
 from dropexp.experiment.config import Dropout
 from dropexp.experiment.kinds import KINDS
@@ -13,7 +15,8 @@ from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
 from dropexp.experiment.naming import label
 from dropexp.experiment.packs import pack_key
 from dropexp.experiment.sources import SOURCES
-from dropexp.experiment.study import Arm, Study
+from dropexp.experiment.study import ConfiguredArm, Study
+from dropexp.quoting import counted
 from dropexp.study_files.writing import to_yaml
 from dropexp.workflow.checking import estimate
 from dropexp.workflow.planning import Plan, hopeless, prepare
@@ -51,7 +54,7 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         parts = ", ".join(f"{n} of {counted(size, 'run')}" for size, n in sorted(counts.items(), reverse=True))
         say(f"packs: {parts}; {counted(plan.jobs, 'worker')}")
     if study.claims:
-        say(f"claims: {len(study.claims)}, judged when all {counted(len(study.seeds), 'seed')} are there")
+        say("\n".join(claims(study)))
     if doubt := hopeless(study):
         say(doubt)
     if timed and plan.packs:
@@ -69,7 +72,7 @@ def _data(source: str, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def network(arm: Arm, layout: Layout) -> list[str]:
+def network(arm: ConfiguredArm, layout: Layout) -> list[str]:
     """Return the network layer by layer: what each block does in its order, and where masks of which rate act."""
     rates = site_rates(arm.config.dropout, arm.config.model)
     model, dropout = arm.config.model, arm.config.dropout
@@ -84,7 +87,7 @@ def network(arm: Arm, layout: Layout) -> list[str]:
         f"  input     {' > '.join([shape, *mask('input')])}",
     ]
     for block in layout.blocks:
-        words = {"norm": [f"{model.norm} norm"], "activation": [model.activation], "dropout": mask(block.name)}
+        words = {"norm": [f"{model.norm} norm"], "activation": [str(model.activation)], "dropout": mask(block.name)}
         steps = [word for step in block.steps if not (on_weights and step == "dropout") for word in words[step]]
         steps += [f"{block.pool} pool 2 x 2"] if block.pool != "none" else []
         if block.kind == "lstm":
@@ -123,6 +126,19 @@ def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[st
     if leaving in rates:
         found.append(f"{dropout.kind} {rates[leaving]:g}")
     return found
+
+
+def claims(study: Study) -> list[str]:
+    """Return what would support each claim and what would refute it."""
+    lines = [f"claims: {len(study.claims)}, judged when all {counted(len(study.seeds), 'seed')} are there"]
+    for claim in study.claims:
+        found = promised(claim)
+        lines.append(f"  {claim.says or found[0]['says']}" + (f" ({len(found)} parts, all)" if claim.all else ""))
+        for part in found:
+            says = f"{part['says']}: " if claim.says else ""
+            rule = f"supported if {part['supported_if']}; refuted if {part['refuted_if']}; otherwise undecided"
+            lines += wrap(f"{says}{rule}", 100, initial_indent="    ", subsequent_indent="      ")
+    return lines
 
 
 def arms(study: Study) -> list[str]:

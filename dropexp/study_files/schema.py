@@ -8,7 +8,7 @@ from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import Config
 from dropexp.experiment.leaves import roles
 from dropexp.experiment.probes import PROBES
-from dropexp.study_files.top_level_keys import WEIGHTS
+from dropexp.study_files.top_level_keys import PREDICTIONS, WEIGHTS
 
 
 def schema() -> dict[str, Any]:
@@ -30,5 +30,6 @@ def schema() -> dict[str, Any]:
         "claims": {"type": "array", "items": claim},
         "probes": {"anyOf": [{"const": "all"}, {"type": "array", "items": {"enum": list(PROBES)}}]},
         "save_weights": {"enum": list(WEIGHTS)},
+        "save_predictions": {"enum": list(PREDICTIONS)},
     }
     return made

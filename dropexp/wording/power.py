@@ -93,7 +93,7 @@ def _legend(level: float) -> list[str]:
 
 
 def _rows(tidy: Tidy, made: Sequence[Plan]) -> list[str]:
-    rows = [("arm", "seeds", "sd", "at most", "power", f"seeds for {POWER:.0%}")]
+    rows: list[tuple[str, ...]] = [("arm", "seeds", "sd", "at most", "power", f"seeds for {POWER:.0%}")]
     for p in made:
         sd = [f"{100 * x:.2f}" for x in (p.sd, p.limit)]
         power = f"{p.power:.2f}" if p.spreads else "-"

@@ -1,42 +1,51 @@
-"""How far the numbers reach: test sampling and other splits of the pool."""
+"""How far the numbers reach: what a seed redraws, new test examples, and what was added after results had been seen."""
 
 from __future__ import annotations
 
-from math import isnan, sqrt
+from math import isnan
 
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ON_THIS_DATA, Judged, Verdict
-from dropexp.wording.labels import percent
-from dropexp.wording.power import power_line
+from dropexp.analysis.verdicts import Verdict
+from dropexp.experiment.naming import label
+from dropexp.wording.labels import listed, stars
 
-__all__ = ["power_line", "scope"]
+STREAMS = {
+    "init": "initial weights",
+    "order": "batch order",
+    "mask": "dropout masks",
+    "labels": "wrong labels",
+    "split": "which examples are for training and validation",
+}
+NAMED = 3  # arms that are named one by one
 
 
 def scope(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
-    """Return what stands beside the intervals over seeds: other test examples, and other splits of the pool."""
-    judged = [(v, j) for v in found for j in (v.test, v.gap) if j]
-    lines = []
-    tests = [(j.reach.test, v) for v, j in judged if not isnan(j.reach.test)]
-    if tests:
-        size, verdict = max(tests, key=lambda pair: pair[0])
-        count = int(tidy.facts(verdict.arm).test)
-        line = f"other test examples alone may move a difference by up to ± {percent(size)} ({count} test examples)"
-        if wider := _wider(tidy, judged):
-            line += f"; over other splits of the pool ± is {wider} times as wide (Nadeau & Bengio)"
-        lines.append(line)
-    if any(j.local for _, j in judged):
-        lines.append(f"{ON_THIS_DATA}: it stands over seeds, for this pool and this test set, and no further is shown")
-    return lines
+    """Return what a seed redraws, how far the words reach, and which of them came after results had been seen."""
+    judged = [j for v in found for j in (v.test, v.gap) if j]
+    lines = [redrawn(tidy)] if judged else []
+    lines += stars(judged)
+    if late := [label(v.arm, tidy.axes) for v in found if v.test and v.test.after]:
+        more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
+        lines.append(
+            f"after the fact: {', '.join(late[:NAMED])}{more}, added or given another margin when results were stored"
+        )
+    look = tidy.history.looks(tidy.study.seeds) if tidy.history.known else 1
+    if look > 1:
+        lines.append(
+            f"look {look}: these arms were judged before, with fewer seeds; looking again makes errors likelier than 5%"
+        )
+    return [line for line in lines if line]
 
 
-def _wider(tidy: Tidy, judged: list[tuple[Verdict, Judged]]) -> str:
-    """Return by how much intervals over redrawn splits are wider: sqrt(1 + n n_test / n_train)."""
-    factors = []
-    for verdict, j in judged:
-        facts = tidy.facts(verdict.arm)
-        if not isnan(j.reach.low):
-            factors.append(sqrt(1 + j.difference.n * facts.test / facts.train))
-    if not factors:
+def redrawn(tidy: Tidy) -> str:
+    """Return what a seed of this study draws anew, '' where that is not known."""
+    facts = [tidy.facts(arm) for arm in tidy.arms if len(tidy.rows(arm))]
+    if not facts or any(isnan(f.test) for f in facts) or not hasattr(tidy.arms[0], "config"):
         return ""
-    low, high = f"{min(factors):.1f}", f"{max(factors):.1f}"
-    return low if low == high else f"{low} to {high}"
+    free = [name for name in STREAMS if all(arm.value(f"streams.{name}") is None for arm in tidy.arms)]
+    words = [STREAMS[name] for name in free if name != "labels" or any(arm.label_noise for arm in tidy.arms)]
+    pool = all(f.redrawn for f in facts)
+    if "split" in free:
+        words[-1] = "the split into training, validation and test examples" if pool else words[-1]
+    test = "" if pool else "; the test examples stay the same"
+    return f"a seed redraws {listed(words)}{test}" if words else f"every stream is pinned: seeds repeat one run{test}"

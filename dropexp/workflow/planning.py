@@ -51,11 +51,7 @@ class Plan:
 
 
 def prepare(
-    study: Study,
-    options: Options,
-    *,
-    data: bool = True,
-    downloading: Callable[[str, int, int], None] | None = None,
+    study: Study, options: Options, *, data: bool = True, downloading: Callable[[str, int, int], None] | None = None
 ) -> Plan:
     """Look at the data, lay out every network and plan the packs; with `data` false built-in sets are not read.
 
@@ -88,8 +84,8 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
             counts[key] = Size(*sizes(arm.trained.data, total, test))
             _fits(arm.trained, counts[key])
     store = Store(options.results / study.name)
-    finished = set() if options.fresh else store.done(study.probes, study.save_weights)
-    lacking = {} if options.fresh else store.lacking(study.probes, study.save_weights)
+    finished = set() if options.fresh else store.done(*study.kept)
+    lacking = {} if options.fresh else store.lacking(*study.kept)
     runs = study.runs()
     if not options.fresh:
         store.refuse_another(study.name, (run.run_id for run in runs))
@@ -144,7 +140,7 @@ def begun(made: Plan, options: Options, runs: Sequence[Run]) -> tuple[dict[str, 
         return {}, []
     study, executor = made.study, made.executor
     device = executor.device(options.device)
-    alike = circumstances(study.probes, study.save_weights, device, options.threads)
+    alike = circumstances(study.probes, study.save_weights, study.save_predictions, device, options.threads)
     kept = executor.keeps(options.results / study.name) / FOLDER
     found, notes = checkpoints(kept, [run.run_id for run in runs], alike)
     return {run_id: checkpoint.epoch for run_id, checkpoint in found.items()}, notes

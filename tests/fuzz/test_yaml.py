@@ -84,6 +84,7 @@ KEYS = [
         "expect",
         "margin",
         "save_weights",
+        "save_predictions",
         "label",
         "sha256",
         "layers",

@@ -362,11 +362,11 @@ def noisy_evaluation(patch):
     """Evaluation that goes through the network with noise, as a forgotten .eval() does."""
     call = Network.__call__
 
-    def noisy(network, feed):
+    def noisy(network, feed, logits):
         noise = Noise(network.sites, [0], torch.zeros(network.runs, dtype=torch.int64), 99)
         with pytest.MonkeyPatch.context() as inner:
             inner.setattr(Network, "__call__", lambda self, x, *, norm, **_: call(self, x, noise=noise, norm=norm))
-            return evaluate(network, feed)
+            return evaluate(network, feed, logits)
 
     patch.setattr(loop, "evaluate", noisy)
 

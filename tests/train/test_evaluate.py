@@ -73,7 +73,7 @@ def test_fractions_of_wrong_labels_by_hand(make_run, vectors):
                 count[name][1] += counts
         guesses.append(own)
         hands.append({name: right / of if of else None for name, (right, of) in count.items()})
-    for scores, hand, run in zip(evaluate(Guesses(guesses, 5), feed), hands, runs, strict=True):
+    for scores, hand, run in zip(evaluate(Guesses(guesses, 5), feed).scores, hands, runs, strict=True):
         assert scores.train_accuracy == pytest.approx(hand["train"], abs=1e-12)
         assert scores.val_accuracy == pytest.approx(hand["val"], abs=1e-12)
         assert scores.test_accuracy == pytest.approx(hand["test"], abs=1e-12)
@@ -94,7 +94,7 @@ def test_scores_of_a_linear_model_over_several_chunks(make_run, val_size):
     ]
     feed = Feed(dataset, runs, torch.float64, torch.device("cpu"))
     network = Network(layout(runs[0].config, (6,), 4), [r.config for r in runs], [0, 1], torch.float64)
-    for r, scores in enumerate(evaluate(network, feed)):
+    for r, scores in enumerate(evaluate(network, feed).scores):
         parts = split(dataset, runs[r].config.data, split_seed=r, label_seed=r)
         train = x[parts.train].astype(np.float64)
         for name, rows in (("train", parts.train), ("val", parts.val), ("test", parts.test)):
