@@ -80,7 +80,7 @@ def test_two_arms_and_two_folders_compare(folder):
     other = dropexp.run(DICT, seeds=[7], study="other")
     joined = dropexp.join(made.folder, other.folder, out="results/both")
     assert set(joined.runs["seed"]) == {0, 1, 2, 7}
-    assert dropexp.compare("results/both", other.folder, arms="rate=0").pairs[0].contrasts[0].difference.n == 1
+    assert dropexp.compare("results/both", other.folder, arms="rate=0").pairs[0].contrasts[0].judged.difference.n == 1
 
 
 @pytest.mark.parametrize(

@@ -108,10 +108,10 @@ def check_packs(runs, sizes):
         assert trained(runs, size) == alone
 
 
-@pytest.mark.parametrize("sections", FAST + OTHERS + CONVOLUTIONS + LSTMS + ROUNDED, ids=str)
+@pytest.mark.parametrize("sections", FAST + OTHERS + CONVOLUTIONS + LSTMS[:2] + ROUNDED, ids=str)
 def test_a_pack_of_any_size_gives_the_bytes_of_single_runs(sections):
     """Each kind of dropout has its packs in tests/nn/test_kinds.py, with rates and schedules that differ inside them."""
-    check_packs(runs_of(**sections), (4,))  # four and two
+    check_packs(runs_of(rates=(0.0, 0.5), **sections), (3,))  # three and one
 
 
 @pytest.mark.slow
@@ -163,14 +163,15 @@ def folder_bytes(folder):
     return {name: (folder / name).read_bytes() for name in ("runs.csv", "epochs.csv", "probes.csv", "predictions.bin")}
 
 
-def test_order_of_keys_a_pool_of_workers_and_an_interruption_leave_no_trace(tmp_path):
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_order_of_keys_a_pool_of_workers_and_an_interruption_leave_no_trace(tmp_path, jobs):
     study = parse(read_text(TEXT, "a.yaml"), name="a")
     done = run(study, Options(results=tmp_path))
     whole = done.folder
     assert done.trained == 12
     assert run(study, Options(results=tmp_path)).trained == 0, "the same command again trains nothing"
     assert prepare(study, Options(results=tmp_path)).done == 12
-    other = run(parse(read_text(REORDERED, "b.yaml"), name="b"), Options(results=tmp_path, jobs=2, pack=2)).folder
+    other = run(parse(read_text(REORDERED, "b.yaml"), name="b"), Options(results=tmp_path, jobs=jobs, pack=2)).folder
     assert folder_bytes(other) == folder_bytes(whole)
 
     study = parse(read_text(TEXT, "c.yaml"), name="c")

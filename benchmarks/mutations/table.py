@@ -144,7 +144,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('(guess_N[:train] == true_N)[wrong_N]', '(guess_N[:train] == true_N)'),
     ]),
     "train/loop.py": ("train/test_training.py train/test_checkpoint.py laws/test_mutations.py train/test_audit.py "
-                      "test_oracles.py", [
+                      "test_oracles.py train/test_optim.py", [
         ('r.stream_seed("init") for r in runs', 'r.seed for r in runs'),
         ('seeds = [run.stream_seed("mask") for run in runs]', 'seeds = [run.seed for run in runs]'),
         ('optimiser.configure([r.config for r in runs], number)', 'optimiser.configure([r.config for r in runs])'),
@@ -156,7 +156,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('torch.isfinite(flat.amax(1)) & torch.isfinite(flat.amin(1))', 'torch.isfinite(flat.amax(1))'),
         ('    network.put(parts["network"])\n', ''),
     ]),
-    "train/optim.py": ("train/test_optim.py test_oracles.py", [
+    "train/optim.py": ("train/test_optim.py test_oracles.py train/test_training.py", [
         ('schedule, epoch - 1, epochs)', 'schedule, epoch, epochs)'),
         ('if role == "weight"}', 'if role != "x"}'),
         ('gradient = gradient + tensor * decay', 'gradient = gradient - tensor * decay'),
@@ -200,7 +200,8 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('"bernoulli", ("batch",), "1/keep"', '"bernoulli", (), "1/keep"'),
         ('"bernoulli", ("map",), "1/keep"', '"bernoulli", ("map",), "1"'),
     ]),
-    "experiment/layout.py": ("nn/test_network.py nn/test_layers.py experiment/test_rules.py", [
+    "experiment/layout.py": ("nn/test_network.py nn/test_layers.py experiment/test_rules.py experiment/test_layout.py "
+                             "nn/test_recurrent.py nn/test_dropout.py", [
         ('self.units * (self.fan_in * self.kernel**2 + self.bias)', 'self.units * self.fan_in * self.kernel**2'),
         ('if i < layers else ("recurrent",)', 'if i <= layers else ("recurrent",)'),
         ('return (names[-1],) if model.hidden else ()', 'return (names[-1],)'),
@@ -208,7 +209,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('2 * block.units * (prod(block.map) if norm == "layer" else 1)', '2 * block.units'),
         ('if rates.get(site, 0.0) > 0.0}', 'if site in rates}'),
     ]),
-    "experiment/packs.py": ("experiment/test_packs.py test_equivalence.py", [
+    "experiment/packs.py": ("experiment/test_packs.py experiment/test_layout.py test_equivalence.py", [
         ('        config.training.l1 > 0,\n', ''),
         ('if kinds[path] == "shape")', 'if kinds[path] == "value")'),
     ]),

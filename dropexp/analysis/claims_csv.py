@@ -12,9 +12,9 @@ from dropexp.analysis.judging import WAITING, ClaimVerdict
 
 COLUMNS = (
     "claim", "part", "says", "metric", "expect", "margin", "verdict", "reach", "difference", "low", "high", "p",
-    "n", "diverged", "look", "seeds", "sentence",
+    "n", "diverged", "look", "after_the_fact", "seeds", "sentence",
 )  # fmt: skip
-OLDER = tuple("on_this_data" if column == "reach" else column for column in COLUMNS)  # until 0.3.0
+OLDER = tuple("on_this_data" if c == "reach" else c for c in COLUMNS if c != "after_the_fact")  # until 0.3.0
 
 
 def recorded(text: str) -> list[dict[str, str]]:
@@ -30,6 +30,7 @@ def recorded(text: str) -> list[dict[str, str]]:
             raise ValueError(f"row {number} has not {len(COLUMNS)} cells")
         if "on_this_data" in row:
             row["reach"] = UNREACHED if row.pop("on_this_data") == "true" else ""
+            row["after_the_fact"] = ""
     return rows
 
 
@@ -72,6 +73,7 @@ def _row(whole: ClaimVerdict, part: ClaimVerdict, number: int) -> dict[str, str]
         "claim": whole.key, "part": str(number), "says": whole.says, "metric": part.metric, "expect": part.expect,
         "margin": cell(part.margin), "verdict": part.verdict, "reach": part.reach,
         "difference": cell(d.mean), "low": cell(d.low), "high": cell(d.high), "p": cell(d.p), "n": str(d.n) if d.n else "",
-        "diverged": str(part.diverged), "look": str(whole.look), "seeds": " ".join(map(str, whole.seeds)),
+        "diverged": str(part.diverged), "look": str(whole.look),
+        "after_the_fact": str(whole.after).lower(), "seeds": " ".join(map(str, whole.seeds)),
         "sentence": part.sentence,
     }  # fmt: skip

@@ -112,14 +112,16 @@ class Comparison:
         filled = [Place(p.name, tuple(replace(s, values=s.filled) for s in p.samples)) for p in self.places]
         return replace(self, places=tuple(filled))
 
-    def evidence(self, higher: bool, examples: bool = False) -> Evidence:
+    def evidence(self, higher: bool, examples: bool = False, errors: float = 1.0) -> Evidence:
         """Return the intervals that a rule looks at, over new seeds or, with `examples`, over new test examples too.
 
-        `higher` is whether more of the metric is better.
+        `higher` is whether more of the metric is better. `errors` is the share of its error that each interval keeps, below
+        1 where it is looked at more than once.
         """
 
         def at(weights: Weights) -> At:
-            return self._over_both(weights) if examples else self._over_seeds(weights)
+            over = self._over_both(weights) if examples else self._over_seeds(weights)
+            return lambda level: over(1 - (1 - level) * errors)
 
         def step(i: int, j: int) -> At:
             """Return the interval of a value of the axis minus another, which is 0 for two that are one function."""

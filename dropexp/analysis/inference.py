@@ -178,7 +178,7 @@ def _answer(q: Question, d: Difference, adjusted: float, whole: Family) -> Judge
     reach = EXAMPLES
     if word not in OPEN and q.metric in TOGETHER:
         reach = UNREACHED if isnan(low) else EXAMPLES if _word(q, d.within(low, high)) == word else SEEDS
-    return Judged(held, p, whole.size, whole.level, word, reach, (low, high), after=_after(q))
+    return Judged(held, p, whole.size, whole.level, word, reach, (low, high), after=_after(q, word))
 
 
 def _word(q: Question, d: Difference) -> str:
@@ -194,14 +194,20 @@ def _word(q: Question, d: Difference) -> str:
 
 
 def margin_of(tidy: Tidy, metric: str) -> float:
-    """Return the smallest difference that counts in a study, NaN where none is named: a margin of `gap` is any gap's."""
+    """Return the smallest difference that counts in a study, NaN where none is named."""
+    return float(tidy.study.margins.get(_margin_name(tidy, metric), nan))
+
+
+def _margin_name(tidy: Tidy, metric: str) -> str:
+    """Return the name under which a metric's margin stands: that of `gap` is also that of the gap of clean labels."""
     column = str(getattr(tidy.lead, metric, metric))
-    return float(tidy.study.margins.get(column, tidy.study.margins.get(metric, nan)))
+    return column if column in tidy.study.margins else metric
 
 
-def _after(q: Question) -> bool:
-    history = q.a.tidy.history
-    return any(history.arm_after(side.arm.arm_id) for side in (q.a, q.b)) or history.margins_after(q.metric)
+def _after(q: Question, word: str) -> bool:
+    tidy = q.a.tidy
+    late = any(side.tidy.history.arm_after(side.arm.arm_id) for side in (q.a, q.b))
+    return late or (word == EQUAL and tidy.history.margins_after(_margin_name(tidy, q.metric)))
 
 
 Key = tuple[str, str]  # the arm_ids of an arm and of its baseline

@@ -9,7 +9,8 @@ from math import isnan, nan
 from dropexp.analysis.claim_words import interval, number, says, sentence
 from dropexp.analysis.contrasts import Comparison, Unjudged, compared, sides
 from dropexp.analysis.dose import best
-from dropexp.analysis.inference import SEEDS, UNREACHED
+from dropexp.analysis.family import level_of_one
+from dropexp.analysis.inference import SEEDS, UNREACHED, looks
 from dropexp.analysis.rules import REFUTED, SMALL, SUPPORTED, UNDECIDED, ruled
 from dropexp.analysis.stats import ALPHA, LEVEL, NO_DIFFERENCE, Difference
 from dropexp.analysis.tidy import Tidy
@@ -35,7 +36,8 @@ class ClaimVerdict:
     with its 95% interval over seeds. `reach` is how far a verdict goes beyond the test examples: '' where it stands
     over new ones, `for these test examples` where it does not, `reach unknown` where it cannot be told. `reversal` is
     whether the mean over places hides two that contradict each other. `why` is what a reader should know beside the
-    interval. `look` counts how often the claim was judged on a new set of seeds. A claim of several parts has no
+    interval. `look` counts how often the claim was judged on a new set of seeds; `after` is whether it was made, as it
+    stands with its margins, when results that it is about were stored. A claim of several parts has no
     numbers of its own.
     """
 
@@ -54,6 +56,7 @@ class ClaimVerdict:
     reversal: bool = False
     why: str = ""
     look: int = 1
+    after: bool = False
     parts: tuple[ClaimVerdict, ...] = ()
 
 
@@ -66,7 +69,9 @@ def judge(tidy: Tidy) -> tuple[ClaimVerdict, ...]:
     times; they are found once.
     """
     if "claims" not in tidy.kept:
-        tidy.kept["claims"] = tuple(_looked(tidy, _claim(tidy, claim)) for claim in tidy.study.claims)
+        tidy.kept["claims"] = tuple(
+            _dated(tidy, claim, _looked(tidy, _claim(tidy, claim))) for claim in tidy.study.claims
+        )
     found: tuple[ClaimVerdict, ...] = tidy.kept["claims"]
     return found
 
@@ -108,17 +113,23 @@ def _part(tidy: Tidy, words: str, part: Part, parts: int) -> ClaimVerdict:
     if len(what.complete) < len(seeds):
         return replace(blank, verdict=WAITING, sentence=f"{len(what.complete)} of {len(seeds)} seeds")
     alpha, interior = ALPHA / parts, part.expect == "interior_best"
-    verdict, why = _decided(what, part, alpha)
+    errors = level_of_one(tuple(looks(tidy))) / ALPHA if tidy.study.grow else 1.0
+    verdict, why = _decided(what, part, alpha, errors)
     notes, d = [], what.difference()
+    if tidy.study.grow and not d.why:
+        d = d.within(*d.at(1 - ALPHA * errors))
+        notes.append(
+            f"the interval holds whenever one stops, from {tidy.study.grow.start} to {tidy.study.grow.grow_to} seeds"
+        )
     if what.diverged:
-        other = _decided(what.with_chance(), part, alpha)[0]
+        other = _decided(what.with_chance(), part, alpha, errors)[0]
         runs = f"{what.diverged} diverged run{'s' * (what.diverged != 1)}"
         notes.append(f"{runs}: left out {verdict}, with chance in their place {other}")
         verdict = verdict if other == verdict else UNDECIDED
     reversal = "" if interior else _reversal(what, part)
     if reversal:
         notes.append(reversal)
-    reach = _reach(what, part, verdict, alpha)
+    reach = _reach(what, part, verdict, alpha, errors)
     said = _best(what, part) if interior else sentence(part, d, len(what.places))
     if not interior and what.same:
         said = f"{part.metric.replace('_', ' ')}: {SAME}, bit by bit"
@@ -129,7 +140,7 @@ def _part(tidy: Tidy, words: str, part: Part, parts: int) -> ClaimVerdict:
     )  # fmt: skip
 
 
-def _decided(what: Comparison, part: Part, alpha: float) -> tuple[str, str]:
+def _decided(what: Comparison, part: Part, alpha: float, errors: float) -> tuple[str, str]:
     """Return the verdict over seeds and, where the interval does not say why, the reason."""
     if part.expect == "interior_best":
         n = min(len(s.values) for s in what.samples)
@@ -143,16 +154,16 @@ def _decided(what: Comparison, part: Part, alpha: float) -> tuple[str, str]:
             return UNDECIDED, f"{d.why or 'no finite spread'}, no interval"
         if d.n < FEWEST:
             return UNDECIDED, f"{d.n} seeds show an interval, {FEWEST} or more decide"
-    return ruled(part.expect, part.margin, what.evidence(RUNS[part.metric].metric.higher), alpha)
+    return ruled(part.expect, part.margin, what.evidence(RUNS[part.metric].metric.higher, errors=errors), alpha)
 
 
-def _reach(what: Comparison, part: Part, verdict: str, alpha: float) -> str:
+def _reach(what: Comparison, part: Part, verdict: str, alpha: float, errors: float) -> str:
     """Return how far a verdict goes: whether the rule says the same of intervals over new test examples too."""
     if verdict not in (SUPPORTED, REFUTED) or RUNS[part.metric].on in ON_TRAINING or what.same:
         return ""
     if part.metric not in ON_TEST or not what.answered:
         return UNREACHED
-    wide = what.evidence(RUNS[part.metric].metric.higher, examples=True)
+    wide = what.evidence(RUNS[part.metric].metric.higher, True, errors)
     return "" if ruled(part.expect, part.margin, wide, alpha)[0] == verdict else SEEDS
 
 
@@ -185,15 +196,23 @@ def _best(what: Comparison, part: Part) -> str:
     return f"not ruled out as the best {what.axis} by {metric}: {{{', '.join(names)}}}, n = {n}"
 
 
+def _dated(tidy: Tidy, claim: Claim, verdict: ClaimVerdict) -> ClaimVerdict:
+    """Mark a claim that was first made, as it stands, when results that it is about were stored."""
+    if not tidy.history.claim_after(claim):
+        return verdict
+    note = "after the fact: it was first made, as it stands, when results that it is about were stored"
+    return replace(verdict, after=True, sentence=f"{verdict.sentence}; after the fact", notes=(*verdict.notes, note))
+
+
 def _looked(tidy: Tidy, verdict: ClaimVerdict) -> ClaimVerdict:
     """Mark a verdict on seeds that were added after an earlier one."""
     now = " ".join(map(str, verdict.seeds))
     others = [r for r in tidy.judged if r["claim"] == verdict.key and r["part"] == "0" and r["seeds"] != now]
     others = [r for r in others if r["verdict"] != WAITING]
-    if verdict.verdict == WAITING or not others:
+    said, look = tidy.history, len({r["seeds"] for r in others}) + 1
+    look = said.looks(verdict.seeds) if said.known else look  # by seeds alone: another margin does not begin anew
+    if verdict.verdict == WAITING or look == 1:
         return verdict
-    look, before = len({r["seeds"] for r in others}) + 1, len(others[0]["seeds"].split())
-    note = (
-        f"look {look}: with {before} seeds it was {others[0]['verdict']}; looking again makes errors likelier than 5%"
-    )
+    before = f"with {len(others[0]['seeds'].split())} seeds it was {others[0]['verdict']}; " if others else ""
+    note = f"look {look}: {before}looking again makes errors likelier than 5%"
     return replace(verdict, look=look, notes=(*verdict.notes, note))

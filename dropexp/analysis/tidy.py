@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from dropexp.analysis.history import NO_HISTORY, History
 from dropexp.analysis.outcomes import NoOutcomes, Outcome, Outcomes
 from dropexp.experiment.design import Arm, Design
 from dropexp.metrics import EPOCHS, RUNS, Column
@@ -39,22 +40,6 @@ class Facts:
     redrawn: bool
 
 
-class _NoHistory:
-    known = False
-
-    def arm_after(self, arm_id: str) -> bool:
-        return False
-
-    def margins_after(self, metric: str) -> bool:
-        return False
-
-    def looks(self, seeds: object) -> int:
-        return 1
-
-
-NO_HISTORY = _NoHistory()
-
-
 @dataclass(frozen=True, eq=False)
 class Tidy:
     """A study's arms and the rows that belong to them.
@@ -74,8 +59,7 @@ class Tidy:
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     judged: tuple[Mapping[str, str], ...] = ()
     outcomes: Outcomes = field(default_factory=NoOutcomes)
-
-    history = NO_HISTORY
+    history: History = NO_HISTORY
 
     @property
     def lead(self) -> Lead:
@@ -169,6 +153,7 @@ def tidy(
     probes: pd.DataFrame | None = None,
     judged: Sequence[Mapping[str, str]] = (),
     outcomes: Outcomes | None = None,
+    history: History = NO_HISTORY,
 ) -> Tidy:
     """Return the rows whose arm and seed belong to a study; missing columns become empty ones."""
     noise = {arm.arm_id: arm.label_noise for arm in study.arms}
@@ -182,7 +167,7 @@ def tidy(
     taken = taken[taken["run_id"].isin(runs["run_id"])].reset_index(drop=True)
     epochs = epochs.reset_index(drop=True)
     kept = NoOutcomes() if outcomes is None else outcomes
-    return Tidy(study, study.arms, study.axes, runs, epochs, noisy, taken, tuple(judged), kept)
+    return Tidy(study, study.arms, study.axes, runs, epochs, noisy, taken, tuple(judged), kept, history)
 
 
 def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from dropexp.analysis.claim_words import promised
 from dropexp.console.progress import duration
 from dropexp.console.screen import say
 from dropexp.experiment.config import Dropout
+from dropexp.experiment.growth import Grow
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
 from dropexp.experiment.naming import label
@@ -49,10 +50,14 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         f"\n{counted(len(study.arms), 'arm')} x {counted(len(study.seeds), 'seed')} = {counted(runs, 'run')}; "
         f"{plan.done} there already, {len(plan.todo)} to train"
     )
+    if study.grow:
+        most = len({arm.arm_id for arm in study.arms}) * study.grow.grow_to
+        say(f"{growth(study.grow)}: {counted(runs, 'run')} at least, {counted(most, 'run')} at most")
     if plan.packs:
         counts = Counter(len(pack) for pack in plan.packs)
         parts = ", ".join(f"{n} of {counted(size, 'run')}" for size, n in sorted(counts.items(), reverse=True))
         say(f"packs: {parts}; {counted(plan.jobs, 'worker')}")
+    say("differences that count: " + ", ".join(f"{metric} {margin:g}" for metric, margin in study.margins.items()))
     if study.claims:
         say("\n".join(claims(study)))
     if doubt := hopeless(study):
@@ -60,6 +65,12 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
     if timed and plan.packs:
         say(f"training should take about {duration(estimate(plan))}, by a short calibration on this machine")
     return plan
+
+
+def growth(grow: Grow) -> str:
+    """Return how a study grows, in words."""
+    more = f"{grow.start} first, then {grow.step} more at a time until every word and claim is decided"
+    return f"{grow.grow_to} seeds at most: {more}"
 
 
 def _data(source: str, plan: Plan) -> str:

@@ -40,7 +40,7 @@ class Progress:
         self.first: tuple[float, int] | None = None
 
     def listener(self) -> Listener:
-        return Listener(self.started, self.heard, self.finished, self.warned, self.downloading)
+        return Listener(self.started, self.heard, self.finished, self.warned, self.downloading, registered=self.warned)
 
     def _print(self, text: str) -> None:
         if self.live is not None:
@@ -57,9 +57,13 @@ class Progress:
             self._print(f"{name}: {so_far / 1e6:.1f}" + (f" of {total / 1e6:.1f}" if total else "") + " MB")
 
     def started(self, plan: Plan) -> None:
+        self.close()  # the bar of the round before
         study, self.plan = plan.study, plan
+        self.accuracy, self.done_epochs, self.first = {}, {}, None
         arms = len({a.arm_id for a in study.arms})
         text = f"{study.name}: {counted(arms, 'arm')} x {counted(len(study.seeds), 'seed')}"
+        if study.grow:
+            text += f" of {study.grow.grow_to} at most"
         if plan.done:
             text += f", {counted(plan.done, 'run')} there already"
         if plan.todo:

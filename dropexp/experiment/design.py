@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dropexp.experiment.leaves import shown
 
 if TYPE_CHECKING:
     from dropexp.experiment.claims import Claim
+    from dropexp.experiment.growth import Grow
+
+MARGINS: Mapping[str, float] = MappingProxyType({"test_accuracy": 0.005, "gap": 0.005})  # where a study names none
 
 
 class Arm:
@@ -58,11 +62,11 @@ class Design:
     seeds: tuple[int, ...]
     arms: tuple[Arm, ...]
     claims: tuple[Claim, ...] = ()
+    margins: Mapping[str, float] = MARGINS  # the smallest differences that count, by metric
+    grow: Grow | None = None  # how seeds are added until everything is decided; None where their number is fixed
     asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
     chosen: tuple[tuple[str, str], ...] = ()  # values, as shown, of the arms that the command line compares with
     wanted: frozenset[tuple[str, int]] = frozenset()  # arms and seeds asked for; empty: every seed of every arm
-    margins: Mapping[str, float] = {"test_accuracy": 0.005, "gap": 0.005}
-    grow: Any = None
     more_seeds = "--seeds 5"  # what gives a study of one seed its intervals
 
     @property

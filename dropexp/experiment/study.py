@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,8 @@ from dropexp.experiment.boxes import Box, where
 from dropexp.experiment.boxes import cells as cells_of
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import Config
-from dropexp.experiment.design import Arm, Design
+from dropexp.experiment.design import MARGINS, Arm, Design
+from dropexp.experiment.growth import Grow
 from dropexp.experiment.identity import arm_id, canonical, run_ids
 from dropexp.experiment.layout import site_rates
 from dropexp.experiment.leaves import leaf, shown, spell
@@ -94,6 +95,8 @@ class Study(Design):
     seeds: tuple[int, ...]
     configs: tuple[Config, ...]
     claims: tuple[Claim, ...] = ()
+    margins: Mapping[str, float] = field(default_factory=lambda: dict(MARGINS), hash=False, kw_only=True)
+    grow: Grow | None = field(default=None, kw_only=True)  # `seeds` are then those of the current round
     probes: tuple[str, ...] = ()
     save_weights: str = "none"
     save_predictions: str = "classes"
@@ -147,6 +150,20 @@ class Study(Design):
         if not contents:
             return self
         return replace(self, data_sha256=tuple(sorted(contents.items())))
+
+    def grown(self, rows: Iterable[Mapping[str, str]]) -> Study:
+        """Return a growing study with the seeds of the last round that stored rows complete; others are as they were."""
+        if self.grow is None:
+            return self
+        stored: dict[str, set[int]] = {arm.arm_id: set() for arm in self.arms}
+        for row in rows:
+            if row["arm_id"] in stored:
+                stored[row["arm_id"]].add(int(row["seed"]))
+        return self.with_seeds(self.grow.reached(list(stored.values())))
+
+    def with_seeds(self, count: int) -> Study:
+        """Return the study with seeds 0, 1, 2 and on."""
+        return self if self.seeds == tuple(range(count)) else replace(self, seeds=tuple(range(count)))
 
     def runs(self) -> list[Run]:
         """Return every network to train, each once, seeds innermost."""

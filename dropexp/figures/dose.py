@@ -21,6 +21,7 @@ from dropexp.figures.sheet import NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import TEST, grid
 from dropexp.figures.text_size import wrap
 from dropexp.wording.labels import file_word, footnote, half, percent, seeds
+from dropexp.wording.scope import validated
 
 FIGURES, ROWS = 2, 4
 BAND = "#C9DCE9"
@@ -53,6 +54,8 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
     note += (
         "; the band holds for all values together; not ruled out: by multiple comparisons with the best, 5% together"
     )
+    if len(found) == 1 and (line := validated(found[0][0])):
+        note += f"; {line}"
     key: list[Line2D | Patch] = [
         mark("mean, not ruled out as the best", color=TEST, marker="o", linestyle="-"),
         mark("mean, ruled out", color=TEST, marker="o", markerfacecolor="white", linestyle="-"),

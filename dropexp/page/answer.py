@@ -26,6 +26,7 @@ from dropexp.experiment.naming import label
 from dropexp.wording.finding import finding, spoken_of
 from dropexp.wording.labels import WHY, half, hint, listed, named, oracle, percent, signed
 from dropexp.wording.power import power_line
+from dropexp.wording.scope import validated
 
 MOST = 12  # differences that are told one by one
 TONES = {
@@ -85,6 +86,9 @@ def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
     if counts:
         told, left = _largest(told), _largest(left)
     facts = (tuple(_fact(tidy, *row) for row in kept) for kept in (told, left))
+    along = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
+    if len(along) == 1 and (line := validated(along[0])):
+        counts = (*counts, f"Chosen without the test set, {line}.")
     return Answer(headline(tidy, found), counts, *facts, tuple(_limits(tidy, measures)))
 
 

@@ -25,7 +25,7 @@ from dropexp.store.prediction_order import arranged, as_lines, rewrite, without_
 from dropexp.store.predictions import NAME as PREDICTIONS
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, save
 
-OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", NAME, NOTE)
+OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", "design.csv", NAME, NOTE)
 MOST_SUMMARY = 64 * files.MIB  # bytes of summary.csv
 DIFFERENT = "replaced by what it came out as when it was trained again"
 

@@ -12,6 +12,7 @@ from dropexp.experiment.leaves import LISTS, roles, shown
 from dropexp.experiment.vocabulary import near
 from dropexp.metrics import RUNS
 from dropexp.quoting import spelt
+from dropexp.study_files.margins import too_wide
 from dropexp.study_files.mistakes import sentences
 from dropexp.study_files.path_values import no_path
 
@@ -64,11 +65,8 @@ def _part(part: Part, loc: Loc, blame: Blame, typed: Typed) -> Part:
         guess = near(part.metric, RUNS)
         hint = f"; did you mean {guess!r}?" if guess else f"; they are {', '.join(RUNS)}"
         say("metric", f"{spelt(part.metric)} is no metric of runs.csv{hint}")
-    if part.margin >= 0.5 and part.metric in RUNS and RUNS[part.metric].metric.fraction:
-        say(
-            "margin",
-            f"{part.margin:g} is {part.margin:.0%} of an accuracy; accuracies are fractions: half a point is 0.005",
-        )
+    if why := too_wide(part.metric, part.margin):
+        say("margin", why)
     for path in part.tuned_over:
         if path not in roles():
             say("tuned_over", no_path(path))

@@ -21,6 +21,7 @@ from dropexp.experiment.rules import broken, unused
 from dropexp.experiment.study import Grid, Study
 from dropexp.quoting import clean
 from dropexp.study_files.claims_reader import claims_of, unmatched
+from dropexp.study_files.margins import margins_of
 from dropexp.study_files.mistakes import sentences, unknown_top_level
 from dropexp.study_files.path_values import Override, no_path, resolve
 from dropexp.study_files.sparse_grids import Rows, few, sparse
@@ -73,13 +74,15 @@ class _Parser:
         for loc, text in unknown_top_level(self.content):
             self.blame(loc, text, key=True)
         base = self._base()
-        chosen = seeds_of(self.content, seeds, self.blame)
+        chosen, grow = seeds_of(self.content, seeds, self.blame)
         called = name_of(self.content, self.document.path, name, self.blame)
         claims = claims_of(self.content, self.blame, self._typed)
+        margins = margins_of(self.content, self.blame)
         probes = words_of(self.content, "probes", tuple(PROBES), self.blame)
         weights = word_of(self.content, "save_weights", WEIGHTS, "none", self.blame)
         predictions = word_of(self.content, "save_predictions", PREDICTIONS, "classes", self.blame)
-        count = sum(prod(len(values) for _, values in grid) for grid in self.grids) * max(1, len(chosen))
+        most = grow.grow_to if grow else len(chosen)
+        count = sum(prod(len(values) for _, values in grid) for grid in self.grids) * max(1, most)
         if count > LARGEST_GRID and not self.large:
             self.blame(("sweep",), f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant")
             self.fail()
@@ -98,7 +101,7 @@ class _Parser:
         marks = {p: self.document.mark(tuple(p.split("."))) for p in roles() if self._written(p.split("."))}
         return Study(
             called, where, base, self.grids, chosen, tuple(configs), claims, probes, weights, predictions,
-            boxes=boxes, marks=tuple({**marks, **self.options}.items()),
+            margins=margins, grow=grow, boxes=boxes, marks=tuple({**marks, **self.options}.items()),
         )  # fmt: skip
 
     def _grids(self, overrides: Sequence[Override]) -> tuple[Grid, ...]:

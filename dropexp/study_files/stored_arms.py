@@ -106,6 +106,11 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
         why, count = max(left, key=left.__getitem__), sum(left.values())
         others = " and others" if len(left) > 1 else ""
         note = f"{count} runs with {why}{others} not shown; --all shows them"
+    if study.grow is not None:  # what holds of such a study holds of the seeds of whole rounds
+        union = list(study.seeds)
+        more = sum(len(seeds.get(name, set()).difference(union)) for name in shown_ids)
+        late = f"{more} run{'s' * (more != 1)} of seeds from {len(union)} on not shown, as not all arms have them yet"
+        note = "\n".join(filter(None, [note, late if more else None])) or None
     wanted = frozenset((name, seed) for name in own for seed in study.seeds)
     return replace(
         study, configs=tuple(configs), grids=grids, seeds=tuple(union), asked=study.asked or study.seeds, wanted=wanted

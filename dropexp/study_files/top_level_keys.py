@@ -1,4 +1,4 @@
-"""The keys of a study file that belong to no section: study, seeds, probes, save_weights and save_predictions."""
+"""The keys of a study file that belong to no section and are words or numbers: study, seeds, probes and what is saved."""
 
 from __future__ import annotations
 
@@ -6,17 +6,54 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dropexp.quoting import spelt
+from dropexp.experiment.growth import FEWEST, START, STEP, Grow
+from dropexp.quoting import clean, spelt
 from dropexp.study_files.claims_reader import Blame
+from dropexp.study_files.unknown_keys import explained
 
+MOST_GROWN = 1000  # seeds of a study that grows: intervals that hold at each number of seeds are drawn for all of them
 LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
 WEIGHTS = ("none", "selected", "all")
 PREDICTIONS = ("classes", "probabilities", "none")
 
 
-def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame) -> tuple[int, ...]:
-    """Return the seeds: `given` is what --seeds was given, else the file's `seeds`, a count or a list."""
+def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame) -> tuple[tuple[int, ...], Grow | None]:
+    """Return the seeds: `given` is what --seeds was given, else the file's `seeds`, a count or a list.
+
+    Where the file says how far they grow, they are those of the first round, and that comes with them.
+    """
+    if given is None and isinstance(content.get("seeds"), dict):
+        grow = _grow(content["seeds"], blame)
+        return tuple(range(grow.start)), grow
+    return _counted(content, given, blame), None
+
+
+def _grow(raw: dict[Any, Any], blame: Blame) -> Grow:
+    """Return how seeds are added; with mistakes, which are noted, something that may stand in its place."""
+    found = {"start": START, "step": STEP, "grow_to": 0}
+    least = {"start": FEWEST, "step": 1, "grow_to": 1}
+    wrong = len(raw)
+    for key, value in raw.items():
+        loc, name = ("seeds", key), f"seeds.{clean(str(key))}"
+        if key not in found:
+            blame(loc, f"{name}: {explained(('seeds', str(key)), value, found)}", key=True)
+        elif isinstance(value, bool) or not isinstance(value, int) or not least[key] <= value <= MOST_GROWN:
+            blame(loc, f"{name}: {spelt(value)} is not a whole number from {least[key]} to {MOST_GROWN:,}")
+        else:
+            found[key], wrong = value, wrong - 1
+    grow = Grow(**found)
+    if wrong:
+        return Grow(START, STEP, START + STEP)
+    if "grow_to" not in raw:
+        blame(("seeds",), "seeds: a mapping says how far they grow; add grow_to, as in {start: 5, grow_to: 30}")
+    elif grow.grow_to <= grow.start:
+        text = f"{grow.grow_to} is not above start, {grow.start}; write seeds: {grow.grow_to} for a fixed number"
+        blame(("seeds", "grow_to"), f"seeds.grow_to: {text}")
+    return grow
+
+
+def _counted(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame) -> tuple[int, ...]:
     raw: Any = content.get("seeds", 5)
     option = None
     if given is not None:

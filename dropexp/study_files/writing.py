@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from dropexp.experiment.applicability import idle_in_all
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import MODEL_DEFAULTS
+from dropexp.experiment.design import MARGINS
 from dropexp.experiment.leaves import roles
 from dropexp.experiment.study import Grid, Study
 
@@ -29,7 +31,7 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
         content["data"]["sha256"] = digests[study.base.data.source]
     content["data"]["source"] = moved.get(study.base.data.source, study.base.data.source)
     counted = study.seeds == tuple(range(len(study.seeds)))
-    content["seeds"] = len(study.seeds) if counted else list(study.seeds)
+    content["seeds"] = asdict(study.grow) if study.grow else len(study.seeds) if counted else list(study.seeds)
     grids = [
         {path: [plain(v) for v in values] for path, values in part}
         for grid in study.grids
@@ -39,6 +41,8 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
         content["sweep"] = grids[0] if len(grids) == 1 else grids
     if study.claims:
         content["claims"] = [_claim(claim) for claim in study.claims]
+    if margins := {metric: margin for metric, margin in study.margins.items() if margin != MARGINS.get(metric)}:
+        content["margins"] = margins
     if study.probes:
         content["probes"] = list(study.probes)
     content["save_weights"] = study.save_weights

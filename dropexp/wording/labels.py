@@ -18,7 +18,7 @@ OVER = "95% interval over seeds"
 STARS = {SEEDS: "*", UNREACHED: "**"}
 WHY = {
     SEEDS: "with new test examples the interval would include 0",
-    UNREACHED: "predictions were not stored, so nothing is known of new test examples",
+    UNREACHED: "no stored predictions say what new test examples would do",
 }
 
 

@@ -1,13 +1,14 @@
-"""How far the numbers reach: what a seed redraws, new test examples, and what was added after results had been seen."""
+"""How far the numbers reach: what a seed redraws, new test examples, what validation chooses, and what came after the fact."""
 
 from __future__ import annotations
 
 from math import isnan
 
+from dropexp.analysis.dose import Dose
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict
-from dropexp.experiment.naming import label
-from dropexp.wording.labels import listed, stars
+from dropexp.experiment.naming import label, value
+from dropexp.wording.labels import half, listed, percent, stars
 
 STREAMS = {
     "init": "initial weights",
@@ -49,3 +50,13 @@ def redrawn(tidy: Tidy) -> str:
         words[-1] = "the split into training, validation and test examples" if pool else words[-1]
     test = "" if pool else "; the test examples stay the same"
     return f"a seed redraws {listed(words)}{test}" if words else f"every stream is pinned: seeds repeat one run{test}"
+
+
+def validated(dose: Dose) -> str:
+    """Return what each seed's validation loss chooses, and what that reaches on the test set, '' where none was stored."""
+    if (chosen := dose.chosen) is None:
+        return ""
+    counts = sorted(zip(chosen.counts, dose.arms, strict=True), key=lambda pair: -pair[0])
+    parts = [f"{value(arm, dose.axis)} in {count}" for count, arm in counts if count]
+    reached = f"{percent(chosen.estimate.mean)} {half(chosen.estimate.half)}".strip()
+    return f"by validation loss: {', '.join(parts)} of {sum(chosen.counts)} seeds, test {reached}"

@@ -24,6 +24,8 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
         "study": study.name,
         "axes": list(study.axes),
         "seeds": list(study.seeds),
+        "seeds_at_most": study.grow.grow_to if study.grow else len(study.seeds),
+        "margins": dict(study.margins),
         "arms": [
             {
                 "arm_id": a.arm_id,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
 
 FIGURES_STAMP = ".drawn"
-FILES = ("study.yaml", "runs.csv", "epochs.csv", "probes.csv", "claims.csv")  # that figures depend on
+FILES = ("study.yaml", "runs.csv", "epochs.csv", "probes.csv", "claims.csv", "design.csv")  # that figures depend on
 STALE = 3600.0  # seconds after which what a kill left of figures is nobody's
 
 

@@ -83,6 +83,18 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
             layouts[key] = layout(arm.trained, example, classes)
             counts[key] = Size(*sizes(arm.trained.data, total, test))
             _fits(arm.trained, counts[key])
+    if study.grow is not None and not options.fresh:
+        study = study.grown(Store(options.results / study.name).cells())
+    return _to_train(study, Plan(study, datasets, layouts, counts, [], 0), options)
+
+
+def widened(made: Plan, seeds: int, options: Options) -> Plan:
+    """Return the plan of the next round of a study that grows, which has the same arms and so the same networks."""
+    return _to_train(made.study.with_seeds(seeds), made, options)
+
+
+def _to_train(study: Study, like: Plan, options: Options) -> Plan:
+    """Return the plan of what the folder lacks of a study with the data and networks of another plan."""
     store = Store(options.results / study.name)
     finished = set() if options.fresh else store.done(*study.kept)
     lacking = {} if options.fresh else store.lacking(*study.kept)
@@ -90,7 +102,7 @@ def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[
     if not options.fresh:
         store.refuse_another(study.name, (run.run_id for run in runs))
     todo = [run for run in runs if run.run_id not in finished]
-    made = Plan(study, datasets, layouts, counts, todo, len(runs) - len(todo))
+    made = Plan(study, like.datasets, like.layouts, like.sizes, todo, len(runs) - len(todo))
     if todo:
         pack(made, options)
         made.notes += few(

@@ -17,6 +17,7 @@ from dropexp.study_files.arm_conditions import with_baseline
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import joined
 from dropexp.study_files.yaml_reader import read
+from dropexp.workflow.registering import history
 
 if TYPE_CHECKING:
     from dropexp.analysis.outcomes import Outcome
@@ -39,11 +40,12 @@ def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()
     arms = {row["arm_id"]: row for row in rows}
     study = parse(read(folder / "study.yaml"), folder=folder, large=True, stored=True, rows=arms)
     runs = store.frame("runs.csv")
-    study, note = joined(study, rows, everything)
+    study, note = joined(study.grown(rows), rows, everything)
     study = with_baseline(study, baseline)
+    said, doubt = history(folder, study)
     kept = Kept(store.predictions())
-    found = tidy(study, runs, store.frame("epochs.csv"), store.frame("probes.csv"), judged(folder), kept)
-    return found, "\n".join(filter(None, [note, *store.doubts(), _mixed(found, store)])) or None
+    found = tidy(study, runs, store.frame("epochs.csv"), store.frame("probes.csv"), judged(folder), kept, said)
+    return found, "\n".join(filter(None, [note, *store.doubts(), doubt, _mixed(found, store)])) or None
 
 
 class Kept:

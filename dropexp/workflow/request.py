@@ -84,5 +84,4 @@ class Request:
         else:
             raise UsageError(f"config: a {type(self.config).__name__}; give the path of a YAML file or a dict")
         made = parse(document, self.overrides, name=name, seeds=self.seeds, large=self.large)
-        with_baseline(made, self.baseline)  # says now, not after a night, that no arm is like that
-        return made
+        return with_baseline(made, self.baseline)  # says now, not after a night, that no arm is like that

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dropexp
 from dropexp.errors import StoreError
@@ -27,9 +27,13 @@ from dropexp.train.checkpoint import FOLDER, remove, tidy
 from dropexp.train.work import TRAINS, Work, train_work, without_collecting
 from dropexp.workflow.calibrating import calibrate
 from dropexp.workflow.interrupts import finishing
-from dropexp.workflow.planning import Plan, begun, prepare
-from dropexp.workflow.reading import reading
+from dropexp.workflow.planning import Plan, begun, prepare, widened
+from dropexp.workflow.reading import accused, reading
+from dropexp.workflow.registering import looked, register
 from dropexp.workflow.request import Options
+
+if TYPE_CHECKING:
+    from dropexp.analysis.tidy import Tidy
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Listener:
     finished: Callable[[list[Run]], None] = lambda pack: None
     warned: Callable[[str], None] = lambda text: None
     downloading: Callable[[str, int, int], None] | None = None
-    waiting: Callable[[], None] = lambda: None  # called once, while worker processes begin
+    waiting: Callable[[], None] = lambda: None  # called once a round, while worker processes begin
+    registered: Callable[[str], None] = lambda text: None  # before anything is trained
 
 
 @dataclass(frozen=True)
@@ -58,53 +63,92 @@ class Finished:
 def run(study: Study, options: Options, listener: Listener = Listener()) -> Finished:
     """Train what the study's folder has not yet, and write its files.
 
-    Raises DropexpError where nothing can be trained; a run that raises becomes a row of failures.csv instead.
+    A study that grows is judged after each round of seeds, and the next is trained where something is undecided. Raises
+    DropexpError where nothing can be trained; a run that raises becomes a row of failures.csv instead.
     """
     made = prepare(study, options, downloading=listener.downloading)
     study, folder = made.study, options.results / study.name
-    if options.fresh and folder.exists():
-        set_aside(folder)
+    if options.fresh:
+        options = replace(options, fresh=False)
+        if folder.exists():
+            set_aside(folder)
     text = written(study, folder)
-    failures: list[Failure] = []
-    trained, interrupted = 0, False
+    total = Trained()
     with Writer(folder) as writer:
         for source, digest in study.data_sha256:
             if count := writer.store.trained_on_other_content(source, digest):
                 listener.warned(
                     f"{source} has changed since {count} stored runs were trained on it; new runs are trained"
                 )
+        if said := register(writer, study):
+            listener.registered(said)
         writer.write("study.yaml", text)
-        for note in (*writer.notes, *made.notes):
+        for note in writer.notes:
             listener.warned(note)
-        if made.begun:
-            listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
-        calibrate(made, options)
-        if made.jobs == 1:  # training is in this process, if there is any
-            forget()
-        listener.started(made)
         checkpoints = made.executor.keeps(folder) / FOLDER
         tidy(checkpoints)
-        try:
-            with closing(outcomes(made, options, listener, checkpoints)) as found:
-                for pack, outcome in found:
-                    if outcome.error is None:
-                        for sentence in writer.append(pack, outcome, *study.kept):
-                            listener.warned(sentence)
-                        remove(checkpoints, [run.run_id for run in pack])
-                        trained += len(pack)
-                    else:
-                        failures += _failed(pack, outcome.error)
-                        writer.append_failures(failures[-len(pack) :])
-                    listener.finished(pack)
-            interrupted = trained + len(failures) < len(made.todo)
-        except KeyboardInterrupt:
-            interrupted = True
-        summarise(writer)
+        while True:
+            interrupted = _train(made, options, listener, writer, checkpoints, total)
+            shown = summarise(writer)
+            if not interrupted and not total.failures:
+                looked(writer, shown)
+            more = _more(made.study, shown, total, interrupted)
+            if more is None:
+                break
+            made = widened(made, more, options)
         done = writer.store.done(*study.kept)
         remove(checkpoints, done)
         tidy(checkpoints)
         left = begun(made, options, [run for run in made.todo if run.run_id not in done])[0] if interrupted else {}
-    return Finished(folder, trained, tuple(failures), interrupted, left)
+    return Finished(folder, total.runs, tuple(total.failures), interrupted, left)
+
+
+@dataclass
+class Trained:
+    """What a command has trained so far: how many runs, and those that failed."""
+
+    runs: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+def _train(made: Plan, options: Options, listener: Listener, writer: Writer, checkpoints: Path, total: Trained) -> bool:
+    """Train and store what a plan has to train; return whether that was interrupted."""
+    before = total.runs + len(total.failures)
+    for note in made.notes:
+        listener.warned(note)
+    if made.begun:
+        listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
+    calibrate(made, options)
+    if made.jobs == 1:  # training is in this process, if there is any
+        forget()
+    listener.started(made)
+    try:
+        with closing(outcomes(made, options, listener, checkpoints)) as found:
+            for pack, outcome in found:
+                if outcome.error is None:
+                    for sentence in writer.append(pack, outcome, *made.study.kept):
+                        listener.warned(sentence)
+                    remove(checkpoints, [run.run_id for run in pack])
+                    total.runs += len(pack)
+                else:
+                    total.failures += _failed(pack, outcome.error)
+                    writer.append_failures(total.failures[-len(pack) :])
+                listener.finished(pack)
+        return total.runs + len(total.failures) < before + len(made.todo)
+    except KeyboardInterrupt:
+        return True
+
+
+def _more(study: Study, shown: Tidy, total: Trained, interrupted: bool) -> int | None:
+    """Return how many seeds the next round has, None where nothing is left to decide or to add, or runs are to be mended."""
+    if study.grow is None or interrupted or total.failures or accused(shown):
+        return None
+    from dropexp.analysis.growing import decided
+
+    if study.chosen and isinstance(shown.study, Study):  # the arms that the command line compares with
+        shown = replace(shown, study=replace(shown.study, chosen=study.chosen))
+    more = study.grow.after(len(study.seeds))
+    return None if more is None or decided(shown) else more
 
 
 def _failed(pack: list[Run], error: str) -> list[Failure]:
@@ -211,8 +255,8 @@ def written(study: Study, folder: Path) -> str:
     return text
 
 
-def summarise(writer: Writer) -> None:
-    """Write summary.csv, overfit.csv and, where the study makes claims, claims.csv from what the folder holds."""
+def summarise(writer: Writer) -> Tidy:
+    """Write summary.csv, overfit.csv and, where the study makes claims, claims.csv from what the folder holds; return that."""
     shown, _ = reading(writer.folder)
     from dropexp.analysis.claims_csv import entries
     from dropexp.analysis.claims_csv import written as text_of
@@ -224,3 +268,4 @@ def summarise(writer: Writer) -> None:
         writer.write(name, rows.to_csv(index=False, lineterminator="\n"))
     if shown.study.claims or shown.judged:
         writer.write("claims.csv", text_of(entries(judge(shown), shown.judged)))
+    return shown

@@ -15,8 +15,9 @@ from dropexp.analysis.consistency import Mismatch, Row, Stored, apart, mismatche
 from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.identity import canonical
 from dropexp.experiment.probes import PROBES
+from dropexp.experiment.registration import faults
 from dropexp.experiment.study import Study
-from dropexp.rows import COLUMNS, CONFIG_COLUMNS, DEPENDENT, cells_of
+from dropexp.rows import COLUMNS, CONFIG_COLUMNS, DEPENDENT, cells_of, line_of
 from dropexp.store.csv_lines import read_lines
 from dropexp.store.folder import Store
 from dropexp.store.intact import held
@@ -27,6 +28,7 @@ from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.study_files.yaml_reader import read
 from dropexp.workflow.reading import reading
+from dropexp.workflow.registering import NAME, entries
 from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
@@ -39,6 +41,10 @@ HERE, QUIET = Options(), Listener()
 FILES = ("runs.csv", *DEPENDENT)
 GONE = "its rows have gone"
 LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked (--fresh trains anew)"
+OLDER, INTERVAL = (
+    "_diff_p_holm",
+    ("_diff_low", "_diff_high"),
+)  # columns of summary.csv before 0.4.0, and what has changed
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def verify(
     for name in FILES:
         rows[name], torn = _rows(folder, name)
         wrong += torn
-    wrong += predicted(folder)
+    wrong += [*predicted(folder), *_registered(folder)]
     stored = Stored(rows["runs.csv"], *(_by_run(rows[name]) for name in FILES[1:]))
     wrong += mismatches(stored)
     study, unread = _study(folder, stored)
@@ -160,6 +166,17 @@ def _sealed(folder: Path, study: Study | None) -> Iterator[Mismatch]:
                 yield Mismatch("runs.csv", number, column, "", "", f"{why}; {LATER}" if wanted else why)
 
 
+def _registered(folder: Path) -> Iterator[Mismatch]:
+    """Yield the cells of design.csv that show that its rows are not those that were written, one after another."""
+    try:
+        found = entries(folder)
+    except StoreError as error:
+        yield Mismatch(NAME, 0, "", "", "", str(error))
+        return
+    for fault in faults(found):
+        yield Mismatch(NAME, fault.line, fault.column, fault.stored, fault.expected, fault.why)
+
+
 def _cells(line: str) -> list[str]:
     try:
         return next(csv.reader([line]), [])
@@ -188,7 +205,8 @@ def _asked(study: Study, stored: Stored) -> Iterator[Mismatch]:
     for name, own in zip(FILES[1:], (stored.epochs, stored.probes, stored.provenance), strict=True):
         if rows and not own and name != "probes.csv":
             yield Mismatch(name, 0, "", "", "", f"is missing or empty, and runs.csv holds {len(rows)} runs")
-    for run in study.runs():
+    every = study.with_seeds(study.grow.grow_to) if study.grow else study
+    for run in every.runs():
         row = rows.get(run.run_id)
         if row is None or not row["epochs_run"].isdigit():
             continue
@@ -221,6 +239,10 @@ def _summed(folder: Path) -> Iterator[Mismatch]:
         yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
         return
     heads = next(csv.reader([expected.partition("\n")[0]]))
+    written = next(csv.reader([text.partition("\n")[0]]))
+    if any(column.endswith(OLDER) for column in written):  # its differences had an interval each
+        heads = [column for column in heads if column in written and not column.endswith(INTERVAL)]
+        text, expected = (_only(heads, cells) for cells in (text, expected))
     ours, wrong = table("summary.csv", text, heads, _cells)
     yield from wrong
     theirs, _ = table("summary.csv", expected, heads, _cells)
@@ -232,6 +254,12 @@ def _summed(folder: Path) -> Iterator[Mismatch]:
         for mismatch in apart("summary.csv", row, made, "computed again from runs.csv"):
             if not _close(mismatch.stored, mismatch.expected):  # other versions of scipy round in other places
                 yield mismatch
+
+
+def _only(heads: list[str], text: str) -> str:
+    """Return some columns of a table as a table."""
+    rows = csv.DictReader(text.splitlines())
+    return line_of(heads) + "".join(line_of(str(row[column]) for column in heads) for row in rows)
 
 
 def _close(a: str, b: str) -> bool:

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dropexp.analysis.judging import THESE, UNKNOWN, ClaimVerdict, judge
+from dropexp.analysis.inference import SEEDS as THESE
+from dropexp.analysis.inference import UNREACHED
+from dropexp.analysis.judging import ClaimVerdict, judge
 from dropexp.analysis.tidy import Tidy, tidy
 from dropexp.experiment.design import Arm
 from dropexp.study_files.parse import parse
@@ -92,10 +94,10 @@ def test_each_rule_is_asked_again(expect, margin, verdict, reach):
 
 
 def test_where_it_cannot_be_told():
-    assert judged(claim("test_accuracy"), True, forget=2).reach == UNKNOWN
+    assert judged(claim("test_accuracy"), True, forget=2).reach == UNREACHED
     for metric in ("test_loss", "final_test_accuracy"):
         lost = judged(claim(metric), True)
-        assert (lost.verdict, lost.reach, lost.sentence.endswith(UNKNOWN)) == ("supported", UNKNOWN, True)
+        assert (lost.verdict, lost.reach, lost.sentence.endswith(UNREACHED)) == ("supported", UNREACHED, True)
     for metric in ("train_accuracy", "train_loss"):
         assert judged(claim(metric), True).reach == ""  # no test example is in it
 
@@ -104,10 +106,10 @@ def test_where_it_cannot_be_told():
     "first,second,verdict,reach",
     [
         (claim("train_accuracy"), claim("test_accuracy"), "supported", THESE),
-        (claim("test_loss"), claim("train_accuracy"), "supported", UNKNOWN),
+        (claim("test_loss"), claim("train_accuracy"), "supported", UNREACHED),
         (claim("test_loss"), claim("test_accuracy"), "supported", THESE),
         (claim("train_accuracy", "lower"), claim("test_accuracy", "higher", ", margin: 0.015"), "refuted", ""),
-        (claim("test_loss", "lower"), claim("test_accuracy", "higher", ", margin: 0.015"), "refuted", UNKNOWN),
+        (claim("test_loss", "lower"), claim("test_accuracy", "higher", ", margin: 0.015"), "refuted", UNREACHED),
     ],
 )
 def test_a_conjunction_is_supported_as_far_as_all_and_refuted_as_far_as_one(first, second, verdict, reach):

@@ -121,4 +121,4 @@ def test_the_text_of_a_comparison(hand):
     assert "test 91.3 ± 3.8 89.7 ± 3.8 +1.7 ± 2.1 undecided 3 paired" in rows
     assert "test loss 0.087 ± 0.038 0.103 ± 0.038 -0.017 ± 0.021 undecided 3 paired" in rows
     assert " rate 0.5" in lines
-    assert "one of 2, of test and gap, that hold together with 95%" in " ".join(lines)
+    assert "one of 2, of test and gap, that hold together with 95%" in " ".join(" ".join(lines).split())

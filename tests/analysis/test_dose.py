@@ -53,7 +53,7 @@ def test_nothing_is_ruled_out_without_an_interval():
     assert best([series(0.9, 0.8), series(0.95, 0.85)], higher=True) == (0, 1)  # variance 0
 
 
-@pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize("n", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 10))])
 def test_the_set_holds_the_best_rate_where_the_argmax_does_not(n):
     rng, rounds, held, hit = np.random.default_rng(n), 300, 0, 0
     true = np.array([0.0, 0.3, 0.5, 0.4])

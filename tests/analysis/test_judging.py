@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 from math import log
 
@@ -10,8 +12,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dropexp.analysis.claims_csv import COLUMNS, entries, recorded, written
-from dropexp.analysis.judging import HIDDEN, UNKNOWN, judge
+from dropexp.analysis.claims_csv import COLUMNS, OLDER, entries, recorded, written
+from dropexp.analysis.inference import UNREACHED
+from dropexp.analysis.judging import HIDDEN, judge
 from dropexp.analysis.rules import ALONE, MAYBE_SMALL, NEAR, SMALL
 from dropexp.analysis.tidy import tidy
 from dropexp.analysis.verdicts import SAME
@@ -285,9 +288,12 @@ def test_tuned_over_takes_each_seeds_best_validation_loss():
 def test_an_older_ledger_is_read():
     test = {0.0: BASE, 0.2: BASE, 0.5: [b + d for b, d in zip(BASE, [0.01, 0.02, 0.02, 0.03], strict=True)]}
     (row,) = entries(judged(SWEEP + f"claims:\n- {PLAIN % ('higher', 0.005)}", test), [])
-    for old, reach in (("true", UNKNOWN), ("false", "")):
-        text = written([row | {"reach": old}]).replace(",reach,", ",on_this_data,")
-        assert recorded(text) == [row | {"reach": reach}]
+    for old, reach in (("true", UNREACHED), ("false", "")):
+        text = io.StringIO()
+        writer = csv.DictWriter(text, OLDER, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerow(row | {"on_this_data": old})
+        assert recorded(text.getvalue()) == [row | {"reach": reach, "after_the_fact": ""}]
         assert list(recorded(text)[0]) != COLUMNS
         assert recorded(written(recorded(text))) == [row | {"reach": reach}]
 

@@ -13,35 +13,12 @@ from dropexp.laws.all_laws import LAWS_TABLE, examine
 from dropexp.laws.law import Check, Law, Result, exactly
 
 IDS = [
-    "mask-rate",
-    "exact-half",
-    "inverted-scale",
-    "vanilla-scale",
-    "times-p",
-    "scale-equivalence",
-    "mask-formula",
-    "backward",
-    "survivors-learn",
-    "weighted-update",
-    "subnetwork-expectation",
-    "io-untouched",
-    "per-sample",
-    "batch-shared",
-    "batch-of-one",
-    "shared-same-mean",
-    "eval-identity",
-    "rate-range",
-    "keep-or-drop",
-    "relu-commutes",
-    "bn-train-test",
-    "bn-backward",
-    "max-pool-backward",
-    "mean-pool-backward",
-    "variance-shift",
-    "ridge",
-    "geometric-mean",
-    "early-stop-rule",
-]
+    "mask-rate", "exact-half", "inverted-scale", "vanilla-scale", "times-p", "scale-equivalence", "mask-formula",
+    "backward", "survivors-learn", "weighted-update", "subnetwork-expectation", "io-untouched", "per-sample",
+    "batch-shared", "batch-of-one", "shared-same-mean", "eval-identity", "rate-range", "keep-or-drop",
+    "relu-commutes", "bn-train-test", "bn-backward", "max-pool-backward", "mean-pool-backward", "variance-shift",
+    "ridge", "geometric-mean", "early-stop-rule",
+]  # fmt: skip
 
 
 def test_the_laws_have_their_names_for_ever():

@@ -47,7 +47,7 @@ def test_numbers_are_those_of_the_rows(cases):
         ("high-rates", "underfitting: the gap shrank because training accuracy fell"),
         ("high-rates", "the intervals of all arms, in test and gap, hold together with 95%"),
         ("rates", "a seed redraws initial weights, batch order, dropout masks"),
-        ("rates", "** reach unknown: predictions were not stored"),
+        ("rates", "** reach unknown: no stored predictions say"),
         ("rates", "dropout off, at the last epoch"),
         ("patience", "at the selected epoch, or the last"),
         ("noise", "memorised: percent of the wrong labels"),

@@ -21,7 +21,9 @@ def lines(text: str) -> list[list[str]]:
     return [line.split() for line in text.split("\n")]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(  # every third in the fast suite
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (i % 3 > 0)) for i, name in enumerate(CASES)]
+)
 def test_every_case_has_a_table_of_overfitting(cases, name):
     assert "±: half the 95% interval over seeds" in overfit_table(cases[name]())
 

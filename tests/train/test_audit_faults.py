@@ -450,6 +450,7 @@ def test_a_healthy_network_is_not_accused(case, make_run, request, tmp_path):
     assert findings(make_run, request, case, tmp_path) == ()
 
 
+@pytest.mark.slow
 def test_a_network_whose_gradients_are_next_to_nothing_is_not_accused(make_run, request, tmp_path, monkeypatch):
     """Two hidden units that have learnt what they can: their updates round to nothing, which is no fault."""
     model, training = {"hidden": [2]}, {"epochs": 90, "batch_size": 4, "lr": 3.0, "momentum": 0.0}

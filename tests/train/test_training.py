@@ -3,8 +3,10 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
+from dropexp.streams import PURPOSES
 from dropexp.train.pack import Work, train_pack
 
 SIZES = {"data.test_size": 30, "data.val_size": 20, "training.batch_size": 16, "model.hidden": [13]}
@@ -68,7 +70,9 @@ def test_divergence_comes_at_once_and_in_the_middle(make_run, vectors):
     assert 2 < ends["midway"] < 12
 
 
-@pytest.mark.parametrize("optimizer, monitor", [("sgd", "val_accuracy"), ("adamw", "val_loss")])
+@pytest.mark.parametrize(
+    "optimizer, monitor", [("sgd", "val_accuracy"), pytest.param("adamw", "val_loss", marks=pytest.mark.slow)]
+)
 def test_runs_that_stop_early_leave_the_others_byte_for_byte(make_run, vectors, optimizer, monitor):
     base = {**SIZES, "training.epochs": 25, "training.optimizer": optimizer, "model.norm": "batch"}
     base |= {"training.weight_decay": 1e-3, "training.lr": 0.02, "data.label_noise": 0.2}
@@ -94,6 +98,15 @@ def test_runs_that_stop_early_leave_the_others_byte_for_byte(make_run, vectors, 
     short, long = ([e for e in together.epochs if e.run_id == run.run_id] for run in runs[:2])
     for a, b in zip(short, long, strict=False):  # patience changes when a run ends and nothing before
         assert dataclasses.astuple(a)[2:] == dataclasses.astuple(b)[2:]
+
+
+@pytest.mark.parametrize("free", [None, *PURPOSES])
+def test_seeds_differ_in_the_streams_that_are_not_pinned(make_run, vectors, free):
+    base = {**SIZES, "training.epochs": 2, "data.label_noise": 0.3}
+    base |= {f"streams.{purpose}": 7 for purpose in PURPOSES if purpose != free}
+    outcome = trained(vectors, make_run(1, **base), make_run(2, **base))
+    numbers = {seed: [dataclasses.astuple(e)[3:] for e in outcome.epochs if e.seed == seed] for seed in (1, 2)}
+    assert (numbers[1] == numbers[2]) == (free is None)
 
 
 def test_a_row_holds_the_numbers_of_its_selected_and_last_epochs(make_run, vectors):
@@ -159,10 +172,6 @@ def test_weights_are_those_of_the_selected_epoch_or_of_all(make_run, vectors, wh
 
 
 def test_the_weights_kept_of_a_diverged_run_are_those_of_its_last_finite_epoch(make_run, vectors):
-    import numpy as np
-
-    from dropexp.train.pack import Work, train_pack
-
     run = make_run(
         data={"test_size": 30, "val_size": 20},
         model={"hidden": [13]},

@@ -59,7 +59,7 @@ def test_what_training_gave_is_fine_and_nothing_is_touched(folder):
 
 
 def test_the_choice_is_made_by_its_seed(folder):
-    chosen = {seed: verify(folder, 2, seed).equal for seed in range(6)}
+    chosen = {seed: verify(folder, 2, seed).equal for seed in range(4)}
     assert all(len(names) == 2 for names in chosen.values())
     assert len(set(chosen.values())) > 1
     assert verify(folder, 2, 3).equal == chosen[3]
@@ -116,7 +116,7 @@ SPOILS = {
 def test_what_does_not_agree_is_named(how, folder):
     name, spoil, column = SPOILS[how]
     (folder / name).write_text("".join(spoil(lines_of(folder / name))))
-    found = verify(folder, None)
+    found = verify(folder, None if how == "a probe gone" else 0)
     assert not found.fine
     assert column is None or column in {m.column for m in found.mismatches}
     assert how == "a run gone" or {name, "runs.csv"} & {m.file for m in found.mismatches}

@@ -1,0 +1,89 @@
+"""What was said before training and what came after the fact: claims, arms and margins held against the rows of design.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from dropexp.experiment.claims import Claim
+from dropexp.experiment.growth import Grow
+from dropexp.experiment.registration import DESIGN, LOOK, Entry, key, key_of_parts
+
+
+@dataclass(frozen=True)
+class History:
+    """The rows of design.csv beside the study as it is now; empty for folders that no row was written for.
+
+    What stands in the first row of a folder that had runs by then is not known to have come before or after them, and
+    counts as neither. What stands in no row of a folder whose history is known was never declared, so it came after.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    arms: frozenset[str] = frozenset()  # the ids of the study's arms
+    compared: Mapping[str, frozenset[str]] = field(default_factory=dict)  # key of a claim -> the arms that it is about
+    margins: Mapping[str, float] = field(default_factory=dict)
+    grow: Grow | None = None
+
+    @cached_property
+    def designs(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.kind == DESIGN)
+
+    @property
+    def known(self) -> bool:
+        """Whether the folder's design was registered before its first run was stored."""
+        return bool(self.designs) and self.designs[0].runs_stored == "0"
+
+    def claim_after(self, claim: Claim) -> bool:
+        """Whether a claim was first made, as it stands with its margins, when an arm that it compares had runs."""
+        name = key(claim)
+        arms = self.compared.get(name, frozenset())
+        return self._after(lambda said: name in _keys(said), lambda entry: bool(entry.stored & arms))
+
+    def arm_after(self, arm_id: str) -> bool:
+        """Whether an arm was first declared when the study had runs."""
+        return self._after(lambda said: arm_id in said["arms"])
+
+    def margins_after(self, metric: str) -> bool:
+        """Whether the margin of a metric was first what it is now when the study had runs."""
+        now = self.margins.get(metric)
+        return self._after(lambda said: said["margins"].get(metric) == now)
+
+    def looks(self, seeds: Iterable[int]) -> int:
+        """Return the number of a look at seeds: on how many other sets of seeds the study's arms were judged, and this one.
+
+        All that the seeds of a study are while it grows, as it had declared before, is one look.
+        """
+        now = tuple(sorted(seeds))
+        own: object = self.grow if self.grow and self.grow.is_round(now) else now
+        found: set[object] = set()
+        growing: Grow | None = None  # as declared in the last design before
+        for entry in self.entries:
+            if entry.kind == DESIGN:
+                growing = _grow(entry.said["seeds"])
+            elif entry.kind == LOOK and self.arms.intersection(entry.said["arms"]):
+                then = tuple(sorted(entry.said["seeds"]))
+                found.add(growing if growing and growing.is_round(then) else then)
+        return len(found - {own}) + 1
+
+    def _after(
+        self, says: Callable[[Mapping[str, Any]], bool], concerned: Callable[[Entry], bool] = lambda entry: True
+    ) -> bool:
+        first = next((entry for entry in self.designs if says(entry.said)), None)
+        if first is None:
+            return self.known
+        return first is not self.designs[0] and first.runs_stored != "0" and concerned(first)
+
+
+NO_HISTORY = History()
+
+
+def _keys(said: Mapping[str, Any]) -> set[str]:
+    return {key_of_parts(claim["parts"]) for claim in said["claims"]}
+
+
+def _grow(seeds: object) -> Grow | None:
+    if not isinstance(seeds, dict) or set(seeds) != {"start", "step", "grow_to"}:
+        return None
+    return Grow(**seeds) if all(type(n) is int for n in seeds.values()) else None
