@@ -64,7 +64,7 @@ def test_power_by_simulation_is_how_often_the_familys_interval_lies_above_zero(a
         test = rng.normal(effect, 1.0, (arms, n))
         train = rng.normal(0, 1.0, (arms, n))
         found = [paired_of(x) for x in (*test, *(train - test))]
-        level = family(found).level
+        level = family(found, draws=1000).level
         hits += found[0].at(1 - level)[0] > 0
         levels.append(level)
     assert power(n, effect, 1.0, float(np.median(levels))) == pytest.approx(
