@@ -8,9 +8,9 @@ from functools import cached_property
 from math import nan
 from statistics import median
 
-from dropexp.analysis.family import family
+from dropexp.analysis.inference import against_baselines
 from dropexp.analysis.outlook import power, seeds_needed, upper_limit
-from dropexp.analysis.stats import ALPHA, FLAT, Difference, difference
+from dropexp.analysis.stats import ALPHA, FLAT, difference
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
 
@@ -55,7 +55,7 @@ class Plan:
 
 
 def plans(tidy: Tidy, metric: str, detect: float, comparisons: int | None = None) -> tuple[Plan, ...]:
-    """Return a plan for each arm that shares two seeds with its baseline, arms that are one function once.
+    """Return a plan for each arm that is paired with its baseline over two seeds or more, one for each function.
 
     The interval is the one that holds together with all others of the study: at the nominal level that its family has
     at the present number of seeds, which changes little with more. For another study of so many `comparisons` it is
@@ -64,6 +64,8 @@ def plans(tidy: Tidy, metric: str, detect: float, comparisons: int | None = None
     level = family_level(tidy) if comparisons is None else ALPHA / max(comparisons, 1)
     found = []
     for arm, base in _pairs(tidy):
+        if arm.population != base.population:
+            continue  # a seed means another draw in each
         d = difference(tidy.values(arm, metric), tidy.values(base, metric))
         if d.paired and d.n > 1:
             limit = upper_limit(d.sd, d.n)
@@ -72,15 +74,9 @@ def plans(tidy: Tidy, metric: str, detect: float, comparisons: int | None = None
 
 
 def family_level(tidy: Tidy) -> float:
-    """Return the nominal level of each interval of a study: its differences in test accuracy and gap are one family."""
-    if "family level" not in tidy.kept:
-        lead = (tidy.lead.test, tidy.lead.gap)
-        tidy.kept["family level"] = family([d for metric in lead for d in _differences(tidy, metric)]).level
-    return float(tidy.kept["family level"])
-
-
-def _differences(tidy: Tidy, metric: str) -> list[Difference]:
-    return [difference(tidy.values(arm, metric), tidy.values(base, metric)) for arm, base in _pairs(tidy)]
+    """Return the two-sided level of each interval in a study's table, which allows for all of its comparisons and looks."""
+    answers = against_baselines(tidy, "test")
+    return next((answer.level for answer in answers.values()), ALPHA)
 
 
 def _pairs(tidy: Tidy) -> list[tuple[Arm, Arm]]:

@@ -12,7 +12,7 @@ from dropexp.analysis.family import family
 from dropexp.analysis.outlook import comparisons, critical, outlook, outlook_of, power, seeds_needed, upper_limit
 from dropexp.analysis.power import DIVERGES, SPREADS, STAYS, family_level, plans, summed_up
 from dropexp.analysis.stats import ALPHA, difference
-from dropexp.analysis.verdicts import FEWEST
+from dropexp.analysis.verdicts import FEWEST, verdicts
 from dropexp.wording.outlook import warning
 from dropexp.wording.power import detectable, how_often, power_line, seeds_for
 
@@ -64,7 +64,7 @@ def test_power_by_simulation_is_how_often_the_familys_interval_lies_above_zero(a
         test = rng.normal(effect, 1.0, (arms, n))
         train = rng.normal(0, 1.0, (arms, n))
         found = [paired_of(x) for x in (*test, *(train - test))]
-        level = family(found).level
+        level = family(found, draws=1000).level
         hits += found[0].at(1 - level)[0] > 0
         levels.append(level)
     assert power(n, effect, 1.0, float(np.median(levels))) == pytest.approx(
@@ -107,6 +107,12 @@ def test_each_arm_has_a_plan_at_the_familys_level_whatever_was_observed(hand):
     assert wild.needed == seeds_needed(0.005, wild.limit, alpha=wild.level)
     shifted = hand(ones(0.0, 0.2, 0.5), {0.0: BASE, 0.2: CALM, 0.5: [x + 0.01 for x in WILD]})
     assert [p.needed for p in plans(shifted, "test_accuracy", 0.005)] == [calm.needed, wild.needed]
+
+
+def test_the_level_is_that_of_the_studys_table(hand):
+    made = hand(ones(0.0, 0.2, 0.5), {0.0: BASE, 0.2: CALM, 0.5: WILD})
+    assert {j.level for v in verdicts(made) for j in (v.test, v.gap) if j} == {family_level(made)}
+    assert family_level(hand(ones(0.0), {0.0: BASE})) == 0.05
 
 
 def test_another_number_of_comparisons_takes_bonferronis_level(hand):

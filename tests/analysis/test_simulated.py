@@ -59,8 +59,18 @@ def test_fewer_draws_change_the_level_by_noise_only():
 def test_studies_that_cannot_err_are_skipped_and_no_others(monkeypatch):
     cells = [simulated.Cell(3, 3, "tied", True), simulated.Cell(5, 1, "200 examples", effect=0.02, changed=1)]
     quick = [simulated.simulate(cell, 150) for cell in cells]
-    monkeypatch.setattr(simulated, "_doubtful", lambda x: np.arange(len(x)))
+    monkeypatch.setattr(simulated, "POSSIBLE", 2.0)
     assert [simulated.simulate(cell, 150) for cell in cells] == quick
+
+
+def test_seen_is_how_often_the_interval_lies_above_zero():
+    cell = simulated.Cell(5, 2, training=True, effect=1.5, changed=2)
+    made, _ = simulated.drawn(np.random.default_rng([0, *map(ord, repr(cell))]), cell, 60)
+    own = []
+    for i, x in enumerate(made):
+        level = simulated.level_of(x, i, simulated.DRAWS)
+        own.append(np.mean([d.at(1 - level)[0] > 0 for d in simulated.differences(x)[:2]]))
+    assert simulated.seen(cell, 60)[0] == pytest.approx(np.mean(own))
 
 
 @pytest.mark.parametrize(
@@ -75,9 +85,9 @@ def test_words_err_together_in_five_percent_at_most(cell):
 
 
 def test_a_true_difference_is_seen_more_often_with_more_seeds():
-    few, many = (simulated.simulate(simulated.Cell(n, 1, training=True, effect=1.0, changed=1), 100) for n in (5, 20))
-    assert many.seen > few.seen + 30
-    assert many.holm >= many.seen
+    few, many = (simulated.seen(simulated.Cell(n, 1, training=True, effect=1.0, changed=1), 100) for n in (5, 20))
+    assert many[0] > few[0] + 0.3
+    assert many[1] >= many[0]
 
 
 def test_the_true_difference_of_answers_is_what_many_runs_have():
