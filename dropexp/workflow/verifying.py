@@ -29,7 +29,7 @@ from dropexp.workflow.reading import reading
 from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
-from dropexp.workflow.verifying_answers import predicted
+from dropexp.workflow.verifying_answers import LATER, lacking, predicted
 
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 HERE, QUIET = Options(), Listener()
 FILES = ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv")
 GONE = "its rows have gone"
-LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked (--fresh trains anew)"
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,7 @@ def verify(
     if study is not None:
         wrong += _summed(folder)
         wrong += _asked(folder, study, stored)
+        wrong += lacking(folder, study)
     named = ("run_id", "arm_id", "seed", *CONFIG_COLUMNS)  # where these are wrong, nothing can be trained from them
     bad = {m.line for m in wrong if m.file == "runs.csv" and m.column in named}
     chosen = [row for row in stored.runs if row.line not in bad]
