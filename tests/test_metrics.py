@@ -16,7 +16,7 @@ from dropexp.train.evaluate import EACH
 
 ROW = """    Metric(
         "brier", "Brier score", "", higher=False, low=0.0, high=1.0, chance=lambda k: (k - 1) / k**2, counts=False,
-        on=("train", "val", "test"), averaged=("train_brier", "test_brier"), since=4,
+        on=("train", "val", "test"), averaged=("train_brier", "test_brier"), since=5,
     ),
 """
 FUNCTION = """

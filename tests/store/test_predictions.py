@@ -41,7 +41,7 @@ def same(one, other):
 @pytest.mark.parametrize("probabilities", [False, True])
 def test_what_goes_in_comes_out(classes, probabilities, tmp_path):
     every = [answers(f"a-s{n}", 41, classes, n, probabilities, official=bool(n % 2), test=n % 2) for n in range(4)]
-    stored = Predictions(tmp_path, written(tmp_path, every))
+    stored = Predictions(tmp_path, written(tmp_path, every), scan(tmp_path, thorough=False))
     for own in every:
         same(own, stored.get(own.run_id))
     assert stored.get("another") is None
@@ -127,7 +127,7 @@ def check_damage(seeds, folder):
         index = scan(folder)
         faults = {a.run_id for a in every if index.of(a.run_id, digests[a.run_id])[1]}
         assert content == whole or faults or index.gaps or len(index.every) > 6, seed
-        quick = Predictions(folder, digests)
+        quick = Predictions(folder, digests, scan(folder, thorough=False))
         for own in every:
             try:
                 found, said = quick.get(own.run_id), None
