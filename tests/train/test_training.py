@@ -182,6 +182,29 @@ def test_the_weights_kept_of_a_diverged_run_are_those_of_its_last_finite_epoch(m
     assert (answers.predicted == answers.label).mean() == row.test_accuracy == right[row.selected_epoch - 1]
 
 
+def test_places_count_from_the_first_official_test_example(make_run, vectors):
+    import dataclasses
+
+    import numpy as np
+
+    official = dataclasses.replace(vectors, n_test=30)
+    run = make_run(model={"hidden": [5]}, training={"epochs": 1}, data={"test_size": 12})
+    (answers,) = trained(official, run).answers
+    assert answers.official
+    assert len(answers.place) == 12
+    assert answers.place.max() < 30
+    np.testing.assert_array_equal(answers.label, vectors.y[-30:][answers.place])
+
+
+def test_probabilities_of_any_logits_are_finite():
+    import numpy as np
+
+    from dropexp.train.answers import probabilities
+
+    found = probabilities(np.array([[0, 1], [5000, 5001], [-9e9, 9e9]], np.float32))
+    np.testing.assert_allclose(found, [[0.2689414, 0.7310586], [0.2689414, 0.7310586], [0, 1]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("which", ["classes", "probabilities"])
 def test_answers_are_those_of_the_selected_epoch(make_run, vectors, which):
     """Trained to that epoch and no further, the run answers the same."""
