@@ -113,6 +113,26 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('states[::-1] if reverse else states', 'states'),
         ('range(time - 1, -1, -1) if reverse else', 'range(time - 1, 0, -1) if reverse else'),
     ]),
+    "train/answers.py": ("train/test_training.py workflow/test_answers.py", [
+        ('rows - first', 'rows'),
+        ('key = run.stream_seed("split"), run.config.data.test_size', 'key = 0, 0'),
+        ('logits_NK.max(1, keepdims=True)', 'logits_NK.max()'),
+    ]),
+    "store/prediction_order.py": ("store/test_predictions.py workflow/test_answers.py", [
+        ('keys = sorted({', 'keys = list({'),
+        ('        if run_id not in found:\n', '        if run_id in found:\n'),
+        ('if any(content):', 'if content:'),
+    ]),
+    "store/predictions.py": ("store/test_predictions.py workflow/test_answers.py", [
+        ('or not records.whole(content) or', 'or'),
+        ('if record.digest == digest)', 'if record.digest)'),
+        ('made.examples.setdefault(record.digest, record)', 'pass'),
+    ]),
+    "analysis/fixed_broken.py": ("analysis/test_fixed_broken.py", [
+        ('one.right[i] & ~other.right[j]', 'one.right[i] & other.right[j]'),
+        ('~one.right[i] & other.right[j]', '~one.right[i] & ~other.right[j]'),
+        ('sorted(own.keys() & base.keys())', 'sorted(own.keys())[:1]'),
+    ]),
     "train/audit.py": ("train/test_audit.py train/test_audit_faults.py", [
         ('if keep_probability(rate) < 1 and name not in self.steps:',
          'if keep_probability(rate) < 0 and name not in self.steps:'),
@@ -181,6 +201,8 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('return len(self.rows) - 1 or None', 'return len(self.rows)'),
         ('if self.selected == len(self.rows):', 'if self.best is None:'),
         ('(self.rows[-2] if len(self.rows) > 1 else None)', '(self.rows[-1])'),
+        ('self.best_answers = arrays if self.selected == len(self.rows) else self.best_answers', 'self.best_answers = arrays'),
+        ('self.latest_answers if self.reason == "diverged" else self.best_answers', 'self.best_answers'),
     ]),
     "data/splitting.py": ("data/test_splitting.py", [
         ('_draws(split_seed, "split", "validation", n_total)', '_draws(split_seed, "split", "test", n_total)'),

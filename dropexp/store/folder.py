@@ -31,7 +31,7 @@ class Store:
     def __init__(self, folder: Path):
         self.folder = folder
         self._held: tuple[object, Held] | None = None
-        self._scanned: tuple[object, Index] | None = None
+        self._scanned: dict[bool, tuple[object, Index]] = {}
 
     def held(self) -> Held:
         """Return the rows of all files, held against each other; raises StoreError where one was edited."""
@@ -114,18 +114,18 @@ class Store:
                 found[run_id] = "was trained without keeping probabilities"
         return found
 
-    def scanned(self) -> Index:
-        """Return where the records of predictions.bin stand, every byte held against its digest."""
+    def scanned(self, thorough: bool = True) -> Index:
+        """Return where the records of predictions.bin stand; `thorough` holds every byte against its digest."""
         state = _state(self.folder / NAME)
-        if self._scanned is None or self._scanned[0] != state:
-            self._scanned = state, scan(self.folder)
-        return self._scanned[1]
+        if thorough not in self._scanned or self._scanned[thorough][0] != state:
+            self._scanned[thorough] = state, scan(self.folder, thorough)
+        return self._scanned[thorough][1]
 
     def predictions(self, thorough: bool = False) -> Predictions:
         """Return what the runs answered; `thorough` looks at every byte, and not at the ends of records alone."""
         rows = (seals.row_of(line) for line in self.lines("runs.csv"))
         named = {row["run_id"]: row["predictions"] for row in rows if row["predictions"]}
-        return Predictions(self.folder, named, self.scanned() if thorough else None if named else Index())
+        return Predictions(self.folder, named, self.scanned(thorough) if named or thorough else Index())
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return one of the CSV files as a data frame, with no rows where the file is missing."""

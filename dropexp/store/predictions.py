@@ -167,9 +167,8 @@ def _torn(file: BinaryIO, begin: int, size: int) -> bool:
 class Predictions:
     """What a folder's runs answered, by the digests that their rows name; each is read when it is asked for."""
 
-    def __init__(self, folder: Path, digests: Mapping[str, str], index: Index | None = None):
-        self.folder, self.digests = folder, digests
-        self.index = scan(folder, thorough=False) if index is None else index
+    def __init__(self, folder: Path, digests: Mapping[str, str], index: Index):
+        self.folder, self.digests, self.index = folder, digests, index
         self._examples = lru_cache(8)(self._read_examples)
 
     def fault(self, run_id: str) -> str | None:

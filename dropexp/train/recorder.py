@@ -81,8 +81,7 @@ class Recorder:
         """Keep what was predicted for the test examples in the selected epoch, as `keep_weights` keeps its weights."""
         if self.reason != "diverged":
             self.latest_answers = arrays
-            if self.selected == len(self.rows):
-                self.best_answers = arrays
+            self.best_answers = arrays if self.selected == len(self.rows) else self.best_answers
 
     @property
     def answers(self) -> Weights | None:

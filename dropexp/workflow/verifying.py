@@ -32,7 +32,7 @@ from dropexp.workflow.registering import NAME, entries
 from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
-from dropexp.workflow.verifying_answers import predicted
+from dropexp.workflow.verifying_answers import LATER, lacking, predicted
 
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
@@ -41,10 +41,8 @@ HERE, QUIET = Options(), Listener()
 FILES = ("runs.csv", *DEPENDENT)
 GONE = "its rows have gone"
 LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked (--fresh trains anew)"
-OLDER, INTERVAL = (
-    "_diff_p_holm",
-    ("_diff_low", "_diff_high"),
-)  # columns of summary.csv before 0.4.0, and what has changed
+# What a summary.csv before 0.4.0 has, and the columns that meant something else there
+OLDER, INTERVAL = "_diff_p_holm", ("_diff_low", "_diff_high")
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,7 @@ def verify(
     if study is not None:
         wrong += _summed(folder)
         wrong += _asked(study, stored)
+        wrong += lacking(folder, study)
     named = ("run_id", "arm_id", "seed", *CONFIG_COLUMNS)  # where these are wrong, nothing can be trained from them
     bad = {m.line for m in wrong if m.file == "runs.csv" and m.column in named}
     chosen = [row for row in stored.runs if row.line not in bad]

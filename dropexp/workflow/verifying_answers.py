@@ -10,10 +10,13 @@ import numpy as np
 from dropexp.analysis.consistency import Mismatch
 from dropexp.errors import StoreError
 from dropexp.experiment.sources import SOURCES
+from dropexp.experiment.study import Study
 from dropexp.records import Answers
 from dropexp.store.folder import Store
 from dropexp.store.prediction_order import arranged
 from dropexp.store.predictions import NAME
+
+LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked (--fresh trains anew)"
 
 
 def predicted(folder: Path) -> Iterator[Mismatch]:
@@ -40,6 +43,21 @@ def predicted(folder: Path) -> Iterator[Mismatch]:
                 why = str(error)
         if why:
             yield Mismatch("runs.csv", number, "predictions", row["predictions"], "", f"{NAME}: {why}")
+
+
+def lacking(folder: Path, study: Study) -> Iterator[Mismatch]:
+    """Yield the runs whose probabilities study.yaml asks for, and that were trained without keeping them."""
+    store = Store(folder)
+    try:
+        stored = store.predictions()
+    except StoreError:
+        return  # it was told of the file
+    named = {run.run_id for run in study.runs()} if study.save_predictions == "probabilities" else set()
+    for number, row in zip(store.held().numbers["runs.csv"], store.cells(), strict=True):
+        found = stored.index.of(row["run_id"], row["predictions"])[0]
+        plain = found is not None and not found.head.probabilities
+        if row["run_id"] in named and row["selected_epoch"] and (plain or not row["predictions"]):
+            yield Mismatch("runs.csv", number, "predictions", "", "", f"has no probabilities in {NAME}, {LATER}")
 
 
 def _fault(row: Mapping[str, str], answers: Answers | None) -> str | None:

@@ -33,6 +33,18 @@ def test_losses_are_cross_entropies_in_nats():
     assert losses(torch.zeros(1, 1, 8), torch.zeros(1, 1, dtype=torch.int64)).item() == pytest.approx(np.log(8))
 
 
+def test_of_equal_logits_the_first_is_predicted_and_counted(make_run, vectors):
+    run = make_run(data={"test_size": 15, "val_size": 7})
+    feed = Feed(vectors, [run], torch.float64, torch.device("cpu"))
+    ties = Guesses(np.zeros((1, sum(feed.set_sizes)), int), 5)
+    ties.logits[:] = 0.25
+    found = evaluate(ties, feed, logits=True)
+    assert found.guess_RN.tolist() == [[0] * 15]
+    assert found.logits_RNK.shape == (1, 15, 5)
+    test = split(vectors, run.config.data, split_seed=run.seed, label_seed=run.seed).test
+    assert found.scores[0].test_accuracy == (vectors.y[test] == 0).mean() > 0
+
+
 def test_the_mean_of_nothing_is_none():
     assert mean(np.array([])) is None
     assert mean(np.array([True, False, True, True])) == 0.75

@@ -186,3 +186,51 @@ def test_the_weights_kept_of_a_diverged_run_are_those_of_its_last_finite_epoch(m
     [(name, kept)] = one.weights
     assert name == run.run_id
     assert all(np.array_equal(kept[key], named[key]) for key in named)
+    (row,), (answers,) = one.runs, one.answers
+    right = [epoch.test_accuracy for epoch in one.epochs]
+    assert (answers.predicted == answers.label).mean() == row.test_accuracy == right[row.selected_epoch - 1]
+
+
+def test_places_count_from_the_first_official_test_example(make_run, vectors):
+    import dataclasses
+
+    import numpy as np
+
+    official = dataclasses.replace(vectors, n_test=30)
+    run = make_run(model={"hidden": [5]}, training={"epochs": 1}, data={"test_size": 12})
+    (answers,) = trained(official, run).answers
+    assert answers.official
+    assert len(answers.place) == 12
+    assert answers.place.max() < 30
+    np.testing.assert_array_equal(answers.label, vectors.y[-30:][answers.place])
+
+
+def test_probabilities_of_any_logits_are_finite():
+    import numpy as np
+
+    from dropexp.train.answers import probabilities
+
+    found = probabilities(np.array([[0, 1], [5000, 5001], [-9e9, 9e9]], np.float32))
+    np.testing.assert_allclose(found, [[0.2689414, 0.7310586], [0.2689414, 0.7310586], [0, 1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("which", ["classes", "probabilities"])
+def test_answers_are_those_of_the_selected_epoch(make_run, vectors, which):
+    """Trained to that epoch and no further, the run answers the same."""
+    import numpy as np
+
+    settings = {**SIZES, "training.epochs": 15, "training.lr": 0.1}
+    run = make_run(0, **settings, early_stopping={"patience": 3})
+    outcome = trained(vectors, run, save_predictions=which)
+    (row,), (answers,) = outcome.runs, outcome.answers
+    assert row.selected_epoch < row.epochs_run
+    assert (answers.predicted == answers.label).mean() == row.test_accuracy
+    (last,) = trained(
+        vectors, make_run(0, **settings | {"training.epochs": row.selected_epoch}), save_predictions=which
+    ).answers
+    for name in ("place", "label", "predicted", "probabilities"):
+        np.testing.assert_array_equal(getattr(answers, name), getattr(last, name))
+    assert (answers.probabilities is None) == (which == "classes")
+    np.testing.assert_array_equal(answers.label, vectors.y[answers.place])
+    assert trained(vectors, run, save_predictions="none").answers == ()
+    assert repr(trained(vectors, run, save_predictions="none").runs) == repr(outcome.runs)

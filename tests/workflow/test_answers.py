@@ -87,11 +87,21 @@ def test_probabilities_are_kept_where_they_are_asked_for_and_stay(folder):
     for outcome in plain.values():
         np.testing.assert_allclose(outcome.probabilities.sum(1), 1, rtol=1e-6)
         np.testing.assert_array_equal(outcome.probabilities.argmax(1), outcome.predicted)
+    assert verify(folder, 0).mismatches == ()
     assert train(folder.parent) == (0, ""), "a study that asks for classes has them"
     trained, said = train(folder.parent, rest="probes: [gradient_norms]\n")
     assert trained == 4
     assert Store(folder).predictions().get(shown.runs["run_id"][0]).probabilities is not None
     assert verify(folder, None).fine
+
+
+def test_verify_says_which_runs_lack_probabilities(folder):
+    text = (folder / "study.yaml").read_text().partition("# digest")[0]
+    (folder / "study.yaml").write_text(
+        seals.signed(text.replace("save_predictions: classes", "save_predictions: probabilities"))
+    )
+    found = verify(folder, 0).mismatches
+    assert ["has no probabilities in predictions.bin, study.yaml asks for it" in m.why for m in found] == [True] * 4
 
 
 def test_none_keeps_nothing_and_changes_no_other_byte(stored, tmp_path):
@@ -103,7 +113,7 @@ def test_none_keeps_nothing_and_changes_no_other_byte(stored, tmp_path):
     assert (stored / "s" / "epochs.csv").read_bytes() == (tmp_path / "s" / "epochs.csv").read_bytes()
 
 
-def test_a_run_that_diverges_at_once_has_none_and_a_later_one_those_of_its_last_finite_epoch(tmp_path):
+def test_a_run_that_diverges_at_once_has_none_and_is_done(tmp_path):
     text = TEXT.replace("lr: 0.3", "lr: 1.0e+30").replace("SEEDS", "1")
     study = parse(read_text(text + "save_predictions: probabilities\n", "s.yaml"), name="s")
     run(study, Options(results=tmp_path, jobs=1))
@@ -227,6 +237,7 @@ DAMAGES = {
     "foreign": foreign,
     "gone": lambda folder: (folder / NAME).unlink(),
     "empty": lambda folder: (folder / NAME).write_bytes(b""),
+    "zeros": lambda folder: (folder / NAME).write_bytes((folder / NAME).read_bytes() + bytes(500)),
     "text": lambda folder: (folder / NAME).write_bytes(b"something else"),
 }
 
@@ -244,12 +255,12 @@ def test_damage_is_found_named_and_mended(name, folder, stored):
             shown.outcomes_of(arm)
         except StoreError as error:
             said += str(error)
-    assert NAME in said or name == "foreign"
+    assert NAME in said or name in ("foreign", "zeros")
     trained, said = train(folder.parent)
-    assert (trained, said) == (0, "") if name == "foreign" else NAME in said
+    assert (trained, said) == (0, "") if name in ("foreign", "zeros") else NAME in said
     again = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".csv", ".bin")}
     lost = again.pop("lost+found.csv", b"").decode()
-    assert ("another-s0" in lost or NAME in lost) == (name not in ("gone", "empty", "cut"))
+    assert ("another-s0" in lost or NAME in lost) == (name not in ("gone", "empty", "cut", "zeros"))
     again["provenance.csv"] = whole["provenance.csv"]
     assert again == whole
 
