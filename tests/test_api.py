@@ -18,6 +18,7 @@ from dropexp.nn.dropout import Site
 
 ROOT = Path(__file__).parent.parent
 QUICK = {"training.epochs": 2, "model.hidden": 20, "data.train_size": 100}
+TIMED = ("provenance", "design")  # what says when a folder was written
 DICT = {
     "data": {"train_size": 100},
     "model": {"hidden": [20]},
@@ -267,7 +268,7 @@ def test_an_executor_is_asked_for_by_name(folder, monkeypatch):
     used = counting(monkeypatch)
     made = [dropexp.run(DICT, seeds=2, executor=name, results=name) for name in ("inline", "pool")]
     assert len(used) == 1
-    files = [{p.name: p.read_bytes() for p in run.folder.glob("*.csv") if p.stem != "provenance"} for run in made]
+    files = [{p.name: p.read_bytes() for p in run.folder.glob("*.csv") if p.stem not in TIMED} for run in made]
     assert files[0] == files[1]
     monkeypatch.setattr(dropexp, "TORCH_CAME_FIRST", True)
     with pytest.warns(UserWarning, match="import dropexp first"):

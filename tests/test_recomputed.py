@@ -109,7 +109,7 @@ def level_by_hand(members: list[np.ndarray]) -> float:
     n, rng = d.shape[1], np.random.default_rng(7)
     e = d - d.mean(axis=1, keepdims=True)
     seen = np.corrcoef(e)
-    believed = (n - 1) / (n + 1) * seen + (1 - (n - 1) / (n + 1)) * np.eye(len(d))
+    believed = (n - 1) / (n + 4) * seen + (1 - (n - 1) / (n + 4)) * np.eye(len(d))
     x = rng.multivariate_normal(np.zeros(len(d)), believed, (200_000, n))
     t = np.abs(x.mean(axis=1)) / (x.std(axis=1, ddof=1) / sqrt(n))
     return float(np.quantile(2 * stats.t.sf(t.max(axis=1), n - 1), 0.05))

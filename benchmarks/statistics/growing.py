@@ -98,7 +98,12 @@ def fitted(size: int, looks: tuple[int, ...], spread: float = 1.0) -> np.ndarray
     return _level_of(float(np.quantile(most, 1 - ALPHA)), spread)
 
 
-EVERY = tuple(int(n) for n in LOOKS)
+EVERY, ROUNDS = (tuple(int(n) for n in STEPS[step]) for step in (1, 5))
+ALLOWED = (
+    ("step 1", 1, EVERY),
+    ("step 5, every n allowed for", 5, EVERY),
+    ("step 5, its rounds allowed for", 5, ROUNDS),
+)
 BOUNDARIES: dict[str, Callable[[int, tuple[int, ...]], np.ndarray]] = {
     "constant": constant,
     "n^1": lambda size, looks: weighted(size, 1, looks),
@@ -146,33 +151,31 @@ def fixed(law: str, studies: int, size: int, shift: float, seeds: int) -> float:
 
 
 def tables(studies: int, laws: Iterable[str]) -> None:
-    print("level and half width in sds at 5, 10, 30 seeds")
+    """Print levels and widths, the error rates, and seeds and power, by boundary and by the looks that it allows for."""
+    print("level, and half width in sds, at 5, 10, 30 seeds")
     for size in FAMILIES:
-        for name, levels in BOUNDARIES.items():
-            found = levels(size, EVERY)
-            shown = " ".join(f"{found[n - START]:8.5f}" for n in (5, 10, 30))
-            halves = " ".join(f"{widths(found)[n - START]:6.2f}" for n in (5, 10, 30))
-            print(f"  {size}  {name:<16} {shown}   {halves}")
-        once = constant(size, tuple(int(n) for n in STEPS[5]))
-        print(f"  {size}  constant, charged for six looks: {once[0]:.5f}   {widths(once)[[0, 5, 25]].round(2)}")
+        for which, looks in (("every n", EVERY), ("rounds", ROUNDS)):
+            for name, levels in BOUNDARIES.items():
+                found = levels(size, looks)
+                shown = " ".join(f"{found[n - START]:8.5f}" for n in (5, 10, 30))
+                halves = " ".join(f"{widths(found)[n - START]:6.2f}" for n in (5, 10, 30))
+                print(f"  {size}  {which:<8} {name:<16} {shown}   {halves}")
     print("any wrong word at any look, no difference")
     for law in laws:
         for size in FAMILIES:
-            for step in STEPS:
-                cells = [
-                    f"{name} {judged(law, studies, size, 0.0, levels(size, EVERY), step)['any wrong']:.3f}"
-                    for name, levels in BOUNDARIES.items()
-                ]
-                print(f"  {law:<7} {size} step {step}: {'; '.join(cells)}")
-    print("seeds until decided, and power by comparison")
+            for what, step, looks in ALLOWED:
+                found = {name: levels(size, looks) for name, levels in BOUNDARIES.items()}
+                cells = [f"{n} {judged(law, studies, size, 0.0, x, step)['any wrong']:.3f}" for n, x in found.items()]
+                print(f"  {law:<7} {size} {what}: {'; '.join(cells)}")
+    print("seeds until all is decided, and power by comparison, normal data")
     for size in FAMILIES:
         for shift in (0.0, 0.5, 1.0, 1.5):
-            for step in STEPS:
+            for what, step, looks in ALLOWED:
                 cells = []
                 for name, levels in BOUNDARIES.items():
-                    found = judged("normal", studies, size, shift, levels(size, EVERY), step)
+                    found = judged("normal", studies, size, shift, levels(size, looks), step)
                     cells.append(f"{name} {found['seeds']:.1f} {found['power']:.2f}")
-                print(f"  {size} shift {shift} step {step}: {'; '.join(cells)}")
+                print(f"  {size} shift {shift} {what}: {'; '.join(cells)}")
             ends = [f"n = {n}: {fixed('normal', studies, size, shift, n):.2f}" for n in (10, 30)]
             print(f"  {size} shift {shift} fixed: {', '.join(ends)}")
 

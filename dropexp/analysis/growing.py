@@ -30,4 +30,4 @@ def claim_level(grow: Grow) -> float:
     A look is every number of seeds from the first round to the last, so that the interval holds wherever one stops.
     """
     any_three = pd.Series([0.0, 1.0, 3.0])  # one comparison's level does not depend on what it finds
-    return family([paired(any_three, 0 * any_three)], looks=range(grow.start, grow.grow_to + 1)).level
+    return family([paired(any_three, 0 * any_three)], looks=grow.looks).level

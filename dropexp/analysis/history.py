@@ -39,16 +39,16 @@ class History:
         """Whether a claim was first made, as it stands with its margins, when an arm that it compares had runs."""
         name = key(claim)
         arms = self.compared.get(name, frozenset())
-        return self._after(lambda said: name in _keys(said), lambda entry: bool(entry.stored & arms))
+        return self._after(lambda entry: name in _keys(entry.said), lambda entry: bool(entry.stored & arms))
 
     def arm_after(self, arm_id: str) -> bool:
         """Whether an arm was first declared when the study had runs."""
-        return self._after(lambda said: arm_id in said["arms"])
+        return self._after(lambda entry: arm_id in entry.arms)
 
     def margins_after(self, metric: str) -> bool:
         """Whether the margin of a metric was first what it is now when the study had runs."""
         now = self.margins.get(metric)
-        return self._after(lambda said: said["margins"].get(metric) == now)
+        return self._after(lambda entry: entry.said["margins"].get(metric) == now)
 
     def looks(self, seeds: Iterable[int]) -> int:
         """Return the number of a look at seeds: on how many other sets of seeds the study's arms were judged, and this one.
@@ -62,15 +62,13 @@ class History:
         for entry in self.entries:
             if entry.kind == DESIGN:
                 growing = _grow(entry.said["seeds"])
-            elif entry.kind == LOOK and self.arms.intersection(entry.said["arms"]):
+            elif entry.kind == LOOK and self.arms & entry.arms:
                 then = tuple(sorted(entry.said["seeds"]))
                 found.add(growing if growing and growing.is_round(then) else then)
         return len(found - {own}) + 1
 
-    def _after(
-        self, says: Callable[[Mapping[str, Any]], bool], concerned: Callable[[Entry], bool] = lambda entry: True
-    ) -> bool:
-        first = next((entry for entry in self.designs if says(entry.said)), None)
+    def _after(self, says: Callable[[Entry], bool], concerned: Callable[[Entry], bool] = lambda entry: True) -> bool:
+        first = next((entry for entry in self.designs if says(entry)), None)
         if first is None:
             return self.known
         return first is not self.designs[0] and first.runs_stored != "0" and concerned(first)

@@ -21,6 +21,11 @@ class Grow:
         """The numbers of seeds at which the study is judged."""
         return (*range(self.start, self.grow_to, self.step), self.grow_to)
 
+    @property
+    def looks(self) -> range:
+        """The numbers of seeds at which intervals must hold: all from the first round to the last."""
+        return range(self.start, self.grow_to + 1)
+
     def after(self, seeds: int) -> int | None:
         """Return the number of seeds of the round after the one with so many, None after the last."""
         return next((n for n in self.rounds if n > seeds), None)

@@ -41,7 +41,12 @@ class Entry:
         """The content, read."""
         return dict(json.loads(self.content))
 
-    @property
+    @cached_property
+    def arms(self) -> frozenset[str]:
+        """The arms of which a row speaks."""
+        return frozenset(self.said["arms"])
+
+    @cached_property
     def stored(self) -> frozenset[str]:
         return frozenset(self.arms_stored.split())
 

@@ -159,7 +159,7 @@ class Study(Design):
         for row in rows:
             if row["arm_id"] in stored:
                 stored[row["arm_id"]].add(int(row["seed"]))
-        return self.with_seeds(self.grow.reached(list(stored.values())))
+        return self.with_seeds(self.grow.start if self.unmade else self.grow.reached(list(stored.values())))
 
     def with_seeds(self, count: int) -> Study:
         """Return the study with seeds 0, 1, 2 and on."""

@@ -47,8 +47,18 @@ def union(studies: Mapping[Path, Study], name: str) -> tuple[Study, tuple[str, .
     notes = []
     if odd := [str(folder) for folder, study in others if study.claims != first.claims]:
         notes.append(f"claims: those of {first_folder} are kept; {', '.join(odd)} has others")
+    if odd := [str(folder) for folder, study in others if study.margins != first.margins]:
+        notes.append(f"margins: those of {first_folder} are kept; {', '.join(odd)} has others")
+    # which seeds there are no longer depends on what was decided in one of the folders
     joined = replace(
-        first, name=name, grids=made, seeds=tuple(seeds), configs=tuple(configs), probes=tuple(probes), marks=()
+        first,
+        name=name,
+        grids=made,
+        seeds=tuple(seeds),
+        configs=tuple(configs),
+        probes=tuple(probes),
+        grow=None,
+        marks=(),
     )
     return joined, tuple(notes)
 

@@ -60,6 +60,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
             f"{others[0]}: trained elsewhere, and {own[0]} by dropexp; compare them, seeds do not mean the same"
         )
     studies = {folder: parse(read(folder / "study.yaml"), folder=folder, large=True) for folder in own}
+    studies = {folder: study.grown(Store(folder).cells() if study.grow else ()) for folder, study in studies.items()}
     study, notes = union(studies, out.resolve().name)
     text = written(study, out)
     rows = {folder: Rows(folder) for folder in own}

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 HERE, QUIET = Options(), Listener()
 FILES = ("runs.csv", *DEPENDENT)
 GONE = "its rows have gone"
-LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked (--fresh trains anew)"
 # What a summary.csv before 0.4.0 has, and the columns that meant something else there
 OLDER, INTERVAL = "_diff_p_holm", ("_diff_low", "_diff_high")
 

@@ -92,7 +92,7 @@ GOOD = written(chain(DESIGNS[0]))
         (GOOD.replace(",design,0,", ",design,-1,"), "neither a design nor a look"),
         (GOOD.replace('""arms"":[', '""arms"":[1.5,'), "neither a design nor a look"),
         (GOOD.replace('""parts"":[', '""bits"":['), "neither a design nor a look"),
-        (GOOD.replace('"{', '"[' * 9000 + '{'), "its content cannot be read"),
+        (GOOD.replace('"{', '"' + '[' * 9000 + '{'), "its content cannot be read"),
         (GOOD + '"', "unexpected end of data"),
     ],
 )  # fmt: skip
