@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.workloads import WORKLOADS, study
 from dropexp.experiment.study import Study
 from dropexp.records import EpochRow, Outcome, Provenance, RunRow
-from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
@@ -82,7 +82,7 @@ def made_up(folder: Path, arms: int, seeds: int, epochs: int) -> None:
     """Write a study's folder through the store, with noise for curves."""
     made = parse(read_text(grid(arms, seeds).replace("grid", folder.name), "made-up.yaml"), large=True)
     runs, rng = made.runs(), np.random.default_rng(0)
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         writer.write("study.yaml", to_yaml(made))
         for at in range(0, len(runs), 50):
             writer.append(runs[at : at + 50], _outcome(made, at, epochs, rng))
@@ -131,8 +131,8 @@ def rows(place: Path) -> Iterator[tuple[str, Used]]:
         folder = place / f"made-{arms}"
         made_up(folder, arms, seeds, 50)
         code = (
-            f"from pathlib import Path; from dropexp.store.folder import Store; from dropexp.workflow.running import *\n\
-with Store(Path({str(folder)!r})).writing() as writer: summarise(writer)"
+            f"from pathlib import Path; from dropexp.store.writer import Writer; from dropexp.workflow.running import *\n\
+with Writer(Path({str(folder)!r})) as writer: summarise(writer)"
         )
         yield f"summary of {arms} arms x {seeds} seeds x 50 epochs", used("-c", code)
         yield f"plot of {arms} arms x {seeds} seeds x 50 epochs", used("-m", "dropexp", "plot", str(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from dropexp.notebook import Comparison, Results
 from dropexp.signatures import taking
 from dropexp.study_files.command_words import read_word
 from dropexp.study_files.from_dict import read_mapping
-from dropexp.study_files.path_values import Override, pairs, resolve
+from dropexp.study_files.path_values import Override, pairs, resolved
 from dropexp.study_files.shipped import shipped
 from dropexp.train.work import threads_kept
 from dropexp.workflow import comparing, drawing, running
@@ -135,15 +134,13 @@ def join(*folders: str | Path, out: str | Path, prefer: str | Path | None = None
 
 def check_laws(name: str | None = None) -> pd.DataFrame:
     """Check the laws of dropout on the code that trains, or one of them; return one row per law."""
-    from dropexp.laws.all_laws import LAWS_TABLE, examine
+    from dropexp.laws.all_laws import chosen, examine
 
-    if name is not None and name not in LAWS_TABLE:
-        raise UsageError(f"check_laws: no law is called {name!r}; they are {', '.join(LAWS_TABLE)}")
-    rows = []
-    for law in LAWS_TABLE.values() if name is None else [LAWS_TABLE[name]]:
-        found = examine(law)
-        row = {"law": law.id, "says": law.says, "source": law.source, "expected": found.expected}
-        rows.append(row | {"measured": found.measured, "low": found.low, "high": found.high, "holds": found.holds})
+    rows = [
+        {"law": law.id, "says": law.says, "source": law.source, **found.numbers(), "holds": found.holds}
+        for law in chosen(name)
+        if (found := examine(law))
+    ]
     return pd.DataFrame(rows)
 
 
@@ -159,8 +156,7 @@ def _overrides(axes: Mapping[str, Axis], fields: Mapping[str, Axis] | None) -> l
     given += [(path, f"set {path}=", values, False) for path, values in (fields or {}).items()]
     found: list[Override] = []
     for path, name, values, axis in given:
-        with contextlib.suppress(ValueError):  # the parser says it, beside every other mistake
-            path = resolve(path)
+        path = resolved(path)
         if any(path == before.path and not (axis or before.axis) for before in found):
             raise UsageError(f"{name.removesuffix('=')}: sets {path} a second time; name a field once")
         plain = _plain(name.removesuffix("="), values)

@@ -9,6 +9,7 @@ import secrets
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 # Windows has neither of the first two, and needs the third
 NO_LINK, NO_WAIT, BINARY = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
@@ -42,6 +43,15 @@ def read_bounded(path: Path, most: int, *, follow: bool = False) -> bytes:
         os.close(handle)
 
 
+def open_bounded(path: Path, most: int) -> BinaryIO:
+    """Return a plain file that is open for reading, of no more than `most` bytes; raises OSError as `read_bounded` does."""
+    handle = _opened(path, os.O_RDONLY | NO_WAIT)
+    if (size := os.fstat(handle).st_size) > most:
+        os.close(handle)
+        raise _too_large(path, size, most)
+    return os.fdopen(handle, "rb")
+
+
 def write_aside(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """Write a file as a whole: aside under a fresh name, to the disk, renamed, and the new name to the disk.
 
@@ -51,11 +61,17 @@ def write_aside(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """
     if lasting and _holds(path, content):
         return
+    write_parts_aside(path, [content], lasting=lasting)
+
+
+def write_parts_aside(path: Path, parts: Iterable[bytes], *, lasting: bool = True) -> None:
+    """Write a file as `write_aside` does, part after part, so that it need not fit into memory; even if nothing changes."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
     handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | BINARY, 0o666)
     try:
         try:
-            _write(handle, content)
+            for part in parts:
+                _write(handle, part)
             if lasting:
                 os.fsync(handle)
         finally:

@@ -11,16 +11,20 @@ from pathlib import Path
 import pandas as pd
 
 from dropexp.analysis.compare import Pair
+from dropexp.analysis.fixed_broken import against_baseline
 from dropexp.analysis.labelled_rows import epochs_frame, runs_frame
 from dropexp.analysis.summary import summary
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
+from dropexp.errors import UsageError
 from dropexp.experiment.naming import label
 from dropexp.export.formats import export
 from dropexp.records import Failure
+from dropexp.study_files.arm_conditions import pick
 from dropexp.tables.arms import columns, notes, table
 from dropexp.tables.comparison import comparison
 from dropexp.workflow.drawing import plot
+from dropexp.workflow.reading import accused
 
 
 def _html(headings: Iterable[str], rows: Iterable[Iterable[str]], notes: Iterable[str]) -> str:
@@ -59,6 +63,11 @@ class Results:
         """One row per arm: means, sds, 95% intervals and differences to its baseline, as in summary.csv."""
         return summary(self.tidy)
 
+    @property
+    def accused(self) -> tuple[str, ...]:
+        """The runs in whose training the audit of dropout found something; do not trust them."""
+        return accused(self.tidy)
+
     @cached_property
     def verdicts(self) -> pd.DataFrame:
         """A row an arm and metric: the difference to its baseline with its interval, p and word."""
@@ -69,8 +78,32 @@ class Results:
                     d, axes = judged.difference, self.tidy.axes
                     row = {"arm": label(v.arm, axes), "baseline": label(v.baseline, axes), "metric": metric, "n": d.n}
                     row |= {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p}
-                    rows.append(row | {"p_holm": judged.p_holm, "word": judged.word})
+                    row |= {
+                        "p_family": judged.p_family,
+                        "word": judged.word,
+                        "reach": judged.reach if judged.told else "",
+                    }
+                    row |= {"examples_low": judged.examples[0], "examples_high": judged.examples[1]}
+                    rows.append(row | {"after_the_fact": judged.after})
         return pd.DataFrame(rows)
+
+    def examples(self, *conditions: str) -> pd.DataFrame:
+        """Return a row a test example of one arm, named as in "rate=0.5": in how many seeds it is fixed and broken.
+
+        An example is fixed where the arm gets it right and its baseline wrong, in runs of the same seed. Raises UsageError
+        where the conditions name no single arm with a baseline.
+        """
+        arms = {arm.arm_id: arm for arm in pick(self.tidy.study, conditions, "examples").arms}
+        found = [
+            (arm, base) for arm, base in zip(self.tidy.arms, self.tidy.baselines, strict=True) if arm.arm_id in arms
+        ]
+        arm, base = found[0]
+        if len(arms) != 1 or base is None:
+            those = ", ".join(label(arm, self.tidy.axes) for arm in arms.values())
+            raise UsageError(f"examples: name one arm that has a baseline, as in 'rate=0.5'; these are {those}")
+        made = against_baseline(self.tidy, arm, base)
+        names = ("place", "label", "shared", "fixed", "broken")
+        return pd.DataFrame({name: [] if made is None else getattr(made, name) for name in names}, dtype="int64")
 
     def table(self) -> str:
         """Return the table that the command line prints."""
@@ -110,10 +143,10 @@ class Comparison:
         for pair in self.pairs:
             arms = {f"{side}_arm": label(own.arm, own.tidy.axes) for side, own in (("a", pair.a), ("b", pair.b))}
             for c in pair.contrasts:
-                d = c.difference
+                d = c.judged.difference
                 row = {**arms, "metric": c.metric, "a": c.a.mean, "b": c.b.mean, "n": d.n, "paired": d.paired}
-                row |= {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_holm": c.p_holm}
-                rows.append({**row, "word": c.word})
+                row |= {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_family": c.judged.p_family}
+                rows.append({**row, "word": c.judged.word, "reach": c.judged.reach if c.judged.told else ""})
         return pd.DataFrame(rows)
 
     def table(self) -> str:

@@ -77,3 +77,8 @@ def any_of(words: Iterable[str], last: str = "or") -> str:
     """Return words as `a, b or c`."""
     *most, end = [str(word) for word in words] or [""]
     return f"{', '.join(most)} {last} {end}" if most else end
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun: `1 run`, `2 runs`."""
+    return f"{number} {what}{'s' * (number != 1)}"

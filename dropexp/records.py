@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dropexp.metrics import EPOCHS, RUNS
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Number = float | int | None
 T = TypeVar("T")
 
@@ -65,10 +68,11 @@ class RunRow:
     `stop_reason` is max_epochs, patience or diverged; `gap` is training minus test accuracy; `memorised` and `recovered`
     are those of EpochRow. `test_set` is `official`, or `pool` where each split sets its own test examples aside.
 
-    The last five are the seal of the run, which the store fills in: the probes that were taken, joined by `+`, and how
-    many rows of probes.csv they gave; digests of the weights that were kept, of the selected epoch and of all; and the
-    digest of this row together with the run's `epochs_run` rows of epochs.csv and its rows of probes.csv. Rows of
-    versions before 0.3.0 have none. The configuration's leaves follow these columns in runs.csv.
+    The last six are the seal of the run, which the store fills in: the probes that were taken, joined by `+`, and how
+    many rows of probes.csv they gave; digests of the weights that were kept, of the selected epoch and of all; that of
+    its record in predictions.bin; and the digest of this row together with the run's `epochs_run` rows of epochs.csv and
+    its rows of probes.csv. Rows of versions before 0.3.0 have none, those before 0.4.0 no `predictions`. The
+    configuration's leaves follow these columns in runs.csv.
     """
 
     run_id: str
@@ -87,6 +91,7 @@ class RunRow:
     probe_rows: int | None = None
     weights_selected: str = ""
     weights_all: str = ""
+    predictions: str = ""
     rows_digest: str = ""
     if TYPE_CHECKING:
 
@@ -145,6 +150,23 @@ class Failure:
     ended: str
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one run predicted for its N test examples at its selected epoch.
+
+    `place` (N,) is where an example stands in the official test set, else in the pool of all examples; `label` and
+    `predicted` (N,) are classes from 0; `probabilities` (N, classes) are float32, None where they were not asked for.
+    """
+
+    run_id: str
+    official: bool
+    classes: int
+    place: np.ndarray
+    label: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray | None = None
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a pack leaves: the rows of its runs, or the error that ended it, or that it was `paused` at its checkpoint."""
@@ -154,6 +176,7 @@ class Outcome:
     probes: tuple[ProbeRow, ...] = ()
     provenance: tuple[Provenance, ...] = ()
     weights: tuple[tuple[str, dict[str, object]], ...] = field(default=(), repr=False)
+    answers: tuple[Answers, ...] = field(default=(), repr=False)
     error: str | None = None
     paused: bool = False
     notes: tuple[str, ...] = ()  # what the user should hear

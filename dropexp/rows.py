@@ -29,8 +29,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "failures.csv": names(Failure),
     "runs.csv": names(RunRow) + CONFIG_COLUMNS,  # last: a row here says that the run is done
 }
-# What a run's row says of its rows in other files and of its weights
-SEAL = ("probes_taken", "probe_rows", "weights_selected", "weights_all", "rows_digest")
+# What a run's row says of its rows in other files, its weights and its predictions
+SEAL = ("probes_taken", "probe_rows", "weights_selected", "weights_all", "predictions", "rows_digest")
 # What each version of the files added to the one before, oldest first; every new column is a new entry here. A header that
 # is neither today's nor one of these was edited.
 _ADDED: tuple[dict[str, tuple[str, ...]], ...] = (  # beside those of metrics, which say so themselves
@@ -49,9 +49,10 @@ _ADDED: tuple[dict[str, tuple[str, ...]], ...] = (  # beside those of metrics, w
     },
     {
         "probes.csv": ("at",),
-        "runs.csv": SEAL,
+        "runs.csv": tuple(column for column in SEAL if column != "predictions"),
         "provenance.csv": ("row_digest",),
     },
+    {"runs.csv": ("predictions",)},
 )
 Added = dict[str, tuple[str, ...]]
 

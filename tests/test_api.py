@@ -14,6 +14,7 @@ import pytest
 import dropexp
 from dropexp.cli import main
 from dropexp.executors import all_executors
+from dropexp.nn.dropout import Site
 
 ROOT = Path(__file__).parent.parent
 QUICK = {"training.epochs": 2, "model.hidden": 20, "data.train_size": 100}
@@ -80,7 +81,7 @@ def test_two_arms_and_two_folders_compare(folder):
     other = dropexp.run(DICT, seeds=[7], study="other")
     joined = dropexp.join(made.folder, other.folder, out="results/both")
     assert set(joined.runs["seed"]) == {0, 1, 2, 7}
-    assert dropexp.compare("results/both", other.folder, arms="rate=0").pairs[0].contrasts[0].difference.n == 1
+    assert dropexp.compare("results/both", other.folder, arms="rate=0").pairs[0].contrasts[0].judged.difference.n == 1
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,22 @@ def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'runn'"):
         _ = dropexp.runn
     assert {"run", "sweep", "read", "compare"} <= set(dir(dropexp))
+
+
+def test_what_the_audit_found_stays_with_the_study(folder, monkeypatch, capsys):
+    mask = Site.mask
+    with monkeypatch.context() as faulty:
+        faulty.setattr(Site, "mask", lambda self, u, seeds: mask(self, u[:, :1].expand_as(u).contiguous(), seeds))
+        with pytest.warns(UserWarning, match="dropout audit"):
+            made = dropexp.run(DICT, seeds=1, jobs=1)
+    assert made.accused == tuple(made.runs.query("`dropout.rate` == 0.5")["run_id"])
+    assert dropexp.read(made.folder).accused == made.accused
+    assert main(["run", str(made.folder / "study.yaml"), "--no-plot"]) == 1, (
+        "a command that trains nothing says it, too"
+    )
+    shown = capsys.readouterr()
+    assert "0 runs trained" in shown.out
+    assert "the audit of dropout found what should not be in 1 run (probes.csv)" in shown.err
 
 
 def test_a_failed_run_is_a_warning_and_stands_in_the_results(folder, monkeypatch):

@@ -196,10 +196,10 @@ def test_a_results_folder_that_is_a_file(capsys, tmp_path, monkeypatch):
 
 
 def test_the_second_writer_is_told_who_holds_the_folder(capsys, tmp_path, monkeypatch):
-    from dropexp.store.folder import Store
+    from dropexp.store.writer import Writer
 
     monkeypatch.chdir(tmp_path)
-    with Store(tmp_path / "results" / "quickstart").writing():
+    with Writer(tmp_path / "results" / "quickstart"):
         script = "import sys; from dropexp.cli import main; sys.exit(main(['sweep', '--seeds', '1']))"
         out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, env=ENV)
     assert out.returncode == 2

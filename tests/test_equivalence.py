@@ -10,6 +10,7 @@ from dropexp.executors.inline import run_inline
 from dropexp.experiment.config import Config, Data
 from dropexp.experiment.packs import plan
 from dropexp.experiment.study import Run, Study
+from dropexp.store.prediction_records import examples_record, run_record
 from dropexp.study_files.parse import parse
 from dropexp.study_files.path_values import Override
 from dropexp.study_files.yaml_reader import read_text
@@ -32,12 +33,14 @@ def runs_of(seeds=(0, 1), rates=(0.0, 0.2, 0.5), **sections) -> list[Run]:
 
 
 def trained(runs, size):
-    works = [Work(tuple(pack), "digits") for pack in plan(runs, {}, 1, size)]
+    works = [Work(tuple(pack), "digits", save_predictions="probabilities") for pack in plan(runs, {}, 1, size)]
     rows = {}
     for _, outcome in run_inline(train_pack, works, {"digits": DIGITS}, 1, lambda *heard: None):
         assert outcome.error is None, outcome.error
         for row in outcome.runs:
-            rows[row.run_id] = (repr(row), [repr(e) for e in outcome.epochs if e.run_id == row.run_id])
+            (answers,) = (a for a in outcome.answers if a.run_id == row.run_id) if row.selected_epoch else (None,)
+            kept = answers and run_record(answers, examples_record(answers)[1])
+            rows[row.run_id] = (repr(row), [repr(e) for e in outcome.epochs if e.run_id == row.run_id], kept)
     return rows
 
 
@@ -105,10 +108,10 @@ def check_packs(runs, sizes):
         assert trained(runs, size) == alone
 
 
-@pytest.mark.parametrize("sections", FAST + OTHERS + CONVOLUTIONS + LSTMS + ROUNDED, ids=str)
+@pytest.mark.parametrize("sections", FAST + OTHERS + CONVOLUTIONS + LSTMS[:2] + ROUNDED, ids=str)
 def test_a_pack_of_any_size_gives_the_bytes_of_single_runs(sections):
     """Each kind of dropout has its packs in tests/nn/test_kinds.py, with rates and schedules that differ inside them."""
-    check_packs(runs_of(**sections), (4,))  # four and two
+    check_packs(runs_of(rates=(0.0, 0.5), **sections), (3,))  # three and one
 
 
 @pytest.mark.slow
@@ -133,7 +136,7 @@ def test_values_that_differ_inside_a_pack_leave_each_run_its_bytes():
     assert len(plan(runs, {}, 1, 30)) == 1
     alone, together = trained(runs, 1), trained(runs, 30)
     assert together == alone
-    assert sum("diverged" in row for row, _ in alone.values()) == 2
+    assert sum("diverged" in row for row, *_ in alone.values()) == 2
 
 
 TEXT = """
@@ -157,17 +160,18 @@ data: {test_size: 101, val_size: 51, train_size: 149, source: digits}
 
 
 def folder_bytes(folder):
-    return {name: (folder / name).read_bytes() for name in ("runs.csv", "epochs.csv", "probes.csv")}
+    return {name: (folder / name).read_bytes() for name in ("runs.csv", "epochs.csv", "probes.csv", "predictions.bin")}
 
 
-def test_order_of_keys_a_pool_of_workers_and_an_interruption_leave_no_trace(tmp_path):
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_order_of_keys_a_pool_of_workers_and_an_interruption_leave_no_trace(tmp_path, jobs):
     study = parse(read_text(TEXT, "a.yaml"), name="a")
     done = run(study, Options(results=tmp_path))
     whole = done.folder
     assert done.trained == 12
     assert run(study, Options(results=tmp_path)).trained == 0, "the same command again trains nothing"
     assert prepare(study, Options(results=tmp_path)).done == 12
-    other = run(parse(read_text(REORDERED, "b.yaml"), name="b"), Options(results=tmp_path, jobs=2, pack=2)).folder
+    other = run(parse(read_text(REORDERED, "b.yaml"), name="b"), Options(results=tmp_path, jobs=jobs, pack=2)).folder
     assert folder_bytes(other) == folder_bytes(whole)
 
     study = parse(read_text(TEXT, "c.yaml"), name="c")
@@ -177,5 +181,8 @@ def test_order_of_keys_a_pool_of_workers_and_an_interruption_leave_no_trace(tmp_
     (half / "epochs.csv").write_text(lines + lines.splitlines()[-1][:-5])  # as a kill leaves it
     with (half / "runs.csv").open("a") as file:
         file.write("digits-mlp-50-none-s0-0000000000,di")
+    with (half / "predictions.bin").open("rb+") as file:
+        file.seek(0, 2)
+        file.write(b"DXP1R\x40\0\0\0\0\0\0\0torn")
     assert run(study, Options(results=tmp_path, pack=1)).trained == 6
     assert folder_bytes(half) == folder_bytes(whole)

@@ -47,7 +47,7 @@ def train(name, results, pack, heard=lambda *_: None, jobs=1):
 
 
 def contents(results):
-    names = ("runs.csv", "epochs.csv", "probes.csv", "summary.csv", "study.yaml")
+    names = ("runs.csv", "epochs.csv", "probes.csv", "predictions.bin", "summary.csv", "study.yaml")
     return {name: (results / "s" / name).read_bytes() for name in names}
 
 

@@ -276,9 +276,16 @@ def agree_after_two_epochs(runs, dataset):
             assert getattr(epoch.scores[r], f"{part}_accuracy") == pytest.approx(right, rel=1e-12)
 
 
-@EACH_CASE
-def test_two_epochs_of_every_network(make_run, images, case, which):
-    agree_after_two_epochs(make_runs(make_run, case, which), images)
+@pytest.mark.parametrize(  # every third in the fast suite, whose gradients are those of all
+    "case", [pytest.param(c, id=n, marks=[pytest.mark.slow] * (i % 3 > 0)) for i, (n, c) in enumerate(CASES.items())]
+)
+def test_two_epochs_of_every_network(make_run, images, case):
+    agree_after_two_epochs(make_runs(make_run, case, (0, 1, 2)), images)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_two_epochs_of_a_run_alone(make_run, images, name):
+    agree_after_two_epochs(make_runs(make_run, CASES[name], (1,)), images)
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS.values(), ids=OPTIMISERS)

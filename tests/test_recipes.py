@@ -3,13 +3,18 @@
 import ast
 import csv
 import importlib
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import dropexp
+
+PACKAGE = Path(dropexp.__file__).parent
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"\*\*(Add a [\w ]+)\.\*\*(.*?)(?=\n\n)", TEXT, re.DOTALL))
@@ -106,6 +111,49 @@ FOLLOWED = {
 }
 
 
+SESSION = """
+import json, os, sys, traceback
+os.environ["MKL_CBWR"] = "AUTO,STRICT"
+import matplotlib.figure, pandas, scipy.stats, sklearn.datasets, torch
+
+for line in sys.stdin:
+    package, folder, script, words = json.loads(line)
+    if (child := os.fork()) == 0:
+        for number, name in enumerate(("out", "err"), 1):
+            os.dup2(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT), number)
+        os.chdir(folder)
+        sys.path.insert(0, package)
+        sys.argv[1:] = words
+        code = 1
+        try:
+            exec(script, {"__name__": "__main__"})
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(code)  # taking the libraries down would take as long as the script
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """Run scripts each in a process that has the libraries loaded and nothing of dropexp; return its stdout and stderr."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", SESSION], cwd=PACKAGE, **pipes) as session:
+
+        def run(script, folder, *words, package=PACKAGE):
+            print(json.dumps([str(package.parent), str(folder), script, words]), file=session.stdin, flush=True)
+            status = int(session.stdout.readline())
+            out, err = ((folder / name).read_text() for name in ("out", "err"))
+            assert status == 0, out + err
+            return out, err
+
+        yield run
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_file_and_table_that_a_recipe_names_is_there(recipe):
     for name in re.findall(r"`([\w/]+\.py|\w+/)`", RECIPES[recipe]):
@@ -115,16 +163,12 @@ def test_every_file_and_table_that_a_recipe_names_is_there(recipe):
 
 
 @pytest.mark.parametrize("recipe", FOLLOWED)
-def test_rows_in_the_tables_that_a_recipe_names_are_all_it_takes(recipe, tmp_path):
+def test_rows_in_the_tables_that_a_recipe_names_are_all_it_takes(recipe, tmp_path, fresh):
     what, study = FOLLOWED[recipe]
     (tmp_path / "new.yaml").write_text(study)
     script = f"ADD, TABLES = {what!r}, {TABLES[recipe]!r}\n{ADDED}"
-    command = ["run", "new.yaml", "--jobs", "1", "--no-plot", "--data-dir", "cache"]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *command], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "audit" not in done.stderr
+    _, err = fresh(script, tmp_path, "run", "new.yaml", "--jobs", "1", "--no-plot", "--data-dir", "cache")
+    assert "audit" not in err
     with (tmp_path / "results/new/runs.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
@@ -146,3 +190,86 @@ def test_the_recipes_name_no_table_that_their_test_leaves_out():
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "table"
     }
     assert used == {table for tables in TABLES.values() for table, _ in tables}
+
+
+METRIC = """    Metric(
+        "brier", "Brier score", "", higher=False, low=0.0, high=1.0, chance=lambda k: (k - 1) / k**2, counts=False,
+        on=("train", "val", "test"), averaged=("train_brier", "test_brier"), since=5,
+    ),
+"""
+BRIER = """
+    "brier": lambda logits_RBK, guess_RB, labels_RB: (
+        (torch.softmax(logits_RBK, -1) - torch.nn.functional.one_hot(labels_RB, logits_RBK.shape[-1])) ** 2
+    ).mean(-1),
+"""
+METRIC_STUDY = """
+study: s
+data: {train_size: 60}
+model: {hidden: [6]}
+training: {epochs: 3}
+early_stopping: {patience: 2, monitor: val_brier}
+seeds: 3
+sweep: {dropout.rate: [0, 0.9]}
+claims:
+  - {metric: test_brier, compare: {dropout.rate: 0.9}, against: {dropout.rate: 0}, expect: higher, margin: 0.001}
+"""
+ALL_THAT_READS_METRICS = """
+import json, sys
+from pathlib import Path
+from dropexp.cli import main
+
+assert main(["run", "s.yaml", "--no-plot", "--jobs", "1"]) == 0
+from dropexp.analysis.compare import Side, compare
+from dropexp.analysis.judging import judge
+from dropexp.figures.claims import claims_figure
+from dropexp.page.runs import arm_runs
+from dropexp.store.folder import Store
+from dropexp.tables.comparison import comparison
+from dropexp.workflow.reading import reading
+from dropexp.workflow.running import summarise
+from dropexp.workflow.verifying import verify
+
+shown, _ = reading(Path("results/s"))
+store = Store(Path("results/s"))
+pairs = compare([Side(shown, shown.arms[1])], [Side(shown, shown.arms[0])], [])
+runs = list(arm_runs(shown, store.frame("provenance.csv")))
+old, _ = reading(Path("old"))
+with Writer(Path("old")) as writer:
+    summarise(writer)
+assert claims_figure(shown) is not None
+print(json.dumps({
+    "epochs": list(store.frame("epochs.csv")), "runs": list(store.frame("runs.csv")),
+    "scores": store.frame("epochs.csv")["test_brier"].tolist(),
+    "sentence": judge(shown)[0].sentence, "table": comparison(pairs, ("a", "b")),
+    "page": [name for name, _ in runs[0].runs[0].rows], "fine": verify(Path("results/s"), 1).fine,
+    "old": [len(old.runs), int(old.runs["test_brier"].isna().sum())],
+}))
+"""
+
+
+def test_one_more_metric_is_one_row_and_its_function(tmp_path, store_study, fresh):
+    """A copy of the package gets a Brier score: files, claims, monitors, tables, figures and pages know it from there."""
+    store_study(tmp_path / "old", "study: old\nseeds: 2\nsweep:\n  dropout.rate: [0, 0.5]\n")
+    package = tmp_path / "dropexp"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file, before, text in (
+        ("metrics.py", "METRICS: tuple[Metric, ...] = (\n", METRIC),
+        ("train/evaluate.py", "EACH: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {", BRIER),
+    ):
+        known = (package / file).read_text(encoding="utf-8")
+        assert known.count(before) == 1
+        (package / file).write_text(known.replace(before, before + text), encoding="utf-8")
+    (tmp_path / "s.yaml").write_text(METRIC_STUDY)
+    found = json.loads(fresh(ALL_THAT_READS_METRICS, tmp_path, package=package)[0].splitlines()[-1])
+    assert found["epochs"][-3:] == ["train_brier", "val_brier", "test_brier"]
+    assert [name for name in found["runs"] if "brier" in name] == ["train_brier", "val_brier", "test_brier"]
+    assert all(0 < score < 1 for score in found["scores"])
+    header = (tmp_path / "results/s/summary.csv").read_text().partition("\n")[0].split(",")
+    assert {"train_brier_mean", "test_brier_diff_p_family"} <= set(header)
+    assert header.index("test_loss_mean") < header.index("train_brier_mean") < header.index("data.source")
+    assert re.match(r"test brier [-+]0\.\d{3} \[.+\], n = 3, margin 0\.001\b(?! nats)", found["sentence"])
+    assert "test brier" in found["table"]
+    assert "test Brier score" in found["page"]
+    assert found["fine"]
+    assert found["old"] == [4, 4]
+    assert "test_brier" in (tmp_path / "old/runs.csv").read_text().partition("\n")[0]

@@ -14,7 +14,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     ]),
     "nn/dropout.py": ("nn/test_dropout.py nn/test_network.py nn/test_recurrent.py nn/test_dropblock.py nn/test_kinds.py "
                       "train/test_probes.py", [
-        ('threshold(rate) - 32768 for', 'threshold(rate) - 32767 for'),
+        ('threshold(rate) - LEVELS // 2 for', 'threshold(rate) - LEVELS // 2 + 1 for'),
         ('1.0 / keeps if kind.train', 'keeps if kind.train'),
         ('last = below.to(dtype) - 1', 'last = below.to(dtype)'),
         ('u_SB = u_SB[:, :1]\n', 'u_SB = u_SB[:, -1:]\n'),
@@ -54,7 +54,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('bias[block.units : 2 * block.units] = 1.0', 'bias[: block.units] = 1.0'),
         ('generator(seed, "init", f"{layer}.{name}")', 'generator(seed, "init", name)'),
     ]),
-    "nn/layers.py": ("nn/test_layers.py nn/test_fused.py test_oracles.py", [
+    "nn/layers.py": ("nn/test_layers.py nn/test_fused.py train/test_batches.py test_oracles.py", [
         ('g_b = sum_rows(g_RBO) if', 'g_b = g_RBO.sum(1) if'),
         ('inverse_RC = 1.0 / torch.sqrt(var_RC + EPSILON)', 'inverse_RC = 1.0 / (torch.sqrt(var_RC) + EPSILON)'),
         ('MOMENTUM = 0.1 ', 'MOMENTUM = 0.01 '),
@@ -69,13 +69,13 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('torch.expm1(torch.clamp(x, max=0.0)) * SELU_ALPHA', 'torch.expm1(torch.clamp(x, max=0.0))'),
         ('x.to(torch.bfloat16).to(x.dtype)', 'x'),
         ('        g_w[r] = parts[1]\n', '        g_w[r] = parts[1] * 2\n'),
+        ('if len(sizes) > 1 and sizes[-1] == 1:', 'if len(sizes) > 1 and sizes[-1] == 2:'),
     ]),
     "nn/network.py": ("nn/test_network.py nn/test_recurrent.py nn/test_connect.py nn/test_kinds.py test_oracles.py "
                       "experiment/test_schedules.py laws/test_mutations.py", [
         ('(b.fan_in + 1, b.units) for', '(b.fan_in, b.units) for'),
         ('mean.mul_(1 - MOMENTUM).add_(sum(means) / len(means) * MOMENTUM)', 'mean.mul_(1 - MOMENTUM).add_(means[0] * MOMENTUM)'),
         ('v * (count / max(1, count - 1))', 'v * 1.0'),
-        ('if len(groups) > 1 and groups[-1] == 1:', 'if len(groups) > 9 and groups[-1] == 1:'),
         ('self.sites = self._sites()\n\n    def to', 'pass\n\n    def to'),
         ('self.configs = [self.configs[i] for i in kept]\n', '\n'),
         ('0 if direction == "backward" else -1] for', '-1] for'),
@@ -113,6 +113,26 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('states[::-1] if reverse else states', 'states'),
         ('range(time - 1, -1, -1) if reverse else', 'range(time - 1, 0, -1) if reverse else'),
     ]),
+    "train/answers.py": ("train/test_training.py workflow/test_answers.py", [
+        ('rows - first', 'rows'),
+        ('key = run.stream_seed("split"), run.config.data.test_size', 'key = 0, 0'),
+        ('logits_NK.max(1, keepdims=True)', 'logits_NK.max()'),
+    ]),
+    "store/prediction_order.py": ("store/test_predictions.py workflow/test_answers.py", [
+        ('keys = sorted({', 'keys = list({'),
+        ('        if run_id not in found:\n', '        if run_id in found:\n'),
+        ('if any(content):', 'if content:'),
+    ]),
+    "store/predictions.py": ("store/test_predictions.py workflow/test_answers.py", [
+        ('or not records.whole(content) or', 'or'),
+        ('if record.digest == digest)', 'if record.digest)'),
+        ('made.examples.setdefault(record.digest, record)', 'pass'),
+    ]),
+    "analysis/fixed_broken.py": ("analysis/test_fixed_broken.py", [
+        ('one.right[i] & ~other.right[j]', 'one.right[i] & other.right[j]'),
+        ('~one.right[i] & other.right[j]', '~one.right[i] & ~other.right[j]'),
+        ('sorted(own.keys() & base.keys())', 'sorted(own.keys())[:1]'),
+    ]),
     "train/audit.py": ("train/test_audit.py train/test_audit_faults.py", [
         ('if keep_probability(rate) < 1 and name not in self.steps:',
          'if keep_probability(rate) < 0 and name not in self.steps:'),
@@ -127,7 +147,6 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('.sub_(self._mean).div_(self._sd)', '.sub_(self._mean)'),
         ('for step in range((epoch - 1) * self.steps_per_epoch()', 'for step in range(epoch * 0'),
         ('generator(seed, "order", "", number)', 'generator(seed, "order", "", 0)'),
-        ('if len(sizes) > 1 and sizes[-1] == 1:', 'if len(sizes) > 1 and sizes[-1] == 2:'),
         ('[parts.train, parts.val, parts.test]', '[parts.train, parts.test, parts.val]'),
         ('if number != passed:', 'if passed < 0:'),
         ('s.wrong[s.train] for', 's.wrong[np.sort(s.train)] for'),
@@ -145,7 +164,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('(guess_N[:train] == true_N)[wrong_N]', '(guess_N[:train] == true_N)'),
     ]),
     "train/loop.py": ("train/test_training.py train/test_checkpoint.py laws/test_mutations.py train/test_audit.py "
-                      "test_oracles.py", [
+                      "test_oracles.py train/test_optim.py", [
         ('r.stream_seed("init") for r in runs', 'r.seed for r in runs'),
         ('seeds = [run.stream_seed("mask") for run in runs]', 'seeds = [run.seed for run in runs]'),
         ('optimiser.configure([r.config for r in runs], number)', 'optimiser.configure([r.config for r in runs])'),
@@ -157,7 +176,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('torch.isfinite(flat.amax(1)) & torch.isfinite(flat.amin(1))', 'torch.isfinite(flat.amax(1))'),
         ('    network.put(parts["network"])\n', ''),
     ]),
-    "train/optim.py": ("train/test_optim.py test_oracles.py", [
+    "train/optim.py": ("train/test_optim.py test_oracles.py train/test_training.py", [
         ('schedule, epoch - 1, epochs)', 'schedule, epoch, epochs)'),
         ('if role == "weight"}', 'if role != "x"}'),
         ('gradient = gradient + tensor * decay', 'gradient = gradient - tensor * decay'),
@@ -182,6 +201,8 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('return len(self.rows) - 1 or None', 'return len(self.rows)'),
         ('if self.selected == len(self.rows):', 'if self.best is None:'),
         ('(self.rows[-2] if len(self.rows) > 1 else None)', '(self.rows[-1])'),
+        ('self.best_answers = arrays if self.selected == len(self.rows) else self.best_answers', 'self.best_answers = arrays'),
+        ('self.latest_answers if self.reason == "diverged" else self.best_answers', 'self.best_answers'),
     ]),
     "data/splitting.py": ("data/test_splitting.py", [
         ('_draws(split_seed, "split", "validation", n_total)', '_draws(split_seed, "split", "test", n_total)'),
@@ -201,15 +222,16 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('"bernoulli", ("batch",), "1/keep"', '"bernoulli", (), "1/keep"'),
         ('"bernoulli", ("map",), "1/keep"', '"bernoulli", ("map",), "1"'),
     ]),
-    "experiment/layout.py": ("nn/test_network.py nn/test_layers.py experiment/test_rules.py", [
+    "experiment/layout.py": ("nn/test_network.py nn/test_layers.py experiment/test_rules.py experiment/test_layout.py "
+                             "nn/test_recurrent.py nn/test_dropout.py", [
         ('self.units * (self.fan_in * self.kernel**2 + self.bias)', 'self.units * self.fan_in * self.kernel**2'),
-        ('return place == "recurrent" or layer < layers', 'return True'),
+        ('if i < layers else ("recurrent",)', 'if i <= layers else ("recurrent",)'),
         ('return (names[-1],) if model.hidden else ()', 'return (names[-1],)'),
         ('return round(LEVELS * rate)', 'return int(LEVELS * rate)'),
         ('2 * block.units * (prod(block.map) if norm == "layer" else 1)', '2 * block.units'),
         ('if rates.get(site, 0.0) > 0.0}', 'if site in rates}'),
     ]),
-    "experiment/packs.py": ("experiment/test_packs.py test_equivalence.py", [
+    "experiment/packs.py": ("experiment/test_packs.py experiment/test_layout.py test_equivalence.py", [
         ('        config.training.l1 > 0,\n', ''),
         ('if kinds[path] == "shape")', 'if kinds[path] == "value")'),
     ]),

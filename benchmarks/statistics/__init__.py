@@ -1,1 +1,1 @@
-"""Simulations of the statistics: how often words are wrong, how often they are found, and how wide the intervals are."""
+"""Statistics: how often words err and intervals hold, by simulation with the functions that studies are judged by."""

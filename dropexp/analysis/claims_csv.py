@@ -7,12 +7,14 @@ import io
 from collections.abc import Mapping, Sequence
 from math import isnan
 
+from dropexp.analysis.inference import UNREACHED
 from dropexp.analysis.judging import WAITING, ClaimVerdict
 
 COLUMNS = (
-    "claim", "part", "says", "metric", "expect", "margin", "verdict", "on_this_data", "difference", "low", "high", "p",
-    "n", "diverged", "look", "seeds", "sentence",
+    "claim", "part", "says", "metric", "expect", "margin", "verdict", "reach", "difference", "low", "high", "p",
+    "n", "diverged", "look", "after_the_fact", "seeds", "sentence",
 )  # fmt: skip
+OLDER = tuple("on_this_data" if c == "reach" else c for c in COLUMNS if c != "after_the_fact")  # until 0.3.0
 
 
 def recorded(text: str) -> list[dict[str, str]]:
@@ -20,12 +22,15 @@ def recorded(text: str) -> list[dict[str, str]]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
     if not text:
         return []
-    if tuple(reader.fieldnames or ()) != COLUMNS:
+    if tuple(reader.fieldnames or ()) not in (COLUMNS, OLDER):
         raise ValueError("its columns are not those of claims.csv")
     rows = list(reader)
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
             raise ValueError(f"row {number} has not {len(COLUMNS)} cells")
+        if "on_this_data" in row:
+            row["reach"] = UNREACHED if row.pop("on_this_data") == "true" else ""
+            row["after_the_fact"] = ""
     return rows
 
 
@@ -66,8 +71,9 @@ def _row(whole: ClaimVerdict, part: ClaimVerdict, number: int) -> dict[str, str]
 
     return {
         "claim": whole.key, "part": str(number), "says": whole.says, "metric": part.metric, "expect": part.expect,
-        "margin": cell(part.margin), "verdict": part.verdict, "on_this_data": str(part.local).lower(),
+        "margin": cell(part.margin), "verdict": part.verdict, "reach": part.reach,
         "difference": cell(d.mean), "low": cell(d.low), "high": cell(d.high), "p": cell(d.p), "n": str(d.n) if d.n else "",
-        "diverged": str(part.diverged), "look": str(whole.look), "seeds": " ".join(map(str, whole.seeds)),
+        "diverged": str(part.diverged), "look": str(whole.look),
+        "after_the_fact": str(whole.after).lower(), "seeds": " ".join(map(str, whole.seeds)),
         "sentence": part.sentence,
     }  # fmt: skip

@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from math import isnan
 
-from dropexp.analysis.stats import ALPHA, Difference, Estimate, difference, estimate, holm, welch
+from dropexp.analysis.inference import RISE_AND_FALL, TOGETHER, Judged, Question, Side, against_baselines, judged, looks
+from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED, identical
-from dropexp.experiment.design import Arm
 from dropexp.metrics import AVERAGED
+
+__all__ = ["Contrast", "Pair", "Side", "compare", "differing", "matched"]
 
 # The three metrics that everything leads with, then what else summary.csv sums up, that of the test set first.
 FURTHER = sorted((c for c in AVERAGED if not c.metric.counts), key=lambda column: column.on != "test")
-WORDS = RISE_AND_FALL | {column.name: ("higher", "lower") for column in FURTHER}
-
-
-@dataclass(frozen=True)
-class Side:
-    """An arm and the study that it belongs to."""
-
-    tidy: Tidy
-    arm: Arm
-
-    def column(self, metric: str) -> str:
-        """Return the column of a metric: `train`, `test` and `gap` are those that the study leads with."""
-        return str(getattr(self.tidy.lead, metric, metric))
-
-    def same_bits(self, other: Side) -> bool:
-        """Whether both have the same seeds and, in each, the same bits in every loss and accuracy."""
-        return identical(self.tidy, self.arm, other.arm, other.tidy)
+MANY = 40  # arms, from which on not every pair is compared for the sake of one
+METRICS = (*(m for m in RISE_AND_FALL if m != "memorised"), *(column.name for column in FURTHER))
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One metric of two arms: each mean, the difference a - b, its Holm-corrected p, and the word."""
+    """One metric of two arms: each mean, and what is said of the difference a - b."""
 
     metric: str
     a: Estimate
     b: Estimate
-    difference: Difference
-    p_holm: float
-    word: str
+    judged: Judged
 
 
 @dataclass(frozen=True)
@@ -54,23 +39,69 @@ class Pair:
     contrasts: tuple[Contrast, ...]
 
 
-def compare(a: Sequence[Side], b: Sequence[Side], paths: Sequence[str]) -> tuple[Pair, ...]:
+def compare(a: Sequence[Side], b: Sequence[Side], paths: Sequence[str], alone: bool = False) -> tuple[Pair, ...]:
     """Return the arms of `a` and `b` that agree on every path, each with its differences a - b.
 
-    Where seeds mean the same, differences are paired by seed, else Welch's. All pairs' differences of one metric are
-    one family for Holm's correction; a word other than `undecided` needs a corrected p below 0.05.
+    Where seeds mean the same, differences are paired by seed, else Welch's. Within one study an arm against its
+    baseline is judged as in the study's table, and any other pair among all pairs of the study. Pairs of two studies
+    are one family. `alone`: each by itself and marked as exploratory.
     """
-    found = {(x.arm.arm_id, y.arm.arm_id): (x, y) for x, y in matched(a, b, paths)}
-    pairs = list(found.values())
+    pairs = list({(x.arm.arm_id, y.arm.arm_id): (x, y) for x, y in matched(a, b, paths)}.values())
     rows: list[list[Contrast]] = [[] for _ in pairs]
-    for metric in WORDS:
-        differences = [_difference(x, y, metric) for x, y in pairs]
-        corrected = holm([d.p for d in differences])
-        for row, (x, y), d, p in zip(rows, pairs, differences, corrected, strict=True):
-            if d.n or not isnan(d.mean):
-                means = [estimate(side.tidy.values(side.arm, side.column(metric))) for side in (x, y)]
-                row.append(Contrast(metric, means[0], means[1], d, p, SAME if x.same_bits(y) else _word(metric, d, p)))
-    return tuple(Pair(x, y, tuple(row)) for (x, y), row in zip(pairs, rows, strict=True))
+    for members in (TOGETHER, *((m,) for m in METRICS if m not in TOGETHER)):
+        answers = _answers(pairs, members, alone)
+        for row, (x, y), own in zip(rows, pairs, answers, strict=True):
+            for metric, answer in zip(members, own, strict=True):
+                if answer.difference.n or not isnan(answer.difference.mean):
+                    row.append(Contrast(metric, estimate(x.values(metric)), estimate(y.values(metric)), answer))
+    order = METRICS.index
+    return tuple(
+        Pair(x, y, tuple(sorted(row, key=lambda c: order(c.metric)))) for (x, y), row in zip(pairs, rows, strict=True)
+    )
+
+
+def _answers(pairs: Sequence[tuple[Side, Side]], members: Sequence[str], alone: bool) -> list[list[Judged]]:
+    """Return the answers for each pair, one per member of a family of metrics."""
+    within = all(x.tidy is y.tidy for x, y in pairs)
+    if alone or not within:
+        found = judged([Question(m, x, y) for x, y in pairs for m in members], alone=alone)
+        return [found[i * len(members) :][: len(members)] for i in range(len(pairs))]
+    return [[_within(x.tidy, x, y, m, tuple(members)) for m in members] for x, y in pairs]
+
+
+def _within(tidy: Tidy, x: Side, y: Side, metric: str, members: tuple[str, ...]) -> Judged:
+    table = against_baselines(tidy, metric)
+    for a, b, sign in ((x, y, 1), (y, x, -1)):
+        if found := table.get((a.arm.arm_id, b.arm.arm_id)):
+            return found if sign == 1 else turned(found, metric)
+    if x.arm.arm_id == y.arm.arm_id:
+        return judged([Question(metric, x, y)])[0]
+    key = ("pairs", members)
+    arms = list({arm.arm_id: arm for arm in tidy.arms}.values())
+    if len(arms) > MANY:
+        among = len(arms) * (len(arms) - 1) // 2 * len(members)
+        return judged([Question(metric, x, y)], looks(tidy), among=among)[0]
+    if key not in tidy.kept:
+        names = [(m, i.arm_id, j.arm_id) for m in members for i, j in combinations(arms, 2)]
+        sides = {arm.arm_id: Side(tidy, arm) for arm in arms}
+        found_all = judged([Question(m, sides[i], sides[j]) for m, i, j in names], looks(tidy))
+        tidy.kept[key] = dict(zip(names, found_all, strict=True))
+    kept: dict[tuple[str, str, str], Judged] = tidy.kept[key]
+    if found := kept.get((metric, x.arm.arm_id, y.arm.arm_id)):
+        return found
+    return turned(kept[metric, y.arm.arm_id, x.arm.arm_id], metric)
+
+
+def turned(answer: Judged, metric: str) -> Judged:
+    """Return the answer to the question the other way round, b - a."""
+    d = answer.difference
+    opposite = replace(d, mean=-d.mean, low=-d.high, high=-d.low, sample=None if d.sample is None else -d.sample)
+    words = RISE_AND_FALL.get(metric, ("higher", "lower"))
+    word = words[words[0] == answer.word] if answer.word in words else answer.word
+    low, high = answer.examples
+    chance = answer.with_chance
+    chance = words[words[0] == chance] if chance in words else chance
+    return replace(answer, difference=opposite, word=word, examples=(-high, -low), with_chance=chance)
 
 
 def matched(a: Sequence[Side], b: Sequence[Side], paths: Sequence[str]) -> list[tuple[Side, Side]]:
@@ -78,19 +109,6 @@ def matched(a: Sequence[Side], b: Sequence[Side], paths: Sequence[str]) -> list[
     if len({x.arm.arm_id for x in a}) == len({y.arm.arm_id for y in b}) == 1:
         return [(a[0], b[0])]
     return [(x, y) for x in a for y in b if all(x.arm.cells.get(p) == y.arm.cells.get(p) for p in paths)]
-
-
-def _difference(x: Side, y: Side, metric: str) -> Difference:
-    a, b = (side.tidy.values(side.arm, side.column(metric)) for side in (x, y))
-    return difference(a, b) if x.arm.population == y.arm.population else welch(a, b)
-
-
-def _word(metric: str, d: Difference, p: float) -> str:
-    if d.why == "one seed":
-        return ONE_SEED
-    if isnan(p) or p >= ALPHA:
-        return UNDECIDED
-    return WORDS[metric][d.mean < 0]
 
 
 def differing(pairs: Sequence[Pair]) -> dict[str, tuple[str, str]]:

@@ -1,19 +1,31 @@
-"""What a claim compares: the samples of its arms, seed by seed, and the contrast of them that it is about."""
+"""What a claim compares: the samples of its arms, seed by seed, place by place, and the contrasts of them that it is about."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import pairwise
+from math import nan
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from dropexp.analysis.reach import Shared, over_examples, shared
+from dropexp.analysis.rules import At, Evidence
 from dropexp.analysis.stats import Difference, contrast
-from dropexp.analysis.tidy import Facts, Tidy
+from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.verdicts import FEWEST, identical
 from dropexp.experiment.claims import ALL, ALONG, Part
 from dropexp.experiment.leaves import LISTS, shown
+from dropexp.experiment.naming import headings
 from dropexp.experiment.study import Arm
 from dropexp.metrics import RUNS
+
+if TYPE_CHECKING:
+    from dropexp.analysis.outcomes import Outcome
+
+Weights = tuple[float, ...]  # of the samples of a place
 
 
 class Unjudged(Exception):
@@ -25,7 +37,7 @@ class Sample:
     """A metric by seed, of one arm or, where a claim is tuned, of each seed's best of several.
 
     `values` are those of runs that did not diverge; `filled` has chance in the place of the others. `there` are the
-    seeds with a row for every arm; `accuracy` is the mean test accuracy.
+    seeds with a row for every arm; `answers` is what the runs answered to each test example, where that was kept.
     """
 
     arms: tuple[Arm, ...]
@@ -33,36 +45,33 @@ class Sample:
     filled: pd.Series[float]
     there: frozenset[int]
     diverged: int
-    accuracy: float
-    facts: Facts
+    answers: Mapping[int, Outcome]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A weight and the two samples whose difference a - b it multiplies."""
+class Place:
+    """What all samples of a claim agree in, by its name: '' where there is one place only."""
 
-    weight: float
-    a: Sample
-    b: Sample
+    name: str
+    samples: tuple[Sample, ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A claim's pairs, whose weighted sum it is about; for a claim along an axis also its samples in order."""
+    """A claim's samples at each place, the mean over places of their weighted sum being what it is about.
 
-    pairs: tuple[Pair, ...]
-    along: tuple[Sample, ...] = ()
+    A place has as many samples as `weights` has numbers. Along an axis they are those of its `positions`, in order.
+    """
+
+    tidy: Tidy = field(repr=False)
+    places: tuple[Place, ...]
+    weights: Weights
     axis: str = ""
     positions: tuple[Any, ...] = ()
 
     @property
     def samples(self) -> list[Sample]:
-        return [*self.along, *(s for p in self.pairs for s in (p.a, p.b))]
-
-    @property
-    def steps(self) -> list[Pair]:
-        """The differences from each value of the axis to the next."""
-        return [Pair(1.0, b, a) for a, b in zip(self.along, self.along[1:], strict=False)]
+        return [s for place in self.places for s in place.samples]
 
     @property
     def complete(self) -> frozenset[int]:
@@ -74,18 +83,76 @@ class Comparison:
         unique = {tuple(a.arm_id for a in s.arms): s.diverged for s in self.samples}
         return sum(unique.values())
 
-    def difference(self) -> Difference:
-        """Return the weighted sum of the pairs' differences over the seeds that all have."""
-        return contrast([term for p in self.pairs for term in ((p.weight, p.a.values), (-p.weight, p.b.values))])
+    @property
+    def answered(self) -> bool:
+        """Whether it was kept what every run answered."""
+        return all(seed in s.answers for s in self.samples for seed in s.values.index)
+
+    @property
+    def same(self) -> bool:
+        """Whether the contrast is 0 because its arms are the same function, bit by bit."""
+        k = len(self.weights)
+        pairs = pairwise(range(k)) if self.axis else zip(range(0, k, 2), range(1, k, 2), strict=True)
+        return all(self._alike(i, j) for i, j in pairs)
+
+    def _alike(self, i: int, j: int) -> bool:
+        pairs = [(p.samples[i].arms, p.samples[j].arms) for p in self.places]
+        return all(len(a) == len(b) == 1 and identical(self.tidy, a[0], b[0]) for a, b in pairs)
+
+    def difference(self, weights: Weights = (), place: Place | None = None) -> Difference:
+        """Return a weighted sum of the samples over the seeds that all have, at a place or in the mean over all."""
+        return contrast([(w, s.values) for w, s in self._terms(weights or self.weights, place)])
+
+    def _terms(self, weights: Weights, place: Place | None = None) -> list[tuple[float, Sample]]:
+        places = self.places if place is None else (place,)
+        return [(w / len(places), s) for p in places for w, s in zip(weights, p.samples, strict=True) if w]
 
     def with_chance(self) -> Comparison:
         """Return the comparison with chance in the place of runs that diverged."""
+        filled = [Place(p.name, tuple(replace(s, values=s.filled) for s in p.samples)) for p in self.places]
+        return replace(self, places=tuple(filled))
 
-        def filled(s: Sample) -> Sample:
-            return replace(s, values=s.filled)
+    def evidence(self, higher: bool, examples: bool = False, errors: float = 1.0) -> Evidence:
+        """Return the intervals that a rule looks at, over new seeds or, with `examples`, over new test examples too.
 
-        pairs = tuple(Pair(p.weight, filled(p.a), filled(p.b)) for p in self.pairs)
-        return replace(self, pairs=pairs, along=tuple(map(filled, self.along)))
+        `higher` is whether more of the metric is better. `errors` is the share of its error that each interval keeps, below
+        1 where it is looked at more than once.
+        """
+
+        def at(weights: Weights) -> At:
+            over = self._over_both(weights) if examples else self._over_seeds(weights)
+            return lambda level: over(1 - (1 - level) * errors)
+
+        def step(i: int, j: int) -> At:
+            """Return the interval of a value of the axis minus another, which is 0 for two that are one function."""
+            return (lambda level: (0.0, 0.0)) if self._alike(i, j) else at(_minus(i, j, k))
+
+        k, names = len(self.weights), [shown(self.axis, v) for v in self.positions]
+        if not self.axis:
+            return Evidence(at(self.weights))
+        rises = {f"{names[i]} to {names[j]}": step(j, i) for j in range(k) for i in range(j)}
+        gains = {
+            f"{self.axis} {names[end]}": [step(i, end) if higher else step(end, i) for i in range(1, k - 1)]
+            for end in (0, k - 1)
+        }
+        return Evidence(at(self.weights), rises, gains)
+
+    def _over_seeds(self, weights: Weights) -> At:
+        found = cache(lambda: self.difference(weights))
+        return lambda level: found().at(level) if found().n >= FEWEST else (nan, nan)
+
+    def _over_both(self, weights: Weights) -> At:
+        @cache
+        def found() -> tuple[Difference, Shared]:
+            d = self.difference(weights)
+            seeds = [] if d.sample is None else list(d.sample.index)
+            return d, shared([(w, s.answers) for w, s in self._terms(weights)], seeds)
+
+        return lambda level: over_examples(*found(), level) if found()[0].n >= FEWEST else (nan, nan)
+
+
+def _minus(i: int, j: int, k: int) -> Weights:
+    return tuple(float(n == i) - float(n == j) for n in range(k))
 
 
 def sides(part: Part) -> list[dict[str, tuple[Any, ...]]]:
@@ -111,16 +178,13 @@ def compared(tidy: Tidy, part: Part, seeds: Sequence[int]) -> Comparison:
         return grid.along()
     if part.expect == "interaction":
         return grid.square()
-    places = [(grid.at(place, part.compare), grid.at(place, part.against)) for place in grid.places]
-    found = [(a, b) for a, b in places if a and b]
-    if not found:
-        raise Unjudged("no arm of " + " and none ".join(_missing(grid, part)) + " that agree in every other axis")
-    return Comparison(tuple(Pair(1 / len(found), grid.sample(a), grid.sample(b)) for a, b in found))
-
-
-def _missing(grid: _Grid, part: Part) -> list[str]:
-    sides = [side for side in (part.compare, part.against) if not any(grid.at(p, side) for p in grid.places)]
-    return [", ".join(f"{p} {shown(p, v)}" for p, v in side.items()) for side in sides or (part.compare, part.against)]
+    if places := grid.sampled([part.compare, part.against]):
+        return Comparison(tidy, places, (1.0, -1.0))
+    missing = [side for side in (part.compare, part.against) if not any(grid.at(p, side) for p in grid.places)]
+    words = [
+        ", ".join(f"{p} {shown(p, v)}" for p, v in side.items()) for side in missing or (part.compare, part.against)
+    ]
+    raise Unjudged("no arm of " + " and none ".join(words) + " that agree in every other axis")
 
 
 class _Grid:
@@ -144,8 +208,20 @@ class _Grid:
             here = [a for a in there if not a.masked and all(self._place(a)[i] == place[i] for i in outer)]
         return list({arm.arm_id: arm for arm in here}.values())
 
+    def sampled(self, sides: Sequence[dict[str, Any]]) -> tuple[Place, ...]:
+        """Return the samples of each side at the places that have an arm of each."""
+        found = {place: [self.at(place, side) for side in sides] for place in self.places}
+        found = {place: arms for place, arms in found.items() if all(arms)}
+        words = headings(self.rest)
+        varies = [i for i in range(len(self.rest)) if len({place[i] for place in found}) > 1]
+
+        def name(place: tuple[Any, ...]) -> str:
+            return ", ".join(f"{words[self.rest[i]]} {shown(self.rest[i], place[i])}" for i in varies)
+
+        return tuple(Place(name(place), tuple(map(self.sample, arms))) for place, arms in found.items())
+
     def along(self) -> Comparison:
-        """Return the linear contrast along the axis of which several values are named, over all places together."""
+        """Return the rise of the least-squares line over equally spaced values, from the first to the last."""
         compare = self.part.compare
         axis = next(p for p, v in compare.items() if v == ALL or (isinstance(v, tuple) and p not in LISTS))
         fixed = {p: v for p, v in compare.items() if p != axis}
@@ -155,30 +231,25 @@ class _Grid:
         if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
             raise Unjudged(f"{axis} has values that are no numbers")
         values = tuple(sorted(values))
-        columns = [[self.at(place, {**fixed, axis: v}) for v in values] for place in self.places]
-        rows = [row for row in columns if all(row)]
-        if len(values) < 2 or not rows:
+        places = self.sampled([{**fixed, axis: v} for v in values])
+        if len(values) < 2 or not places:
             raise Unjudged(
                 f"no arms at {axis} {', '.join(shown(axis, v) for v in values)} that agree in every other axis"
             )
-        samples = tuple(_mean([self.sample(row[i]) for row in rows]) for i in range(len(values)))
-        return Comparison(tuple(_rise(samples)), samples, axis, values)
+        return Comparison(self.tidy, places, _slope(len(values)), axis, values)
 
     def square(self) -> Comparison:
         (p, hi_p), (q, hi_q) = self.part.compare.items()
         lo_p, lo_q = self.part.against[p], self.part.against[q]
         corners = [{p: u, q: v} for u, v in ((hi_p, hi_q), (hi_p, lo_q), (lo_p, hi_q), (lo_p, lo_q))]
-        found = [[self.at(place, corner) for corner in corners] for place in self.places]
-        squares = [[self.sample(arms) for arms in row] for row in found if all(row)]
-        if not squares:
+        places = self.sampled(corners)
+        if not places:
             raise Unjudged("no four arms that agree in every other axis")
-        weight = 1 / len(squares)
-        return Comparison(tuple(x for a, b, c, d in squares for x in (Pair(weight, a, b), Pair(-weight, c, d))))
+        return Comparison(self.tidy, places, (1.0, -1.0, -1.0, 1.0))
 
     def sample(self, arms: list[Arm]) -> Sample:
         """Return the metric of one arm, or of each seed's run with the lowest validation loss."""
         tidy, metric = self.tidy, self.part.metric
-        facts = tidy.facts(arms[0])
         rows = [tidy.rows(arm).loc[lambda r: r.index.isin(self.seeds)] for arm in arms]
         there = frozenset.intersection(*(frozenset(r.index) for r in rows))
         finished = [r[r["stop_reason"] != "diverged"] for r in rows]
@@ -191,36 +262,18 @@ class _Grid:
             own = finished[0]
         values = own[metric].dropna() if metric in own else pd.Series(dtype=float)
         lost = sorted(there - set(own.index))
-        chance = RUNS[metric].metric.chance(facts.classes)
+        chance = RUNS[metric].metric.chance(tidy.facts(arms[0]).classes)
         filled = pd.concat([values, pd.Series(chance, index=lost, dtype=float)]) if lost else values
-        return Sample(tuple(arms), values, filled, there, len(lost), float(own["test_accuracy"].mean()), facts)
+        return Sample(tuple(arms), values, filled, there, len(lost), self._answers(arms, own))
+
+    def _answers(self, arms: Sequence[Arm], runs: pd.DataFrame) -> dict[int, Outcome]:
+        """Return what each seed's run answered, where that was kept."""
+        of: Callable[[Arm], Mapping[int, Outcome]] = getattr(self.tidy, "outcomes_of", lambda arm: {})
+        kept = {arm.arm_id: of(arm) for arm in arms}
+        owner = dict(zip(runs.index, runs["arm_id"], strict=True))
+        return {seed: kept[arm][seed] for seed, arm in owner.items() if seed in kept[arm]}
 
 
-def _mean(samples: Sequence[Sample]) -> Sample:
-    """Return the mean over places, seed by seed."""
-    if len(samples) == 1:
-        return samples[0]
-
-    def over(values: Callable[[Sample], pd.Series[float]]) -> pd.Series[float]:
-        return pd.concat([values(s) for s in samples], axis=1, join="inner").mean(axis=1)
-
-    return Sample(
-        tuple(arm for s in samples for arm in s.arms),
-        over(lambda s: s.values),
-        over(lambda s: s.filled),
-        frozenset.intersection(*(s.there for s in samples)),
-        sum(s.diverged for s in samples),
-        sum(s.accuracy for s in samples) / len(samples),
-        samples[0].facts,
-    )
-
-
-def _rise(samples: Sequence[Sample]) -> Iterable[Pair]:
-    """Yield weighted steps whose sum is the rise of the least-squares line over equally spaced values, end to end."""
-    k = len(samples)
+def _slope(k: int) -> Weights:
     centred = [i - (k - 1) / 2 for i in range(k)]
-    scale = (k - 1) / sum(t * t for t in centred)
-    before = 0.0
-    for i in range(k - 1):
-        before -= scale * centred[i]  # what all values up to i weigh together, with the opposite sign
-        yield Pair(before, samples[i + 1], samples[i])
+    return tuple((k - 1) * t / sum(t * t for t in centred) for t in centred)

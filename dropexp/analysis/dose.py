@@ -1,24 +1,40 @@
-"""Dose-response: a metric along one axis with simultaneous bands, and the set of values that no other beats."""
+"""Dose-response: a metric along one axis with simultaneous bands, the set that holds the best, and what validation chose."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
 
-from dropexp.analysis.stats import ALPHA, Estimate, estimate, paired
+from dropexp.analysis.best import best
+from dropexp.analysis.inference import OPEN, SAME, against_baselines
+from dropexp.analysis.stats import ALPHA, Estimate, estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.experiment.study import Arm
+from dropexp.experiment.design import Arm
 from dropexp.metrics import RUNS
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What each seed's validation loss chooses among several arms: how often each, by its place, and the metric there."""
+
+    counts: tuple[int, ...]
+    estimate: Estimate
+
+    @property
+    def often(self) -> int:
+        """The place of the arm that is chosen most often, the first of several."""
+        return self.counts.index(max(self.counts))
 
 
 @dataclass(frozen=True)
 class Dose:
     """The arms along one axis, all else equal, in the order of its values.
 
-    `estimates` have 95% intervals each, `bands` intervals that hold together with 95% at least (Bonferroni).
-    `best` are the arms that none of the others beats: a set that holds the best one with 95% at least.
+    `estimates` have 95% intervals each, `bands` intervals that hold together with 95% at least (Bonferroni). `best` are
+    the arms not ruled out as the best, a set that holds the best one with 95% at least. `chosen` is what validation
+    chooses without a look at the test set, None where no validation loss was stored.
     """
 
     axis: str
@@ -26,15 +42,24 @@ class Dose:
     estimates: tuple[Estimate, ...]
     bands: tuple[Estimate, ...]
     best: tuple[Arm, ...]
+    chosen: Chosen | None
 
 
 def doses(tidy: Tidy, metric: str, axis: str = "dropout.rate") -> tuple[Dose, ...]:
     """Return a dose-response for each combination of the other axes that has two values of `axis` or more.
 
-    What is best, high or low, stands on the metric's row. An arm at rate 0 joins each combination of dropout's
-    other axes.
+    `metric` is `test` or `gap`, as the study leads with them. What is best, high or low, stands on the metric's row. An
+    arm at rate 0 joins each combination of dropout's other axes.
     """
+    if (metric, axis) not in tidy.kept:
+        tidy.kept[metric, axis] = _doses(tidy, metric, axis)
+    found: tuple[Dose, ...] = tidy.kept[metric, axis]
+    return found
+
+
+def _doses(tidy: Tidy, metric: str, axis: str) -> tuple[Dose, ...]:
     others = tuple(p for p in tidy.axes if p != axis)
+    column = str(getattr(tidy.lead, metric))
     groups: dict[tuple[object, ...], dict[str, Arm]] = {}
     for arm, base in zip(tidy.arms, tidy.baselines, strict=True):
         group = groups.setdefault(tuple(arm.value(p) for p in others), {})
@@ -43,7 +68,7 @@ def doses(tidy: Tidy, metric: str, axis: str = "dropout.rate") -> tuple[Dose, ..
             group.setdefault(base.arm_id, base)
     found: dict[tuple[str, ...], Dose] = {}
     for group in groups.values():
-        arms = tuple(sorted((a for a in group.values() if len(tidy.values(a, metric))), key=lambda a: _place(a, axis)))
+        arms = tuple(sorted((a for a in group.values() if len(tidy.values(a, column))), key=lambda a: _place(a, axis)))
         if len({a.value(axis) for a in arms}) > 1:
             found.setdefault(tuple(a.arm_id for a in arms), _dose(tidy, metric, axis, arms))
     return tuple(found.values())
@@ -56,27 +81,43 @@ def _place(arm: Arm, axis: str) -> tuple[bool, float]:
 
 
 def _dose(tidy: Tidy, metric: str, axis: str, arms: tuple[Arm, ...]) -> Dose:
-    samples = [tidy.values(arm, metric) for arm in arms]
+    column = str(getattr(tidy.lead, metric))
+    samples = [tidy.values(arm, column) for arm in arms]
+    higher = RUNS[column].metric.higher
+    answers = against_baselines(tidy, metric)
+
+    def known(j: int, i: int) -> bool | None:
+        """Whether the table says that arm j is better than arm i, None where it does not compare them."""
+        for a, b, sign in ((j, i, 1), (i, j, -1)):
+            answer = answers.get((arms[a].arm_id, arms[b].arm_id))
+            if answer is not None:
+                rise = sign * answer.difference.mean > 0
+                return answer.word not in (*OPEN, SAME) and _excludes_0(answer.difference) and rise == higher
+        return None
+
     level = 1 - ALPHA / len(arms)
-    kept = best(samples, higher=RUNS[metric].metric.higher)
     return Dose(
         axis,
         arms,
         tuple(estimate(x) for x in samples),
         tuple(estimate(x, level) for x in samples),
-        tuple(arms[i] for i in kept),
+        tuple(arms[i] for i in best(samples, higher, known)),
+        _chosen(tidy, column, arms),
     )
 
 
-def best(samples: Sequence[pd.Series[float]], higher: bool) -> tuple[int, ...]:
-    """Return which samples no other beats in a paired one-sided t-test at 0.05 / (k - 1).
+def _excludes_0(d: Estimate) -> bool:
+    return d.low > 0 or d.high < 0
 
-    By Bonferroni the sample with the best true mean is among them with probability 0.95 at least; the one with the
-    best observed mean always is. Where two share no interval (one seed, variance 0), neither beats the other.
-    """
-    direction, alpha = (1 if higher else -1), ALPHA / max(len(samples) - 1, 1)
-    return tuple(
-        i
-        for i, own in enumerate(samples)
-        if not any(j != i and paired(other, own).one_sided(direction) < alpha for j, other in enumerate(samples))
-    )
+
+def _chosen(tidy: Tidy, column: str, arms: tuple[Arm, ...]) -> Chosen | None:
+    """Return what the lowest validation loss chooses in each seed that all arms have."""
+    losses = pd.concat([tidy.values(arm, "val_loss") for arm in arms], axis=1, join="inner")
+    if losses.empty:
+        return None
+    places = losses.to_numpy().argmin(axis=1)
+    values = [
+        tidy.values(arms[i], column).get(seed, float("nan")) for i, seed in zip(places, losses.index, strict=True)
+    ]
+    counts = Counter(places.tolist())
+    return Chosen(tuple(counts[i] for i in range(len(arms))), estimate(values))

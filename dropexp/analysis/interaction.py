@@ -1,13 +1,15 @@
-"""Interactions: whether one axis changes what another does, per seed a - b - c + d."""
+"""Interactions: whether one axis changes what another does, per seed a - b - c + d, all of a study in one family."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
 
-from dropexp.analysis.stats import Difference, contrast, holm
+from dropexp.analysis.family import family
+from dropexp.analysis.inference import FEWEST, TOGETHER, looks
+from dropexp.analysis.stats import Difference, contrast
 from dropexp.analysis.tidy import Tidy
-from dropexp.experiment.study import Arm
+from dropexp.experiment.design import Arm
 
 
 @dataclass(frozen=True)
@@ -15,22 +17,44 @@ class Interaction:
     """Two axes at two values each, all else equal.
 
     `cells[i][j]` is the arm at value i of `first` and j of `second`; `difference` is the mean over seeds of
-    cells[1][1] - cells[1][0] - cells[0][1] + cells[0][0]: how much more `second` does at the later value of `first`.
+    cells[1][1] - cells[1][0] - cells[0][1] + cells[0][0]: how much more `second` does at the later value of `first`. Its
+    interval holds together with those of all interactions of the study in test accuracy and gap.
     """
 
     first: str
     second: str
     cells: tuple[tuple[Arm, Arm], tuple[Arm, Arm]]
     difference: Difference
-    p_holm: float
+    p_family: float
+
+    @property
+    def established(self) -> bool:
+        """Whether the interval excludes 0, over three seeds or more."""
+        d = self.difference
+        return d.n >= FEWEST and (d.low > 0 or d.high < 0)
 
 
-def interactions(tidy: Tidy, metric: str, limit: int = 24) -> tuple[Interaction, ...]:
-    """Return the 2 x 2 interactions of every pair of axes, each later value against the axis's first.
+def interactions(tidy: Tidy, metric: str) -> tuple[Interaction, ...]:
+    """Return the 2 x 2 interactions in `test` or `gap` of every pair of axes, each later value against the axis's first.
 
-    Where all four arms exist and are not fewer functions than four; at most `limit`, which are one Holm family.
+    Where all four arms exist and are not fewer functions than four.
     """
-    found: list[tuple[str, str, tuple[tuple[Arm, Arm], tuple[Arm, Arm]]]] = []
+    if "interactions" not in tidy.kept:
+        squares = _squares(tidy)
+        differences = [_difference(tidy, str(getattr(tidy.lead, m)), cells) for m in TOGETHER for *_, cells in squares]
+        whole = family(differences, looks(tidy))
+        held = [whole.interval(d, p) for d, p in zip(differences, whole.adjusted, strict=True)]
+        made = [Interaction(*square, *pair) for square, pair in zip(squares * len(TOGETHER), held, strict=True)]
+        tidy.kept["interactions"] = {m: tuple(made[i * len(squares) :][: len(squares)]) for i, m in enumerate(TOGETHER)}
+    found: tuple[Interaction, ...] = tidy.kept["interactions"][metric]
+    return found
+
+
+Square = tuple[str, str, tuple[tuple[Arm, Arm], tuple[Arm, Arm]]]
+
+
+def _squares(tidy: Tidy) -> list[Square]:
+    found: list[Square] = []
     by_cell = {tuple(arm.value(p) for p in tidy.axes): arm for arm in tidy.arms}
     values = {p: list(dict.fromkeys(arm.value(p) for arm in tidy.arms)) for p in tidy.axes}
     for first, second in combinations(tidy.axes, 2):
@@ -45,9 +69,7 @@ def interactions(tidy: Tidy, metric: str, limit: int = 24) -> tuple[Interaction,
             arms = [a for row in square for a in row if a is not None]
             if len(arms) == 4 and len({a.arm_id for a in arms}) == 4 and arm in arms:
                 found.append((first, second, square))  # type: ignore[arg-type]
-    made = [(f, s, cells, _difference(tidy, metric, cells)) for f, s, cells in found[:limit]]
-    corrected = holm([d.p for *_, d in made])
-    return tuple(Interaction(f, s, cells, d, p) for (f, s, cells, d), p in zip(made, corrected, strict=True))
+    return found
 
 
 def _moved(cell: tuple[object, ...], to: dict[int, object]) -> tuple[object, ...]:

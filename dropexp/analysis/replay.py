@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isnan
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dropexp.analysis.stats import Estimate, estimate
+from dropexp.analysis.family import family
+from dropexp.analysis.stats import Difference, Estimate, estimate, paired
 from dropexp.analysis.tidy import Tidy
-from dropexp.experiment.study import Arm
+from dropexp.analysis.verdicts import FEWEST, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
+from dropexp.experiment.design import Arm
 from dropexp.stopping import CRITERIA, Setting, follow
 
 MEASURES = ("stop_epoch", "selected_epoch", "test_accuracy", "epochs_saved", "regret")
 COLUMNS = ("run_id", "arm_id", "seed", "setting", "stopped", *MEASURES)
 STOPPED, DIVERGED, UNMONITORED, TORN = "trained with early stopping", "diverged", "without", "with missing epochs"
 PATIENCES = tuple(Setting("patience", patience) for patience in CRITERIA["patience"].usual)
+
+
+@dataclass(frozen=True)
+class Versus:
+    """A rule against training the same runs of an arm to the end, in test accuracy and seed by seed.
+
+    The interval of `difference` holds together with those of all other rules and arms of the study, `family` in number
+    and each at the two-sided level `level`. `word` is better or worse exactly where it excludes 0.
+    """
+
+    difference: Difference
+    word: str
+    family: int
+    level: float
 
 
 @dataclass(frozen=True)
@@ -41,11 +58,42 @@ class Replay:
         """Return the rows of an arm under a setting, a run each."""
         return self.runs.iloc[self._places.get((arm.arm_id, self.settings.index(setting)), [])]
 
+    def versus(self, arm: Arm, setting: Setting) -> Versus | None:
+        """Return a rule against training to the end, None for training to the end itself."""
+        return self._versus.get((arm.arm_id, self.settings.index(setting)))
+
+    @cached_property
+    def _versus(self) -> dict[tuple[str, int], Versus]:
+        """Each arm's rules against training to the end, one family: a rule that always selects its epoch is no member."""
+        found, same = {}, set()
+        for arm in self.arms:
+            whole = self.of(arm, Setting()).set_index("seed")
+            for at, setting in enumerate(self.settings[1:], start=1):
+                own = self.of(arm, setting).set_index("seed")
+                found[arm.arm_id, at] = paired(own["test_accuracy"], whole["test_accuracy"])
+                if own["selected_epoch"].equals(whole["selected_epoch"]):
+                    same.add((arm.arm_id, at))
+        judged = family(list(found.values()))
+        made = {}
+        for key, d in found.items():
+            low, high = d.at(1 - judged.level)
+            held = replace(d, low=low, high=high)
+            made[key] = Versus(held, SAME if key in same else _word(held), judged.size, judged.level)
+        return made
+
     @cached_property
     def _places(self) -> dict[tuple[str, int], np.ndarray]:
         """The rows of each arm and setting."""
         groups: dict[Any, Any] = self.runs.groupby(["arm_id", "setting"]).indices
         return groups
+
+
+def _word(d: Difference) -> str:
+    if d.why == "one seed":
+        return ONE_SEED
+    if isnan(d.low) or d.n < FEWEST or d.low <= 0 <= d.high:
+        return UNDECIDED
+    return RISE_AND_FALL["test"][0 if d.low > 0 else 1]
 
 
 def replay(tidy: Tidy, settings: Sequence[Setting], monitor: str = "val_loss") -> Replay:
@@ -109,6 +157,8 @@ def stopping(tidy: Tidy, replayed: Replay) -> pd.DataFrame:
 
     `n` runs were replayed, `n_stopped` of them would have ended early, `n_diverged` are left out. Each measure has mean,
     sd and the 95% t-interval over seeds, NaN where it does not exist; `threshold` is empty for training to the end.
+    `vs_end` is the difference of its test accuracy to training to the end, with the interval that holds for all rules and
+    arms together, at the level `vs_end_level` each.
     """
     rows = []
     numbers, ended = replayed.runs[list(MEASURES)].to_numpy(dtype=float), replayed.runs["stopped"].to_numpy()
@@ -125,8 +175,18 @@ def stopping(tidy: Tidy, replayed: Replay) -> pd.DataFrame:
                 e = estimate(values)
                 row |= {f"{measure}_mean": e.mean, f"{measure}_sd": e.sd}
                 row |= {f"{measure}_low": e.low, f"{measure}_high": e.high}
-            rows.append(row | cells)
+            rows.append(row | _against_the_end(replayed.versus(arm, setting)) | cells)
     return pd.DataFrame(rows)
+
+
+def _against_the_end(versus: Versus | None) -> dict[str, object]:
+    if versus is None:
+        return dict.fromkeys(f"vs_end_{part}" for part in ("mean", "low", "high", "level", "word"))
+    d = versus.difference
+    return {
+        "vs_end_mean": d.mean, "vs_end_low": d.low, "vs_end_high": d.high, "vs_end_level": versus.level,
+        "vs_end_word": versus.word,
+    }  # fmt: skip
 
 
 def measures(rows: pd.DataFrame) -> dict[str, Estimate]:

@@ -67,9 +67,9 @@ class Difference(Estimate):
         half = _half(self.degrees, self.error, level)
         return self.mean - half, self.mean + half
 
-    def within(self, low: float, high: float, p: float) -> Difference:
-        """Return the difference with another interval and p, as a family of comparisons makes them."""
-        return replace(self, low=low, high=high, p=p)
+    def within(self, low: float, high: float) -> Difference:
+        """Return the difference with another interval, as a family of comparisons makes it."""
+        return replace(self, low=low, high=high)
 
 
 NO_DIFFERENCE = Difference(0, nan, nan, nan, nan, "no runs")

@@ -7,44 +7,63 @@ from typing import Any
 
 import pandas as pd
 
-from dropexp.analysis.stats import NO_DIFFERENCE, Difference, difference, estimate, holm
+from dropexp.analysis.inference import EXAMPLES, Judged, against_baselines
+from dropexp.analysis.stats import NO_DIFFERENCE, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.metrics import averaged
 
-PARTS = ("mean", "sd", "low", "high", "diff", "diff_low", "diff_high", "diff_p", "diff_p_holm", "diff_dz", "diff_agree")
+PARTS = (
+    "mean", "sd", "low", "high", "diff", "diff_low", "diff_high", "diff_p", "diff_p_family", "diff_dz", "diff_agree",
+    "diff_examples_low", "diff_examples_high", "diff_word", "diff_reach",
+)  # fmt: skip
+NONE = Judged(NO_DIFFERENCE, nan, 0, nan, "")
 
 
 def summary(tidy: Tidy) -> pd.DataFrame:
-    """Return arm_id, n, n_diverged, baseline_arm, eleven columns a metric, then the configuration as cells.
+    """Return arm_id, n, n_diverged, baseline_arm, fifteen columns a metric, then the configuration as cells.
 
-    `n` counts the runs that enter the means; the `n_diverged` others are left out. `low` and `high` are the
-    95% t-interval over seeds, `diff` is the arm minus its baseline paired by seed, `diff_p` two-sided by Student's t,
-    `diff_p_holm` corrected for all arms of that metric, `diff_dz` in sds of the difference, `diff_agree` the seeds that
-    share its sign; all are NaN where they do not exist.
+    `n` counts the runs that enter the means; the `n_diverged` others are left out. `low` and `high` are the 95%
+    t-interval over seeds. `diff` is the arm minus its baseline paired by seed; `diff_low` and `diff_high` hold together
+    for all arms, in test accuracy and gap together; `diff_p` is two-sided by Student's t, `diff_p_family` that of the
+    family, `diff_dz` the mean in sds of the difference, `diff_agree` the seeds that share its sign. `diff_examples_*`
+    is the interval over new test examples too, `diff_word` the word for the difference, and `diff_reach` what limits
+    it. All are empty where they do not exist.
     """
-    pairs = list(zip(tidy.arms, tidy.baselines, strict=True))
-    columns = {metric: _column(tidy, metric) for metric in averaged(tidy.noisy)}
+    answers = {metric: against_baselines(tidy, _asked(tidy, metric)) for metric in averaged(tidy.noisy)}
     rows = []
-    for arm, base in pairs:
+    for arm, base in zip(tidy.arms, tidy.baselines, strict=True):
         row: dict[str, Any] = {
             "arm_id": arm.arm_id,
             "n": len(tidy.finished(arm)),
             "n_diverged": tidy.diverged(arm),
             "baseline_arm": base.arm_id if base else "",
         }
-        for metric, found in columns.items():
+        for metric, found in answers.items():
             e = estimate(tidy.values(arm, metric))
-            d, p_holm = found.get((arm.arm_id, base.arm_id if base else ""), (NO_DIFFERENCE, nan))
+            j = found.get((arm.arm_id, base.arm_id if base else ""), NONE)
+            d = j.difference
             agree = d.agree if d.paired and d.n else nan
-            numbers = (e.mean, e.sd, e.low, e.high, d.mean, d.low, d.high, d.p, p_holm, d.effect, agree)
-            row |= {f"{metric}_{part}": number for part, number in zip(PARTS, numbers, strict=True)}
+            numbers = (
+                e.mean,
+                e.sd,
+                e.low,
+                e.high,
+                d.mean,
+                d.low,
+                d.high,
+                d.p,
+                j.p_family,
+                d.effect,
+                agree,
+                *j.examples,
+            )
+            words = (j.word, j.reach if j.told and j.reach != EXAMPLES else "")
+            row |= {f"{metric}_{part}": cell for part, cell in zip(PARTS, (*numbers, *words), strict=True)}
         rows.append(row | arm.cells)
     return pd.DataFrame(rows)
 
 
-def _column(tidy: Tidy, metric: str) -> dict[tuple[str, str], tuple[Difference, float]]:
-    """Return each arm's difference to its baseline in a metric, and its p corrected in the family of them all."""
-    arms = {(a.arm_id, b.arm_id): (a, b) for a, b in zip(tidy.arms, tidy.baselines, strict=True) if b is not None}
-    found = {key: difference(tidy.values(a, metric), tidy.values(b, metric)) for key, (a, b) in arms.items()}
-    corrected = holm([d.p for d in found.values()])
-    return {key: (d, p) for (key, d), p in zip(found.items(), corrected, strict=True)}
+def _asked(tidy: Tidy, column: str) -> str:
+    """Return what the inference calls a column: those that the study leads with by their part."""
+    lead = {tidy.lead.train: "train", tidy.lead.test: "test", tidy.lead.gap: "gap"}
+    return lead.get(column, column)

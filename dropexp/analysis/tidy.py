@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from dropexp.analysis.history import NO_HISTORY, History
+from dropexp.analysis.outcomes import NoOutcomes, Outcome, Outcomes
 from dropexp.experiment.design import Arm, Design
 from dropexp.metrics import EPOCHS, RUNS, Column
 from dropexp.records import EpochRow, ProbeRow, RunRow, words
@@ -57,6 +58,7 @@ class Tidy:
     noisy: bool
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     judged: tuple[Mapping[str, str], ...] = ()
+    outcomes: Outcomes = field(default_factory=NoOutcomes)
     history: History = NO_HISTORY
 
     @property
@@ -103,8 +105,8 @@ class Tidy:
         return self._values[key]
 
     @cached_property
-    def kept(self) -> dict[str, Any]:
-        """What has been computed from these tables, under the name of the function that did."""
+    def kept(self) -> dict[Any, Any]:
+        """What has been computed from these tables, under the names of what was asked."""
         return {}
 
     @cached_property
@@ -125,6 +127,12 @@ class Tidy:
         kept = self.finished(arm)["run_id"]
         return self._epochs_by_arm.get(arm.arm_id, self.epochs.iloc[:0]).loc[lambda rows: rows["run_id"].isin(kept)]
 
+    def outcomes_of(self, arm: Arm) -> dict[int, Outcome]:
+        """Return the outcomes of an arm's finished runs by seed; runs without one are left out."""
+        runs = self.finished(arm)["run_id"]
+        found = {seed: self.outcomes.get(run_id) for seed, run_id in zip(map(int, runs.index), runs, strict=True)}
+        return {seed: outcome for seed, outcome in found.items() if outcome is not None}
+
     @cached_property
     def _epochs_by_arm(self) -> dict[str, pd.DataFrame]:
         return {str(name): rows for name, rows in self.epochs.groupby("arm_id")}
@@ -144,6 +152,7 @@ def tidy(
     epochs: pd.DataFrame,
     probes: pd.DataFrame | None = None,
     judged: Sequence[Mapping[str, str]] = (),
+    outcomes: Outcomes | None = None,
     history: History = NO_HISTORY,
 ) -> Tidy:
     """Return the rows whose arm and seed belong to a study; missing columns become empty ones."""
@@ -157,7 +166,8 @@ def tidy(
     taken = _numeric(pd.DataFrame() if probes is None else probes, ProbeRow)
     taken = taken[taken["run_id"].isin(runs["run_id"])].reset_index(drop=True)
     epochs = epochs.reset_index(drop=True)
-    return Tidy(study, study.arms, study.axes, runs, epochs, noisy, taken, tuple(judged), history)
+    kept = NoOutcomes() if outcomes is None else outcomes
+    return Tidy(study, study.arms, study.axes, runs, epochs, noisy, taken, tuple(judged), kept, history)
 
 
 def _numeric(rows: pd.DataFrame, record: type) -> pd.DataFrame:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
-
-DEEP = 200  # folders
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,6 +64,7 @@ def _run(argv: list[str]) -> int:
 def _no_path(error: RuntimeError, argv: list[str]) -> int:
     """Say of a path that it leads nowhere, where that is what Python means; else raise what it raised."""
     from dropexp.console.screen import fail
+    from dropexp.workflow.request import DEEP
 
     if isinstance(error, RecursionError) and (deep := [word for word in argv if word.count("/") > DEEP]):
         fail(f"{deep[0][:60]}...: more than {DEEP} folders below each other; name a shorter path")
@@ -91,4 +91,5 @@ def entry() -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+    gc.freeze()  # else the end looks through every object of every library, for a fifth of a second
     sys.exit(code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -66,7 +65,7 @@ def overrides(lists: Mapping[str, Sequence[str] | None], sets: Sequence[str] | N
     """
     from dropexp.errors import UsageError
     from dropexp.study_files.command_words import read_words
-    from dropexp.study_files.path_values import Override, pair, resolve
+    from dropexp.study_files.path_values import Override, pair, resolved
 
     found = []
     for name, path in AXES.items():
@@ -79,10 +78,7 @@ def overrides(lists: Mapping[str, Sequence[str] | None], sets: Sequence[str] | N
     joined: dict[str, tuple[str, list[str]]] = {}
     for word in split(sets):
         if (said := pair(word)) is not None:  # else one more value of the path before
-            name, word = said
-            path = name
-            with contextlib.suppress(ValueError):  # the parser says it, beside every other mistake
-                path = resolve(name)
+            path, word = resolved(said[0]), said[1]
         if not path:
             raise UsageError(f"--set {word}: write PATH=VALUE, as in --set training.lr=0.01,0.1")
         joined.setdefault(path, (said[0] if said else path, []))[1].append(word)

@@ -3,47 +3,54 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dropexp.cli.options import Json, Words, option_of
+
 if TYPE_CHECKING:
     from dropexp.analysis.compare import Contrast, Pair
 
-Together = Annotated[bool, typer.Option("--together", help="Read the folders as one study, written to --out.")]
-Out = Annotated[
-    Path | None, typer.Option("--out", help="With --together: the folder of the joined study.", show_default=False)
-]
-Prefer = Annotated[
-    Path | None,
-    typer.Option("--prefer", help="With --together: whose rows count where runs disagree.", show_default=False),
-]
+MOST = 100  # examples most often fixed, and broken, in JSON
+
+Together = Annotated[bool, option_of("Read the folders as one study, written to --out.", None, "--together")]
+Out = Annotated[Path | None, option_of("With --together: the folder of the joined study.", None, "--out")]
+Prefer = Annotated[Path | None, option_of("With --together: whose rows count where runs disagree.", None, "--prefer")]
 
 
 def compare(
     paths: Annotated[list[Path], typer.Argument(help="Two studies, or one with two --arm.", show_default=False)],
-    arms: Annotated[
-        list[str] | None,
-        typer.Option("--arm", help="The arms of a side, as in rate=0.5 placement=input.", show_default=False),
-    ] = None,
+    arms: Annotated[Words, option_of("The arms of a side, as in rate=0.5 placement=input.", None, "--arm")] = None,
     together: Together = False,
     out: Out = None,
     prefer: Prefer = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    alone: Annotated[
+        bool, option_of("Judge each pair by itself, as exploratory, outside its study.", None, "--alone")
+    ] = False,
+    examples: Annotated[
+        bool,
+        option_of("Show which test examples A gets right and B wrong, and the other way round.", None, "--examples"),
+    ] = False,
+    as_json: Json = False,
 ) -> int:
     """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
     from dropexp.cli import arguments
     from dropexp.console.screen import say, warn
     from dropexp.errors import UsageError
     from dropexp.tables.comparison import comparison
+    from dropexp.tables.examples import examples as examples_table
     from dropexp.workflow.comparing import compare as compared
     from dropexp.workflow.reading import left_out
 
     if together or out or prefer:
         if arms:
             raise UsageError("--arm: --together makes one study of all arms; compare its arms afterwards")
+        if examples:
+            raise UsageError("--examples: --together makes one study of all arms; compare its arms afterwards")
         joined = join(paths, together, out, prefer)
         if as_json:
             say(json.dumps({"study": str(joined.folder), "runs": joined.runs, "notes": list(joined.notes)}, indent=2))
@@ -51,11 +58,14 @@ def compare(
         return _table_of(joined.folder)
     for doubt in left_out(paths):
         warn(doubt)
-    pairs, names = compared(paths, [arguments.split([conditions]) for conditions in arms or ()])
+    pairs, names = compared(paths, [arguments.split([conditions]) for conditions in arms or ()], alone)
     if as_json:
-        say(json.dumps({"a": names[0], "b": names[1], "pairs": [fact(pair) for pair in pairs]}, indent=2))
+        facts = [{**fact(pair), **({"examples": example_facts(pair)} if examples else {})} for pair in pairs]
+        say(json.dumps({"a": names[0], "b": names[1], "pairs": facts}, indent=2))
     else:
         say(comparison(pairs, names))
+        if examples:
+            say(f"\n{examples_table(pairs)}")
     return 0
 
 
@@ -98,16 +108,32 @@ def fact(pair: Pair) -> dict[str, Any]:
     }
 
 
+def example_facts(pair: Pair) -> dict[str, Any] | None:
+    """Return the examples of a pair as plain data, null where no seed has outcomes of the same examples on both sides."""
+    from dropexp.tables.examples import of_pair
+
+    found = of_pair(pair)
+    if found is None:
+        return None
+    return {
+        "seeds": list(found.seeds), "all": asdict(found.all),
+        "classes": {str(k): asdict(c) for k, c in found.classes.items()},
+        "fixed": [asdict(x) for x in found.most("fixed", MOST)],
+        "broken": [asdict(x) for x in found.most("broken", MOST)],
+    }  # fmt: skip
+
+
 def _axes(side: Any) -> dict[str, str]:
     return {path: side.arm.cells.get(path, "") for path in side.tidy.axes}
 
 
 def _numbers(c: Contrast) -> dict[str, Any]:
-    d = c.difference
+    j, d = c.judged, c.judged.difference
     numbers = {
         "a_mean": c.a.mean, "a_low": c.a.low, "a_high": c.a.high, "a_n": c.a.n,
         "b_mean": c.b.mean, "b_low": c.b.low, "b_high": c.b.high, "b_n": c.b.n,
-        "difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_holm": c.p_holm,
+        "difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_family": j.p_family,
+        "family": j.family, "examples_low": j.examples[0], "examples_high": j.examples[1],
     }  # fmt: skip
     known = {name: number if isfinite(number) else None for name, number in numbers.items()}
-    return {**known, "n": d.n, "paired": d.paired, "word": c.word}
+    return {**known, "n": d.n, "paired": d.paired, "word": j.word, "reach": j.reach, "exploratory": j.exploratory}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from math import prod
+from textwrap import wrap
 
-from dropexp.console.progress import counted, duration
+from dropexp.analysis.claim_words import promised
+from dropexp.console.progress import duration
 from dropexp.console.screen import say
 from dropexp.experiment.config import Dropout
 from dropexp.experiment.growth import Grow
@@ -14,10 +16,11 @@ from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
 from dropexp.experiment.naming import label
 from dropexp.experiment.packs import pack_key
 from dropexp.experiment.sources import SOURCES
-from dropexp.experiment.study import Arm, Study
+from dropexp.experiment.study import ConfiguredArm, Study
+from dropexp.quoting import counted
 from dropexp.study_files.writing import to_yaml
 from dropexp.workflow.checking import estimate
-from dropexp.workflow.planning import Plan, prepare
+from dropexp.workflow.planning import Plan, hopeless, prepare
 from dropexp.workflow.request import Options
 
 SHOWN = 20
@@ -56,8 +59,9 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         say(f"packs: {parts}; {counted(plan.jobs, 'worker')}")
     say("differences that count: " + ", ".join(f"{metric} {margin:g}" for metric, margin in study.margins.items()))
     if study.claims:
-        when = "each round's seeds" if study.grow else f"all {counted(len(study.seeds), 'seed')}"
-        say(f"claims: {len(study.claims)}, judged when {when} are there")
+        say("\n".join(claims(study)))
+    if doubt := hopeless(study):
+        say(doubt)
     if timed and plan.packs:
         say(f"training should take about {duration(estimate(plan))}, by a short calibration on this machine")
     return plan
@@ -79,7 +83,7 @@ def _data(source: str, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def network(arm: Arm, layout: Layout) -> list[str]:
+def network(arm: ConfiguredArm, layout: Layout) -> list[str]:
     """Return the network layer by layer: what each block does in its order, and where masks of which rate act."""
     rates = site_rates(arm.config.dropout, arm.config.model)
     model, dropout = arm.config.model, arm.config.dropout
@@ -94,7 +98,7 @@ def network(arm: Arm, layout: Layout) -> list[str]:
         f"  input     {' > '.join([shape, *mask('input')])}",
     ]
     for block in layout.blocks:
-        words = {"norm": [f"{model.norm} norm"], "activation": [model.activation], "dropout": mask(block.name)}
+        words = {"norm": [f"{model.norm} norm"], "activation": [str(model.activation)], "dropout": mask(block.name)}
         steps = [word for step in block.steps if not (on_weights and step == "dropout") for word in words[step]]
         steps += [f"{block.pool} pool 2 x 2"] if block.pool != "none" else []
         if block.kind == "lstm":
@@ -133,6 +137,19 @@ def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[st
     if leaving in rates:
         found.append(f"{dropout.kind} {rates[leaving]:g}")
     return found
+
+
+def claims(study: Study) -> list[str]:
+    """Return what would support each claim and what would refute it."""
+    lines = [f"claims: {len(study.claims)}, judged when all {counted(len(study.seeds), 'seed')} are there"]
+    for claim in study.claims:
+        found = promised(claim)
+        lines.append(f"  {claim.says or found[0]['says']}" + (f" ({len(found)} parts, all)" if claim.all else ""))
+        for part in found:
+            says = f"{part['says']}: " if claim.says else ""
+            rule = f"supported if {part['supported_if']}; refuted if {part['refuted_if']}; otherwise undecided"
+            lines += wrap(f"{says}{rule}", 100, initial_indent="    ", subsequent_indent="      ")
+    return lines
 
 
 def arms(study: Study) -> list[str]:

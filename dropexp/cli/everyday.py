@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.compare import Out, Prefer, Together, join
-from dropexp.cli.options import Baseline, request_of
+from dropexp.cli.options import RESULTS, Baseline, Json, Studies, of_each, option_of, request_of
 from dropexp.signatures import taking
 from dropexp.workflow.request import Request
 
 if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+    from dropexp.experiment.study import Study
 
 
 def init(
@@ -30,7 +29,7 @@ def init(
     """Write a commented config.yaml, or copy a shipped study: [bold]dropexp init bn-order[/bold]."""
     from dropexp.console.screen import say
     from dropexp.errors import UsageError
-    from dropexp.experiment.vocabulary import near
+    from dropexp.experiment.vocabulary import meant
     from dropexp.quoting import spelt
     from dropexp.study_files.shipped import folder, question, shipped
 
@@ -50,9 +49,8 @@ def init(
     elif name in known:
         source, target = known[name], Path(f"{name}.yaml")
     else:
-        guess = near(name, known)
-        hint = f"did you mean {guess!r}?" if guess else "'dropexp init --list' names them"
-        raise UsageError(f"init: no shipped study is called {spelt(name)}; {hint}")
+        hint = meant(name, known, "'dropexp init --list' names them")
+        raise UsageError(f"init: no shipped study is called {spelt(name)}{hint}")
     try:
         with target.open("x", encoding="utf-8", newline="\n") as file:
             file.write(source.read_text(encoding="utf-8"))
@@ -72,12 +70,10 @@ def check(
     config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
     time: Annotated[bool, typer.Option("--time", help="Estimate the time by a short calibration.")] = False,
     detect: Annotated[
-        float | None,
-        typer.Option(help="Print the seeds that show a difference; 0.005 is half a point.", show_default=False),
+        float | None, option_of("Print the seeds that show a difference; 0.005 is half a point.", None)
     ] = None,
     pilot: Annotated[
-        Path | None,
-        typer.Option(help="The study whose runs show the spread; without it, this study's own.", show_default=False),
+        Path | None, option_of("The study whose runs show the spread; without it, this study's own.", None)
     ] = None,
     as_json: Json = False,
 ) -> int:
@@ -89,22 +85,30 @@ def check(
     made, options = replace(request, config=config).study(), request.options
     spread = _spread(detect, pilot, options.results / made.name, config)
     if as_json:
-        say(json.dumps(facts(made, options, time) | _seeds(spread, detect), indent=2))
+        say(json.dumps(facts(made, options, time) | _seeds(made, spread, detect), indent=2))
         return 0
     describe(made, options, timed=time)
     if spread is not None and detect is not None:
-        from dropexp.wording.scope import detectable
+        from dropexp.wording.power import detectable
 
-        say("\n".join(["", *detectable(spread, detect)]))
+        say("\n".join(["", *detectable(spread, detect, _others(made, spread))]))
     return 0
 
 
-def _seeds(spread: Tidy | None, detect: float | None) -> dict[str, object]:
+def _seeds(made: Study, spread: Tidy | None, detect: float | None) -> dict[str, object]:
     if spread is None or detect is None:
         return {}
-    from dropexp.wording.scope import seeds_for
+    from dropexp.wording.power import seeds_for
 
-    return seeds_for(spread, detect)
+    return seeds_for(spread, detect, _others(made, spread))
+
+
+def _others(made: Study, spread: Tidy) -> int | None:
+    """Return how many differences the study judges together, None where it has the arms of the stored runs."""
+    from dropexp.analysis.outlook import comparisons
+
+    count = comparisons(made)
+    return None if count == comparisons(spread.study) else count
 
 
 def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -> Tidy | None:
@@ -120,7 +124,7 @@ def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -
         return None
     if not 0 < detect < 0.5:
         raise UsageError(f"--detect {detect:g}: a fraction between 0 and 0.5; half a point is 0.005")
-    from dropexp.wording.scope import detectable
+    from dropexp.wording.power import detectable
     from dropexp.workflow.reading import reading
 
     folder = pilot or own
@@ -139,9 +143,7 @@ def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -
 
 
 def plot(
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="Studies, or folders of studies; else results.", show_default=False)
-    ] = None,
+    paths: Studies = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Draw again what is up to date.")] = False,
     baseline: Baseline = None,
@@ -153,21 +155,12 @@ def plot(
     """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold]."""
     from dropexp.cli import arguments
     from dropexp.console.screen import say, warn
-    from dropexp.errors import StoreError
     from dropexp.workflow.drawing import plot as draw
     from dropexp.workflow.reading import studies_below
 
-    given = paths or [Path("results")]
-    drawn, failed = [], 0
+    given = paths or [RESULTS]
     folders = [join(given, together, out, prefer).folder] if together or out or prefer else studies_below(*given)
-    for folder in folders:
-        try:
-            drawn.append(draw(folder, everything, fresh, arguments.split(baseline)))
-        except StoreError as error:
-            if len(folders) == 1:
-                raise
-            failed += 1
-            warn(str(error))
+    drawn = of_each(folders, lambda folder: draw(folder, everything, fresh, arguments.split(baseline)))
     if as_json:
         say(
             json.dumps(
@@ -183,4 +176,4 @@ def plot(
             say("\n".join(str(p) for p in d.paths))
         if d.note:
             warn(d.note)
-    return 2 if failed and not drawn else 0
+    return 0 if drawn else 2

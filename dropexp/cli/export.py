@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from dropexp.cli.options import Json
+
 
 def export(
     paths: Annotated[list[Path], typer.Argument(help="Studies, or folders of studies.", show_default=False)],
@@ -23,7 +25,7 @@ def export(
         Path | None, typer.Option(help="The file to write, or the folder of events; else the text is printed.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Export every stored run of a study.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Write a study for a paper or another program: [bold]dropexp export results/quickstart --to latex[/bold]."""
     from dropexp.console.screen import hand_over, say, warn

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dropexp.cli.options import Json
+
 if TYPE_CHECKING:
     from dropexp.laws.law import Check, Law, Result
 
@@ -20,28 +22,24 @@ def laws(
     figure: Annotated[
         Path | None, typer.Option("--figure", help=f"Draw {FIGURE_OF} into a .png or .svg.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Check the laws of dropout on the code that trains: [bold]dropexp laws per-sample[/bold]."""
     from dropexp.console.screen import say
-    from dropexp.errors import UsageError
-    from dropexp.experiment.vocabulary import near
-    from dropexp.quoting import spelt
 
     if figure is not None:
         _check_figure(name, figure)
-    from dropexp.laws.all_laws import LAWS_TABLE, examine
+    from dropexp.laws.all_laws import chosen, examine
 
-    if name is not None and name not in LAWS_TABLE:
-        guess = near(name, LAWS_TABLE)
-        hint = f"did you mean {guess!r}? " if guess else ""
-        raise UsageError(f"laws: no law is called {spelt(name)}; {hint}'dropexp laws' lists them")
-    chosen = list(LAWS_TABLE.values()) if name is None else [LAWS_TABLE[name]]
-    results = [(law, examine(law)) for law in chosen]
+    results = [(law, examine(law)) for law in chosen(name)]
     if figure is not None:
         _draw(figure)
     if as_json:
-        say(json.dumps([_fact(law, result) for law, result in results], indent=2))
+        say(
+            json.dumps(
+                [{"id": law.id, "source": law.source, **r.numbers(), "holds": r.holds} for law, r in results], indent=2
+            )
+        )
     elif name is None:
         say("\n".join(_overview(results)))
     else:
@@ -74,19 +72,7 @@ def _draw(path: Path) -> None:
         raise UsageError(f"--figure {path}: cannot be written ({error.strerror})") from None
 
 
-def _fact(law: Law, result: Result) -> dict[str, object]:
-    return {
-        "id": law.id,
-        "source": law.source,
-        "expected": result.expected,
-        "measured": result.measured,
-        "low": result.low,
-        "high": result.high,
-        "holds": result.holds,
-    }
-
-
-def _interval(check: Check | Result, digits: int = 4) -> str:
+def _interval(check: Check, digits: int = 4) -> str:
     from dropexp.laws.board import number
 
     if check.low is not None and check.low == check.high:
@@ -100,14 +86,19 @@ def _overview(results: list[tuple[Law, Result]]) -> list[str]:
     from dropexp.laws.board import table
 
     rows = [
-        (law.id, law.source, r.expected, r.measured, _interval(r), "yes" if r.holds else "NO") for law, r in results
+        (
+            law.id,
+            law.source,
+            r.headline.expected,
+            r.headline.measured,
+            _interval(r.headline),
+            "yes" if r.holds else "NO",
+        )
+        for law, r in results
     ]
     lines = table(HEADINGS, rows)
     failed = [law.id for law, r in results if not r.holds]
-    lines += [
-        "",
-        "each law measures a number of its own; 'dropexp laws ID' says which, and shows the others",
-    ]
+    lines += ["", "each law measures a number of its own; 'dropexp laws ID' says which, and shows the others"]
     lines.append(
         f"{len(results) - len(failed)} of {len(results)} laws hold" + (f"; not {', '.join(failed)}" if failed else "")
     )

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from dropexp.cli.options import DataDir
+from dropexp.cli.options import DataDir, Json
 
 
 def data(
     names: Annotated[list[str] | None, typer.Argument(help="Sources to fetch and check.", show_default=False)] = None,
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """List the data sets and what is cached, or fetch some: [bold]dropexp data mnist cifar10[/bold]."""
     from dropexp.console.progress import Progress
@@ -22,9 +22,7 @@ def data(
     from dropexp.data import cache_dir, fetch, listing
     from dropexp.experiment.sources import SOURCES
 
-    if names:
-        fetch(names, data_dir, Progress(sys.stderr).downloading)
-    rows = [row for row in listing(data_dir) if not names or row.source in names]
+    rows = fetch(names, data_dir, Progress(sys.stderr).downloading) if names else listing(data_dir)
     if as_json:
         say(json.dumps([
             {"source": r.source, "origin": r.origin, "state": r.state, "folder": r.folder and str(r.folder),

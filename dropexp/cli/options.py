@@ -1,95 +1,60 @@
-"""The options that run, sweep and check share, each declared once, and the request that they fill."""
+"""Options that commands share, each declared once, the request that run, sweep and check fill, and a loop over studies."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from dropexp.workflow.request import AXES, MOST, Options, Request
 
+T = TypeVar("T")
 LIST, RUNNING = "Axes and seeds", "Running"
+Words = list[str] | None
 
 
-def _list(help: str, panel: str = LIST) -> Any:
-    return typer.Option(help=help, rich_help_panel=panel, show_default=False)
+def option_of(help: str, panel: str | None, *names: str, shown: bool = False, **limits: Any) -> Any:
+    """Return an option of a panel, whose default help shows only where that is `shown`."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=shown, **limits)
 
 
-Rates = Annotated[list[str] | None, _list("Dropout rates, as in 0 0.2 0.5, 0,0.2 or 0:0.8:0.2.")]
-Kinds = Annotated[list[str] | None, _list("Kinds of dropout, as in bernoulli vanilla.")]
-Placements = Annotated[list[str] | None, _list("Places, as in hidden input+hidden.")]
-Orders = Annotated[list[str] | None, _list("Orders of a block, as in NAD DNA.")]
-Patiences = Annotated[list[str] | None, _list("Early-stopping patiences, as in none 5 20.")]
-Seeds = Annotated[list[str] | None, _list("5 for seeds 0 to 4; 3 4 or [7] names seeds.")]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any field, as in lr=0.01,0.1.", rich_help_panel=LIST, show_default=False),
-]
-Results = Annotated[Path, typer.Option(help="The folder of all results.", rich_help_panel=RUNNING)]
-Name = Annotated[
-    str | None,
-    typer.Option("--study", help="The study's folder below it.", rich_help_panel=RUNNING, show_default=False),
-]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        max=MOST["jobs"],
-        help="Worker processes; without it, one per core.",
-        rich_help_panel=RUNNING,
-        show_default=False,
-    ),
-]
+Rates = Annotated[Words, option_of("Dropout rates, as in 0 0.2 0.5, 0,0.2 or 0:0.8:0.2.", LIST)]
+Kinds = Annotated[Words, option_of("Kinds of dropout, as in bernoulli vanilla.", LIST)]
+Placements = Annotated[Words, option_of("Places, as in hidden input+hidden.", LIST)]
+Orders = Annotated[Words, option_of("Orders of a block, as in NAD DNA.", LIST)]
+Patiences = Annotated[Words, option_of("Early-stopping patiences, as in none 5 20.", LIST)]
+Seeds = Annotated[Words, option_of("5 for seeds 0 to 4; 3 4 or [7] names seeds.", LIST)]
+Sets = Annotated[Words, option_of("Any field, as in lr=0.01,0.1.", LIST, "--set")]
+Baseline = Annotated[Words, option_of("The arms to compare with, as in rate=0.2; else those without dropout.", LIST)]
+Results = Annotated[Path, option_of("The folder of all results.", RUNNING, shown=True)]
+Name = Annotated[str | None, option_of("The study's folder below it.", RUNNING, "--study")]
+Jobs = Annotated[int | None, option_of("Worker processes; without it, one per core.", RUNNING, min=1, max=MOST["jobs"])]
 Threads = Annotated[
     int,
-    typer.Option(
-        min=1,
-        max=MOST["threads"],
-        help="Threads per worker; above 1 results agree statistically, not by byte.",
-        rich_help_panel=RUNNING,
+    option_of(
+        "Threads per worker; above 1 results agree statistically, not by byte.",
+        RUNNING, shown=True, min=1, max=MOST["threads"],
     ),
-]
+]  # fmt: skip
 PackSize = Annotated[
-    int | None,
-    typer.Option(
-        "--pack",
-        min=1,
-        max=MOST["pack"],
-        help="Runs trained together; no effect on results.",
-        rich_help_panel=RUNNING,
-        show_default=False,
-    ),
+    int | None, option_of("Runs trained together; no effect on results.", RUNNING, "--pack", min=1, max=MOST["pack"])
 ]
-Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.", rich_help_panel=RUNNING)]
+Device = Annotated[str, option_of("cpu, cuda, mps or auto.", RUNNING, shown=True)]
 Executor = Annotated[
     str | None,
-    typer.Option(
-        help="inline (in this process) or pool (worker processes); without it, what suits the work.",
-        rich_help_panel=RUNNING,
-        show_default=False,
-    ),
+    option_of("inline (in this process) or pool (worker processes); without it, what suits the work.", RUNNING),
 ]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Where data sets lie; else $DROPEXP_DATA or a cache folder.",
-        rich_help_panel=RUNNING,
-        show_default=False,
-    ),
+DataDir = Annotated[Path | None, option_of("Where data sets lie; else $DROPEXP_DATA or a cache folder.", RUNNING)]
+Fresh = Annotated[bool, option_of("Move the study's old folder aside first.", RUNNING, "--fresh")]
+Yes = Annotated[bool, option_of("Allow more than 100,000 runs.", RUNNING, "--yes")]
+Json = Annotated[bool, option_of("Print JSON.", None, "--json")]
+Studies = Annotated[
+    list[Path] | None, typer.Argument(help="Studies, or folders of studies; else results.", show_default=False)
 ]
-Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Move the study's old folder aside first.", rich_help_panel=RUNNING)
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Allow more than 100,000 runs.", rich_help_panel=RUNNING)]
-Baseline = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="The arms to compare with, as in rate=0.2; else those without dropout.",
-        rich_help_panel=LIST,
-        show_default=False,
-    ),
-]
+Folder = Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)]
+RESULTS = Options.results
 
 
 def request_of(
@@ -111,3 +76,19 @@ def request_of(
         baseline=tuple(arguments.split(baseline)),
         options=Options(results, jobs, threads, pack, device, data_dir, fresh, executor),
     )
+
+
+def of_each(folders: Sequence[Path], make: Callable[[Path], T]) -> list[T]:
+    """Return what is made of each study; one that cannot be read is a warning and hides no other, unless it is alone."""
+    from dropexp.console.screen import warn
+    from dropexp.errors import StoreError
+
+    made = []
+    for folder in folders:
+        try:
+            made.append(make(folder))
+        except StoreError as error:
+            if len(folders) == 1:
+                raise
+            warn(str(error))
+    return made

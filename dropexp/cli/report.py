@@ -9,63 +9,55 @@ from typing import Annotated, Any
 import typer
 
 from dropexp.cli.compare import Prefer, Together, join
-from dropexp.cli.options import Baseline
+from dropexp.cli.options import RESULTS, Baseline, Json, Studies, of_each, option_of
 
 
 def report(
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="Studies, or folders of studies; else results.", show_default=False)
-    ] = None,
+    paths: Studies = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Write again what is up to date.")] = False,
     baseline: Baseline = None,
     together: Together = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            help="The file to write, or the folder for several; with --together that of the joined study.",
-            show_default=False,
+        option_of(
+            "The file to write, or the folder for several; with --together that of the joined study.", None, "--out"
         ),
     ] = None,
     prefer: Prefer = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Write a study as one page that needs nothing else: [bold]dropexp report results/quickstart[/bold]."""
     from dropexp.cli import arguments
     from dropexp.console.screen import say, warn
-    from dropexp.errors import StoreError, UsageError
+    from dropexp.errors import UsageError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.reporting import index
     from dropexp.workflow.reporting import report as write
 
-    given = paths or [Path("results")]
+    given = paths or [RESULTS]
     folders = [join(given, together, out, prefer).folder] if together or prefer else studies_below(*given)
     several = not together and folders != given[:1]
     target = None if together else _target(out, several)
     if target and len({folder.name for folder in folders}) < len(folders):
         raise UsageError(f"--out {out}: two of the studies have one name; write them one by one")
-    made, failed = [], 0
-    for folder in folders:
-        try:
-            file = target / f"{folder.name}.html" if target and several else target
-            made.append(write(folder, everything, fresh, file, arguments.split(baseline)))
-        except StoreError as error:
-            if not several:
-                raise
-            failed += 1
-            warn(str(error))
+
+    def page(folder: Path) -> Any:
+        file = target / f"{folder.name}.html" if target and several else target
+        return write(folder, everything, fresh, file, arguments.split(baseline))
+
+    made = of_each(folders, page)
     front = index(given[0], made, target) if made and several and (target or len(given) == 1) else None
     if as_json:
         say(json.dumps({"index": front and str(front), "studies": [_facts(r) for r in made]}, indent=2))
-        return 2 if failed and not made else 0
+        return 0 if made else 2
     for r in made:
         say(f"{r.path}: {'up to date; --fresh writes it again' if r.current else r.sums.answer}")
         if r.note:
             warn(r.note)
     if front:
         say(str(front))
-    return 2 if failed and not made else 0
+    return 0 if made else 2
 
 
 def _target(out: Path | None, several: bool) -> Path | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from dropexp.cli.options import RESULTS, Folder, Json, Words, of_each, option_of
 
 if TYPE_CHECKING:
     from dropexp.stopping import Setting
@@ -16,40 +17,27 @@ if TYPE_CHECKING:
 RULES = "Rules"
 
 
-def _list(help: str, name: str | None = None) -> Any:
-    return typer.Option(*([name] if name else []), help=help, rich_help_panel=RULES, show_default=False)
-
-
 def stopping(
-    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path(
-        "results"
-    ),
-    criteria: Annotated[list[str] | None, _list("Of patience, gl, pq, up; all by default.")] = None,
-    patiences: Annotated[list[str] | None, _list("Epochs without improvement; 1 2 3 5 10 20 by default.")] = None,
-    min_deltas: Annotated[list[str] | None, _list("What patience counts as improvement; 0 by default.")] = None,
-    alphas: Annotated[list[str] | None, _list("Thresholds of gl and pq; 1 2 5 and 0.5 1 2 by default.")] = None,
-    strips: Annotated[list[str] | None, _list("Strips of five epochs for up; 2 4 8 by default.")] = None,
+    path: Folder = RESULTS,
+    criteria: Annotated[Words, option_of("Of patience, gl, pq, up; all by default.", RULES)] = None,
+    patiences: Annotated[Words, option_of("Epochs without improvement; 1 2 3 5 10 20 by default.", RULES)] = None,
+    min_deltas: Annotated[Words, option_of("What patience counts as improvement; 0 by default.", RULES)] = None,
+    alphas: Annotated[Words, option_of("Thresholds of gl and pq; 1 2 5 and 0.5 1 2 by default.", RULES)] = None,
+    strips: Annotated[Words, option_of("Strips of five epochs for up; 2 4 8 by default.", RULES)] = None,
     monitor: Annotated[str, typer.Option(help="val_loss, val_accuracy, or test_* as an oracle.")] = "val_loss",
     everything: Annotated[bool, typer.Option("--all", help="Replay every stored run of a study.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Replay early-stopping rules without retraining: [bold]dropexp stopping results/x --patiences 1 5 20[/bold]."""
     from dropexp.console.screen import say, warn
-    from dropexp.errors import StoreError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.replaying import replay_rules
 
     lists = {"--patiences": patiences, "--min-deltas": min_deltas, "--alphas": alphas, "--strips": strips}
     settings = _settings(criteria, lists)
     _check_monitor(monitor)
-    folders, found = studies_below(path), []
-    for folder in folders:
-        try:
-            found.append(replay_rules(folder, settings, monitor, everything))
-        except StoreError as error:
-            if len(folders) == 1:
-                raise
-            warn(str(error))
+    folders = studies_below(path)
+    found = of_each(folders, lambda folder: replay_rules(folder, settings, monitor, everything))
     for note in [one.note for one in found if one.note]:
         warn(note)
     if as_json:
@@ -63,15 +51,14 @@ def _settings(criteria: Sequence[str] | None, lists: dict[str, list[str] | None]
     """Return every criterion at every threshold given, or at its usual ones."""
     from dropexp.cli.arguments import split
     from dropexp.errors import UsageError
-    from dropexp.experiment.vocabulary import near
+    from dropexp.experiment.vocabulary import meant
     from dropexp.stopping import CRITERIA, Setting
 
     names = list(dict.fromkeys(w for word in split(criteria) for w in word.lower().split(",") if w)) or list(CRITERIA)
     for name in names:
         if name not in CRITERIA:
-            guess = near(name, CRITERIA)
-            hint = f"did you mean {guess!r}?" if guess else f"they are {', '.join(CRITERIA)}"
-            raise UsageError(f"--criteria: no criterion is called {name!r}; {hint}; the folder goes before the lists")
+            hint = meant(name, CRITERIA, f"they are {', '.join(CRITERIA)}")
+            raise UsageError(f"--criteria: no criterion is called {name!r}{hint}; the folder goes before the lists")
     for option, words in lists.items():
         users = [n for n, row in CRITERIA.items() if option == row.option] or ["patience"]
         if words and not set(users) & set(names):
@@ -97,8 +84,9 @@ def _numbers(option: str, given: list[str] | None, least: float | None) -> tuple
     what = {1: "a whole number from 1 to 1,000,000", 0.0: "a number from 0", None: "a number above 0"}[least]
     found = []
     for value in read_words("early_stopping.patience", words, f"{option} {' '.join(words)}"):
+        whole = isinstance(value, int) and value <= 1_000_000
         number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-        if not number or (value < least if least is not None else value <= 0) or (least == 1 and not _whole(value)):
+        if not number or (value < least if least is not None else value <= 0) or (least == 1 and not whole):
             hint = "training to the end is always shown" if value is None else "the folder goes before the lists"
             said = "none" if value is None else value
             raise UsageError(f"{option}: {said} is not {what}" + (f"; {hint}" if isinstance(said, str) else ""))
@@ -108,19 +96,13 @@ def _numbers(option: str, given: list[str] | None, least: float | None) -> tuple
     return tuple(found)
 
 
-def _whole(value: float) -> bool:
-    return isinstance(value, int) and value <= 1_000_000
-
-
 def _check_monitor(monitor: str) -> None:
     from dropexp.errors import UsageError
-    from dropexp.experiment.vocabulary import near
+    from dropexp.experiment.vocabulary import meant
     from dropexp.metrics import MONITORS
 
     if monitor not in MONITORS:
-        guess = near(monitor, MONITORS)
-        hint = f"; did you mean {guess!r}?" if guess else ""
-        raise UsageError(f"--monitor: {monitor!r} is not one of {', '.join(MONITORS)}{hint}")
+        raise UsageError(f"--monitor: {monitor!r} is not one of {', '.join(MONITORS)}{meant(monitor, MONITORS)}")
 
 
 def _told(one: Replayed, named: bool) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.options import RUNNING, request_of
+from dropexp.cli.options import RUNNING, option_of, request_of
 from dropexp.signatures import taking
 from dropexp.workflow.request import Request
 
@@ -21,11 +22,8 @@ Configs = Annotated[list[Path] | None, typer.Argument(help="YAML files, one stud
 OneConfig = Annotated[
     Path | None, typer.Argument(help="A YAML file; without one, the built-in quickstart.", show_default=False)
 ]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Print what check prints, and train nothing.", rich_help_panel=RUNNING),
-]
-NoPlot = Annotated[bool, typer.Option("--no-plot", help="Draw no figures at the end.", rich_help_panel=RUNNING)]
+DryRun = Annotated[bool, option_of("Print what check prints, and train nothing.", RUNNING, "--dry-run")]
+NoPlot = Annotated[bool, option_of("Draw no figures at the end.", RUNNING, "--no-plot")]
 
 
 @taking(request_of)
@@ -39,8 +37,9 @@ def run(request: Request, configs: Configs = None, dry_run: DryRun = False, no_p
         text = f"--study {request.name}: one name for {len(configs)} configs; leave it out, or run them one by one"
         raise UsageError(text)
     asked = [replace(request, config=config) for config in configs]
-    studies = [one.study() for one in asked]  # all, before any is trained
-    return max(_train(*each, dry_run, no_plot) for each in zip(asked, studies, strict=True))
+    with _loading(request, dry_run):
+        studies = [one.study() for one in asked]  # all, before any is trained
+        return max(_train(*each, dry_run, no_plot) for each in zip(asked, studies, strict=True))
 
 
 @taking(request_of)
@@ -49,7 +48,19 @@ def sweep(request: Request, config: OneConfig = None, dry_run: DryRun = False, n
     from dropexp.study_files.shipped import shipped
 
     asked = replace(request, config=config or shipped()["quickstart"])
-    return _train(asked, asked.study(), dry_run, no_plot)
+    with _loading(request, dry_run):
+        return _train(asked, asked.study(), dry_run, no_plot)
+
+
+def _loading(request: Request, dry_run: bool) -> AbstractContextManager[None]:
+    """Have torch loaded for workers on another core, while this process reads the study; few commands train without any."""
+    from dropexp.executors.machine import may_start, usable_cores
+    from dropexp.executors.template import loading
+
+    asked = not dry_run and request.options.jobs != 1 and request.options.executor in (None, "pool")
+    if not asked or "torch" in sys.modules or not may_start() or usable_cores() == 1:
+        return nullcontext()
+    return loading("dropexp.train.pack")  # TRAINS, whose own file would take as long as reading the study
 
 
 def _train(request: Request, made: Study, dry_run: bool, no_plot: bool) -> int:
@@ -77,10 +88,11 @@ def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> i
     from dropexp.analysis.judging import judge
     from dropexp.console.screen import say, warn
     from dropexp.errors import Interrupted
+    from dropexp.quoting import counted
     from dropexp.tables.arms import table
     from dropexp.tables.claims import judgements
     from dropexp.workflow.drawing import plot
-    from dropexp.workflow.reading import reading
+    from dropexp.workflow.reading import accused, reading
 
     folder = finished.folder
     shown, note = reading(folder, baseline=baseline)
@@ -105,17 +117,19 @@ def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> i
     if finished.failures:
         warn(f"{len(finished.failures)} runs failed (failures.csv); the same command tries them again")
         return 1
-    if finished.alarms:
-        warn("the audit of dropout found what should not be (above, and in probes.csv): do not trust these runs")
-        return 1
+    found = len(accused(shown))  # by earlier commands too: a study that cannot be trusted does not end with 0
+    if found:
+        warn(
+            f"the audit of dropout found what should not be in {counted(found, 'run')} (probes.csv): do not trust these runs"
+        )
     if finished.interrupted:
         raise Interrupted(f"interrupted: {_kept(finished)}; the same command trains the rest")
-    return 0
+    return 1 if found else 0
 
 
 def _kept(finished: Finished) -> str:
     """Say what an interruption leaves: runs that are done, and epochs of others."""
-    from dropexp.console.progress import counted
+    from dropexp.quoting import counted
 
     text = f"{counted(finished.trained, 'run')} of this command done"
     if epochs := sorted(set(finished.begun.values())):

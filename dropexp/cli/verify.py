@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.everyday import Json
-from dropexp.cli.options import DataDir, Jobs
+from dropexp.cli.options import RESULTS, DataDir, Folder, Jobs, Json, of_each, option_of
 
 if TYPE_CHECKING:
     from dropexp.analysis.consistency import Mismatch
@@ -21,24 +20,22 @@ SHOWN = 20
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)] = Path(
-        "results"
-    ),
+    path: Folder = RESULTS,
     sample: Annotated[
-        int | None, typer.Option(min=0, help="Runs to train again, 5 without it; 0 looks at files alone.", show_default=False)
+        int | None, option_of("Runs to train again, 5 without it; 0 looks at files alone.", None, min=0)
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Train every run again.")] = False,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Makes the choice of runs again; without it, a new one.", show_default=False)
+        int | None, option_of("Makes the choice of runs again; without it, a new one.", None, min=0)
     ] = None,
     jobs: Jobs = None,
     data_dir: DataDir = None,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Check that results are what training gives: [bold]dropexp verify results/[/bold]."""
     from dropexp.console.progress import Progress
-    from dropexp.console.screen import say, warn
-    from dropexp.errors import StoreError, UsageError
+    from dropexp.console.screen import say
+    from dropexp.errors import UsageError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.request import Options
     from dropexp.workflow.verifying import verify as verified
@@ -46,21 +43,20 @@ def verify(
     if everything and sample is not None:
         raise UsageError(f"--sample {sample}: --all trains every run again; give one of the two")
     chosen = random.SystemRandom().randrange(10_000) if seed is None else seed
-    folders, found = studies_below(path), []
-    for folder in folders:
+    size = None if everything else 5 if sample is None else sample
+
+    def look(folder: Path) -> Verified:
         progress = Progress(sys.stderr)
         try:
-            size = None if everything else 5 if sample is None else sample
-            found.append(verified(folder, size, chosen, Options(jobs=jobs, data_dir=data_dir), progress.listener()))
-        except StoreError as error:  # one that cannot be verified, such as results of others, hides no other
-            if len(folders) == 1:
-                raise
-            warn(str(error))
-            continue
+            made = verified(folder, size, chosen, Options(jobs=jobs, data_dir=data_dir), progress.listener())
         finally:
             progress.close()
         if not as_json:
-            say("\n".join(lines(found[-1])))
+            say("\n".join(lines(made)))
+        return made
+
+    folders = studies_below(path)
+    found = of_each(folders, look)
     if as_json:
         say(json.dumps([facts(v) for v in found], indent=2))
     if not found:
@@ -80,7 +76,7 @@ def facts(v: Verified) -> dict[str, object]:
 
 def lines(v: Verified) -> list[str]:
     """Return a study's verification as lines for a person."""
-    from dropexp.console.progress import counted
+    from dropexp.quoting import counted
 
     found = [f"{place(v, m)}: {sentence(m)}" for m in v.mismatches[:SHOWN]]
     if len(v.mismatches) > SHOWN:

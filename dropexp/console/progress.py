@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from typing import IO, Any
+from typing import Any, TextIO
 
 from dropexp.console.screen import Stream, fits
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run
+from dropexp.quoting import counted
 from dropexp.workflow.planning import Plan
 from dropexp.workflow.running import Listener
 
@@ -25,16 +26,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number with its noun: `1 run`, `2 runs`."""
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
 class Progress:
     """Hears of every epoch and shows it; `listener()` is what a workflow tells."""
 
-    def __init__(self, stream: IO[str]):
-        self.stream = stream if isinstance(stream, Stream) else Stream(stream)  # the API's may be closed as well
+    def __init__(self, stream: TextIO):
+        # the API's may be closed as well
+        self.stream: TextIO = stream if isinstance(stream, Stream) else Stream(stream)  # type: ignore[assignment]
         self.live: Any = None
         self.bar: Any = None
         self.accuracy: dict[str, dict[str, float]] = {}

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO
+from typing import TextIO
 
 from dropexp.quoting import visible
 
@@ -19,7 +19,7 @@ class Stream(io.TextIOBase):
     of training. None stands for a stream that was closed before this process began.
     """
 
-    def __init__(self, inner: IO[str] | None):
+    def __init__(self, inner: TextIO | None):
         self.inner, self.lost = inner, None if inner is not None else BrokenPipeError()
         with contextlib.suppress(AttributeError, ValueError):
             inner.reconfigure(errors="replace")  # type: ignore[union-attr]  # no console lacks '?'
@@ -93,12 +93,12 @@ def guarded() -> Iterator[Stream]:
             err.flush()
 
 
-def fits(text: str, stream: IO[str]) -> str:
+def fits(text: str, stream: TextIO) -> str:
     """Return the text as a console may show it: controls escaped, and no character that its encoding lacks."""
     return _encodable(visible(text), stream)
 
 
-def _encodable(text: str, stream: IO[str]) -> str:
+def _encodable(text: str, stream: TextIO) -> str:
     """Return the text, its ± and − replaced where the stream's encoding has no such character."""
     try:
         text.encode(stream.encoding or "utf-8")

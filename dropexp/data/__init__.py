@@ -1,22 +1,9 @@
 """BYTES -> ARRAYS: read and check a data set, split it, make labels wrong; all but numpy is imported late."""
 
-from dropexp.data.cache import File, Listed, available, cache_dir, listing
-from dropexp.data.dataset import Dataset, Progress
+from dropexp.data.cache import cache_dir, listing
+from dropexp.data.dataset import Dataset
 from dropexp.data.download import fetch
 from dropexp.data.loading import load
-from dropexp.data.splitting import Split, sizes, split
+from dropexp.data.splitting import Split, sizes, split, test_rows
 
-__all__ = [
-    "Dataset",
-    "File",
-    "Listed",
-    "Progress",
-    "Split",
-    "available",
-    "cache_dir",
-    "fetch",
-    "listing",
-    "load",
-    "sizes",
-    "split",
-]
+__all__ = ["Dataset", "Split", "cache_dir", "fetch", "listing", "load", "sizes", "split", "test_rows"]

@@ -17,32 +17,23 @@ VARIABLE = "DROPEXP_DATA"
 
 @dataclass(frozen=True)
 class File:
-    """One file of a source: `state` is good, missing or damaged; `size` in bytes; checksums are MD5, `found` may be ''."""
+    """One file of a source: `state` is good, missing or damaged; checksums are MD5, `found` may be ''."""
 
     name: str
     path: Path
     state: str
-    size: int
     expected: str
     found: str
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One source as `dropexp data` shows it; `folder` is None and `files` empty for what needs no
-    download.
-    """
+    """One source as `dropexp data` shows it; `folder` is None and `files` empty for what needs no download."""
 
     source: str
-    title: str
     origin: str
     folder: Path | None
     files: tuple[File, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(file.size for file in self.files)
 
     @property
     def state(self) -> str:
@@ -83,16 +74,11 @@ def listing(data_dir: Path | None = None) -> list[Listed]:
 
 def listed(source: str, data_dir: Path | None = None) -> Listed:
     """Return what is known of one source, its cached files' checksums compared with the published ones."""
-    row = SOURCES[source]
+    origin = SOURCES[source].origin
     if source not in PUBLISHED:
-        return Listed(source, row.title, row.origin, None, ())
+        return Listed(source, origin, None, ())
     folder = cache_dir(data_dir) / source
-    return Listed(source, row.title, row.origin, folder, tuple(examine(source, folder)))
-
-
-def available(source: str, data_dir: Path | None = None) -> bool:
-    """Return whether a source of SOURCES can be loaded without a network."""
-    return listed(source, data_dir).state in ("embedded", "checked")
+    return Listed(source, origin, folder, tuple(examine(source, folder)))
 
 
 def examine(source: str, folder: Path) -> list[File]:
@@ -114,9 +100,9 @@ def examine(source: str, folder: Path) -> list[File]:
 def _state(name: str, path: Path, expected: str) -> File:
     try:
         if not path.is_file():
-            return File(name, path, "missing", 0, expected, "")
+            return File(name, path, "missing", expected, "")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
-        return File(name, path, "good" if found == expected else "damaged", path.stat().st_size, expected, found)
+        return File(name, path, "good" if found == expected else "damaged", expected, found)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}; check its permissions") from None

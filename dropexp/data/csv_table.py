@@ -12,9 +12,10 @@ from typing import IO
 
 import numpy as np
 
-from dropexp.data.dataset import Dataset, assemble, bounded, meant, shorten
+from dropexp.data.dataset import Dataset, assemble, bounded, shorten
 from dropexp.errors import DataError
 from dropexp.experiment.config import Data
+from dropexp.experiment.vocabulary import meant
 from dropexp.quoting import spelt
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -22,8 +23,7 @@ COLUMNS, LINE = 100_000, 4_000_000  # columns, and characters of a line
 
 
 def read_csv(path: Path, data: Data, sha256: str) -> Dataset:
-    """Read vectors (N, F) float32 from a comma-separated file with a header line; column `data.label` is the
-    label.
+    """Read vectors (N, F) float32 from a comma-separated file with a header line; column `data.label` is the label.
 
     Raises DataError, naming line and column, for a cell that is empty or no finite number.
     """

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from dropexp.errors import DataError
-from dropexp.experiment.vocabulary import near
 
 Progress = Callable[[str, int, int], None]  # (file name, bytes so far, bytes in all or 0)
 _SHOWN = 12
@@ -24,10 +23,9 @@ CLASSES = 10_000
 class Dataset:
     """Everything that is known of a data set, the official test rows last.
 
-    `x` is (N, F) float32 for vectors or (N, C, H, W) uint8 or float32 for images; `y` is (N,) int64 in
-    0..K-1; `n_test` counts the official test rows at the end, None where there are none; `classes` are the
-    original labels in their sorted order; `sha256` is that of a user's content, None for a built-in source;
-    `notes` are sentences.
+    `x` is (N, F) float32 for vectors or (N, C, H, W) uint8 or float32 for images; `y` is (N,) int64 in 0..K-1; `n_test` counts
+    the official test rows at the end, None where there are none; `classes` are the original labels in their sorted order;
+    `sha256` is that of a user's content, None for a built-in source; `notes` are sentences.
     """
 
     source: str
@@ -50,9 +48,7 @@ class Dataset:
 
     @cached_property
     def pixel_sums(self) -> np.ndarray:
-        """Sum and sum of squares of each row's pixels, (2, N, C) int64: exact; only where x is uint8
-        images.
-        """
+        """Sum and sum of squares of each row's pixels, (2, N, C) int64: exact; only where x is uint8 images."""
         found = np.empty((2, *self.x.shape[:2]), np.int64)
         for start in range(0, len(self.x), _CHUNK):
             rows = self.x[start : start + _CHUNK].reshape(-1, self.x.shape[1], int(np.prod(self.x.shape[2:])))
@@ -72,8 +68,7 @@ def assemble(
     notes: Iterable[str] = (),
     row: Callable[[int], str] = "row {} (counted from 0)".format,
 ) -> Dataset:
-    """Make a Dataset of one part (name of x, x, name of y, labels), or of two, the second the official test
-    set.
+    """Make a Dataset of one part (name of x, x, name of y, labels), or of two, the second the official test set.
 
     x is (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C), finite numbers; labels are (N,) whole numbers or
     words. `place` is the path that messages begin with and `row` names a row in them. Raises DataError where
@@ -90,9 +85,8 @@ def assemble(
             raise DataError(f"{place}: {x_name} has no rows; give at least one example of each of two classes")
         if x.shape[1:] != parts[0][1].shape[1:]:
             raise DataError(
-                f"{place}: {x_name} has examples of shape {x.shape[1:]} and {parts[0][0]} of"
-                f" {parts[0][1].shape[1:]};"
-                " they must be equal"
+                f"{place}: {x_name} has examples of shape {x.shape[1:]} and {parts[0][0]} of {parts[0][1].shape[1:]}; "
+                "they must be equal"
             )
         numbers.append(_numbers(x, place, x_name, row))
         labels.append(_labels(y, place, y_name, row))
@@ -102,14 +96,13 @@ def assemble(
     told += describe_classes(classes, labels[0])
     kinds = {values.dtype for values in numbers}
     joined = np.concatenate([v if len(kinds) == 1 else v.astype(np.float32) for v in numbers])
-    x, layout = _layout(joined, place, parts[0][0])
+    x, layout = _layout(joined, parts[0][0])
     n_test = len(numbers[1]) if len(numbers) > 1 else None
     return Dataset(source, x, y, n_test, classes, sha256, (*layout, *told))
 
 
 def relabel(labels: np.ndarray, place: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return labels as 0..K-1, (N,) int64, and the K original labels sorted: numbers by value, words
-    alphabetically.
+    """Return labels as 0..K-1, (N,) int64, and the K original labels sorted: numbers by value, words alphabetically.
 
     Raises DataError where there is only one class.
     """
@@ -149,12 +142,6 @@ def shorten(words: Iterable[str], limit: int = _SHOWN) -> str:
 
 def _one_line(word: object) -> str:
     return " ".join(str(word).split())[:60]
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the known word nearest to `word`, or nothing."""
-    guess = near(word, known)
-    return f"; did you mean {guess!r}?" if guess else ""
 
 
 def bounded(place: object, what: str, size: int, stored: int | None = None) -> None:
@@ -205,9 +192,8 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
         if not whole.all():
             first = int((~whole).argmax())
             raise DataError(
-                f"{place}: {name}, {row(first)}: label {y[first]!s} is not a whole number; labels are whole"
-                " numbers"
-                " or words, one a class"
+                f"{place}: {name}, {row(first)}: label {y[first]!s} is not a whole number; labels are whole numbers or "
+                "words, one a class"
             )
         return y.astype(np.int64)
     if y.dtype.kind in "bui":
@@ -227,7 +213,7 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
     return y
 
 
-def _layout(x: np.ndarray, place: str, name: str) -> tuple[np.ndarray, list[str]]:
+def _layout(x: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
     """Return x as (N, F) float32 or (N, C, H, W), contiguous, and how it was read."""
     if x.ndim == 2:
         return np.ascontiguousarray(x, np.float32), [f"read as vectors (N, F) of {x.shape[1]} features"]
@@ -242,12 +228,5 @@ def _layout(x: np.ndarray, place: str, name: str) -> tuple[np.ndarray, list[str]
 
 
 def _called(dtype: Any) -> str:
-    names = {
-        "O": "Python objects",
-        "U": "words",
-        "S": "bytes",
-        "c": "complex numbers",
-        "M": "dates",
-        "m": "durations",
-    }
+    names = {"O": "Python objects", "U": "words", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}
     return names.get(dtype.kind, f"values of type {dtype}")

@@ -14,10 +14,11 @@ from typing import Any
 from urllib.parse import urlparse
 
 from dropexp.data.cache import File, Listed, cache_dir, examine, listed
-from dropexp.data.dataset import Progress, meant
+from dropexp.data.dataset import Progress
 from dropexp.data.published import PUBLISHED
 from dropexp.errors import DataError
 from dropexp.experiment.sources import SOURCES
+from dropexp.experiment.vocabulary import meant
 from dropexp.files import make_folder, refuse_link
 
 TIMEOUT = 20.0  # seconds without a byte
@@ -54,8 +55,7 @@ def files_of(
 ) -> dict[str, Path]:
     """Return where each published file of a source lies, all of them checked, fetching them where allowed.
 
-    Raises DataError, naming the file, both checksums where they differ and the command to run, where that
-    fails.
+    Raises DataError, naming the file, both checksums where they differ and the command to run, where that fails.
     """
     if source not in PUBLISHED:
         return {}
@@ -73,16 +73,14 @@ def files_of(
 
 def _lacking(source: str, folder: Path, file: File, why: str) -> str:
     command = (
-        f"run `dropexp data {source}` on a machine with a network, then pass --data-dir DIR or set"
-        " DROPEXP_DATA=DIR, the"
-        f" folder that holds {source}/"
+        f"run `dropexp data {source}` on a machine with a network, then pass --data-dir DIR or set DROPEXP_DATA=DIR, "
+        f"the folder that holds {source}/"
     )
     if file.state == "missing":
         return f"{source}: {file.name} is not in {folder}{why}; {command}"
     return (
-        f"{source}: {file.path} has the MD5 checksum {file.found}, and the published file {file.expected}: it"
-        " is damaged"
-        f" or another file, and is not read{why}; {command}"
+        f"{source}: {file.path} has the MD5 checksum {file.found}, and the published file {file.expected}: it is "
+        f"damaged or another file, and is not read{why}; {command}"
     )
 
 

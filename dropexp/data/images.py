@@ -22,8 +22,7 @@ DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def read_images(path: Path, data: Data) -> Dataset:
-    """Read images (N, C, H, W) uint8, C = 1 where all are greyscale, else 3, and each one's folder as its
-    label.
+    """Read images (N, C, H, W) uint8, C = 1 where all are greyscale, else 3, and each one's folder as its label.
 
     The sha256 is that of each image's name and bytes in sorted order; hidden files are ignored. Raises
     DataError where there is no image, sizes differ, or one cannot be read.
@@ -34,9 +33,8 @@ def read_images(path: Path, data: Data) -> Dataset:
     for (_, file), (this, _) in zip(found, shapes, strict=True):
         if this != size:
             raise DataError(
-                f"{path}: {file.relative_to(path)} is {this[0]} x {this[1]} and {first.relative_to(path)}"
-                f" {size[0]} x"
-                f" {size[1]} (width x height); all images must be equal in size: resize or crop them"
+                f"{path}: {file.relative_to(path)} is {this[0]} x {this[1]} and {first.relative_to(path)} {size[0]} x "
+                f"{size[1]} (width x height); all images must be equal in size: resize or crop them"
             )
     grey = [mode in GREY for _, mode in shapes]
     mode, channels = ("L", 1) if all(grey) else ("RGB", 3)
@@ -79,9 +77,8 @@ def _found(path: Path) -> tuple[list[tuple[str, Path]], list[str]]:
             if not images:
                 hint = "; a folder of a class holds its images itself" if any(p.is_dir() for p in files) else ""
                 raise DataError(
-                    f"{folder}: holds no image; give each class's folder at least one"
-                    f" ({', '.join(SUFFIXES)}), or remove"
-                    f" it{hint}"
+                    f"{folder}: holds no image; give each class's folder at least one ({', '.join(SUFFIXES)}), or "
+                    f"remove it{hint}"
                 )
             found += [(folder.name, p) for p in images]
             other += [f"{folder.name}/{p.name}" for p in files if p not in set(images)]
@@ -95,9 +92,7 @@ def _found(path: Path) -> tuple[list[tuple[str, Path]], list[str]]:
 
 
 def _inspect(file: Path, mode: str | None, content: bytes | None = None) -> Any:
-    """Return (size, mode) of an image from its header, or where a mode is given its pixels, (H, W) or (H, W,
-    3).
-    """
+    """Return (size, mode) of an image from its header, or where a mode is given its pixels, (H, W) or (H, W, 3)."""
     from PIL import Image
 
     try:

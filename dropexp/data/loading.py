@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from dropexp.data.cifar import read_batch, read_names
 from dropexp.data.csv_table import read_csv
-from dropexp.data.dataset import Dataset, Progress, describe_classes, meant
+from dropexp.data.dataset import Dataset, Progress, describe_classes
 from dropexp.data.download import files_of
 from dropexp.data.idx import read_idx
 from dropexp.data.images import read_images
@@ -21,6 +22,7 @@ from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
 from dropexp.errors import DataError
 from dropexp.experiment.config import Data
 from dropexp.experiment.sources import SOURCES
+from dropexp.experiment.vocabulary import meant
 
 Files = dict[str, Path]
 DIGITS = tuple(str(k) for k in range(10))
@@ -30,18 +32,12 @@ CLOTHES = (
 
 
 def load(
-    data: Data,
-    *,
-    folder: Path,
-    data_dir: Path | None = None,
-    download: bool = True,
-    progress: Progress | None = None,
+    data: Data, *, folder: Path, data_dir: Path | None = None, download: bool = True, progress: Progress | None = None
 ) -> Dataset:
     """Read the data set that `data.source` names: a name in SOURCES, or a path relative to `folder`.
 
-    Files of a built-in source are looked for in `cache_dir(data_dir)`, checked, and downloaded where allowed,
-    with `progress(file, bytes so far, bytes in all)`. Raises DataError where it is missing, damaged or no
-    data set.
+    Files of a built-in source are looked for in `cache_dir(data_dir)`, checked, and downloaded where allowed, with
+    `progress(file, bytes so far, bytes in all)`. Raises DataError where it is missing, damaged or no data set.
     """
     if data.source in BUILT_IN:
         return BUILT_IN[data.source](data.source, files_of(data.source, data_dir, download, progress))
@@ -63,9 +59,8 @@ def load(
         raise DataError(f"{path}: does not fit into this machine's memory; use a part of it") from None
     if data.sha256 and data.sha256 != made.sha256:
         raise DataError(
-            f"{path}: its content has the sha256 {made.sha256}, and data.sha256 is {data.sha256}: restore the"
-            " file, or"
-            " leave data.sha256 out to train on the new content"
+            f"{path}: its content has the sha256 {made.sha256}, and data.sha256 is {data.sha256}: restore the file, or "
+            "leave data.sha256 out to train on the new content"
         )
     return made
 
@@ -108,10 +103,6 @@ def _shaped(path: Path, ndim: int) -> np.ndarray:
     return values
 
 
-def _clothes(source: str, files: Files) -> Dataset:
-    return _mnist(source, files, CLOTHES)
-
-
 def _cifar10(source: str, files: Files) -> Dataset:
     names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
     at = _with_checksums(source, files)
@@ -140,9 +131,8 @@ def _built_in(source: str, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...
     fits = x.shape == (total, *row.example) and y.shape == (total,) and len(classes) == row.classes
     if not fits or y.min() < 0 or y.max() >= row.classes:
         raise DataError(
-            f"{source}: {len(x)} images of shape {x.shape[1:]} with {len(y)} labels of {len(classes)} classes"
-            " were read,"
-            f" and {row.title} has {total} of {row.example} and {row.classes}; fetch it again"
+            f"{source}: {len(x)} images of shape {x.shape[1:]} with {len(y)} labels of {len(classes)} classes were "
+            f"read, and {row.title} has {total} of {row.example} and {row.classes}; fetch it again"
         )
     return Dataset(source, x, y, row.test, classes, None, tuple(describe_classes(classes)))
 
@@ -150,7 +140,7 @@ def _built_in(source: str, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...
 BUILT_IN: dict[str, Callable[[str, Files], Dataset]] = {
     "digits": _digits,
     "mnist": _mnist,
-    "fashion-mnist": _clothes,
+    "fashion-mnist": partial(_mnist, classes=CLOTHES),
     "cifar10": _cifar10,
     "cifar100": _cifar100,
 }

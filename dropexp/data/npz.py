@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dropexp.data.dataset import Dataset, assemble, bounded, meant, shorten
+from dropexp.data.dataset import Dataset, assemble, bounded, shorten
 from dropexp.errors import DataError
 from dropexp.experiment.config import Data
+from dropexp.experiment.vocabulary import meant
 
 WHOLE = ("x", "y")
 PARTS = ("x_train", "y_train")
@@ -17,8 +18,7 @@ TEST = ("x_test", "y_test")
 
 
 def read_npz(path: Path, data: Data, sha256: str) -> Dataset:
-    """Read arrays x (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C) and labels (N,), never unpickling
-    anything.
+    """Read arrays x (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C) and labels (N,), never unpickling anything.
 
     Raises DataError where the file is damaged, arrays are missing or hold objects, or do not fit together.
     """
@@ -42,10 +42,9 @@ def _read(archive: np.lib.npyio.NpzFile, path: Path, data: Data, sha256: str) ->
     wanted = [WHOLE] if names & {*WHOLE} else [PARTS, TEST] if names & {*TEST} else [PARTS]
     for name in (name for pair in wanted for name in pair):
         if name not in names:
-            guess = meant(name, names)
             raise DataError(
                 f"{path}: has no array {name!r}, only {shorten(sorted(names)) or 'nothing'}; give x and y,"
-                f" or x_train, y_train and optionally x_test, y_test{guess}"
+                f" or x_train, y_train and optionally x_test, y_test{meant(name, names)}"
             )
     parts = [(x, _array(archive, x, path), y, _array(archive, y, path)) for x, y in wanted]
     ignored = sorted(names - {name for pair in wanted for name in pair})
@@ -62,9 +61,8 @@ def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     except Exception as error:
         if "allow_pickle" in str(error):
             raise DataError(
-                f"{path}: {name} is an object array (perhaps rows of unequal length), which is never read;"
-                " store it as"
-                " one array of numbers, or labels as an array of text"
+                f"{path}: {name} is an object array (perhaps rows of unequal length), which is never read; store it as "
+                "one array of numbers, or labels as an array of text"
             ) from None
         raise DataError(f"{path}: {name} cannot be read: {_line(error)}; write the file again") from None
     if not isinstance(found, np.ndarray) or found.ndim == 0:
@@ -74,6 +72,7 @@ def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
 
 def _check_claim(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> None:
     """Raise DataError, before memory is set aside for it, where an array is too large or larger than what is stored."""
+    assert archive.zip is not None  # it is open
     entry = archive.zip.getinfo(f"{name}.npy" if f"{name}.npy" in archive.zip.namelist() else name)
     bounded(path, name, entry.file_size, min(entry.compress_size, path.stat().st_size))
     with archive.zip.open(entry) as file:

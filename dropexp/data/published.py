@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Published:
-    """One row: paths inside the source's folder with the MD5 that its authors' files have, and mirrors to try
-    in turn.
+    """One row: paths inside the source's folder with the MD5 that its authors' files have, and mirrors to try in turn.
 
-    `unpacked` holds the MD5 of the content of a .gz file, which may lie there without the suffix; `archive`
-    is the (name, MD5) of the one download that holds all files, or None where each file is a download of its
-    own.
+    `unpacked` holds the MD5 of the content of a .gz file, which may lie there without the suffix; `archive` is the (name, MD5)
+    of the one download that holds all files, or None where each file is a download of its own.
     """
 
     files: dict[str, str]

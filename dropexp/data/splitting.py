@@ -19,10 +19,9 @@ _CHUNK = 4096  # rows; a constant, so that no sum depends on free memory
 class Split:
     """Rows and labels of one run.
 
-    `train`, `val` and `test` are int64 row numbers of Dataset.x, `train` in the order of its permutation;
-    `labels` is (N,) int64, those trained on; `wrong` is (N,) bool, True where a label was replaced; `mean`
-    and `sd` are float32, (C,) for images and (F,) for vectors, of the training rows in the units of x, an sd
-    of 0 counting as 1.
+    `train`, `val` and `test` are int64 row numbers of Dataset.x, `train` in the order of its permutation; `labels` is (N,)
+    int64, those trained on; `wrong` is (N,) bool, True where a label was replaced; `mean` and `sd` are float32, (C,) for images
+    and (F,) for vectors, of the training rows in the units of x, an sd of 0 counting as 1.
     """
 
     train: np.ndarray
@@ -51,15 +50,13 @@ def sizes(data: Data, n_total: int, n_official_test: int | None) -> tuple[int, i
     n_val = _part("data.val_size", data.val_size, left, "what the test set leaves")
     if n_val == 0 < data.val_size:
         raise DataError(
-            f"data.val_size: {data.val_size} of {left} examples is less than one; use a larger fraction, a"
-            " count, or 0"
-            " for no validation"
+            f"data.val_size: {data.val_size} of {left} examples is less than one; use a larger fraction, a count, or 0 "
+            "for no validation"
         )
     if n_val >= left:
         raise DataError(
-            f"data.val_size: {data.val_size} leaves nothing to train on: {aside}; use 0 to {left - 1}, or a"
-            " fraction"
-            " below 1"
+            f"data.val_size: {data.val_size} leaves nothing to train on: {aside}; use 0 to {left - 1}, or a fraction "
+            "below 1"
         )
     n_train = left - n_val if data.train_size is None else data.train_size
     if n_train > left - n_val:
@@ -69,9 +66,8 @@ def sizes(data: Data, n_total: int, n_official_test: int | None) -> tuple[int, i
         )
     if data.label_noise > 0 and round(data.label_noise * n_train) == 0:
         raise DataError(
-            f"data.label_noise: {data.label_noise:g} of {n_train} training labels is less than one label; use"
-            " 0 or at"
-            f" least {1 / n_train:.2g}"
+            f"data.label_noise: {data.label_noise:g} of {n_train} training labels is less than one label; use 0 or at "
+            f"least {1 / n_train:.2g}"
         )
     return n_train, n_val, n_test
 
@@ -88,9 +84,8 @@ def _test_size(data: Data, n_total: int, n_official: int | None) -> int:
         raise DataError(f"data.test_size: {data.test_size} of {whole} examples is less than one; use a larger size")
     if n_official is not None and n_test > n_official:
         raise DataError(
-            f"data.test_size: {data.test_size} is more than the {n_official} examples of the official test"
-            " set of"
-            f" {data.source}; use 1 to {n_official}, or null for all"
+            f"data.test_size: {data.test_size} is more than the {n_official} examples of the official test set of "
+            f"{data.source}; use 1 to {n_official}, or null for all"
         )
     return n_test
 
@@ -101,9 +96,8 @@ def _part(path: str, size: int | float, whole: int, of: str) -> int:
         return size
     if size >= 1:
         raise DataError(
-            f"{path}: {size} is neither a count nor a fraction: write {int(size)} for that many examples, or"
-            " a number"
-            f" below 1 for a fraction of {of}"
+            f"{path}: {size} is neither a count nor a fraction: write {int(size)} for that many examples, or a number "
+            f"below 1 for a fraction of {of}"
         )
     return int(Decimal(repr(size)) * whole)
 
@@ -116,11 +110,10 @@ def split(dataset: Dataset, data: Data, *, split_seed: int, label_seed: int) -> 
     among those at a higher one, wrong in the same way. Raises DataError as `sizes` does.
     """
     n_total = len(dataset.x)
-    n_train, n_val, n_test = sizes(data, n_total, dataset.n_test)
+    n_train, n_val, _ = sizes(data, n_total, dataset.n_test)
     rows = np.arange(n_total)
     pool = rows if dataset.n_test is None else rows[: n_total - dataset.n_test]
-    held = rows if dataset.n_test is None else rows[n_total - dataset.n_test :]
-    test = np.sort(_shuffled(held, _draws(split_seed, "split", "test", n_total))[:n_test])
+    test = test_rows(dataset, data, split_seed)
     left = np.setdiff1d(pool, test, assume_unique=True)
     val = np.sort(_shuffled(left, _draws(split_seed, "split", "validation", n_total))[:n_val])
     rest = np.setdiff1d(left, val, assume_unique=True)
@@ -129,6 +122,14 @@ def split(dataset: Dataset, data: Data, *, split_seed: int, label_seed: int) -> 
     labels, wrong = _noise(dataset, data.label_noise, label_seed, noisy)
     mean, sd = _scale(dataset, train)
     return Split(train, val, test, labels, wrong, mean, sd)
+
+
+def test_rows(dataset: Dataset, data: Data, split_seed: int) -> np.ndarray:
+    """Return the rows of a run's test examples, ascending."""
+    n_total = len(dataset.x)
+    _, _, n_test = sizes(data, n_total, dataset.n_test)
+    held = np.arange(0 if dataset.n_test is None else n_total - dataset.n_test, n_total)
+    return np.sort(_shuffled(held, _draws(split_seed, "split", "test", n_total))[:n_test])
 
 
 def _draws(seed: int, purpose: str, place: str, count: int) -> np.ndarray:
@@ -141,9 +142,7 @@ def _shuffled(rows: np.ndarray, draws: np.ndarray) -> np.ndarray:
 
 
 def _noise(dataset: Dataset, noise: float, seed: int, subsets: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels (N,) and a mask (N,) of the wrong ones: in each subset the round(noise · n) of smallest
-    draw.
-    """
+    """Return labels (N,) and a mask (N,) of the wrong ones: in each subset the round(noise · n) of smallest draw."""
     count, classes = len(dataset.y), len(dataset.classes)
     labels, wrong = dataset.y.copy(), np.zeros(count, bool)
     if noise == 0:

@@ -6,6 +6,7 @@ from dropexp.errors import UsageError
 from dropexp.executors.executor import Executor
 from dropexp.executors.inline import run_inline
 from dropexp.executors.pool import run_pool
+from dropexp.executors.template import loading
 from dropexp.quoting import spelt
 
 
@@ -29,5 +30,5 @@ def chosen(name: str | None, jobs: int | None = None) -> Executor:
 
 EXECUTORS = {
     "inline": Executor("one pack after another in this process", run_inline, workers=False),
-    "pool": Executor("packs in worker processes on this machine", run_pool, workers=True),
+    "pool": Executor("packs in worker processes on this machine", run_pool, workers=True, loading=loading),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 
 from dropexp.executors import machine
-from dropexp.executors.pool import LEFT_TO_THE_PARENT, die_with, held_back
+from dropexp.executors.worker import die_with, held_back, leave_signals
 
 PATIENCE = 10.0  # seconds at least that the second process may take longer than this one
 
@@ -86,9 +85,7 @@ def _fork(do: Callable[[int], None], todo: int) -> BaseProcess | None:
 
 def _serve(do: Callable[[int], None], todo: int, parent: int) -> None:
     """Do parts until none is left; what goes wrong is seen and said by the parent."""
-    for name in LEFT_TO_THE_PARENT:
-        signal.signal(name, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_PARENT)
+    leave_signals()
     die_with(parent)
     code = 1
     with contextlib.suppress(BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,6 +72,8 @@ class Executor:
     # The folder below which runs keep their checkpoints, from the study's own. Workers write there and the process that
     # plans reads there, so both must reach it.
     keeps: Callable[[Path], Path] = lambda folder: folder
+    # Has a module loaded for workers, while this process does something else.
+    loading: Callable[[str], AbstractContextManager[None]] = lambda module: nullcontext()
 
     def device(self, name: str) -> str:
         """Return the device that a name stands for: `auto` is the first that is there."""

@@ -1,30 +1,34 @@
-"""Train packs in worker processes that are spawned once, get the data once, and die with their parent."""
+"""Train packs in worker processes, each started once, which get the data once and die with their parent."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import multiprocessing
-import os
 import signal
 import sys
-import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from multiprocessing import resource_tracker
+from collections.abc import Callable, Generator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from dropexp.executors.executor import Listen, Meanwhile, Stop, Train
-from dropexp.executors.inline import attempt
+from dropexp.executors.template import Forking
+from dropexp.executors.worker import die_with, leave_signals, serve, started
 from dropexp.records import Outcome
 
-LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-
 POLL_SECONDS = 0.25  # how long a request to stop may go unheard by the workers
+
+
+class Crew(Protocol):
+    """Worker processes, each known by this end of its pipe."""
+
+    def start(self, count: int) -> list[Connection]:
+        """Start workers; all are on their way when this returns."""
+
+    def ended(self, worker: Connection) -> int | None:
+        """Return the exit code of a worker whose pipe has ended."""
+
+    def close(self) -> None:
+        """Kill whatever works still, and return when it is gone."""
 
 
 def run_pool(
@@ -42,56 +46,84 @@ def run_pool(
     turns true, each worker is told to leave its pack at the end of the epoch, and ends. `meanwhile` is called once the
     first packs are on their way.
     """
-    context = multiprocessing.get_context("spawn")
+    crew = CREW(train, shared)
     todo = list(range(len(packs)))[::-1]
-    workers: dict[Connection, tuple[BaseProcess, int]] = {}
+    workers: dict[Connection, int] = {}  # the pack that each trains
     told, idle = False, True
     try:
         while todo or workers:
             if not told and stop():
                 told = True
                 todo.clear()
-                for ours in workers:
-                    _send(ours, None)
-            fresh = []
-            while todo and len(workers) < jobs:
-                ours, theirs = context.Pipe()
-                workers[ours] = (_start(context, theirs), todo.pop())
-                theirs.close()
-                fresh.append(ours)
-            for ours in fresh:  # all are starting by now; data go by the pipe, whose other end only the worker holds
-                _send(ours, (train, dict(shared)))
-                _send(ours, packs[workers[ours][1]])
+                for worker in workers:
+                    _send(worker, None)
+            fresh = crew.start(min(len(todo), jobs - len(workers)))
+            for worker in fresh:
+                workers[worker] = todo.pop()
+                _send(worker, packs[workers[worker]])
             if idle and fresh:
                 idle = False
                 meanwhile()
             for ready in wait(list(workers), POLL_SECONDS):
                 assert isinstance(ready, Connection)
-                process, index = workers[ready]
+                index = workers.pop(ready)
                 try:
                     message = ready.recv()
                 except (EOFError, OSError):
-                    process.join()
-                    del workers[ready]
-                    yield index, Outcome(error=f"its worker process ended with {_ending(process.exitcode)}")
+                    yield index, Outcome(error=f"its worker process ended with {_ending(crew.ended(ready))}")
                     continue
                 if message[0] == "heard":
+                    workers[ready] = index
                     listen(index, *message[1:])
                     continue
                 if todo:
-                    workers[ready] = (process, todo.pop())
-                    _send(ready, packs[workers[ready][1]])
+                    workers[ready] = todo.pop()
+                    _send(ready, packs[workers[ready]])
                 else:
-                    del workers[ready]
-                    ready.close()
-                    process.join(5)
+                    ready.close()  # which ends the worker
                 yield index, message[1]
     finally:
-        for connection, (process, _) in workers.items():
+        crew.close()
+
+
+class Spawning:
+    """Workers that begin as new processes, each of which loads everything and gets the data."""
+
+    def __init__(self, train: Train, shared: Mapping[str, Any]):
+        self.first = (train, dict(shared))
+        self.processes: dict[Connection, BaseProcess] = {}
+
+    def start(self, count: int) -> list[Connection]:
+        fresh = []
+        for _ in range(count):
+            ours, process = started(_alone)
+            self.processes[ours] = process  # at once: whatever happens next, it is killed in the end
+            fresh.append(ours)
+        for ours in fresh:  # all are starting by now; data go by the pipe, whose other end only the worker holds
+            _send(ours, self.first)
+        return fresh
+
+    def ended(self, worker: Connection) -> int | None:
+        self.processes[worker].join()
+        return self.processes[worker].exitcode
+
+    def close(self) -> None:
+        for connection, process in self.processes.items():
             process.kill()
             connection.close()
-        for process, _ in workers.values():
+        for process in self.processes.values():
             process.join()
+
+
+CREW: Callable[[Train, Mapping[str, Any]], Crew] = Forking if sys.platform == "linux" else Spawning
+
+
+def _alone(connection: Connection, parent: int) -> None:
+    """A worker in a process of its own."""
+    leave_signals()
+    die_with(parent)
+    with contextlib.suppress(EOFError, OSError):
+        serve(connection, *connection.recv())
 
 
 def _ending(code: int | None) -> str:
@@ -101,89 +133,7 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _start(context: SpawnContext, theirs: Connection) -> BaseProcess:
-    """Start a worker that Ctrl-C and SIGTERM do not reach, from its first moment on: what is held back here is there."""
-    process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
-    with held_back(), _without_script():
-        process.start()
-    return process
-
-
-@contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until a worker is started; where nothing can wait, they are ignored meanwhile."""
-    if hasattr(signal, "pthread_sigmask"):
-        resource_tracker.ensure_running()  # which lets them through once it has started
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_PARENT)
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return
-    main = threading.current_thread() is threading.main_thread()
-    handlers = {name: signal.signal(name, signal.SIG_IGN) for name in LEFT_TO_THE_PARENT} if main else {}
-    try:
-        yield
-    finally:
-        for name, handler in handlers.items():
-            signal.signal(name, handler)
-
-
-@contextlib.contextmanager
-def _without_script() -> Iterator[None]:
-    """Hide the user's script from a new worker, which would run it again and needs nothing of it.
-
-    A script that trains need therefore not ask whether `__name__ == "__main__"`.
-    """
-    script = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
-
-
 def _send(connection: Connection, message: object) -> None:
     """Send to a worker; one that has died is met as the end of its pipe."""
     with contextlib.suppress(OSError):
         connection.send(message)
-
-
-def _serve(connection: Connection, parent: int) -> None:
-    """A worker: take the data once, then packs until the parent says None or closes the pipe."""
-    for name in LEFT_TO_THE_PARENT:  # it decides what they mean, and says so over the pipe
-        signal.signal(name, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_PARENT)
-    die_with(parent)
-
-    def report(*heard: Any) -> bool:
-        connection.send(("heard", *heard))
-        return connection.poll() and connection.recv() is None
-
-    try:
-        train, shared = connection.recv()
-        while (work := connection.recv()) is not None:
-            outcome = attempt(train, work, shared, report)
-            connection.send(("done", outcome))
-            if outcome.paused:
-                return
-    except (EOFError, OSError):
-        return
-
-
-def die_with(parent: int) -> None:
-    """End this process when its parent is gone, however that ended: by the kernel on Linux, else by a thread's watch."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before it could be asked
-            os._exit(1)
-    threading.Thread(target=_follow, daemon=True).start()
-
-
-def _follow() -> None:
-    """Wait for the end of the pipe that only the parent holds open."""
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        os._exit(1)

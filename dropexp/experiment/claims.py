@@ -9,7 +9,12 @@ from pydantic import BeforeValidator, Field
 from dropexp.experiment.fields import Section
 
 ALONG = ("increasing", "decreasing", "interior_best")  # claims about all values of one axis
+ORDERED = ("increasing", "decreasing")
+DOWNWARD = ("lower", "lower_at_least", "decreasing")  # the claimed direction is that of smaller numbers
 ALL = "all"
+Expectation = Literal[
+    "lower", "higher", "at_least", "lower_at_least", "equal", "interaction", "increasing", "decreasing", "interior_best"
+]
 
 
 def _tuple(given: Any) -> Any:
@@ -22,8 +27,8 @@ class Part(Section):
     metric: str = Field("gap", description="a metric column of runs.csv", min_length=1)
     compare: dict[str, Any] = Field(default_factory=dict, description="the arms in question, by axis")
     against: dict[str, Any] = Field(default_factory=dict, description="the arms they are held against")
-    expect: Literal["lower", "higher", "equal", "interaction", "increasing", "decreasing", "interior_best"] = Field(
-        "lower", description="the direction"
+    expect: Expectation = Field(
+        "lower", description="the direction; at_least and lower_at_least ask for the whole interval beyond the margin"
     )
     margin: Annotated[float, Field(gt=0)] = Field(0.005, description="the smallest difference that counts, a fraction")
     tuned_over: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = Field(

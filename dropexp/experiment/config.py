@@ -76,9 +76,7 @@ class Data(Section):
     train_size: Annotated[int | None, Field(ge=1)] = shape(None, "examples to train on, or null for all that is left")
     label_noise: Rate = value(0.0, "the fraction of training labels that is made wrong")
     noisy_validation: bool = value(
-        False,
-        "whether the validation labels are made wrong too",
-        needs=(Condition("data.label_noise", "is above", 0),),
+        False, "whether the validation labels are made wrong too", needs=(Condition("data.label_noise", "is above", 0),)
     )
 
 

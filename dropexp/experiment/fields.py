@@ -67,8 +67,7 @@ class Declared:
     """What a field says of itself beyond its type, default, limits and meaning.
 
     `role` is `shape` or `value`; `needs` are the conditions that must all hold for the field to apply; `by_kind` holds its
-    default in those kinds of model that have one of their own. pydantic calls it to complete the field's JSON
-    schema.
+    default in those kinds of model that have one of their own. pydantic calls it to complete the field's JSON schema.
     """
 
     role: str

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from dropexp.experiment.design import Arm, Design
+from dropexp.experiment.identity import digest, slug
 from dropexp.experiment.leaves import shown, spell
 
 RATE, NOISE = "dropout.rate", "data.label_noise"
@@ -30,17 +28,17 @@ class ForeignArm(Arm):
 
     @cached_property
     def arm_id(self) -> str:  # type: ignore[override]
-        return f"{self._slug}-{_digest(self.cells)}"
+        return f"{self._slug}-{digest(self.cells)}"
 
     def run_id(self, seed: int) -> str:
-        return f"{self._slug}-s{seed}-{_digest({**self.cells, 'seed': str(seed)})}"
+        return f"{self._slug}-s{seed}-{digest({**self.cells, 'seed': str(seed)})}"
 
     @property
     def _slug(self) -> str:
         words = [
             f"{path.rpartition('.')[2]} {spell(value)}" for path, value in sorted(self.values, key=lambda pair: pair[0])
         ]
-        return re.sub(r"[^a-z0-9.]+", "-", " ".join(words).lower()).strip("-.")[:48].strip("-.") or "arm"
+        return slug(" ".join(words)) or "arm"
 
     def value(self, path: str) -> Any:
         return self._values.get(path)
@@ -99,8 +97,3 @@ def path_of(column: str, values: Sequence[Any]) -> str:
     """Return the path that a column stands for: a number under a name of the dropout rate is `dropout.rate`."""
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     return PATHS.get(column.lower(), column) if numbers else column
-
-
-def _digest(parts: dict[str, str]) -> str:
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:10]

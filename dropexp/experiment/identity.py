@@ -107,7 +107,12 @@ def _moved(name: str, section: Section, kind: str) -> tuple[tuple[str, str], ...
 _as_json = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode
 
 
-def _digest(members: dict[str, str]) -> str:
+def slug(words: str) -> str:
+    """Return words as the readable part of a name: of a-z, 0-9, full stop and hyphen, at most 48 characters."""
+    return re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-.")[:48].strip("-.")
+
+
+def digest(members: dict[str, str]) -> str:
     """Return the 10 hex digits that stand for the members of an identity, in whatever order."""
     return hashlib.sha256(_as_json(members).encode()).hexdigest()[:10]
 
@@ -124,12 +129,12 @@ def _slug_of(source: str, model: Model, dropout: Dropout) -> str:
     if model.norm != "none":
         words.append(model.norm)
     words.append(f"{dropout.kind}-{spell(max(rates.values()))}" if rates else "none")
-    return re.sub(r"[^a-z0-9.]+", "-", "-".join(w for w in words if w).lower()).strip("-.")[:48].strip("-.")
+    return slug("-".join(w for w in words if w))
 
 
 def arm_id(config: Config) -> str:
     """Return the name of a canonical configuration: a readable slug and 10 hex digits of its hash."""
-    return f"{_slug(config)}-{_digest(identity(config))}"
+    return f"{_slug(config)}-{digest(identity(config))}"
 
 
 def run_id(config: Config, seed: int) -> str:
@@ -139,5 +144,5 @@ def run_id(config: Config, seed: int) -> str:
 
 def run_ids(config: Config, seeds: Sequence[int]) -> list[str]:
     """Return the names of an arm's runs, one per seed."""
-    slug, members = _slug(config), identity(config)
-    return [f"{slug}-s{seed}-{_digest({**members, 'seed': str(seed)})}" for seed in seeds]
+    begin, members = _slug(config), identity(config)
+    return [f"{begin}-s{seed}-{digest({**members, 'seed': str(seed)})}" for seed in seeds]

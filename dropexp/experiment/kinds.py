@@ -29,72 +29,30 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "bernoulli": Kind(
-        "bernoulli", (), "1/keep", "1", "Srivastava 2014 §10", "each unit of each example, scaled in training"
-    ),
+    "bernoulli": Kind("bernoulli", (), "1/keep", "1", "Srivastava 2014 §10",
+                      "each unit of each example, scaled in training"),
     "vanilla": Kind("bernoulli", (), "1", "keep", "Hinton 2012", "each unit of each example, scaled at test time"),
-    "unscaled": Kind(
-        "bernoulli", (), "1", "1", "Wang & Manning 2013, table 3", "never scaled: the mistake, kept to measure it"
-    ),
-    "batch_shared": Kind(
-        "bernoulli", ("batch",), "1/keep", "1", "Graham 2015", "one thinned network for the whole mini-batch"
-    ),
-    "spatial": Kind(
-        "bernoulli", ("map",), "1/keep", "1", "Tompson 2015", "whole feature maps of a convolution", needs="map"
-    ),
-    "dropblock": Kind(
-        "dropblock", (), "1/keep", "1", "Ghiasi 2018", "blocks on the map, scaled by the fraction kept", needs="map"
-    ),
-    "gaussian": Kind(
-        "gaussian", (), "1/keep", "1", "Srivastava 2014 §10", "times N(1, rate/keep), nothing dropped", signed=True
-    ),
-    "uniform": Kind(
-        "uniform",
-        (),
-        "1/keep",
-        "1",
-        "Li 2019, Uout",
-        "times 1 + U(-b, b) of the same variance, nothing dropped",
-        signed=True,
-    ),
-    "alpha": Kind(
-        "alpha",
-        (),
-        "1/keep",
-        "1",
-        "Klambauer 2017",
-        "to the floor of SELU, mean and variance kept",
-        needs="selu",
-        signed=True,
-    ),
-    "dropconnect": Kind(
-        "bernoulli",
-        (),
-        "1/keep",
-        "1",
-        "Wan 2013",
-        "weights and biases of the layer instead of its units",
-        "weight",
-        "dense",
-    ),
-    "variational": Kind(
-        "bernoulli",
-        ("time",),
-        "1/keep",
-        "1",
-        "Gal & Ghahramani 2016",
-        "one mask for all steps of a sequence",
-        needs="lstm",
-    ),
-    "fixed_count": Kind(
-        "fixed_count",
-        (),
-        "1/keep",
-        "1",
-        "the textbooks' half of the units",
-        "exactly round(rate n) units of each example",
-    ),
-}
+    "unscaled": Kind("bernoulli", (), "1", "1", "Wang & Manning 2013, table 3",
+                     "never scaled: the mistake, kept to measure it"),
+    "batch_shared": Kind("bernoulli", ("batch",), "1/keep", "1", "Graham 2015",
+                         "one thinned network for the whole mini-batch"),
+    "spatial": Kind("bernoulli", ("map",), "1/keep", "1", "Tompson 2015",
+                    "whole feature maps of a convolution", needs="map"),
+    "dropblock": Kind("dropblock", (), "1/keep", "1", "Ghiasi 2018",
+                      "blocks on the map, scaled by the fraction kept", needs="map"),
+    "gaussian": Kind("gaussian", (), "1/keep", "1", "Srivastava 2014 §10",
+                     "times N(1, rate/keep), nothing dropped", signed=True),
+    "uniform": Kind("uniform", (), "1/keep", "1", "Li 2019, Uout",
+                    "times 1 + U(-b, b) of the same variance, nothing dropped", signed=True),
+    "alpha": Kind("alpha", (), "1/keep", "1", "Klambauer 2017",
+                  "to the floor of SELU, mean and variance kept", needs="selu", signed=True),
+    "dropconnect": Kind("bernoulli", (), "1/keep", "1", "Wan 2013",
+                        "weights and biases of the layer instead of its units", acts_on="weight", needs="dense"),
+    "variational": Kind("bernoulli", ("time",), "1/keep", "1", "Gal & Ghahramani 2016",
+                        "one mask for all steps of a sequence", needs="lstm"),
+    "fixed_count": Kind("fixed_count", (), "1/keep", "1", "the textbooks' half of the units",
+                        "exactly round(rate n) units of each example"),
+}  # fmt: skip
 
 
 def kinds_with(has: Callable[[Kind], bool]) -> tuple[str, ...]:

@@ -96,16 +96,11 @@ def site_names(model: Model) -> tuple[str, ...]:
         *(
             f"{place}.{i}"
             for i in range(1, layers + 1)
-            for place in ("recurrent", "between")
-            if _there(place, i, layers)
+            for place in (("recurrent", "between") if i < layers else ("recurrent",))
         ),
         *(("output",) if layers else ()),
         *(f"hidden.{i}" for i, _ in enumerate(model.hidden, 1)),
     )
-
-
-def _there(place: str, layer: int, layers: int) -> bool:
-    return place == "recurrent" or layer < layers
 
 
 def sites_of(place: str, model: Model) -> tuple[str, ...]:

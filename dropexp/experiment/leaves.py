@@ -70,12 +70,6 @@ def spelt_section(name: str, section: Section) -> tuple[tuple[str, str], ...]:
     return tuple((path, spell(leaf(section, path[len(begin) :]))) for path in roles() if path.startswith(begin))
 
 
-def spelt(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield (path, cell) of every leaf, in the order of the schema."""
-    for name in Config.model_fields:
-        yield from spelt_section(name, getattr(config, name))
-
-
 def shown(path: str, value: Any) -> str:
     """Return a value as a person reads it in a table or figure: `off` for no patience, `none` for null."""
     if value is None:

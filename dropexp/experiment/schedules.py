@@ -19,9 +19,5 @@ def site_rates_in_force(dropout: Dropout, model: Model, epoch: int) -> dict[str,
 
 
 def rate_factor(schedule: RateSchedule, epoch: int) -> float:
-    """Return what the dropout rate is multiplied by in an epoch, counted from 1.
-
-    constant: 1. early: 1 up to and with epoch `epochs`, then 0 (Liu et al. 2023). late: 0 up to and with `epochs`, then 1.
-    linear: from `begin` in epoch 1 to `end` in epoch `epochs`, then `end`.
-    """
+    """Return what the dropout rate is multiplied by in an epoch, counted from 1, by its row of SHAPES."""
     return SHAPES[schedule.shape](schedule, epoch)

@@ -99,6 +99,7 @@ class Study(Design):
     grow: Grow | None = field(default=None, kw_only=True)  # `seeds` are then those of the current round
     probes: tuple[str, ...] = ()
     save_weights: str = "none"
+    save_predictions: str = "classes"
     data_sha256: tuple[tuple[str, str], ...] = ()
     chosen: tuple[tuple[str, str], ...] = ()  # values, as shown, of the arms that the command line compares with
     asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
@@ -129,6 +130,11 @@ class Study(Design):
         """Return messages that begin with a YAML path, with the place where that path was written before them."""
         marks = dict(self.marks)
         return [f"{marks[m.partition(':')[0]]}: {m}" if m.partition(":")[0] in marks else m for m in messages]
+
+    @property
+    def kept(self) -> tuple[tuple[str, ...], str, str]:
+        """What is kept of each run beside its rows: probes, weights and predictions."""
+        return self.probes, self.save_weights, self.save_predictions
 
     @property
     def sources(self) -> tuple[str, ...]:

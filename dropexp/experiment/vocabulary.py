@@ -205,3 +205,9 @@ def near(word: Any, candidates: Iterable[str]) -> str | None:
                 return allowed[target]
     found = difflib.get_close_matches(plain, allowed, n=1, cutoff=0.65) if len(plain) > 2 else []
     return allowed[found[0]] if found else None
+
+
+def meant(word: Any, known: Iterable[str], otherwise: str = "") -> str:
+    """Return `; did you mean 'x'?` for the known word nearest to one that is none, else `otherwise`."""
+    guess = near(word, known)
+    return f"; did you mean {guess!r}?" if guess else otherwise and f"; {otherwise}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.errors import StoreError, UsageError
-from dropexp.experiment.vocabulary import near
+from dropexp.experiment.vocabulary import meant
 from dropexp.export.data_files import as_csv, as_parquet
 from dropexp.export.events import as_events
 from dropexp.export.latex import latex
@@ -60,9 +60,7 @@ def export(tidy: Tidy, to: str, out: Path | None = None) -> str:
 
 def _format(to: str) -> Export:
     if to not in EXPORTS:
-        guess = near(to, EXPORTS)
-        hint = f"did you mean {guess!r}?" if guess else f"they are {', '.join(EXPORTS)}"
-        raise UsageError(f"--to {to}: no such format; {hint}")
+        raise UsageError(f"--to {to}: no such format{meant(to, EXPORTS, 'they are ' + ', '.join(EXPORTS))}")
     row = EXPORTS[to]
     if row.needs and find_spec(row.needs) is None:
         raise UsageError(f"--to {to}: needs {row.needs}, which is not installed: pip install 'dropexp[{to}]'")

@@ -7,7 +7,6 @@ import re
 from dropexp.analysis.tidy import Tidy
 from dropexp.export.paper import paper
 from dropexp.quoting import visible
-from dropexp.tables.arms import Column
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -24,7 +23,10 @@ def latex(tidy: Tidy) -> str:
     kinds = ["l"] * made.axes + [
         "l" if column.heading.find(" vs ") > 0 else "r" for column in made.columns[made.axes :]
     ]
-    rows = [" & ".join(cells) for cells in zip(*(_cells(column) for column in made.columns), strict=True)]
+    rows = [
+        " & ".join(cells)
+        for cells in zip(*([_cell(*cell) for cell in column.cells] for column in made.columns), strict=True)
+    ]
     label = re.sub(r"[^A-Za-z0-9-]+", "-", made.name)
     return "\n".join(
         [
@@ -50,10 +52,6 @@ def latex(tidy: Tidy) -> str:
 def escaped(text: str) -> str:
     """Return a text that LaTeX sets as it stands."""
     return "".join(SPECIAL.get(character, character) for character in visible(text, "\n"))
-
-
-def _cells(column: Column) -> list[str]:
-    return [_cell(number, rest) for number, rest in column.cells]
 
 
 def _cell(number: str, rest: str) -> str:

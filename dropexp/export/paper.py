@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import UNDERFITTING, Verdict, verdicts
+from dropexp.quoting import counted
 from dropexp.tables.arms import Column, columns
 from dropexp.wording.labels import OVER, epoch_rule, named, oracle, seeds
 
@@ -41,14 +42,16 @@ def _sentences(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     judged = [j for v in found for j in (v.test, v.gap) if j]
     if judged and seeds(tidy) != "n = 1":
         family = max(j.family for j in judged)
-        holm = f", at p < 0.05 corrected by Holm for {family} comparisons" if family > 1 else ", at p < 0.05"
+        together = f", which hold together with 95% for all {family}" if family > 1 else ""
         pairs = "paired by seed" if all(j.difference.paired for j in judged) else "paired by seed where seeds agree"
-        lines.append(f"Differences to {named(tidy)} are in points, {pairs}; words by Student's t-test{holm}.")
+        lines.append(
+            f"Differences to {named(tidy)} are in points, {pairs}, with 95% intervals{together}; a word where 0 is excluded."
+        )
     if any(j.word == UNDERFITTING for j in judged):
         lines.append("Underfitting: the gap shrank because training accuracy fell, and test accuracy did not rise.")
     arms = {arm.arm_id: arm for arm in tidy.arms}.values()
     if diverged := sum(tidy.diverged(arm) for arm in arms):
-        lines.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out.")
+        lines.append(f"{counted(diverged, 'diverged run')} left out.")
     if sentence := oracle(tidy):
         lines.append(f"{sentence[:1].upper()}{sentence[1:]}.")
     return [*lines, f"Data: {tidy.study.data}."]

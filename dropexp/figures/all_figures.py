@@ -13,6 +13,7 @@ from dropexp.figures.claims import claims_figure
 from dropexp.figures.curves import curves_figure
 from dropexp.figures.differences import differences_figure
 from dropexp.figures.dose import dose_figures
+from dropexp.figures.examples import examples_figure
 from dropexp.figures.gap import gap_figure
 from dropexp.figures.gap_parts import parts_figure
 from dropexp.figures.heat import heat_figures
@@ -53,6 +54,7 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     "by-AXIS": side_figures,
     "heat-AXIS-AXIS": heat_figures,
     "curves": _one("curves", curves_figure),
+    "examples": _one("examples", examples_figure),
     NAME: _one(NAME, replay_figure),
     "gap-parts": _one("gap-parts", parts_figure),
 }

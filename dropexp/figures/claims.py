@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dropexp.analysis.judging import REFUTED, SUPPORTED, UNDECIDED, WAITING, ClaimVerdict, judge
+from dropexp.analysis.rules import TOST
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ON_THIS_DATA
 from dropexp.figures.axis_range import Scale, scale
 from dropexp.figures.sheet import EDGE, GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import BETTER, INK, UNSURE, WORSE, grid
 from dropexp.figures.text_size import height, width, wrap
 from dropexp.metrics import RUNS, Metric
-from dropexp.wording.labels import OVER
+from dropexp.wording.labels import OVER, STARS, stars_of
 
 ROWS = 30
 PANEL = 3.0
 SAYS = 3.3  # inches for what a claim says
-GOAL = "#DCE9F2"
+GOAL, MUST = "#DCE9F2", "#6F9DBF"  # where an interval must lie, and what it must reach
 LOOKS = {
     SUPPORTED: ("✓", "o", BETTER),
     REFUTED: ("✗", "X", WORSE),
@@ -55,14 +55,19 @@ def claims_figure(tidy: Tidy) -> Figure | None:
     beside = max((width(r.numbers, TEXT) for r in shown), default=0.0) + 0.25
     left = EDGE + badge + SAYS + 0.15
     note = f"bars: {OVER}, compare minus against, paired by seed; each claim by itself"
-    if any(r.claim.local for r in shown):
-        note += f"; * {ON_THIS_DATA}: no further is shown"
+    note += "".join(f"; {line}" for line in stars_of({r.claim.reach for r in shown}))
     if len(rows) > len(shown):
         note += f"; {len(rows) - len(shown)} more rows not shown"
     key = [
         mark("compare minus against, 95% interval", color=INK, marker="o", linestyle="-"),
-        Patch(facecolor=GOAL, label="what the claim says, from its margin on"),
+        Patch(facecolor=GOAL, label="supported where the whole interval lies in it"),
     ]
+    if any(_rule(r.claim)[1] for r in shown):
+        key.append(
+            mark("and reaches or passes this line, the margin", color=MUST, linestyle=(0, (3, 2)), linewidth=1.6)
+        )
+    if any(r.claim.expect == "equal" for r in shown):
+        key.append(mark("of equal: the 90% interval, which is to lie in it", color=INK, linestyle="-", linewidth=5))
     size = (PANEL, sum(r.tall for r in shown))
     room = Room(left=left, right=beside, top=0.1, bottom=0.55)
     unit = _unit([RUNS[r.claim.metric].metric for r in shown if r.claim.metric])
@@ -98,7 +103,7 @@ def _title(found: tuple[ClaimVerdict, ...]) -> str:
 
 
 def _badge(claim: ClaimVerdict) -> str:
-    return f"{claim.verdict}*" if claim.local else claim.verdict
+    return claim.verdict + STARS.get(claim.reach, "")
 
 
 def _row(claim: ClaimVerdict, part: bool) -> Row:
@@ -107,7 +112,8 @@ def _row(claim: ClaimVerdict, part: bool) -> Row:
     judged = bool(d.n) and not isnan(d.mean)
     says = claim.key.rpartition(", margin")[0] if part else claim.says
     says = wrap(says, room, TEXT, bold=not part)
-    notes = [*claim.notes, *([] if judged or claim.parts else [claim.sentence])]
+    notes = [claim.why, *claim.notes] if judged or claim.parts else [*claim.notes, claim.sentence]
+    notes = [note for note in notes if note]
     below = wrap("\n".join(notes), room, NOTE) if notes else ""
     numbers = _numbers(claim) if judged else ""
     return Row(claim, part, says, below, numbers, max(height(says, TEXT) + height(below, NOTE) + 0.16, 0.4))
@@ -121,11 +127,26 @@ def _numbers(claim: ClaimVerdict) -> str:
     return f"{mean}{interval}{unit}, n = {d.n}".replace("-", "−")
 
 
-def _goal(claim: ClaimVerdict) -> tuple[float, ...]:
-    """Return the ends of what a claim says, 100 times, as far as they are finite."""
-    margin = 100 * claim.margin
-    ends = {"lower": (-margin,), "decreasing": (-margin,), "higher": (margin,), "increasing": (margin,)}
-    return () if isnan(margin) else ends.get(claim.expect, (-margin, margin))
+def _rule(claim: ClaimVerdict) -> tuple[list[tuple[float, float]], list[float]]:
+    """Return, 100 times, the regions one of which must hold the interval to support a claim, and what it must reach."""
+    m = 100 * claim.margin
+    if isnan(m):
+        return [], []
+    return {
+        "equal": ([(-m, m)], []),
+        "at_least": ([(m, inf)], []),
+        "lower_at_least": ([(-inf, -m)], []),
+        "interaction": ([(-inf, 0.0), (0.0, inf)], [-m, m]),
+        "lower": ([(-inf, 0.0)], [-m]),
+        "decreasing": ([(-inf, 0.0)], [-m]),
+        "interior_best": ([], []),
+    }.get(claim.expect, ([(0.0, inf)], [m]))
+
+
+def _goal(claim: ClaimVerdict) -> list[float]:
+    """Return what the scale must show of a rule."""
+    regions, reached = _rule(claim)
+    return [x for x in (*reached, *(end for region in regions for end in region)) if isfinite(x)]
 
 
 def _draw(ax: Axes, row: Row, top: float, view: Scale, badge: float, left: float) -> None:
@@ -146,12 +167,13 @@ def _draw(ax: Axes, row: Row, top: float, view: Scale, badge: float, left: float
         ax.plot(ends, [top, top], color="#D0D0D0", linewidth=0.8, transform=across, clip_on=False, zorder=0)
     if not row.numbers:
         return
-    if goal := _goal(claim):
-        low = goal[0] if len(goal) == 2 or goal[0] > 0 else view.low
-        high = goal[-1] if len(goal) == 2 or goal[0] < 0 else view.high
-        outside = claim.expect == "interaction"
-        for a, b in ((view.low, low), (high, view.high)) if outside else ((low, high),):
-            ax.fill_betweenx([y - row.tall * 0.42, y + row.tall * 0.42], a, b, color=GOAL, linewidth=0, zorder=1)
+    regions, reached = _rule(claim)
+    half = row.tall * 0.42
+    for low, high in regions:
+        ends = max(low, view.low), min(high, view.high)
+        ax.fill_betweenx([y - half, y + half], *ends, color=GOAL, linewidth=0, zorder=1)
+    for x in reached:
+        ax.plot([x, x], [y - half, y + half], color=MUST, linestyle=(0, (3, 2)), linewidth=1.6, zorder=2)
     mean = 100 * d.mean
     if side := view.off(mean):
         ax.plot(
@@ -164,6 +186,9 @@ def _draw(ax: Axes, row: Row, top: float, view: Scale, badge: float, left: float
             zorder=4,
         )
         return
-    if isfinite(d.low):
-        ax.hlines(y, max(100 * d.low, view.low), min(100 * d.high, view.high), color=color, linewidth=2.6, zorder=3)
-    ax.plot([mean], [y], marker, color=color, markeredgecolor="white", markersize=8.5, zorder=4)
+    thin = 1.2 if claim.expect == "equal" else 2.6
+    for (low, high), wide in (((d.low, d.high), thin), *([(d.at(TOST), 5.0)] if claim.expect == "equal" else [])):
+        if isfinite(low):
+            ends = max(100 * low, view.low), min(100 * high, view.high)
+            ax.hlines(y, *ends, color=color, linewidth=wide, zorder=3)
+    ax.plot([mean], [y], marker, color=color, markeredgecolor="white", markersize=6.5, zorder=4)

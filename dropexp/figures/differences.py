@@ -41,7 +41,7 @@ def differences_figure(tidy: Tidy) -> Figure | None:
     words = {what: [_words(getattr(v, what)) for v in shown] for what in ("test", "gap")}
     sides = [0.12 + max(width(w, TEXT) for w in column) for column in words.values()]
     left = book.wide + 0.1
-    note = footnote(tidy, "small dots are seeds, bars", len(arms) - len(shown), stars=True)
+    note = footnote(tidy, "small dots are seeds, bars, which hold together", len(arms) - len(shown), starred_words=True)
     note = f"{book.shared} in every row; {note}" if book.shared else note
     size = (PANEL, max(book.pitch * len(shown), 0.5))
     room = Room(left=left, right=sides[1] + 0.1, top=0.32, bottom=0.55, across=sides[0] + 0.25)

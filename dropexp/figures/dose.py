@@ -1,4 +1,4 @@
-"""dose-AXIS.png: a metric along the strength of something, with simultaneous bands and the set of the best."""
+"""dose-AXIS.png: a metric along the strength of something, with simultaneous bands and what is not ruled out as the best."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from dropexp.figures.axis_range import Scale, scale, upright
 from dropexp.figures.sheet import NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import TEST, grid
 from dropexp.figures.text_size import wrap
-from dropexp.wording.labels import file_word, footnote, percent, seeds
+from dropexp.wording.labels import file_word, footnote, half, percent, seeds
+from dropexp.wording.scope import validated
 
 FIGURES, ROWS = 2, 4
 BAND = "#C9DCE9"
@@ -31,7 +32,7 @@ def dose_figures(tidy: Tidy) -> Iterator[tuple[str, Figure]]:
     count = {p: len({arm.value(p) for arm in tidy.arms}) for p in tidy.axes}
     paths = [p for p in tidy.axes if not p.startswith("data.") and count[p] > 2 and is_number(tidy, p)]
     for path in paths[:FIGURES]:
-        both = doses(tidy, tidy.lead.test, path), doses(tidy, tidy.lead.gap, path)
+        both = doses(tidy, "test", path), doses(tidy, "gap", path)
         kept = [pair for pair in zip(*both, strict=False) if len(pair[0].arms) > 2]
         if kept:
             yield f"dose-{file_word(tidy, path)}", _figure(tidy, path, kept)
@@ -44,14 +45,20 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
     names = []
     for pair in shown:
         for dose, what, best in zip(
-            pair, ("test accuracy, percent", f"{gap}, points"), ("best", "smallest"), strict=True
+            pair, ("test accuracy, percent", f"{gap}, points"), ("the best", "the smallest"), strict=True
         ):
-            names.append(wrap(f"{_setting(tidy, dose)}{what}; {best}: {_set(dose)}", size[0], TEXT, listed=True))
+            names.append(
+                wrap(f"{_setting(tidy, dose)}{what}; not ruled out as {best}: {_set(dose)}", size[0], TEXT, listed=True)
+            )
     note = footnote(tidy, "thin lines are seeds, bars", len(found) - len(shown), "settings")
-    note += "; the band holds for all values together; the best are those that no other beats (paired, 5% together)"
+    note += (
+        "; the band holds for all values together; not ruled out: by multiple comparisons with the best, 5% together"
+    )
+    if len(found) == 1 and (line := validated(found[0][0])):
+        note += f"; {line}"
     key: list[Line2D | Patch] = [
-        mark("mean, among the best", color=TEST, marker="o", linestyle="-"),
-        mark("mean, beaten", color=TEST, marker="o", markerfacecolor="white", linestyle="-"),
+        mark("mean, not ruled out as the best", color=TEST, marker="o", linestyle="-"),
+        mark("mean, ruled out", color=TEST, marker="o", markerfacecolor="white", linestyle="-"),
         Patch(facecolor=BAND, label="simultaneous 95% band"),
     ]
     title = _title(tidy, path, [test for test, _ in found])
@@ -118,14 +125,29 @@ def _panel(ax: Axes, tidy: Tidy, place: Across, dose: Dose, metric: str, view: S
 
 
 def _title(tidy: Tidy, path: str, found: list[Dose]) -> str:
-    """Return which values are among the best in test accuracy: the sets themselves, or how often each is in one."""
+    """Return what validation chooses where that is not the best by test, and which values are not ruled out as the best."""
     word = headings(tidy.axes)[path].replace("_", " ")
-    if all(len(dose.best) == len(dose.arms) for dose in found):
-        return f"No {word} is shown to be better than another in test accuracy, {seeds(tidy)}"
     if len(found) == 1:
-        others = len(found[0].arms) - len(found[0].best)
-        lead = f"Best {word} for test accuracy: {_set(found[0])}"
-        return f"{lead}; the other {others} {'are' if others > 1 else 'is'} beaten, {seeds(tidy)}"
+        lead = _selected(tidy, word, found[0])
+        if len(found[0].best) == len(found[0].arms):
+            text = f"{lead or 'Test accuracy: '}no {word} is ruled out as the best"
+        else:
+            text = f"{lead or 'Test accuracy: '}not ruled out as the best {word}: {_set(found[0])}"
+        return f"{text}, {seeds(tidy)}"
+    if all(len(dose.best) == len(dose.arms) for dose in found):
+        return f"Test accuracy: no {word} is ruled out as the best in any of {len(found)} settings, {seeds(tidy)}"
     counts = Counter(value(arm, path) for dose in found for arm in dose.best)
     often = [f"{name} in {counts[name]}" for name, _ in counts.most_common(3)]
-    return f"Best {word} for test accuracy: {', '.join(often)} of {len(found)} settings, {seeds(tidy)}"
+    return f"Not ruled out as the best {word} for test accuracy: {', '.join(often)} of {len(found)} settings, {seeds(tidy)}"
+
+
+def _selected(tidy: Tidy, word: str, dose: Dose) -> str:
+    """Return what validation chooses most often, as the beginning of a title, where the best mean on the test set differs."""
+    if (chosen := dose.chosen) is None:
+        return ""
+    means = [e.mean for e in dose.estimates]
+    if chosen.often == means.index(max(means)):
+        return ""
+    name, count = value(dose.arms[chosen.often], dose.axis), max(chosen.counts)
+    reached = f"{percent(chosen.estimate.mean)} {half(chosen.estimate.half)}".strip()
+    return f"Validation chooses {word} {name} in {count} of {sum(chosen.counts)} seeds: test {reached}; "

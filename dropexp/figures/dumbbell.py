@@ -37,7 +37,7 @@ def dumbbell_figure(tidy: Tidy) -> Figure:
     words = [_words(tidy, arm, judged[arm.arm_id]) for arm in shown]
     beside = max((width(w, TEXT, bold=True) for w in words), default=0.0) + 0.3
     left = book.wide + 0.05
-    note = footnote(tidy, "small dots are seeds, bars", len(found) - len(shown), stars=True)
+    note = footnote(tidy, "small dots are seeds, bars", len(found) - len(shown), starred_words=True)
     note = f"{book.shared} in every row; {note}" if book.shared else note
     gap = "clean gap" if tidy.noisy else "gap"
     size = (PANEL, max(book.pitch * len(shown), 0.6))

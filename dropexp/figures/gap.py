@@ -46,7 +46,7 @@ def gap_figure(tidy: Tidy) -> Figure:
     wordy = len(parts) == 1 and len(spots) <= WORDY
     direct = len(parts) == 1 and bool(spots) and not view.off(spots[-1].test.mean)
     labels = (_training(tidy, "\n") if direct else "", "test")
-    note = footnote(tidy, "small dots are seeds, bars", left_out, "panels", stars=wordy)
+    note = footnote(tidy, "small dots are seeds, bars", left_out, "panels", starred_words=wordy)
     if against(tidy):
         note += "; the title compares seed by seed, which these bars do not"
     if not wordy and any(map(established, spots)):

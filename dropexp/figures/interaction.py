@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from dropexp.analysis.interaction import Interaction, interactions
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ALPHA, FEWEST
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings, label, value
 from dropexp.figures.axis_range import scale, upright
@@ -29,12 +28,12 @@ LOOKS = (
 
 def interaction_figure(tidy: Tidy) -> Figure | None:
     """Return two panels, test accuracy and gap, for each of up to four 2 x 2 interactions; None without any."""
-    both = list(zip(interactions(tidy, tidy.lead.test), interactions(tidy, tidy.lead.gap), strict=True))
+    both = list(zip(interactions(tidy, "test"), interactions(tidy, "gap"), strict=True))
     both = [pair for pair in both if pair[0].difference.n]
     if not both:
         return None
-    surest = sorted(range(len(both)), key=lambda i: (not both[i][0].p_holm >= 0, both[i][0].p_holm))
-    surest = surest[: min(max(sum(_established(test) for test, _ in both), UNSURE), ROWS)]
+    surest = sorted(range(len(both)), key=lambda i: (not both[i][0].p_family >= 0, both[i][0].p_family))
+    surest = surest[: min(max(sum(test.established for test, _ in both), UNSURE), ROWS)]
     shown = [both[i] for i in sorted(surest)]
     gap = "clean gap" if tidy.noisy else "gap"
     words = headings(tidy.axes)
@@ -55,7 +54,7 @@ def interaction_figure(tidy: Tidy) -> Figure | None:
     side = max(needed(ends, NOTE, bold=True), needed([GHOST], NOTE))
     room = Room(right=side + 0.1, across=side + 0.6, down=tall + 0.2, bottom=tall + 0.2).named(names, 2)
     note = footnote(tidy, "bars", len(both) - len(shown), "interactions")
-    note += f"; {GHOST}: the other line's rise from the same start; in the heading the interaction, paired by seed"
+    note += f"; {GHOST}: the other line's rise from the same start; in the heading the interaction, its interval for all together"
     key = [mark(GHOST, color=GREY, marker="o", markerfacecolor="none", linestyle=":")]
     figure, axes = sheet(_title(tidy, [test for test, _ in both]), note, len(names), 2, SIZE, room, key, ("", ""))
     for column, metric in enumerate((tidy.lead.test, tidy.lead.gap)):
@@ -104,12 +103,8 @@ def _panel(ax: Axes, found: Interaction, means: dict[str, tuple[float, float, fl
     write_ends(ax, ends, NOTE)
 
 
-def _established(found: Interaction) -> bool:
-    return found.p_holm < ALPHA and found.difference.n >= FEWEST
-
-
 def _word(found: Interaction) -> str:
-    return "interaction" if _established(found) else "undecided"
+    return "interaction" if found.established else "undecided"
 
 
 def _points(found: Interaction) -> str:
@@ -122,7 +117,7 @@ def _title(tidy: Tidy, found: list[Interaction]) -> str:
     n = {f.difference.n for f in found}
     count = f"n = {min(n)}" if len(n) == 1 else f"n = {min(n)} to {max(n)}"
     words = headings(tidy.axes)
-    sure = sum(map(_established, found))
+    sure = sum(f.established for f in found)
     if len(found) > 1:
         axes = dict.fromkeys(f"{words[f.first]} and {words[f.second]}" for f in found)
         what = f" of {next(iter(axes))}" if len(axes) == 1 else ""

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from dropexp.analysis.family import family
 from dropexp.analysis.replay import PATIENCES, Replay, replay
-from dropexp.analysis.stats import Estimate, estimate
+from dropexp.analysis.stats import Estimate, contrast, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings, label
@@ -100,16 +101,24 @@ def _row(setting: Setting, made: Grid) -> str:
 
 
 def _title(replayed: Replay, made: Grid) -> str:
-    """Say what the shortest and the longest patience save and change, against training the same runs to the end."""
+    """Say what the shortest and the longest patience save and change, against training the same runs to the end.
+
+    The intervals of the two changes, each a mean over the arms, hold together.
+    """
     whole = replayed.runs[replayed.runs["setting"] == 0].set_index("run_id")
-    parts = []
-    for setting in dict.fromkeys((made.rows[0], made.rows[-2])):
+    settings, saved, changes = list(dict.fromkeys((made.rows[0], made.rows[-2]))), [], []
+    for setting in settings:
         rows = replayed.runs[replayed.runs["setting"] == replayed.settings.index(setting)].set_index("run_id")
-        saved = 100 * rows["epochs_saved"].sum() / whole["stop_epoch"].sum()
+        saved.append(100 * rows["epochs_saved"].sum() / whole["stop_epoch"].sum())
         change = (rows["test_accuracy"] - whole["test_accuracy"]).groupby(rows["seed"]).mean()  # arms share seeds
-        e = estimate(change)
+        changes.append(contrast([(1.0, change)]))
+    level = 1 - family(changes).level
+    parts = []
+    for setting, share, d in zip(settings, saved, changes, strict=True):
+        low, high = d.at(level)
         what = "of the epochs saved, test accuracy" if not parts else "saved,"
-        parts.append(f"{_row(setting, made)}: {saved:.0f}% {what} {signed(e.mean)} {half(e.half)}".rstrip() + " points")
+        change = f"{signed(d.mean)} {half((high - low) / 2)}".rstrip()
+        parts.append(f"{_row(setting, made)}: {share:.0f}% {what} {change} points")
     counts = replayed.runs.groupby(["arm_id", "setting"]).size()
     n = f"n = {counts.min()}" if counts.min() == counts.max() else f"n = {counts.min()} to {counts.max()}"
     return f"Patience {'; patience '.join(parts)}; {n}"
@@ -123,7 +132,12 @@ def _note(replayed: Replay, made: Grid) -> str:
     count = sum(sum(arms.values()) for arms in replayed.left_out.values())
     if count:
         parts.append(f"{count} other run{'s' * (count != 1)} not replayed")
-    return "; ".join([*parts, "light is high; the title: mean over the arms, against training to the end"])
+    return "; ".join(
+        [
+            *parts,
+            "light is high; the title: mean over the arms, against training to the end, its 95% intervals together",
+        ]
+    )
 
 
 def _measure(replayed: Replay, made: Grid, measure: str, name: str) -> Measure:

@@ -6,8 +6,19 @@ from functools import partial
 
 import torch
 
+from dropexp.errors import UsageError
+from dropexp.experiment.vocabulary import meant
 from dropexp.laws import gradients, masks, norm, pooling, scaling, stopping, theory
 from dropexp.laws.law import Law, Result
+from dropexp.quoting import spelt
+
+
+def chosen(name: str | None) -> list[Law]:
+    """Return the law of this name, or all; raises UsageError where none is called so."""
+    if name is not None and name not in LAWS_TABLE:
+        hint = meant(name, LAWS_TABLE, f"they are {', '.join(LAWS_TABLE)}")
+        raise UsageError(f"laws: no law is called {spelt(name)}{hint}")
+    return list(LAWS_TABLE.values()) if name is None else [LAWS_TABLE[name]]
 
 
 def examine(law: Law) -> Result:

@@ -10,7 +10,19 @@ from torch import Tensor
 from dropexp.laws.board import matrix, table
 from dropexp.laws.intervals import binomial, errors
 from dropexp.laws.law import Check, Result, between, close, exactly, more_than
-from dropexp.laws.small_networks import SEED, acting, build, differing, furthest, labels, masks, normal, window
+from dropexp.laws.small_networks import (
+    SEED,
+    acting,
+    build,
+    differing,
+    furthest,
+    gradient,
+    gradients,
+    labels,
+    masks,
+    normal,
+    window,
+)  # fmt: skip
 from dropexp.train.evaluate import losses
 from dropexp.train.optim import Optimiser
 
@@ -23,13 +35,14 @@ def _gradients() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     model = {"hidden": [9], "activation": "tanh"}
     network = build((10,), 3, [{"model": model, "dropout": {"rate": 0.5, "placement": ["input"]}}])
     bare = build((10,), 3, [{"model": model, "dropout": {"rate": 0.0}}])
-    mask, _ = masks(network).mask("input", 4)
+    mask, _ = masks(network).drawn("input", 4)
     x, y = normal("backward", 1, 4, 10), labels("backward", 4, 3)[None]
     leaves = [t.clone().requires_grad_(True) for t in (x, x * mask, x)]
     noises = (masks(network), None, None)
     for leaf, net, noise in zip(leaves, (network, bare, bare), noises, strict=True):
         losses(net(leaf, noise=noise, norm="batch"), y).sum().backward()
-    return mask[0], *(leaf.grad[0] for leaf in leaves)
+    before, after, without = (gradient(leaf)[0] for leaf in leaves)
+    return mask[0], before, after, without
 
 
 def backward() -> Result:
@@ -72,7 +85,7 @@ def _step(batch: int, kind: str = "bernoulli", **training: Any) -> tuple[Tensor,
         before = {name: t.detach().clone() for name, t in network.parameters.items()}
         losses(network(x[step], noise=noise, norm="batch"), y[step]).sum().backward()
         optimiser.step(network.parameters)
-        factor, _ = twin.mask("hidden.1", batch)
+        factor, _ = twin.drawn("hidden.1", batch)
     same = {name: (t == before[name])[0] for name, t in network.parameters.items()}
     left = same["hidden.1.weight"].all(0) & same["hidden.1.bias"] & same["output.weight"].all(1)
     return left, (factor[0] == 0).all(0)
@@ -93,7 +106,9 @@ def survivors_learn() -> Result:
         exactly("3 samples, a mask each: units changed without need, or dropped for all 3 and changed", differing(left, dropped)),
         between(f"of {UNITS} units those dropped for all 3: rate³", left.sum(), UNITS * stays, binomial(UNITS, stays)),
     ]  # fmt: skip
-    others = {"momentum": {"momentum": 0.9}, "adam": {"optimizer": "adam"}, "weight decay": {"weight_decay": 0.01}}
+    others: dict[str, dict[str, Any]] = {
+        "momentum": {"momentum": 0.9}, "adam": {"optimizer": "adam"}, "weight decay": {"weight_decay": 0.01},
+    }  # fmt: skip
     for name, training in others.items():
         left, dropped = _step(1, **training)
         checks.append(more_than(f"units dropped that {name} moves all the same", (~left & dropped).sum(), 1))
@@ -108,7 +123,7 @@ def weighted_update() -> Result:
     x, y = normal("terms", 1, batch, 7), labels("terms", batch, 3)[None]
     logits = network(x, noise=masks(network), norm="batch")
     (losses(logits, y).sum() / batch).backward()
-    kept = masks(network).mask("hidden.1", batch)[0][0] != 0
+    kept = masks(network).drawn("hidden.1", batch)[0][0] != 0
     seen = window(units, (0.0,), activation="tanh")
     inner = x[0] @ network.parameters["hidden.1.weight"][0].detach()
     clean = seen(inner[None], noise=None, norm="running")[0]
@@ -119,12 +134,12 @@ def weighted_update() -> Result:
             if kept[sample, unit]:
                 terms[unit] += clean[sample, unit] * errors_BK[sample]
     formula = terms / (batch * (1.0 - acting(rate)))
-    gradient = network.parameters["output.weight"].grad[0]
+    found = gradient(network.parameters["output.weight"])[0]
     return Result((
-        close(f"largest difference of {gradient.numel()} gradients from k terms over B·keep, B = {batch}",
-              furthest(gradient, formula)),
+        close(f"largest difference of {found.numel()} gradients from k terms over B·keep, B = {batch}",
+              furthest(found, formula)),
         more_than("largest difference where the sum is taken over k·keep instead",
-                  furthest(gradient, formula * batch / kept.sum(0)[:, None].clamp(min=1)), 0.01),
+                  furthest(found, formula * batch / kept.sum(0)[:, None].clamp(min=1)), 0.01),
     ))  # fmt: skip
 
 
@@ -138,7 +153,7 @@ def _drawn(kind: str) -> Tensor:
     network.require_grad()
     x, y = normal("mean", 1, 4, 5).expand(DRAWS, -1, -1), labels("mean", 4, 3).expand(DRAWS, -1)
     (losses(network(x, noise=masks(network, DRAWS), norm="batch"), y) / 4).sum().backward()
-    return torch.cat([t.grad.flatten(1) for t in network.parameters.values()], 1)
+    return gradients(network)
 
 
 def shared_same_mean() -> Result:
@@ -156,8 +171,8 @@ def shared_same_mean_board() -> list[str]:
     """Show mean and variance of the gradient under either kind."""
     rows = []
     for what, kind in (("one mask per sample", "bernoulli"), ("one mask for the batch", "batch_shared")):
-        gradients = _drawn(kind)
-        rows.append((what, float(gradients.mean(0).norm()), float(gradients.var(0).sum())))
+        drawn = _drawn(kind)
+        rows.append((what, float(drawn.mean(0).norm()), float(drawn.var(0).sum())))
     title = f"gradient of the mean loss of 4 samples over {DRAWS} draws of the masks"
     return [title, *table(("masks", "norm of the mean", "variance, summed"), rows), ""]
 
@@ -173,8 +188,7 @@ def relu_commutes() -> Result:
             x, y = normal("commute", 1, 20, 7), labels("commute", 20, 3)[None]
             logits = network(x, noise=masks(network), norm="batch")
             losses(logits, y).sum().backward()
-            parts = [logits.detach(), *(t.grad for t in network.parameters.values())]
-            found[order, activation] = torch.cat([part.flatten() for part in parts])
+            found[order, activation] = torch.cat([logits.detach().flatten(), gradients(network)[0]])
     outputs = logits.numel()  # relu > norm has biases beside, norm > relu none
     pairs = (("NAD", "NDA", "norm > relu > dropout and norm > dropout > relu"),
              ("ADN", "DAN", "relu > dropout > norm and dropout > relu > norm"))  # fmt: skip

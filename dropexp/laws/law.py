@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 
 @dataclass(frozen=True)
@@ -37,29 +38,13 @@ class Result:
     def headline(self) -> Check:
         return next((check for check in self.checks if not check.holds), self.checks[0])
 
+    def numbers(self) -> dict[str, float | None]:
+        """Return what was expected and measured, and the ends of the interval."""
+        return {name: getattr(self.headline, name) for name in ("expected", "measured", "low", "high")}
+
     @property
     def holds(self) -> bool:
         return all(check.holds for check in self.checks)
-
-    @property
-    def expected(self) -> float:
-        return self.headline.expected
-
-    @property
-    def measured(self) -> float:
-        return self.headline.measured
-
-    @property
-    def low(self) -> float | None:
-        return self.headline.low
-
-    @property
-    def high(self) -> float | None:
-        return self.headline.high
-
-    @property
-    def note(self) -> str:
-        return self.headline.what
 
 
 @dataclass(frozen=True)
@@ -73,26 +58,26 @@ class Law:
     board: Callable[[], list[str]] | None = None
 
 
-def exactly(what: str, measured: float, expected: float = 0.0) -> Check:
+def exactly(what: str, measured: SupportsFloat, expected: float = 0.0) -> Check:
     """Return a check that allows nothing but the expected number."""
     return Check(what, float(expected), float(measured), float(expected), float(expected))
 
 
-def close(what: str, measured: float, tolerance: float = 1e-12) -> Check:
+def close(what: str, measured: SupportsFloat, tolerance: float = 1e-12) -> Check:
     """Return a check of a largest difference, which must not exceed a tolerance."""
     return Check(what, 0.0, float(measured), 0.0, tolerance)
 
 
-def around(what: str, measured: float, expected: float, reach: float) -> Check:
+def around(what: str, measured: SupportsFloat, expected: float, reach: float) -> Check:
     """Return a check that allows `reach` on either side of the expected number."""
     return Check(what, expected, float(measured), expected - reach, expected + reach)
 
 
-def between(what: str, measured: float, expected: float, ends: tuple[float, float]) -> Check:
+def between(what: str, measured: SupportsFloat, expected: float, ends: Sequence[float]) -> Check:
     """Return a check against an interval."""
-    return Check(what, float(expected), float(measured), *ends)
+    return Check(what, float(expected), float(measured), ends[0], ends[1])
 
 
-def more_than(what: str, measured: float, low: float) -> Check:
+def more_than(what: str, measured: SupportsFloat, low: float) -> Check:
     """Return a check that a difference is there: that it is not below `low`."""
     return Check(what, float(low), float(measured), float(low), None)

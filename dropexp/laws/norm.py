@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dropexp.laws.board import table
 from dropexp.laws.law import Check, Result, close
-from dropexp.laws.small_networks import acting, furthest, masks, normal, window
+from dropexp.laws.small_networks import acting, furthest, gradient, masks, normal, window
 from dropexp.nn.layers import EPSILON, MOMENTUM
 from dropexp.nn.protocol import Trainable
 
@@ -69,10 +69,10 @@ def bn_backward() -> Result:
         g_variance = (g_normal * centred).sum(0) * -0.5 * inverse**3
         g_mean = (-g_normal * inverse).sum(0) + g_variance * (-2.0 * centred).mean(0)
         g_x = g_normal * inverse + g_variance * 2.0 * centred / BATCH + g_mean / BATCH
-        found = {name: network.parameters[f"hidden.1.norm.{name}"].grad[0] for name in ("scale", "shift")}
+        found = {name: gradient(network.parameters[f"hidden.1.norm.{name}"])[0] for name in ("scale", "shift")}
         g_scale = (g * centred * inverse).sum(0)
     return Result((
-        close(f"largest difference of {g.numel()} gradients to the input from the paper's formula", furthest(x.grad[0], g_x)),
+        close(f"largest difference of {g.numel()} gradients to the input from the paper's formula", furthest(gradient(x)[0], g_x)),
         close("largest difference of the gradients of the scales", furthest(found["scale"], g_scale)),
         close("largest difference of the gradients of the shifts", furthest(found["shift"], g.sum(0))),
     ))  # fmt: skip

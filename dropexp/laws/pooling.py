@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dropexp.laws.board import matrix
 from dropexp.laws.law import Result, close, exactly
-from dropexp.laws.small_networks import build, differing, furthest, normal
+from dropexp.laws.small_networks import build, differing, furthest, gradient, normal
 
 
 def _routed(pool: str, maps: int = 1) -> tuple[Tensor, Tensor, Tensor]:
@@ -22,7 +22,7 @@ def _routed(pool: str, maps: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     x = normal("pool-x", 1, maps, 1, 4, 4).requires_grad_(True)
     g = normal("pool-g", maps, 4)
     network(x, noise=None, norm="batch").backward(g[None])
-    return x.detach()[0, :, 0], g.view(-1, 2, 2), x.grad[0, :, 0]
+    return x.detach()[0, :, 0], g.view(-1, 2, 2), gradient(x)[0, :, 0]
 
 
 def _squares(maps: Tensor) -> Tensor:

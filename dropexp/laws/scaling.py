@@ -172,7 +172,7 @@ def _scored(rate: float) -> list[float | None]:
     data = Dataset("drawn", normal("scores", 60, 7).numpy().astype(np.float32), y, None, ("a", "b", "c"))
     feed = Feed(data, [Run(config, SEED, "", "")], torch.float32, torch.device("cpu"))
     network = build((7,), 3, [{"model": {"hidden": [9]}, "dropout": {"rate": rate}}], torch.float32)
-    return list(vars(evaluate(network, feed)[0]).values())
+    return list(vars(evaluate(network, feed).scores[0]).values())
 
 
 REFUSED, TAKEN = ("1", "1.0", "1.5", "-0.1", "50", ".nan"), ("0", "0.001", "0.999")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,7 @@ def labels(name: str, count: int, classes: int) -> Tensor:
 def build(
     example: tuple[int, ...],
     classes: int,
-    sections: Sequence[dict[str, dict[str, Any]]],
+    sections: Sequence[Mapping[str, Any]],
     dtype: torch.dtype = torch.float64,
 ) -> Network:
     """Return a network with a run for each configuration, all of one seed."""
@@ -77,6 +77,17 @@ def masks(network: Trainable, seeds: int = 1, epoch: int = 1) -> Noise:
     """Return an epoch's masks as in training: one mask seed for all runs, or a seed for each."""
     of_run = torch.zeros(network.runs, dtype=torch.int64) if seeds == 1 else torch.arange(seeds)
     return Noise(network.sites, range(seeds), of_run, epoch)
+
+
+def gradient(tensor: Tensor) -> Tensor:
+    """Return what a backward pass left at a tensor."""
+    assert tensor.grad is not None
+    return tensor.grad
+
+
+def gradients(network: Trainable) -> Tensor:
+    """Return each run's gradient of all parameters, (R, parameters)."""
+    return torch.cat([gradient(t).flatten(1) for t in network.parameters.values()], 1)
 
 
 class EveryMask(Noise):

@@ -13,6 +13,7 @@ from dropexp.experiment.study import Run
 from dropexp.laws.board import table
 from dropexp.laws.law import Result, exactly
 from dropexp.laws.small_networks import SEED, normal
+from dropexp.records import RunRow
 from dropexp.stopping import Stopper
 from dropexp.train.pack import Work, train_pack
 
@@ -46,13 +47,13 @@ def early_stop_rule() -> Result:
     row, best, kept = _stopped()
     return Result((
         exactly(f"of {len(CURVES)} curves those that end or select at another epoch", wrong),
-        exactly("a trained network: epochs after the best one, patience 3", row.epochs_run - row.selected_epoch, 3.0),
+        exactly("a trained network: epochs after the best one, patience 3", row.epochs_run - (row.selected_epoch or 0), 3.0),
         exactly("its epochs whose validation loss is below the selected one's", best),
         exactly("its weights that are not those of the selected epoch", kept),
     ))  # fmt: skip
 
 
-def _stopped() -> tuple[object, int, int]:
+def _stopped() -> tuple[RunRow, int, int]:
     """Return the row of a run stopped early, the epochs better than its selected one, and its weights that differ."""
     config = Config.model_validate({
         "data": {"val_size": 40},
@@ -67,7 +68,7 @@ def _stopped() -> tuple[object, int, int]:
     chosen, every = (train_pack(Work((run,), "drawn", (), which), data) for which in ("selected", "all"))
     row = chosen.runs[0]
     losses = [epoch.val_loss for epoch in chosen.epochs]
-    better = sum(loss < losses[row.selected_epoch - 1] for loss in losses)
+    better = sum(loss < losses[(row.selected_epoch or 0) - 1] for loss in losses)
     (_, kept), selected = chosen.weights[0], dict(every.weights)[f"{run.run_id}/epoch-{row.selected_epoch:05d}"]
     return row, better, sum(int(np.sum(kept[name] != selected[name])) for name in selected)
 

@@ -7,16 +7,10 @@ from torch import Tensor
 
 from dropexp.laws.intervals import errors
 from dropexp.laws.law import Check, Result, around, close
-from dropexp.laws.small_networks import EveryMask, acting, build, furthest, labels, masks, normal
-from dropexp.nn.protocol import Trainable
+from dropexp.laws.small_networks import EveryMask, acting, build, furthest, gradients, labels, masks, normal
 from dropexp.train.evaluate import losses
 
 UNITS, RATE, DRAWS = 8, 0.3, 40_000
-
-
-def _gradient(network: Trainable) -> Tensor:
-    """Return each run's gradient, (R, parameters)."""
-    return torch.cat([t.grad.flatten(1) for t in network.parameters.values()], 1)
 
 
 def subnetwork_expectation() -> Result:
@@ -28,7 +22,7 @@ def subnetwork_expectation() -> Result:
     x, y = normal("thin", 1, 1, 5), labels("thin", 1, 3)[None]
     loss = losses(thinned(x.expand(2**UNITS, -1, -1), noise=every, norm="batch"), y.expand(2**UNITS, -1))[:, 0]
     loss.sum().backward()
-    found = torch.cat([loss.detach()[:, None], _gradient(thinned)], 1)
+    found = torch.cat([loss.detach()[:, None], gradients(thinned)], 1)
     weight = every.probabilities(RATE)[:, None]
     expected = (weight * found).sum(0)
     error = ((weight * (found - expected).square()).sum(0) / DRAWS).sqrt()
@@ -38,7 +32,7 @@ def subnetwork_expectation() -> Result:
     logits = drawn(x.expand(-1, DRAWS, -1), noise=masks(drawn), norm="batch")
     mean_loss = losses(logits, y.expand(-1, DRAWS)).mean()
     mean_loss.backward()
-    off = ((_gradient(drawn)[0] - expected[1:]) / error[1:]).abs()
+    off = ((gradients(drawn)[0] - expected[1:]) / error[1:]).abs()
     return Result((
         around(f"mean loss of {DRAWS:,} draws against {2**UNITS} thinned networks, 4 standard errors",
                mean_loss.item(), float(expected[0]), 4.0 * float(error[0])),

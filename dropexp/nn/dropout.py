@@ -109,6 +109,12 @@ class Noise:
             u_SN = u_SN.to(torch.int32) * LEVELS + (self._finer[name](count).to(torch.int32) + LEVELS // 2)
         return site.mask(u_SN.view(len(u_SN), batch, *site.shape), self.seed_of_R)
 
+    def drawn(self, name: str, batch: int) -> Mask:
+        """Return the next step's factor and offset at a site that is there."""
+        made = self.mask(name, batch)
+        assert made is not None, f"{name} is a site of the network and none of its noise"
+        return made
+
     def apply(
         self,
         name: str,
@@ -173,9 +179,6 @@ def make_sites(
     `dropout` is that of any run of the pack: they agree in kind, group and block size, and in how time is shared.
     """
     kind = KINDS[dropout.kind]
-    sharing: tuple[str | int, ...] = (
-        () if dropout.group_size is None or kind.acts_on == "weight" else (dropout.group_size,)
-    )
     return {
         name: Site(
             name,
@@ -184,7 +187,7 @@ def make_sites(
             [rates.get(name, 0.0) for rates in rates_R],
             dtype,
             device,
-            _sharing(name, shape, sharing, kind, dropout),
+            _sharing(name, kind, dropout),
             dropout.block_size,
         )
         for name, shape in shapes.items()
@@ -192,8 +195,7 @@ def make_sites(
     }
 
 
-def _sharing(
-    name: str, shape: tuple[int, ...], sharing: tuple[str | int, ...], kind: Kind, dropout: Dropout
-) -> tuple[str | int, ...]:
+def _sharing(name: str, kind: Kind, dropout: Dropout) -> tuple[str | int, ...]:
+    group = () if dropout.group_size is None or kind.acts_on == "weight" else (dropout.group_size,)
     over_time = name.startswith("recurrent.") and dropout.recurrent == "sequence"
-    return (*sharing, "time") if over_time and "time" not in kind.shared else sharing
+    return (*group, "time") if over_time and "time" not in kind.shared else group

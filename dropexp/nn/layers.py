@@ -229,12 +229,16 @@ def running_norm(x_RBCP: Tensor, scale_RC: Tensor, shift_RC: Tensor, mean_RC: Te
     return (x_RBCP - mean_RC[:, None, :, None]) * factor_RC[:, None, :, None] + shift_RC[:, None, :, None]
 
 
-def _max_pool(x_RBCHW: Tensor) -> Tensor:
-    return F.max_pool2d(channels_last(x_RBCHW.flatten(0, 1)), 2).unflatten(0, x_RBCHW.shape[:2])
+def batch_sizes(examples: int, batch: int) -> list[int]:
+    """Return the sizes of batches, or of the groups of one; a remainder of one joins the batch before it."""
+    sizes = [batch] * (examples // batch) + ([examples % batch] if examples % batch else [])
+    if len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes
 
 
-def _avg_pool(x_RBCHW: Tensor) -> Tensor:
-    return F.avg_pool2d(channels_last(x_RBCHW.flatten(0, 1)), 2).unflatten(0, x_RBCHW.shape[:2])
+def _pooled(x_RBCHW: Tensor, pool: Callable[[Tensor, int], Tensor]) -> Tensor:
+    return pool(channels_last(x_RBCHW.flatten(0, 1)), 2).unflatten(0, x_RBCHW.shape[:2])
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -249,4 +253,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": lambda x: x * ((torch.erf(x * math.sqrt(0.5)) + 1.0) * 0.5),
     "linear": lambda x: x,
 }
-POOLS: dict[str, Callable[[Tensor], Tensor]] = {"none": lambda x: x, "max": _max_pool, "avg": _avg_pool}
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "max": lambda x: _pooled(x, F.max_pool2d),
+    "avg": lambda x: _pooled(x, F.avg_pool2d),
+}

@@ -25,10 +25,10 @@ from dropexp.nn.layers import (
     BatchNorm,
     Convolution,
     LayerNorm,
+    batch_sizes,
     convolve_grouped,
     running_norm,
 )  # fmt: skip
-from dropexp.nn.noise_laws import Mask
 from dropexp.nn.protocol import Watch
 from dropexp.nn.recurrent import RecurrentMask, lstm
 
@@ -152,7 +152,7 @@ class Network:
             return ConvolutionMaxRelu.apply(x, *own, self.low) if here else None
         factor = survivor = None
         if site is not None and noise is not None:
-            factor, survivor = _drawn(noise, block.name, x.shape[1])[0], site.strength.survivor_R
+            factor, survivor = noise.drawn(block.name, x.shape[1])[0], site.strength.survivor_R
         elif site is not None and site.tested:
             factor = site.test_R
         out = DenseRelu.apply(x.flatten(2), *own, factor, survivor, self.low)
@@ -172,7 +172,7 @@ class Network:
             if noise is not None:
                 size = self.dropout.group_size or 1
                 groups = 1 if size == "batch" else -(-x.shape[1] // size)
-                factor = _drawn(noise, block.name, groups)[0]
+                factor = noise.drawn(block.name, groups)[0]
                 return masked_affine(x, weight, bias, factor, size, partial(noise.apply, block.name), self.low)
             if self._matches_moments(block):
                 keep = self.sites[block.name].strength.keep_R
@@ -188,7 +188,7 @@ class Network:
             return x
         if noise is None:
             return x * _at(site.test_R, x) if site.tested else x
-        factor, offset = _drawn(noise, name, x.shape[1])
+        factor, offset = noise.drawn(name, x.shape[1])
         return noise.apply(name, x, _at(factor, x), None if offset is None else _at(offset, x))
 
     def _recurrent(self, x_RBTF: Tensor, block: Block, noise: Noise | None) -> Tensor:
@@ -215,7 +215,7 @@ class Network:
         factor = (
             site.test_R.expand(-1, batch, -1, block.units * block.directions)
             if noise is None
-            else _drawn(noise, name, batch)[0]
+            else noise.drawn(name, batch)[0]
         )
         candidate = self.dropout.recurrent == "candidate"
         parts = factor.expand(-1, batch, -1, -1).split(block.units, dim=3)
@@ -235,7 +235,7 @@ class Network:
         if norm == "running":
             return running_norm(flat, scale, shift, mean, variance).view(x.shape)
         parts, means, variances = [], [], []
-        for part in flat.split(self._groups(x.shape[1]), dim=1):
+        for part in flat.split(batch_sizes(x.shape[1], self.model.norm_group or x.shape[1]), dim=1):
             out, m, v = BatchNorm.apply(part.contiguous(), scale, shift)
             count = part.shape[1] * part.shape[3]
             parts.append(out)
@@ -246,21 +246,6 @@ class Network:
             mean.mul_(1 - MOMENTUM).add_(sum(means) / len(means) * MOMENTUM)
             variance.mul_(1 - MOMENTUM).add_(sum(variances) / len(variances) * MOMENTUM)
         return (parts[0] if len(parts) == 1 else torch.cat(parts, 1)).view(x.shape)
-
-    def _groups(self, batch: int) -> list[int]:
-        """Return the sizes of the groups that batch statistics are taken over; a last group of one joins its neighbour."""
-        size = self.model.norm_group or batch
-        groups = [size] * (batch // size) + ([batch % size] if batch % size else [])
-        if len(groups) > 1 and groups[-1] == 1:
-            groups[-2:] = [groups[-2] + 1]
-        return groups
-
-
-def _drawn(noise: Noise, name: str, count: int) -> Mask:
-    """Return the next mask of a site that is there."""
-    made = noise.mask(name, count)
-    assert made is not None, f"{name} is a site of the network and none of its noise"
-    return made
 
 
 def _multiply_state(

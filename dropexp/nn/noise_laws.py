@@ -15,8 +15,9 @@ from torch import Tensor
 from dropexp.experiment.layout import LEVELS, keep_probability
 from dropexp.nn import expected_noise as expected
 from dropexp.nn.expected_noise import CORNER_LEVELS, Expected, corner_threshold
+from dropexp.nn.layers import SELU_ALPHA, SELU_SCALE
 
-SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717  # -lambda alpha, Klambauer 2017
+SELU_FLOOR = -SELU_SCALE * SELU_ALPHA  # -lambda alpha, Klambauer 2017
 HALF = LEVELS // 2
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from dropexp.analysis.stats import ALPHA, difference, holm
+from dropexp.analysis.dose import doses
+from dropexp.analysis.inference import SEEDS, against_baselines
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import (
+    EQUAL,
     FEWEST,
-    ON_THIS_DATA,
     ONE_SEED,
+    OPEN,
     SAME,
     UNDECIDED,
     UNDERFITTING,
@@ -22,12 +24,20 @@ from dropexp.analysis.verdicts import (
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import label
 from dropexp.wording.finding import finding, spoken_of
-from dropexp.wording.labels import half, hint, named, oracle, percent, signed
-from dropexp.wording.scope import power_line
+from dropexp.wording.labels import WHY, half, hint, listed, named, oracle, percent, signed
+from dropexp.wording.power import power_line
+from dropexp.wording.scope import validated
 
 MOST = 12  # differences that are told one by one
-OPEN = (UNDECIDED, ONE_SEED, "no runs")
-TONES = {"better": "good", "smaller": "good", "worse": "bad", "larger": "bad", UNDERFITTING: "bad", SAME: "same"}
+TONES = {
+    "better": "good",
+    "smaller": "good",
+    "worse": "bad",
+    "larger": "bad",
+    UNDERFITTING: "bad",
+    SAME: "same",
+    EQUAL: "same",
+}
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,9 @@ def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
     if counts:
         told, left = _largest(told), _largest(left)
     facts = (tuple(_fact(tidy, *row) for row in kept) for kept in (told, left))
+    along = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
+    if len(along) == 1 and (line := validated(along[0])):
+        counts = (*counts, f"Chosen without the test set, {line}.")
     return Answer(headline(tidy, found), counts, *facts, tuple(_limits(tidy, measures)))
 
 
@@ -115,15 +128,11 @@ def _measures(tidy: Tidy, found: Sequence[Verdict]) -> list[Measure]:
 
 
 def _memorised(tidy: Tidy, once: Sequence[Verdict]) -> Iterator[tuple[Arm, Arm, Judged]]:
-    """Judge the memorised fraction as the verdicts judge accuracy: paired, Holm's family all arms of the table."""
-    pairs = [(v.arm, v.baseline) for v in once if v.baseline]
-    differences = [difference(tidy.values(a, "memorised"), tidy.values(b, "memorised")) for a, b in pairs]
-    kept = [(pair, d) for pair, d in zip(pairs, differences, strict=True) if d.n]
-    corrected = holm([d.p for _, d in kept])
-    for ((arm, base), d), p in zip(kept, corrected, strict=True):
-        unsure = isnan(p) or p >= ALPHA or d.n < FEWEST
-        word = ONE_SEED if d.n == 1 else UNDECIDED if unsure else "more" if d.mean > 0 else "less"
-        yield arm, base, Judged(d, p, sum(not isnan(x) for x in corrected), word)
+    """Yield what the study's inference says of the memorised fraction, where arms have one."""
+    found = against_baselines(tidy, "memorised")
+    for v in once:
+        if v.baseline and (judged := found[v.arm.arm_id, v.baseline.arm_id]).difference.n:
+            yield v.arm, v.baseline, judged
 
 
 def _fact(tidy: Tidy, measure: Measure, arm: Arm, base: Arm, judged: Judged) -> Fact:
@@ -151,14 +160,17 @@ def _grounds(judged: Judged) -> Iterator[str]:
     elif d.why:
         yield "no interval"
     else:
-        yield probability(judged.p_holm) + (f" corrected for {judged.family} comparisons" if judged.family > 1 else "")
+        yield probability(judged.p_family) + (f" in the family of {judged.family}" if judged.family > 1 else "")
         yield f"{d.agree} of {d.n} seeds have this sign" if d.paired else "unpaired (Welch)"
         if judged.word == UNDECIDED:
             yield f"the interval leaves {signed(d.low)} to {signed(d.high)} points open"
         if d.n < FEWEST:
             yield f"{FEWEST} or more seeds decide"
-        if not isnan(judged.reach.test):
-            yield f"other test examples alone: {half(judged.reach.test)} points"
+        low, high = judged.examples
+        if not isnan(low):
+            yield f"over new test examples too: {signed(low)} to {signed(high)} points"
+        if judged.with_chance:
+            yield f"with chance in the place of diverged runs: {judged.with_chance}"
 
 
 def probability(p: float) -> str:
@@ -181,6 +193,16 @@ def _counted(measure: Measure, tidy: Tidy, short: bool = False) -> str:
     return f"{measure.noun.capitalize()} against {named(tidy)}: {tally} of {len(measure.judged)} arms; mean differences {span}"
 
 
+def _best(tidy: Tidy, compared: int) -> Iterator[str]:
+    """Yield which arms may be the best, where one axis orders them all; else that nothing is said of that."""
+    found = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
+    if len(found) != 1:
+        yield f"Which of the {compared} arms compared is best: each is held against {named(tidy)} alone."
+    elif len(found[0].best) > 1:
+        names = listed([label(arm, tidy.axes) for arm in found[0].best])
+        yield f"Which arm is best in test accuracy: not ruled out are {names}."
+
+
 def _largest(rows: list[Row]) -> list[Row]:
     """Return the largest differences of each metric, a few of many."""
     found = []
@@ -194,18 +216,17 @@ def _limits(tidy: Tidy, measures: Sequence[Measure]) -> Iterator[str]:
     """Yield what the numbers cannot say, as far as the rows tell."""
     yield (
         "Other data, other networks and other training settings: every interval is over seeds, for this pool of "
-        "examples and this test set."
+        "examples."
     )
-    if any(judged.local for m in measures for _, _, judged in m.judged):
-        yield (
-            f"What reads “{ON_THIS_DATA}”, beyond it: other test examples, or other splits of the pool, could undo a "
-            "difference of that size."
-        )
+    answers = [judged for m in measures for _, _, judged in m.judged if judged.told]
+    for reach, why in WHY.items():
+        if any(judged.reach == reach for judged in answers):
+            yield f"What reads “{reach}”, beyond them: {why}." if reach == SEEDS else f"New test examples: {why}."
     if any(judged.word == UNDECIDED for m in measures for _, _, judged in m.judged):
         yield from (f"Small differences: {line}." for line in power_line(tidy))
     compared = len(measures[0].judged) if measures else 0
     if compared > 1:
-        yield f"Which of the {compared} arms compared is best: each is held against {named(tidy)} alone."
+        yield from _best(tidy, compared)
     if compared * len(measures) > MOST:
         yield "How large the largest difference is: picked out of many, it is likely to be overstated."
     if not measures and len(tidy.arms) > 0:

@@ -88,5 +88,5 @@ def _word(judged: Judged | None, verdict: Verdict) -> Cell:
 def _probability(judged: Judged | None) -> Cell:
     if judged is None or judged.word == SAME:
         return Cell("", nan)
-    text = probability(judged.p_holm)
-    return Cell("" if text == "no p" else text.removeprefix("p ").removeprefix("= "), judged.p_holm)
+    text = probability(judged.p_family)
+    return Cell("" if text == "no p" else text.removeprefix("p ").removeprefix("= "), judged.p_family)

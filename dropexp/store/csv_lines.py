@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from dropexp.errors import StoreError
 from dropexp.files import GIB, MIB, read_bounded
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS, SEAL, cells_of, config_cells, headers, line_of
+from dropexp.store.seals import row_of
 from dropexp.study_files.stored_arms import from_cells, names_of
 
 AGAIN = "put it back, or delete the line and run the same command again, which trains what is missing"
@@ -91,6 +92,14 @@ def read_lines(path: Path, *, names: bool = True) -> Found:
         )
     if path.name == "runs.csv" and names:
         _check_names(path, list(zip(found.numbers, found.lines, strict=True)))
+    return found
+
+
+def by_run(lines: Iterable[str]) -> dict[str, list[str]]:
+    """Return the lines of each run."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        found.setdefault(line.partition(",")[0], []).append(line)
     return found
 
 
@@ -212,7 +221,7 @@ def unsealed(line: str) -> list[str]:
 
 
 def _check_name(path: Path, number: int, line: str, numbered: Sequence[tuple[int, str]]) -> None:
-    row = dict(zip(COLUMNS["runs.csv"], cells_of(line), strict=True))
+    row = row_of(line)
     run, arm, seed = row["run_id"], row["arm_id"], row["seed"]
     for column, sign in (("seed", seed), ("epochs_run", row["epochs_run"])):
         if not (sign.isascii() and sign.isdigit() and len(sign) < 18):
@@ -236,7 +245,7 @@ def _check_name(path: Path, number: int, line: str, numbered: Sequence[tuple[int
 def _differences(row: Mapping[str, str], numbered: Sequence[tuple[int, str]]) -> Iterator[tuple[str, str, str]]:
     """Yield the cells in which a row differs from another of its arm whose name is right."""
     for _, line in numbered:
-        other = dict(zip(COLUMNS["runs.csv"], cells_of(line), strict=True))
+        other = row_of(line)
         if other["arm_id"] != row["arm_id"] or other["run_id"] == row["run_id"] or not other["seed"].isdigit():
             continue
         configuration = tuple(other[column] for column in CONFIG_COLUMNS)

@@ -1,4 +1,4 @@
-"""A study's folder as it is read: rows, data frames, which runs are done and what is left out; its writer is `writing()`."""
+"""A study's folder as it is read: rows, data frames, which runs are done and what is left out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dropexp.store import seals
 from dropexp.store.frames import framed
 from dropexp.store.intact import Held, few, held
 from dropexp.store.lock import Holder
-from dropexp.store.weights import weights_fault
-from dropexp.store.writer import Writer
+from dropexp.store.predictions import NAME, Index, Predictions, scan
+from dropexp.store.weights import column_of, weights_fault
 from dropexp.study_files.yaml_reader import read
 
 if TYPE_CHECKING:
@@ -26,18 +26,12 @@ MOST_STUDY = 16 * files.MIB  # bytes of study.yaml
 
 
 class Store:
-    """The folder `results/<study>/`. Reading needs no lock; writing goes through `writing()`."""
+    """The folder `results/<study>/`. Reading needs no lock; who writes is a Writer."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self._held: tuple[object, Held] | None = None
-
-    def writing(self) -> Writer:
-        """Return the one writer of this folder, after repairing what a kill left.
-
-        Raises StoreError where another process holds the folder or it cannot be written.
-        """
-        return Writer(self)
+        self._scanned: dict[bool, tuple[object, Index]] = {}
 
     def held(self) -> Held:
         """Return the rows of all files, held against each other; raises StoreError where one was edited."""
@@ -53,6 +47,14 @@ class Store:
     def doubts(self) -> list[str]:
         """Return sentences on what is not read: runs whose rows are not those that were stored, and lines that are no rows."""
         sentences = few([f"{doubt}; left out" for doubt in self.held().doubts()])
+        found = self.predictions()
+        if found.digests and not (self.folder / NAME).exists():
+            sentences.append(
+                f"{self.folder / NAME}: is missing, and {len(found.digests)} runs left their predictions there"
+            )
+        else:
+            faults = [why for run_id in found.digests if (why := found.fault(run_id))]
+            sentences += few([f"{self.folder / NAME}: {why}; left out" for why in faults])
         if why := self.study_fault():
             sentences.append(f"{self.folder / 'study.yaml'}: {why}; run the study again, which writes it anew")
         return sentences
@@ -69,22 +71,26 @@ class Store:
         sealed = any(seals.row_of(line)["rows_digest"] for line in reversed(self.lines("runs.csv")))
         return seals.signature_fault(text, sealed=sealed)
 
-    def done(self, probes: Iterable[str] = (), save_weights: str = "none") -> set[str]:
+    def done(self, probes: Iterable[str] = (), save_weights: str = "none", save_predictions: str = "none") -> set[str]:
         """Return the run_ids that have a row in runs.csv, and all that a study asks for beside it."""
         rows = {line.partition(",")[0] for line in self.lines("runs.csv")}
-        return rows.difference(self.lacking(probes, save_weights))
+        return rows.difference(self.lacking(probes, save_weights, save_predictions))
 
-    def lacking(self, probes: Iterable[str] = (), save_weights: str = "none") -> dict[str, str]:
-        """Return the stored runs that lack probes or weights, with what they lack."""
-        asked, column = set(probes), {"selected": "weights_selected", "all": "weights_all"}.get(save_weights)
+    def lacking(
+        self, probes: Iterable[str] = (), save_weights: str = "none", save_predictions: str = "none"
+    ) -> dict[str, str]:
+        """Return the stored runs that lack probes, weights or predictions, with what they lack.
+
+        A run of a version that kept no classes lacks nothing: they are kept by default, and nobody asked for them.
+        """
+        asked, column = set(probes), column_of(save_weights)
+        found = self._unpredicted(save_predictions) if save_predictions != "none" else {}
         if not asked and column is None:
-            return {}
+            return found
         there: dict[str, set[str]] = {}
         for line in self.lines("probes.csv"):
             there.setdefault(line.partition(",")[0], set()).add(seals.probe_of(line))
-        found = {}
-        for line in self.lines("runs.csv"):
-            row = seals.row_of(line)
+        for row in self.cells():
             run_id = row["run_id"]
             taken = set(seals.names_of_probes(row["probes_taken"])) if row["rows_digest"] else there.get(run_id, set())
             if missing := asked - taken:
@@ -94,6 +100,32 @@ class Store:
             elif column and (why := weights_fault(self.folder, row, column)):
                 found[run_id] = why
         return found
+
+    def _unpredicted(self, which: str) -> dict[str, str]:
+        """Return the runs whose record in predictions.bin is not what it was, or has no probabilities where they are asked."""
+        stored, found = self.predictions(thorough=True), {}
+        for line in self.lines("runs.csv") if stored.digests or which == "probabilities" else ():
+            row = seals.row_of(line)
+            run_id = row["run_id"]
+            record, why = stored.index.of(run_id, row["predictions"]) if row["predictions"] else (None, None)
+            if why:
+                found[run_id] = f"has lost its predictions ({NAME}: {why})"
+            elif which == "probabilities" and row["selected_epoch"] and not (record and record.head.probabilities):
+                found[run_id] = "was trained without keeping probabilities"
+        return found
+
+    def scanned(self, thorough: bool = True) -> Index:
+        """Return where the records of predictions.bin stand; `thorough` holds every byte against its digest."""
+        state = _state(self.folder / NAME)
+        if thorough not in self._scanned or self._scanned[thorough][0] != state:
+            self._scanned[thorough] = state, scan(self.folder, thorough)
+        return self._scanned[thorough][1]
+
+    def predictions(self, thorough: bool = False) -> Predictions:
+        """Return what the runs answered; `thorough` looks at every byte, and not at the ends of records alone."""
+        rows = (seals.row_of(line) for line in self.lines("runs.csv"))
+        named = {row["run_id"]: row["predictions"] for row in rows if row["predictions"]}
+        return Predictions(self.folder, named, self.scanned(thorough) if named or thorough else Index())
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return one of the CSV files as a data frame, with no rows where the file is missing."""

@@ -19,6 +19,11 @@ COLUMNS_OF_WEIGHTS = ("weights_selected", "weights_all")
 MOST = 64 * files.GIB  # bytes of one file
 
 
+def column_of(save_weights: str) -> str | None:
+    """Return the column for the digest of the weights that a study keeps, None where it keeps none."""
+    return None if save_weights == "none" else f"weights_{save_weights}"
+
+
 def save(folder: Path, outcome: Outcome, save_weights: str) -> dict[str, dict[str, str]]:
     """Write the weights that a pack kept; return by run and column the digest of what is kept.
 
@@ -26,8 +31,10 @@ def save(folder: Path, outcome: Outcome, save_weights: str) -> dict[str, dict[st
     """
     root, kept = folder / FOLDER, dict(outcome.weights)
     found: dict[str, dict[str, str]] = {row.run_id: {} for row in outcome.runs}
-    for row in outcome.runs if save_weights != "none" else ():
-        column, made = f"weights_{save_weights}", []
+    if (column := column_of(save_weights)) is None:
+        return found
+    for row in outcome.runs:
+        made = []
         names = sorted(name for name in kept if name.partition("/")[0] == row.run_id)
         try:
             for path in set(files_of(folder, row.run_id)[column]).difference(root / f"{name}.npz" for name in names):

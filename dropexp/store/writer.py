@@ -6,8 +6,8 @@ import contextlib
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dropexp import files
 from dropexp.errors import StoreError
@@ -15,14 +15,15 @@ from dropexp.experiment.study import Run
 from dropexp.records import Failure, Outcome
 from dropexp.rows import COLUMNS, NUMERIC, cells_of, config_cells, line_of, lines_of
 from dropexp.store import seals
-from dropexp.store.csv_lines import Lost, unsealed
+from dropexp.store.csv_lines import TORN, Lost, by_run, unsealed
+from dropexp.store.folder import Store
 from dropexp.store.intact import Held, few
 from dropexp.store.lock import NOTE, Holder
 from dropexp.store.lost_found import NAME, remembered, still_lost, written
+from dropexp.store.new_predictions import Added, differ, richer
+from dropexp.store.prediction_order import arranged, as_lines, rewrite, without_found
+from dropexp.store.predictions import NAME as PREDICTIONS
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, save
-
-if TYPE_CHECKING:
-    from dropexp.store.folder import Store
 
 OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", "design.csv", NAME, NOTE)
 MOST_SUMMARY = 64 * files.MIB  # bytes of summary.csv
@@ -32,21 +33,24 @@ DIFFERENT = "replaced by what it came out as when it was trained again"
 class Writer:
     """Stores finished packs, each on the disk before the next; a context manager that holds the folder.
 
-    `notes` are sentences on what was found on opening that was not as it had been stored.
+    It begins by repairing what a kill left; `notes` are sentences on what was found that was not as it had been stored.
+    Raises StoreError where another process holds the folder or it cannot be written.
     """
 
-    def __init__(self, store: Store):
-        self.store, self.folder = store, store.folder
-        self._holder = Holder(self.folder)
+    def __init__(self, folder: Path):
+        self.store, self.folder = Store(folder), folder
+        self._holder = Holder(folder)
         try:
-            found = store.held()
+            found = self.store.held()
             self._refuse_loss(found)
             for name in NUMERIC:
                 if found.lines[name]:  # a word among numbers is found before a night of training, not after
-                    store.frame(name)
-            files.sweep(self.folder, (*COLUMNS, *OTHERS))
+                    self.store.frame(name)
+            files.sweep(self.folder, (*COLUMNS, *OTHERS, PREDICTIONS))
             self._stored = {line.partition(",")[0] for line in found.lines["runs.csv"]}
-            self.notes = few([f"{doubt}; moved to {NAME}" for doubt in found.doubts()])
+            gaps = [gap for gap in self.store.scanned().gaps if gap.why != TORN]
+            doubts = [*found.doubts(), *(f"{self.folder / PREDICTIONS}: byte {gap.begin}: {gap.why}" for gap in gaps)]
+            self.notes = few([f"{doubt}; moved to {NAME}" for doubt in doubts])
             if found.faults:
                 self.notes.append(
                     f"{self.folder}: runs whose rows were moved are trained again by a command that asks for them"
@@ -75,31 +79,44 @@ class Writer:
             )
 
     def append(
-        self, runs: Sequence[Run], outcome: Outcome, probes: Iterable[str] = (), save_weights: str = "none"
+        self,
+        runs: Sequence[Run],
+        outcome: Outcome,
+        probes: Iterable[str] = (),
+        save_weights: str = "none",
+        save_predictions: str = "classes",
     ) -> list[str]:
         """Store a finished pack, each file on the disk before the next: weights, other rows, and the runs' own rows last.
 
-        `probes` and `save_weights` are what its study asked for. A run that is there already, and was trained again for
-        what it lacked, keeps what it had; return a sentence on each that came out another.
+        `probes`, `save_weights` and `save_predictions` are what its study asked for. A run that is there already, and was
+        trained again for what it lacked, keeps what it had; return a sentence on each that came out another.
         """
         self._holder.check()
         wanted = tuple(probes)
         digests = save(self.folder, outcome, save_weights)
         made = {row.run_id: row for row in outcome.runs}
-        own = {name: _by_run(rows) for name, rows in (("epochs.csv", outcome.epochs), ("probes.csv", outcome.probes))}
+        own = {
+            name: by_run(lines_of(rows).splitlines(keepends=True))
+            for name, rows in (("epochs.csv", outcome.epochs), ("probes.csv", outcome.probes))
+        }
+        answers = {a.run_id: a for a in outcome.answers if save_predictions != "none"}
         before = self._before(made)
-        sentences, lines = [], []
+        held = self.store.predictions(thorough=True) if before else None
+        sentences, lines, added = [], [], Added(self._examples)
         for run in runs:
             epochs, probed = (own[name].get(run.run_id, []) for name in ("epochs.csv", "probes.csv"))
             cells = [*cells_of(lines_of([made[run.run_id]])), *config_cells(run.config)]
             asked, kept = wanted, digests[run.run_id]
-            if run.run_id in before:
-                stored = before[run.run_id]
-                if why := _differ(stored, line_of(cells), epochs, probed):
+            answer = answers.get(run.run_id)
+            if run.run_id in before and held is not None:
+                stored, old = before[run.run_id], held.get(run.run_id)
+                why = _differ(stored, line_of(cells), epochs, probed)
+                if why := why or ("its predictions differ" if differ(answer, old) else None):
                     sentences.append(
                         f"{self.folder / 'runs.csv'}: {run.run_id} was trained again and came out another: {why}"
                     )
                     self._replace(run.run_id)
+                    held, added.known = self.store.predictions(thorough=True), self._examples
                 else:
                     row = seals.row_of(stored["runs.csv"][0])
                     there = dict.fromkeys(stored["probes.csv"])
@@ -107,13 +124,17 @@ class Writer:
                     own["probes.csv"][run.run_id] = [line for line in probed if line not in there]
                     probed = [*there, *own["probes.csv"][run.run_id]]
                     asked = (*wanted, *seals.names_of_probes(row["probes_taken"]))
-                    kept = {column: kept.get(column) or row[column] for column in COLUMNS_OF_WEIGHTS}
+                    kept = {column: kept.get(column) or row[column] for column in (*COLUMNS_OF_WEIGHTS, "predictions")}
+                    answer = richer(answer, old)
+            if answer is not None:
+                kept["predictions"] = added.add(answer, held)
             lines.append(line_of(seals.sealed(cells, epochs, list(dict.fromkeys(probed)), asked, kept)))
         for name in ("epochs.csv", "probes.csv"):
             self._append(name, "".join(line for rows in own[name].values() for line in rows))
         plain = [replace(row, row_digest="") for row in outcome.provenance]
         places = [replace(row, row_digest=seals.provenance_digest(lines_of([row]))) for row in plain]
         self._append("provenance.csv", lines_of(places))
+        self._append_bytes(PREDICTIONS, bytes(added.content))
         self._append("runs.csv", "".join(lines))
         self._stored |= set(made)
         return sentences
@@ -123,13 +144,8 @@ class Writer:
         stored = self._stored.intersection(runs)
         if not stored:
             return {}  # the usual case, in which the files are not read again
-        found = self.store.held()
-        before: dict[str, dict[str, list[str]]] = {run_id: {name: [] for name in COLUMNS} for run_id in stored}
-        for name in COLUMNS:
-            for line in found.lines[name]:
-                if (run_id := line.partition(",")[0]) in stored:
-                    before[run_id][name].append(line)
-        return before
+        found = {name: by_run(lines) for name, lines in self.store.held().lines.items()}
+        return {run_id: {name: found[name].get(run_id, []) for name in COLUMNS} for run_id in stored}
 
     def _replace(self, run_id: str) -> None:
         """Move a stored run's rows to lost+found.csv."""
@@ -146,11 +162,14 @@ class Writer:
         self._append("failures.csv", lines_of(failures))
 
     def _append(self, name: str, text: str) -> None:
-        if not text:
+        self._append_bytes(name, text.encode(), line_of(COLUMNS[name]).encode())
+
+    def _append_bytes(self, name: str, content: bytes, header: bytes = b"") -> None:
+        if not content:
             return
         path = self.folder / name
         try:
-            files.append(path, text.encode(), header=line_of(COLUMNS[name]).encode())
+            files.append(path, content, header=header)
         except OSError as error:
             raise StoreError(
                 f"{path}: cannot be written ({error.strerror}); what was reported before is kept; "
@@ -161,6 +180,17 @@ class Writer:
         """Write a small file as a whole, study.yaml with its digest."""
         write_whole(self.folder / name, seals.signed(text) if name == "study.yaml" else text)
 
+    def gather_predictions(self, parts: Iterable[bytes]) -> None:
+        """Write predictions.bin as a whole, from parts that may stand in the file that it replaces."""
+        gathered = iter(parts)
+        if first := next(gathered, b""):
+            try:
+                files.write_parts_aside(self.folder / PREDICTIONS, chain([first], gathered))
+            except OSError as error:
+                raise StoreError(
+                    f"{self.folder / PREDICTIONS}: cannot be written ({error.strerror}); make room and run again"
+                ) from None
+
     def tidy(self) -> None:
         """Rewrite the files in an order that depends on the rows alone, without what a kill left half done.
 
@@ -170,22 +200,21 @@ class Writer:
 
     def _tidy(self, found: Held) -> None:
         """Write what is lost first, so that at any moment it stands in one file or the other."""
-        lost = still_lost([*remembered(self.folder), *found.lost], found.lines)
+        index = self.store.scanned()
+        rows = (seals.row_of(line) for line in found.lines["runs.csv"])
+        kept, gaps = arranged(index, {row["run_id"]: row["predictions"] for row in rows})
+        lost = still_lost([*remembered(self.folder), *found.lost, *as_lines(self.folder, gaps)], found.lines)
+        lost = without_found(self.folder, lost, kept)
         if lost:
             self.write(NAME, written(lost))
         for name, body in found.lines.items():
             if body or (self.folder / name).exists():
                 self.write(name, line_of(COLUMNS[name]) + "".join(body))
+        rewrite(self.folder, index, kept)
+        self._examples = {record.digest for record in kept if not record.head.run_id}
         if not lost:
             with contextlib.suppress(OSError):
                 files.remove(self.folder / NAME)
-
-
-def _by_run(rows: Iterable[object]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for line in lines_of(rows).splitlines(keepends=True):
-        found.setdefault(line.partition(",")[0], []).append(line)
-    return found
 
 
 def _differ(stored: Mapping[str, Sequence[str]], line: str, epochs: Sequence[str], probes: Sequence[str]) -> str | None:

@@ -13,8 +13,6 @@ from dropexp.experiment.vocabulary import BOOLEAN_WORDS, SHORTHANDS, near, perce
 from dropexp.quoting import any_of, clean, dotted, inside, spelt
 from dropexp.study_files.unknown_keys import TOP_LEVEL, explained
 
-__all__ = ["TOP_LEVEL", "Mistake", "near", "sentences", "unknown_top_level"]
-
 Loc = tuple[str | int, ...]
 
 

@@ -19,13 +19,13 @@ from dropexp.experiment.leaves import declarations, leaf, roles
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.rules import broken, unused
 from dropexp.experiment.study import Grid, Study
-from dropexp.quoting import clean, spelt
+from dropexp.quoting import clean
 from dropexp.study_files.claims_reader import claims_of, unmatched
 from dropexp.study_files.margins import margins_of
 from dropexp.study_files.mistakes import sentences, unknown_top_level
 from dropexp.study_files.path_values import Override, no_path, resolve
 from dropexp.study_files.sparse_grids import Rows, few, sparse
-from dropexp.study_files.top_level_keys import WEIGHTS, name_of, seeds_of, words_of
+from dropexp.study_files.top_level_keys import PREDICTIONS, WEIGHTS, name_of, seeds_of, word_of, words_of
 from dropexp.study_files.yaml_reader import Document, read_text
 
 SECTIONS: dict[str, type[BaseModel]] = {name: type(field.default) for name, field in Config.model_fields.items()}
@@ -79,16 +79,12 @@ class _Parser:
         claims = claims_of(self.content, self.blame, self._typed)
         margins = margins_of(self.content, self.blame)
         probes = words_of(self.content, "probes", tuple(PROBES), self.blame)
-        weights = self.content.get("save_weights", "none")
-        if weights not in WEIGHTS:
-            self.blame(("save_weights",), f"save_weights: {spelt(weights)} is not one of {', '.join(WEIGHTS)}")
+        weights = word_of(self.content, "save_weights", WEIGHTS, "none", self.blame)
+        predictions = word_of(self.content, "save_predictions", PREDICTIONS, "classes", self.blame)
         most = grow.grow_to if grow else len(chosen)
         count = sum(prod(len(values) for _, values in grid) for grid in self.grids) * max(1, most)
         if count > LARGEST_GRID and not self.large:
-            self.blame(
-                ("sweep",),
-                f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant",
-            )
+            self.blame(("sweep",), f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant")
             self.fail()
         configs, boxes = self._configs()
         if self.rows is None:  # among few of the arms, a field may be without use that others need
@@ -104,7 +100,7 @@ class _Parser:
         where = folder or Path(self.document.path).parent
         marks = {p: self.document.mark(tuple(p.split("."))) for p in roles() if self._written(p.split("."))}
         return Study(
-            called, where, base, self.grids, chosen, tuple(configs), claims, probes, weights,
+            called, where, base, self.grids, chosen, tuple(configs), claims, probes, weights, predictions,
             margins=margins, grow=grow, boxes=boxes, marks=tuple({**marks, **self.options}.items()),
         )  # fmt: skip
 

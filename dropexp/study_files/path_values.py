@@ -56,6 +56,14 @@ def resolve(
     raise ValueError(no_path(name, [*words, *known], hint))
 
 
+def resolved(name: str) -> str:
+    """Return the path that a name stands for, or the name: the parser says what is wrong, beside every other mistake."""
+    try:
+        return resolve(name)
+    except ValueError:
+        return name
+
+
 def no_path(path: object, known: Iterable[str] | None = None, hint: str | None = None) -> str:
     """Return the sentence for what is no field's path, with the nearest that is, else with `hint`."""
     name, known = str(path), list(roles() if known is None else known)

@@ -10,7 +10,7 @@ from dropexp.experiment.growth import FEWEST, START, STEP
 from dropexp.experiment.leaves import roles
 from dropexp.experiment.probes import PROBES
 from dropexp.study_files.margins import SUMMED_UP
-from dropexp.study_files.top_level_keys import MOST_GROWN, WEIGHTS
+from dropexp.study_files.top_level_keys import MOST_GROWN, PREDICTIONS, WEIGHTS
 
 
 def schema() -> dict[str, Any]:
@@ -40,6 +40,7 @@ def schema() -> dict[str, Any]:
         },
         "probes": {"anyOf": [{"const": "all"}, {"type": "array", "items": {"enum": list(PROBES)}}]},
         "save_weights": {"enum": list(WEIGHTS)},
+        "save_predictions": {"enum": list(PREDICTIONS)},
     }
     return made
 

@@ -30,9 +30,8 @@ def sparse(grids: Sequence[Grid], rows: Rows | None) -> bool:
 def few(grids: Sequence[Grid], rows: Rows, typed: Leaf, make: Make) -> tuple[list[Config], tuple[Box, ...]]:
     """Return the configurations of the cells whose arms have rows, in the order of the grids, and the grids as boxes.
 
-    Beside each stands the cell at rate 0 that it is to be compared with, with or without rows: where it has none,
-    nothing may be said of the difference, rather than something of another arm. Where no cell has rows, the first
-    stands for all.
+    Beside each stands the cell at rate 0 that it is to be compared with, with or without rows: where it has none, nothing may
+    be said of the difference, rather than something of another arm. Where no cell has rows, the first stands for all.
     """
     found = dict.fromkeys(config for grid in grids for config in _occupied(grid, rows, typed, make))
     paths = list(dict.fromkeys(path for grid in grids for path, _ in grid))

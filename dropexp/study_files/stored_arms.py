@@ -68,8 +68,7 @@ def with_leaves(base: Config, changes: Mapping[str, Any]) -> Config:
 def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = False) -> tuple[Study, str | None]:
     """Return the study with every stored arm that differs from it in its axes and seeds alone, and a line on the rest.
 
-    `rows` are those of runs.csv, one a run. With `everything`, what else differs becomes an axis, and nothing is left
-    out.
+    `rows` are those of runs.csv, one a run. With `everything`, what else differs becomes an axis, and nothing is left out.
     """
     by_arm: dict[str, Mapping[str, str]] = {}
     seeds: dict[str, set[int]] = {}
@@ -93,9 +92,8 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
             extra.append(stored)
             paths += [p for p in apart(canonical(close), stored) if p not in paths]
         else:
-            left[_difference(canonical(close), stored)] = left.get(_difference(canonical(close), stored), 0) + len(
-                seeds[name]
-            )
+            why = _difference(canonical(close), stored)
+            left[why] = left.get(why, 0) + len(seeds[name])
             continue
         shown_ids.add(name)
     union = sorted(set(study.seeds).union(*(seeds[name] for name in shown_ids if name in seeds)))
@@ -105,7 +103,7 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
         grids = (tuple((p, tuple(dict.fromkeys(leaf(c, p) for c in configs))) for p in paths),)
     note = None
     if left:
-        (why, _), count = max(left.items(), key=lambda pair: pair[1]), sum(left.values())
+        why, count = max(left, key=left.__getitem__), sum(left.values())
         others = " and others" if len(left) > 1 else ""
         note = f"{count} runs with {why}{others} not shown; --all shows them"
     if study.grow is not None:  # what holds of such a study holds of the seeds of whole rounds

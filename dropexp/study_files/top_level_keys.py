@@ -1,4 +1,4 @@
-"""The keys of a study file that belong to no section and are words or numbers: study, seeds, probes and save_weights."""
+"""The keys of a study file that belong to no section and are words or numbers: study, seeds, probes and what is saved."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ MOST_GROWN = 1000  # seeds of a study that grows: intervals that hold at each nu
 LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
 WEIGHTS = ("none", "selected", "all")
+PREDICTIONS = ("classes", "probabilities", "none")
 
 
 def seeds_of(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame) -> tuple[tuple[int, ...], Grow | None]:
@@ -79,7 +80,7 @@ def _counted(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame)
     return (0,)
 
 
-def _no_folder(name: Any) -> str | None:
+def no_folder(name: Any) -> str | None:
     """Return why some operating system allows no folder of this name, None where all do."""
     if not isinstance(name, str) or not name or not all(c.isalnum() or c in "-_." for c in name) or name[0] == ".":
         return "letters, digits, '-', '_' and '.' only, not beginning with '.'"
@@ -98,18 +99,13 @@ def name_of(content: dict[str, Any], path: str, given: str | None, blame: Blame)
     """Return the study's name, one folder name: `given` by --study, else the file's `study`, else the file's own."""
     stem = Path(path).stem
     name = given if given is not None else content.get("study", stem)
-    if why := _no_folder(name):
+    if why := no_folder(name):
         text = f"study: {spelt(name)} is not the name of one folder: {why}"
         if given is None and "study" not in content:
             text += "; add 'study: NAME' to the file"
         blame(("study",), text, option="--study" if given is not None else None)
         return "study"
     return str(name)
-
-
-def is_name(name: Any) -> bool:
-    """Whether a study may be called so: the name of one folder on every system."""
-    return not _no_folder(name)
 
 
 def words_of(content: dict[str, Any], key: str, known: Sequence[str], blame: Blame) -> tuple[str, ...]:
@@ -122,3 +118,12 @@ def words_of(content: dict[str, Any], key: str, known: Sequence[str], blame: Bla
         if word not in known:
             blame((key, i), f"{key}: {spelt(word)} is not one of {', '.join(known)}, or all")
     return tuple(w for w in known if w in words)
+
+
+def word_of(content: dict[str, Any], key: str, known: Sequence[str], default: str, blame: Blame) -> str:
+    """Return the one word of a key, its default where it is not written."""
+    word = content.get(key, default)
+    if word not in known:
+        blame((key,), f"{key}: {spelt(word)} is not one of {', '.join(known)}")
+        return default
+    return str(word)

@@ -10,7 +10,9 @@ from dropexp.experiment.leaves import LISTS, roles
 from dropexp.experiment.vocabulary import KEY_VALUES, KEY_WORDS, near
 from dropexp.quoting import any_of, clean, dotted, inside
 
-TOP_LEVEL = ("study", *Config.model_fields, "seeds", "sweep", "claims", "margins", "probes", "save_weights")
+TOP_LEVEL = (
+    "study", *Config.model_fields, "seeds", "sweep", "claims", "margins", "probes", "save_weights", "save_predictions",
+)  # fmt: skip
 
 
 def explained(path: tuple[str | int, ...], value: Any, known: Iterable[str]) -> str:

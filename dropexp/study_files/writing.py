@@ -46,6 +46,7 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
     if study.probes:
         content["probes"] = list(study.probes)
     content["save_weights"] = study.save_weights
+    content["save_predictions"] = study.save_predictions
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 

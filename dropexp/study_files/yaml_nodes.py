@@ -18,7 +18,7 @@ WRITTEN = 50_000  # values that a file may hold: a second of reading
 class Stop(Exception):
     """Carries the one mistake after which nothing more can be read."""
 
-    def __init__(self, at: Position | None, says: str):
+    def __init__(self, at: Position, says: str):
         self.at, self.says = at, says
         super().__init__(says)
 

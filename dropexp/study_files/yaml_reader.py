@@ -53,8 +53,6 @@ def read_text(text: str, shown: str) -> Document:
         for event in _events(text.removeprefix("\ufeff")):
             composer.take(event)
     except Stop as stop:
-        if stop.at is None:
-            raise ConfigError(f"{_shown(shown)}: {stop.says}") from None
         stopped = True
         mistakes.append((stop.at, stop.says))
     root = composer.root
@@ -78,11 +76,9 @@ def read(path: Path | str, shown: str | None = None) -> Document:
     try:
         path = Path(path)
         if path.is_dir():
-            raise Stop(None, "a folder, not a file; name the .yaml file inside it")
+            raise ConfigError(f"{_shown(shown)}: a folder, not a file; name the .yaml file inside it")
         with path.open("rb") as file:
             raw = file.read(BYTES + 1)
-    except Stop as stop:
-        raise ConfigError(f"{_shown(shown)}: {stop.says}") from None
     except FileNotFoundError:
         raise ConfigError(f"{_shown(shown)}: no such file{_beside(Path(path))}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

@@ -27,11 +27,7 @@ CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
 
 # what the parser says -> where to point (at the problem, or at what it belongs to) and what to say instead
 SYNTAX: tuple[tuple[str, str, str], ...] = (
-    (
-        r"found character '\\t' that cannot start",
-        "problem",
-        "a tab stands here; between words YAML wants a space",
-    ),
+    (r"found character '\\t' that cannot start", "problem", "a tab stands here; between words YAML wants a space"),
     (r"found character (.+) that cannot start", "problem", "a word cannot begin with {0}; put it in quotes"),
     (
         r"mapping values are not allowed",
@@ -60,11 +56,7 @@ SYNTAX: tuple[tuple[str, str, str], ...] = (
     ),
     (r"found unexpected document separator", "context", "this quote is never closed; add the second one"),
     (r"found unexpected end of stream", "context", "this quote is never closed; add the second one"),
-    (
-        r"found unknown escape character '(.+)'",
-        "problem",
-        "'\\{0}' is no escape; use single quotes around paths",
-    ),
+    (r"found unknown escape character '(.+)'", "problem", "'\\{0}' is no escape; use single quotes around paths"),
     (r"but found '([\]}},])'", "problem", "this '{0}' closes or separates nothing; remove it"),
     (r"expected the node content", "problem", "a value should stand here; write it, or close the bracket before"),
     (
@@ -77,11 +69,7 @@ SYNTAX: tuple[tuple[str, str, str], ...] = (
         "problem",
         "more text follows here after the study has ended; remove it, or indent it",
     ),
-    (
-        r"found undefined tag handle",
-        "problem",
-        "tags (words that begin with '!') are not read; write the plain value",
-    ),
+    (r"found undefined tag handle", "problem", "tags (words that begin with '!') are not read; write the plain value"),
     (r"incompatible YAML document", "problem", "this is not a version of YAML 1; remove the line"),
 )
 

@@ -6,13 +6,15 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dropexp.analysis.inference import margin_of
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ON_THIS_DATA, SAME, UNDERFITTING, WORDS, Judged, Verdict, verdicts
+from dropexp.analysis.verdicts import EQUAL, SAME, UNDERFITTING, Judged, Verdict, verdicts
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings, label, plain, value
-from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent, signed
-from dropexp.wording.scope import power_line, scope
+from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent, signed, starred
+from dropexp.wording.power import power_line
+from dropexp.wording.scope import scope
 
 __all__ = ["Column", "plain", "side_by_side", "table"]
 
@@ -50,6 +52,8 @@ def table(tidy: Tidy) -> str:
         body = [*side_by_side(axes + numbers), "", *side_by_side(axes + versus)]
     if _wide(body):
         body = _stacked(tidy, numbers + versus)
+    if _wide(body) and versus:
+        body = [*_stacked(tidy, numbers), "", *_stacked(tidy, versus)]
     wrapped = [part for line in notes(tidy, found) for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
     return "\n".join([*body, "", *(f" {line}" for line in wrapped)])
 
@@ -103,23 +107,21 @@ def _versus(tidy: Tidy, found: tuple[Verdict, ...]) -> list[Column]:
     columns = []
     for what, title in (("test", "test"), ("gap", f"{'clean ' if tidy.noisy else ''}gap")):
         judged = [getattr(v, what) for v in found]
-        local = [j.local for j in judged if j and j.word in WORDS]
-        here = bool(local) and all(local)  # said once, above the column
         cells = [
-            ("", SAME) if what == "test" and v.twin and v.baseline is None else _cell(j, here)
+            ("", SAME) if what == "test" and v.twin and v.baseline is None else _cell(j)
             for v, j in zip(found, judged, strict=True)
         ]
-        columns.append(Column(f"{title} vs {name}{f', {ON_THIS_DATA}' if here else ''}", cells))
+        columns.append(Column(f"{title} vs {name}", cells))
     return columns
 
 
-def _cell(judged: Judged | None, all_local: bool) -> tuple[str, str]:
+def _cell(judged: Judged | None) -> tuple[str, str]:
     if judged is None:
         return "", ""
     if judged.word == SAME:
         return "", SAME
     d = judged.difference
-    return signed(d.mean), f"{half(d.half)} {judged.word if all_local else judged.said}".strip()
+    return signed(d.mean), f"{half(d.half)} {starred(judged)}".strip()
 
 
 def side_by_side(columns: list[Column]) -> list[str]:
@@ -163,9 +165,9 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     family = max(j.family for j in judged)
     how = "the arm without dropout" if _bare(tidy, found) else "that arm"
     else_equal = ", all else equal" if len(tidy.axes) > 1 else ""
-    line = f"vs {against(tidy)}: difference to {how}{else_equal}, paired by seed"
+    line = f"vs {against(tidy)}: difference to {how}{else_equal}, paired by seed; a word stands where ± excludes 0"
     if family > 1:
-        line += f"; each interval is 95% by itself, the words allow for {family} comparisons (Holm)"
+        line += ", and the intervals of all arms, in test and gap, hold together with 95%"
     if any(not j.difference.paired for j in judged):
         line += "; unpaired (Welch) where seeds differ"
     return [line]
@@ -180,10 +182,16 @@ def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     judged = [j for v in found for j in (v.test, v.gap) if j]
     reasons = {j.difference.why for j in judged if j.word != SAME}
     lines = []
+    for what in ("test", "gap"):
+        if any(getattr(v, what) and getattr(v, what).word == EQUAL for v in found):
+            lines.append(f"{what}, {EQUAL}: the interval lies within ± {100 * margin_of(tidy, what):g} points")
     if any(j.word == UNDERFITTING for j in judged):
         lines.append(f"{UNDERFITTING}: the gap shrank because training accuracy fell; test did not rise")
     if "one seed" in reasons or all(len(tidy.finished(arm)) == 1 for arm in tidy.arms):
         lines.append(f"one seed gives no interval; {tidy.study.more_seeds} does")
+    if changed := [j for j in judged if j.with_chance]:
+        words = " or ".join(dict.fromkeys(j.with_chance for j in changed))
+        lines.append(f"undecided where runs diverged: with chance in their place the word would be {words}")
     if "variance 0" in reasons:
         lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
     return lines

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from dropexp.analysis.judging import ClaimVerdict
-from dropexp.wording.labels import OVER
+from dropexp.wording.labels import OVER, WHY
 
 WIDTH = 100
 MARK = {"supported": "+", "refuted": "x", "undecided": "?", "waiting": "."}
@@ -23,6 +23,9 @@ def judgements(verdicts: Sequence[ClaimVerdict]) -> str:
         for note in [*verdict.notes, *(n for part in verdict.parts for n in part.notes)]:
             lines += _wrapped(f"({note})", 14, 15)
     lines += _wrapped(f"[low, high]: {OVER}, compare minus against, paired by seed; each claim by itself", 1, 3)
+    reaches = {v.reach for verdict in verdicts for v in (verdict, *verdict.parts)}
+    for reach, why in WHY.items():
+        lines += _wrapped(f"{reach}: {why}", 1, 3) if reach in reaches else []
     return "\n".join(lines)
 
 

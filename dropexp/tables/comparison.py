@@ -5,11 +5,12 @@ from __future__ import annotations
 import textwrap
 
 from dropexp.analysis.compare import Contrast, Pair, Side, differing
+from dropexp.analysis.inference import TOGETHER
 from dropexp.analysis.stats import Difference, Estimate
 from dropexp.experiment.naming import headings, label
 from dropexp.metrics import RUNS
 from dropexp.tables.arms import WIDTH, Column, side_by_side
-from dropexp.wording.labels import OVER, epoch_rule, half, percent, signed
+from dropexp.wording.labels import OVER, epoch_rule, half, percent, signed, starred, stars
 
 SHOWN = 5  # paths on which the sides differ
 
@@ -25,14 +26,14 @@ def comparison(pairs: tuple[Pair, ...], names: tuple[str, str]) -> str:
     heading, *rows = side_by_side(_columns(pairs, "  " * (len(pairs) > 1)))
     lines += ["", heading]
     for pair in pairs:
-        lines += [f" {_heading(pair)}"] if len(pairs) > 1 else []
+        lines += [f" {common(pair)}"] if len(pairs) > 1 else []
         lines += rows[: len(pair.contrasts)]
         rows = rows[len(pair.contrasts) :]
     wrapped = [part for note in _notes(pairs) for part in textwrap.wrap(note, WIDTH - 1, subsequent_indent="  ")]
     return "\n".join([*lines, "", *(f" {line}" for line in wrapped)])
 
 
-def _heading(pair: Pair) -> str:
+def common(pair: Pair) -> str:
     """Return what both arms of a pair have in common, by what their studies sweep."""
     a, b = pair.a.arm.cells, pair.b.arm.cells
     paths = dict.fromkeys((*pair.a.tidy.axes, *pair.b.tidy.axes))
@@ -59,13 +60,13 @@ def _in_points(c: Contrast) -> bool:
 
 
 def _distance(c: Contrast) -> tuple[str, str]:
-    d = c.difference
+    d = c.judged.difference
     number, spread = (signed(d.mean), half(d.half)) if _in_points(c) else (nats(d.mean, "+"), half_nats(d.half))
-    return number, f"{spread} {c.word}".strip()
+    return number, f"{spread} {starred(c.judged)}".strip()
 
 
 def _seeds(c: Contrast) -> str:
-    return f"{c.difference.n} paired" if c.difference.paired else f"{c.a.n} and {c.b.n}"
+    return f"{c.judged.difference.n} paired" if c.judged.difference.paired else f"{c.a.n} and {c.b.n}"
 
 
 def nats(loss: float, sign: str = "") -> str:
@@ -92,7 +93,7 @@ def _notes(pairs: tuple[Pair, ...]) -> list[str]:
 
 
 def _pairing(pairs: tuple[Pair, ...]) -> list[str]:
-    found: list[tuple[Pair, Difference]] = [(pair, c.difference) for pair in pairs for c in pair.contrasts]
+    found: list[tuple[Pair, Difference]] = [(pair, c.judged.difference) for pair in pairs for c in pair.contrasts]
     lines = []
     if any(d.paired for _, d in found):
         lines.append("paired: by the seeds that both have")
@@ -102,9 +103,20 @@ def _pairing(pairs: tuple[Pair, ...]) -> list[str]:
         lines.append(f"not paired (Welch's t-test): {why}")
     if any(d.why == "variance 0" for _, d in found):
         lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
-    if len(pairs) > 1:
-        lines.append(f"each interval is 95% by itself, the words allow for {len(pairs)} comparisons of a metric (Holm)")
-    return lines
+    return [*lines, *_family(pairs)]
+
+
+def _family(pairs: tuple[Pair, ...]) -> list[str]:
+    """Return among which comparisons the intervals hold together, and how far the words reach."""
+    answers = [c.judged for pair in pairs for c in pair.contrasts if c.metric in TOGETHER]
+    lines = []
+    if any(j.exploratory for j in answers):
+        lines.append("exploratory: each interval is 95% by itself, outside the family of the study")
+    elif sizes := sorted({j.family for j in answers if j.family > 1}):
+        of = " of the study" if all(pair.a.tidy is pair.b.tidy for pair in pairs) else ""
+        family = f"one of {' or '.join(map(str, sizes))}{of}, of test and gap, that hold together with 95%"
+        lines.append(f"a word stands where ± excludes 0; the interval is {family}")
+    return lines + stars(answers)
 
 
 def _absent(sides: list[Side]) -> list[str]:

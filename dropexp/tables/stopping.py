@@ -6,14 +6,15 @@ import textwrap
 
 import pandas as pd
 
-from dropexp.analysis.replay import STOPPED, Replay, measures
+from dropexp.analysis.replay import STOPPED, Replay, Versus, measures
 from dropexp.analysis.stats import Estimate
 from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.verdicts import SAME
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Arm
 from dropexp.stopping import CRITERIA
 from dropexp.tables.arms import WIDTH, Column, side_by_side
-from dropexp.wording.labels import OVER, half, percent
+from dropexp.wording.labels import OVER, half, percent, signed
 
 BLOCKS = 12  # arms on screen; stopping.csv holds all
 NAMED = 6
@@ -24,7 +25,11 @@ def stopping_table(tidy: Tidy, replayed: Replay) -> str:
     found = {(str(a), int(str(at))): rows for (a, at), rows in replayed.runs.groupby(["arm_id", "setting"])}
     shown = replayed.arms[:BLOCKS]
     cells = [(arm, at) for arm in shown for at in range(len(replayed.settings))]
-    columns = _columns(replayed, [found[arm.arm_id, at] for arm, at in cells])
+    versus = [replayed.versus(arm, replayed.settings[at]) for arm, at in cells]
+    columns = [
+        *_columns(replayed, [found[arm.arm_id, at] for arm, at in cells]),
+        Column("test vs the end", [_versus(one) for one in versus]),
+    ]
     heading, *rows = side_by_side(columns)
     lines = [heading]
     for i, arm in enumerate(shown):
@@ -51,10 +56,16 @@ def _columns(replayed: Replay, groups: list[pd.DataFrame]) -> list[Column]:
         Column("stops", [(f"{int(rows['stopped'].sum())}/{len(rows)}", "") for rows in groups]),
         Column("after epoch", [cell(m["stop_epoch"], 0.01) for m in found]),
         Column("selects", [cell(m["selected_epoch"], 0.01) for m in found]),
-        Column("saved", [cell(m["epochs_saved"], 0.01) for m in found]),
+        Column("saved", [(percent(0.01 * m["epochs_saved"].mean), "") for m in found]),
         Column("test", [cell(m["test_accuracy"], 1) for m in found]),
         Column("regret", [cell(m["regret"], 1) for m in found]),
     ]
+
+
+def _versus(one: Versus | None) -> tuple[str, str]:
+    if one is None or one.word == SAME:
+        return "", SAME if one else ""
+    return signed(one.difference.mean), f"{half(one.difference.half)} {one.word}".strip()
 
 
 def _notes(tidy: Tidy, replayed: Replay) -> list[str]:
@@ -63,6 +74,7 @@ def _notes(tidy: Tidy, replayed: Replay) -> list[str]:
         "stops: runs that the rule ends before their last epoch; after epoch, selects: the last epoch trained and the one "
         f"kept, by {replayed.monitor}; saved: the epochs not trained; test: accuracy in percent at the epoch kept",
         "regret: the best test accuracy of all epochs minus that, in points; the best is an oracle, which looks at the test set",
+        *_compared(replayed),
     ]
     if replayed.monitor.startswith("test_"):
         lines.append(f"oracle: {replayed.monitor} selects the epoch on the test set itself")
@@ -71,6 +83,18 @@ def _notes(tidy: Tidy, replayed: Replay) -> list[str]:
     if names := ", ".join(row.title for row in used if row.rule):
         lines.append(f"{names}: Prechelt 1998; the error is the monitored loss, or one minus the monitored accuracy")
     return lines + left_out(tidy, replayed)
+
+
+def _compared(replayed: Replay) -> list[str]:
+    found = [v for arm in replayed.arms for setting in replayed.settings if (v := replayed.versus(arm, setting))]
+    if not found:
+        return []
+    line = "test vs the end: test accuracy at the epoch kept minus that at the last epoch, in points, paired by seed"
+    if (size := found[0].family) > 1:
+        line += f"; these intervals hold for all {size} comparisons of rules and arms together (95%)"
+    if any(v.word == SAME for v in found):
+        line += f"; {SAME}: the rule keeps the last epoch of every run"
+    return [line]
 
 
 def left_out(tidy: Tidy, replayed: Replay) -> list[str]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dropexp.data import Dataset, Split, split
 from dropexp.experiment.study import Run
+from dropexp.nn.layers import batch_sizes
 from dropexp.streams import generator
 
 CHUNK = 512  # examples evaluated at once: a constant, so that no result depends on memory
@@ -26,12 +27,7 @@ class Feed:
         self.dtype, self.device = dtype, device
         self.pool = torch.from_numpy(np.ascontiguousarray(dataset.x)).to(device)
         splits = [
-            split(
-                dataset,
-                run.config.data,
-                split_seed=run.stream_seed("split"),
-                label_seed=run.stream_seed("labels"),
-            )
+            split(dataset, run.config.data, split_seed=run.stream_seed("split"), label_seed=run.stream_seed("labels"))
             for run in runs
         ]
         self.set_sizes = (len(splits[0].train), len(splits[0].val), len(splits[0].test))
@@ -109,10 +105,7 @@ class Feed:
     def _order(self, number: int) -> Tensor:
         """Return the order of one pass for each stream, (S, N)."""
         drawn = [
-            np.argsort(
-                generator(seed, "order", "", number).bit_generator.random_raw(self.set_sizes[0]),
-                kind="stable",
-            )
+            np.argsort(generator(seed, "order", "", number).bit_generator.random_raw(self.set_sizes[0]), kind="stable")
             for seed in self._orders
         ]
         return torch.from_numpy(np.stack(drawn)).to(self.device)
@@ -131,11 +124,3 @@ class Feed:
 
 def _all_rows(parts: Split) -> np.ndarray:
     return np.concatenate([parts.train, parts.val, parts.test])
-
-
-def batch_sizes(examples: int, batch: int) -> list[int]:
-    """Return the sizes of a pass's batches; a remainder of one joins the batch before it."""
-    sizes = [batch] * (examples // batch) + ([examples % batch] if examples % batch else [])
-    if len(sizes) > 1 and sizes[-1] == 1:
-        sizes[-2:] = [sizes[-2] + 1]
-    return sizes

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import platform
-import stat
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,11 +26,14 @@ from dropexp.train.checkpoint_content import REASONS, Unusable, arrays_and_notes
 
 FOLDER = ".checkpoints"
 REFUSED = ".refused"  # what ends the name of one that was set aside
-SCHEMA = 2
+SCHEMA = 3
 MOST = 16 * files.GIB  # bytes of one checkpoint
 FIRST_SECONDS, SECONDS = 20.0, 60.0  # until a pack's first checkpoint, and between two
 LONGEST = 1e6  # seconds between two that the environment may ask for: more is a mistake in the unit
 INTERVAL = "DROPEXP_CHECKPOINT_SECONDS"  # replaces both, for tests
+
+
+_version = cache(version)
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,18 @@ class Checkpoint:
 
 
 def circumstances(
-    probes: Iterable[str] = (), save_weights: str = "none", device: str = "cpu", threads: int = 1
+    probes: Iterable[str] = (),
+    save_weights: str = "none",
+    save_predictions: str = "classes",
+    device: str = "cpu",
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Return what must be the same before and after for the bytes to be those of an uninterrupted run."""
     return {
-        "dropexp": dropexp.__version__, "torch": _torch(), "processor": _processor(), "device": device,
+        "dropexp": dropexp.__version__, "torch": _version("torch"), "processor": _processor(), "device": device,
         "threads": threads, "probes": list(probes), "save_weights": save_weights,
+        "save_predictions": save_predictions,
     }  # fmt: skip
-
-
-@cache
-def _torch() -> str:
-    return version("torch")
 
 
 @cache
@@ -95,8 +97,6 @@ def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | Non
     """Return a run's checkpoint, None where it has none; raises Unusable where it cannot be gone on from."""
     path = _path(folder, run_id)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read for ever
-            raise Unusable("is no file")
         head_line, _, content = files.read_bounded(path, MOST).partition(b"\n")
     except FileNotFoundError:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,18 @@ from dropexp.train.batches import Feed
 
 class Scores(SimpleNamespace):
     """One run's numbers after an epoch, the metrics SCORED: None for an empty set, and without the label noise they need."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """What an evaluation found: the scores of every run, and its guesses for the test examples, (R, N).
+
+    `logits` (R, N, K) are those of the test examples, where they were asked for.
+    """
+
+    scores: list[Scores]
+    guess_RN: np.ndarray
+    logits_RNK: np.ndarray | None = None
 
 
 def losses(logits_RBK: Tensor, labels_RB: Tensor) -> Tensor:
@@ -36,19 +49,23 @@ EACH: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
-def evaluate(network: Trainable, feed: Feed) -> list[Scores]:
-    """Return the scores of every run, without noise and with running statistics."""
+def evaluate(network: Trainable, feed: Feed, logits: bool = False) -> Evaluated:
+    """Return the scores and guesses of every run, without noise and with running statistics."""
     parts: dict[str, list[Tensor]] = {name: [] for name in EACH}
     guess_parts: list[Tensor] = []
+    logits_parts: list[Tensor] = []
+    test = sum(feed.set_sizes[:2])  # where the test examples begin
     with torch.no_grad():
-        for _, x_RB, labels_RB in feed.chunks():
+        for begin, x_RB, labels_RB in feed.chunks():
             logits_RBK = network(x_RB, noise=None, norm="running")
             guess_parts.append(guesses(logits_RBK))
+            if logits:
+                logits_parts.append(logits_RBK[:, max(0, test - begin) :])
             for name, each in EACH.items():
                 parts[name].append(each(logits_RBK, guess_parts[-1], labels_RB))
     each_RN = {name: torch.cat(part, 1).cpu().numpy() for name, part in parts.items()}
     guess_RN, label_RN = torch.cat(guess_parts, 1).cpu().numpy(), feed.labels_RN.cpu().numpy()
-    return [
+    scores = [
         _scores(
             {name: of_RN[r] for name, of_RN in each_RN.items()},
             guess_RN[r],
@@ -59,6 +76,7 @@ def evaluate(network: Trainable, feed: Feed) -> list[Scores]:
         )
         for r in range(network.runs)
     ]
+    return Evaluated(scores, guess_RN[:, test:], torch.cat(logits_parts, 1).cpu().numpy() if logits else None)
 
 
 def mean(numbers: np.ndarray) -> float | None:

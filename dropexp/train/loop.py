@@ -16,7 +16,7 @@ from dropexp.nn.network import Network
 from dropexp.nn.protocol import Trainable
 from dropexp.train.audit import Audit, Audited, Finding, checked_evaluation
 from dropexp.train.batches import Feed
-from dropexp.train.evaluate import Scores, evaluate, guesses, losses, mean
+from dropexp.train.evaluate import Evaluated, Scores, evaluate, guesses, losses, mean
 from dropexp.train.optim import Optimiser
 from dropexp.train.probes import take
 
@@ -35,11 +35,11 @@ class State:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch left: scores and running means a run still training, in the order of `runs`."""
+    """What an epoch left: scores, guesses and running means a run still training, in the order of `runs`."""
 
     number: int
     runs: tuple[Run, ...]
-    scores: tuple[Scores, ...]
+    evaluated: Evaluated
     noisy_loss: tuple[float, ...]
     noisy_accuracy: tuple[float, ...]
     finite: tuple[bool, ...]
@@ -49,6 +49,10 @@ class Epoch:
     audit: Audit
     wrong: tuple[Finding, ...]  # what the audit found
 
+    @property
+    def scores(self) -> list[Scores]:
+        return self.evaluated.scores
+
     def state(self) -> State:
         """Return what the rest of training depends on, beside the runs and their data."""
         network = {f"network.{name}": t for name, t in (self.network.parameters | self.network.statistics).items()}
@@ -57,11 +61,17 @@ class Epoch:
 
 
 def train(
-    runs: Sequence[Run], feed: Feed, layout: Layout, probes: Sequence[str] = (), start: State | None = None
+    runs: Sequence[Run],
+    feed: Feed,
+    layout: Layout,
+    probes: Sequence[str] = (),
+    start: State | None = None,
+    logits: bool = False,
 ) -> Generator[Epoch, Sequence[int], None]:
     """Train a pack of runs epoch by epoch; yield an Epoch, and be sent the positions of the runs that go on.
 
     The runs agree in their shape fields. The generator ends when none goes on. With `start` it goes on after that epoch.
+    With `logits` those of the test examples are kept.
     """
     runs = list(runs)
     configs, seeds = [r.config for r in runs], [r.stream_seed("init") for r in runs]
@@ -80,14 +90,14 @@ def train(
         audit.begin(runs, number, feed.steps_per_epoch())
         noisy = one_epoch(network, optimiser, feed, noise_of(runs, network, number, audit), number)
         before = network.noisy_calls  # an evaluation that drew masks would have asked for some
-        scores = evaluate(network, feed)
+        evaluated = evaluate(network, feed, logits)
         wrong = audit.end(optimiser.step_count) + checked_evaluation(
             network, feed, network.noisy_calls - before, number
         )
         measured = take(probes, network, feed, noise_of(runs, network, number)) if probes else []
-        finite = _finite(network, [s.train_loss for s in scores], noisy[0])
+        finite = _finite(network, [s.train_loss for s in evaluated.scores], noisy[0])
         kept = yield Epoch(
-            number, tuple(runs), tuple(scores), noisy[0], noisy[1], finite, tuple(measured), network, optimiser,
+            number, tuple(runs), evaluated, noisy[0], noisy[1], finite, tuple(measured), network, optimiser,
             audit, tuple(wrong),
         )  # fmt: skip
         if len(kept) < len(runs):
@@ -136,10 +146,7 @@ def one_epoch(
         seen_right.append(guesses(logits.detach()) == labels_RB)
     loss_RN = torch.cat(seen_losses, 1).cpu().numpy()
     right_RN = torch.cat(seen_right, 1).cpu().numpy()
-    return (
-        tuple(mean(row) or 0.0 for row in loss_RN),
-        tuple(mean(row) or 0.0 for row in right_RN),
-    )
+    return (tuple(mean(row) or 0.0 for row in loss_RN), tuple(mean(row) or 0.0 for row in right_RN))
 
 
 def _finite(network: Trainable, train_losses: Sequence[float], noisy_losses: Sequence[float]) -> tuple[bool, ...]:

@@ -17,6 +17,7 @@ from dropexp.experiment.layout import layout
 from dropexp.experiment.study import Run
 from dropexp.records import Outcome, ProbeRow
 from dropexp.train.allocator import keep_memory
+from dropexp.train.answers import answered, answers_of
 from dropexp.train.batches import Feed
 from dropexp.train.checkpoint import Timer, save
 from dropexp.train.loop import Epoch, train
@@ -48,10 +49,11 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
     keeper.notes += resumed.refused
     if runs:
         feed = Feed(dataset, runs, torch.float32, torch.device(work.device))
-        loop = train(runs, feed, network, work.probes, resumed.state)
+        logits = work.save_predictions == "probabilities"
+        loop = train(runs, feed, network, work.probes, resumed.state, logits)
         epoch = next(loop)
         while True:
-            kept = _record(epoch, recorders, work.save_weights)
+            kept = _record(epoch, recorders, work)
             stop = report is not None and report(epoch.number, len(kept), _accuracies(epoch))
             paused = bool(stop) and len(kept) > 0
             keeper.keep(epoch, now=paused)
@@ -73,11 +75,12 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
             for r in recorders.values()
         ),
         weights=tuple(pair for r in recorders.values() for pair in r.kept()),
+        answers=answers_of(recorders.values(), dataset),
         notes=tuple(keeper.notes),
     )  # fmt: skip
 
 
-def _record(epoch: Epoch, recorders: dict[str, Recorder], save_weights: str) -> list[int]:
+def _record(epoch: Epoch, recorders: dict[str, Recorder], work: Work) -> list[int]:
     """Record an epoch of every run; return the positions of those that go on."""
     for i, run in enumerate(epoch.runs):
         recorder = recorders[run.run_id]
@@ -88,9 +91,11 @@ def _record(epoch: Epoch, recorders: dict[str, Recorder], save_weights: str) -> 
         recorder.probes += [
             ProbeRow(run.run_id, epoch.number, p, layer, "", value) for r, p, layer, value in epoch.wrong if r == i
         ]
-        if save_weights != "none":
+        if work.save_predictions != "none":
+            recorder.keep_answers(answered(epoch.evaluated, i))
+        if work.save_weights != "none":
             network = epoch.network
-            recorder.keep_weights(_slice(network.parameters | network.statistics, i), save_weights)
+            recorder.keep_weights(_slice(network.parameters | network.statistics, i), work.save_weights)
     return [i for i, run in enumerate(epoch.runs) if recorders[run.run_id].reason is None]
 
 

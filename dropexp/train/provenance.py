@@ -16,13 +16,7 @@ from dropexp.records import Provenance
 
 
 def provenance(
-    run_id: str,
-    device: str,
-    threads: int,
-    pack_runs: int,
-    data_sha256: str | None,
-    seconds: float,
-    began: str,
+    run_id: str, device: str, threads: int, pack_runs: int, data_sha256: str | None, seconds: float, began: str
 ) -> Provenance:
     """Return a run's row of provenance.csv; `seconds` is its share of its packs' time, all sessions together."""
     return Provenance(

@@ -1,4 +1,4 @@
-"""One run while it trains: its rows, its stopper, the weights it keeps, and how it ended."""
+"""One run while it trains: its rows, its stopper, the weights and answers it keeps, and how it ended."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from dropexp.train.checkpoint import Checkpoint
 from dropexp.train.evaluate import Scores
 
 Weights = dict[str, object]
+ANSWERS = ("best-answers", "latest-answers")  # under which a checkpoint holds them
 
 
 def _differences(columns: Mapping[str, Column], numbers: Mapping[str, Any]) -> dict[str, float]:
@@ -45,6 +46,8 @@ class Recorder:
         self.weights: list[tuple[str, Weights]] = []
         self.latest: Weights | None = None
         self.best: Weights | None = None
+        self.latest_answers: Weights | None = None
+        self.best_answers: Weights | None = None
         self.seconds = 0.0  # before this process
         self.began: str | None = None
 
@@ -74,6 +77,16 @@ class Recorder:
             if self.selected == len(self.rows):
                 self.best = arrays
 
+    def keep_answers(self, arrays: Weights) -> None:
+        """Keep what was predicted for the test examples in the selected epoch, as `keep_weights` keeps its weights."""
+        if self.reason != "diverged":
+            self.latest_answers = arrays
+            self.best_answers = arrays if self.selected == len(self.rows) else self.best_answers
+
+    @property
+    def answers(self) -> Weights | None:
+        return self.latest_answers if self.reason == "diverged" else self.best_answers
+
     @property
     def selected(self) -> int | None:
         if self.reason == "diverged":
@@ -100,7 +113,9 @@ class Recorder:
     def checkpoint(self, state: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Checkpoint:
         """Return the run as it stands; `state` is what training needs to go on, empty for a run that has ended."""
         arrays = {f"state/{name}": array for name, array in state.items()}
-        for where, kept in [("best", self.best), ("latest", self.latest), *self.weights]:
+        named = {"best": self.best, "latest": self.latest}
+        named |= dict(zip(ANSWERS, (self.best_answers, self.latest_answers), strict=True))
+        for where, kept in [*named.items(), *self.weights]:
             arrays |= {f"{where}/{name}": np.asarray(array) for name, array in (kept or {}).items()}
         own = {
             "rows": [list(dataclasses.astuple(row)) for row in self.rows],

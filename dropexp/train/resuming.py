@@ -14,12 +14,13 @@ from dropexp.experiment.study import Run
 from dropexp.nn.network import Network
 from dropexp.records import EpochRow, ProbeRow
 from dropexp.stopping import Stopper
+from dropexp.train import answers
 from dropexp.train.alarms import SAID
 from dropexp.train.checkpoint import Checkpoint, load, note, set_aside
 from dropexp.train.checkpoint_content import Unusable
 from dropexp.train.loop import State
 from dropexp.train.optim import MEMORIES
-from dropexp.train.recorder import Recorder
+from dropexp.train.recorder import ANSWERS, Recorder
 from dropexp.train.work import Work
 
 Shapes = Mapping[str, tuple[tuple[int, ...], np.dtype]]
@@ -99,12 +100,20 @@ def restored(recorder: Recorder, found: Checkpoint, like: Shapes, work: Work) ->
         groups.setdefault(where, {})[name] = array
     parameters = {name.removeprefix("network."): own for name, own in like.items() if name.startswith("network.")}
     wanted = dict.fromkeys(_kept(run.run_id, len(rows), found.reason, work.save_weights), parameters)
+    if work.save_predictions != "none" and len(rows) > (found.reason == "diverged"):
+        size, classes = recorder.facts["test_examples"], recorder.facts["classes"]
+        wanted |= dict.fromkeys(ANSWERS, answers.shapes(size, classes, work.save_predictions))
     if found.reason is None:
         wanted["state"] = like  # type: ignore[assignment]
-    if {where: _shapes(held) for where, held in groups.items()} != wanted:
+    held = {where: {name: (a.shape, a.dtype) for name, a in arrays.items()} for where, arrays in groups.items()}
+    if held != wanted:
         raise Unusable("holds arrays of other names, shapes or types than the run's")
     state = groups.pop("state", {})
     recorder.best, recorder.latest = groups.pop("best", None), groups.pop("latest", None)  # type: ignore[assignment]
+    recorder.best_answers, recorder.latest_answers = (groups.pop(name, None) for name in ANSWERS)  # type: ignore[assignment]
+    for kept in (recorder.best_answers, recorder.latest_answers):
+        if kept is not None and np.max(kept["predicted"], initial=0) >= recorder.facts["classes"]:  # type: ignore[call-overload]
+            raise Unusable("holds predictions of classes that there are not")
     recorder.weights = sorted(groups.items())  # type: ignore[arg-type]
     recorder.rows, recorder.probes, recorder.reason, recorder.stopper = rows, probes, found.reason, stopper
     recorder.seconds, recorder.began = float(found.notes["seconds"]), found.notes["began"]
@@ -130,7 +139,3 @@ def _kept(run_id: str, epochs: int, reason: str | None, which: str) -> list[str]
         return [f"{run_id}/epoch-{number:05d}" for number in range(1, epochs + 1)]
     finite = epochs - (reason == "diverged")
     return ["best", "latest"] if which == "selected" and finite else []
-
-
-def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    return {name: (array.shape, array.dtype) for name, array in arrays.items()}

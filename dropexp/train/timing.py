@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from dropexp.data import Dataset
-from dropexp.experiment.config import Config
 from dropexp.experiment.layout import layout
 from dropexp.experiment.study import Run
 from dropexp.nn.network import Network
+from dropexp.study_files.stored_arms import with_leaves
 from dropexp.train.allocator import keep_memory
 from dropexp.train.batches import Feed
 from dropexp.train.loop import noise_of, one_epoch, train
@@ -61,9 +61,4 @@ def _first_epoch(runs: Sequence[Run], dataset: Dataset, steps: int) -> float:
 
 def _cut(runs: Sequence[Run], steps: int) -> list[Run]:
     """Return the runs with epochs of so many steps."""
-    return [dataclasses.replace(run, config=_with_steps(run.config, steps)) for run in runs]
-
-
-def _with_steps(config: Config, steps: int) -> Config:
-    training = config.training.model_copy(update={"steps_per_epoch": steps})
-    return config.model_copy(update={"training": training})
+    return [replace(run, config=with_leaves(run.config, {"training.steps_per_epoch": steps})) for run in runs]

@@ -16,6 +16,7 @@ from dropexp.train.checkpoint import circumstances
 if TYPE_CHECKING:
     from dropexp.data import Dataset
 
+TRAINS = "dropexp.train.pack"  # the module that loads torch, which a command names before it can afford this one
 Report = Callable[[int, int, dict[str, float]], bool | None]  # epoch, runs still training, test accuracy by run_id
 
 
@@ -27,6 +28,7 @@ class Work:
     source: str
     probes: tuple[str, ...] = ()
     save_weights: str = "none"
+    save_predictions: str = "classes"
     device: str = "cpu"
     threads: int = 1
     checkpoints: Path | None = None
@@ -34,7 +36,7 @@ class Work:
     @property
     def circumstances(self) -> dict[str, Any]:
         """What a checkpoint of this work must agree with."""
-        return circumstances(self.probes, self.save_weights, self.device, self.threads)
+        return circumstances(self.probes, self.save_weights, self.save_predictions, self.device, self.threads)
 
 
 def train_work(work: Work, dataset: Dataset, report: Report | None = None) -> Outcome:

@@ -6,11 +6,11 @@ from collections import Counter
 
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ONE_SEED, SAME, UNDECIDED, UNDERFITTING, Verdict, verdicts
+from dropexp.analysis.verdicts import EQUAL, ONE_SEED, SAME, UNDECIDED, UNDERFITTING, Verdict, verdicts
 from dropexp.experiment.naming import label
 from dropexp.wording.labels import half, here, named, percent, seeds
 
-FIRST = ("smaller", UNDERFITTING, "larger", UNDECIDED, ONE_SEED, SAME)  # what a title would rather speak of
+FIRST = ("smaller", UNDERFITTING, "larger", EQUAL, UNDECIDED, ONE_SEED, SAME)  # what a title would rather speak of
 
 
 def finding(tidy: Tidy) -> str:
@@ -67,7 +67,7 @@ def _sentence(tidy: Tidy, v: Verdict, gap: str) -> str:
     now, there, n = percent(own.mean()), percent(base.mean()), v.gap.difference.n
     name = label(v.arm, tidy.axes)
     name = name[:1].upper() + name[1:]
-    if v.gap.word in (UNDECIDED, ONE_SEED, SAME):
+    if v.gap.word in (EQUAL, UNDECIDED, ONE_SEED, SAME):
         tail = "one seed, no interval" if v.gap.word == ONE_SEED else f"{v.gap.word}, n = {n}"
         return f"{name}: {gap} {now} against {there} points, {tail}"
     if tidy.axes == ("dropout.rate",):

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from dropexp.analysis.inference import SEEDS, UNREACHED, Judged
 from dropexp.analysis.number_format import half, percent, signed
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ON_THIS_DATA, WORDS, Judged, verdicts
+from dropexp.analysis.verdicts import verdicts
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings, value
 
 __all__ = ["half", "percent", "signed"]
 
-OVER = "95% interval over seeds, for this pool of examples and this test set"
+OVER = "95% interval over seeds"
+STARS = {SEEDS: "*", UNREACHED: "**"}
+WHY = {
+    SEEDS: "with new test examples the interval would include 0",
+    UNREACHED: "no stored predictions say what new test examples would do",
+}
 
 
 def file_word(tidy: Tidy, path: str) -> str:
@@ -73,21 +79,39 @@ def seeds(tidy: Tidy, arms: tuple[Arm, ...] | None = None) -> str:
     return f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
 
 
+def listed(words: Sequence[str]) -> str:
+    """Return words as they are enumerated: `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
 def starred(judged: Judged) -> str:
-    """Return the word for a difference, with a star where it holds on this data only, as the footnote explains."""
-    return f"{judged.word}*" if judged.local else judged.word
+    """Return the word for a difference, with a star where it is not shown for new test examples, as a note says."""
+    return f"{judged.word}{STARS[judged.reach]}" if judged.qualified else judged.word
+
+
+def stars(judged: Iterable[Judged]) -> list[str]:
+    """Return what the stars behind some words mean."""
+    return stars_of({j.reach for j in judged if j.told})
+
+
+def stars_of(reaches: Collection[str]) -> list[str]:
+    """Return what the stars mean that mark how far words reach."""
+    return [f"{STARS[reach]} {reach}: {why}" for reach, why in WHY.items() if reach in reaches]
 
 
 def here(judged: Sequence[Judged]) -> str:
-    """Return how many of the words that say something hold on this data only, as the end of a title."""
-    said = [j.local for j in judged if j.word in WORDS]
-    if not any(said):
-        return ""
-    return f", {ON_THIS_DATA}" if all(said) else f", {sum(said)} of them {ON_THIS_DATA} only"
+    """Return how far the words that say something reach, as the end of a title: '' where all hold over examples too."""
+    told = [j for j in judged if j.told]
+    parts = []
+    for reach in WHY:
+        if count := sum(j.reach == reach for j in told):
+            some = "" if count == len(told) else f"{count} of them "
+            parts.append(f", {some}{reach}")
+    return "".join(parts)
 
 
-def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", stars: bool = False) -> str:
-    """Return what a figure's marks are, over what, what its `stars` mean, and what it does not show."""
+def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", starred_words: bool = False) -> str:
+    """Return what a figure's marks are, over what, what its stars mean, and what it does not show."""
     count = f"{seeds(tidy)} seed{'s' * (seeds(tidy) != 'n = 1')}"
     if seeds(tidy) == "n = 1":
         count = f"{count}, no interval"
@@ -99,8 +123,8 @@ def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", star
         parts.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
     if absent := sum(tidy.finished(arm).empty for arm in tidy.arms) + tidy.study.unmade:
         parts.append(f"{absent:,} arm{'s' * (absent != 1)} without a finished run")
-    if stars and any(j.local for v in verdicts(tidy) for j in (v.test, v.gap) if j):
-        parts.append(f"* {ON_THIS_DATA}: with other test examples or other splits it might not hold")
+    if starred_words:
+        parts += stars(j for v in verdicts(tidy) for j in (v.test, v.gap) if j)
     if left_out:
         parts.append(f"{left_out} more {what.removesuffix('s') if left_out == 1 else what} not shown")
     if sentence := oracle(tidy):

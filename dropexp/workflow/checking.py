@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from dropexp.analysis.claim_words import promised
 from dropexp.experiment.naming import label
 from dropexp.experiment.packs import pack_key
 from dropexp.experiment.study import Study
@@ -14,6 +15,9 @@ from dropexp.workflow.request import Options
 
 def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
     """Return as plain data what would be trained; with `timed` the seconds that it should take, else None."""
+    from dropexp.analysis.outlook import outlook
+    from dropexp.wording.outlook import fact
+
     plan = prepare(study, options, data=timed)
     study = plan.study
     return {
@@ -34,7 +38,9 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
         "done": plan.done,
         "packs": [len(pack) for pack in plan.packs],
         "jobs": plan.jobs,
+        "claims": [{"says": c.says, "parts": promised(c)} for c in study.claims],
         "seconds": estimate(plan) if timed and plan.packs else None,
+        "outlook": fact(outlook(study)),
     }
 
 
@@ -45,7 +51,7 @@ def estimate(made: Plan) -> float:
     """
     from dropexp.train.timing import measure
 
-    total, known = 0.0, {}
+    total, known = 0.0, dict[tuple[tuple[str, ...], int], float]()
     clock = time.perf_counter()
     for pack in made.packs:
         key = (pack_key(pack[0].config), len(pack))

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
 
 
-def compare(paths: Sequence[Path], arms: Sequence[Sequence[str]] = ()) -> tuple[tuple[Pair, ...], tuple[str, str]]:
+def compare(
+    paths: Sequence[Path], arms: Sequence[Sequence[str]] = (), alone: bool = False
+) -> tuple[tuple[Pair, ...], tuple[str, str]]:
     """Return the arms that belong together, each with its differences, and the names of both sides.
 
     `paths` name two studies, or one of which `arms` holds two lists of conditions; with two studies, one list is for
-    both and two are one for each. Raises UsageError where that is not so or no arm of one agrees with one of the other,
-    StoreError where no seed is finished in both.
+    both and two are one for each. `alone`: each pair is judged by itself, as exploratory. Raises UsageError where that is
+    not so or no arm of one agrees with one of the other, StoreError where no seed is finished in both.
     """
     from dropexp.analysis.compare import Side
     from dropexp.analysis.compare import compare as contrasted
@@ -43,7 +45,7 @@ def compare(paths: Sequence[Path], arms: Sequence[Sequence[str]] = ()) -> tuple[
     fixed = {path for side in picked for path in side.paths}
     free = [p for p in dict.fromkeys((*both[0][1].axes, *both[1][1].axes)) if p not in fixed]
     sides = [[Side(shown, arm) for arm in side.arms] for (_, shown), side in zip(both, picked, strict=True)]
-    pairs = contrasted(sides[0], sides[1], free)
+    pairs = contrasted(sides[0], sides[1], free, alone)
     names = [_name(folder, shown, side) for (folder, shown), side in zip(both, picked, strict=True)]
     if not pairs:
         raise UsageError(

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
 
 FIGURES_STAMP = ".drawn"
+FILES = ("study.yaml", "runs.csv", "epochs.csv", "probes.csv", "claims.csv", "design.csv")  # that figures depend on
 STALE = 3600.0  # seconds after which what a kill left of figures is nobody's
 
 
@@ -58,14 +59,10 @@ def plot(
 def _draw(
     folder: Path, everything: bool, again: bool, baseline: Sequence[str], known: tuple[Tidy, str | None] | None
 ) -> Drawn:
-    import matplotlib
-
-    stamp = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
-    for name in ("study.yaml", "runs.csv", "epochs.csv", "probes.csv", "claims.csv", "design.csv"):
-        stamp.update(content_of(folder / name))
+    stamp = stamp_of(folder, FILES, everything, baseline)
     figures = folder / "figures"
     mark = figures / FIGURES_STAMP
-    if not again and _stamped(mark) == stamp.hexdigest():
+    if not again and _stamped(mark) == stamp:
         return Drawn(folder, tuple(sorted(figures.glob("*.png"))), True, None)
     shown, note = known or reading(folder, everything, baseline)
     if shown.runs.empty:
@@ -81,14 +78,28 @@ def _draw(
             aside = Path(fresh) / "figures"
             aside.mkdir()  # with the permissions of any folder, which a temporary one has not
             rows = list(FIGURES)
-            shared(len(rows), lambda i: draw(shown, aside, rows[i : i + 1]) and None)
-            write_aside(aside / FIGURES_STAMP, stamp.hexdigest().encode())
+
+            def one(i: int) -> None:
+                draw(shown, aside, rows[i : i + 1])
+
+            shared(len(rows), one)
+            write_aside(aside / FIGURES_STAMP, stamp.encode())
             shutil.rmtree(figures, ignore_errors=True)
             aside.replace(figures)
             sync_folder(folder)
     except OSError as error:
         raise StoreError(f"{figures}: cannot be written ({error.strerror})") from None
     return Drawn(folder, tuple(sorted(figures.glob("*.png"))), False, note)
+
+
+def stamp_of(folder: Path, names: Iterable[str], everything: bool, baseline: Sequence[str]) -> str:
+    """Return a digest of files of a study, of how they are read and of the libraries that draw them."""
+    import matplotlib
+
+    digest = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
+    for name in names:
+        digest.update(name.encode() + content_of(folder / name))
+    return digest.hexdigest()
 
 
 def _stamped(mark: Path) -> str | None:

@@ -22,6 +22,7 @@ from dropexp.train.checkpoint import FOLDER, circumstances, interval
 from dropexp.train.checkpoint import begun as checkpoints
 from dropexp.workflow.request import Options
 
+FEWEST = 3  # seeds from which on a word is said: fewer are a trial, and their design is not warned of
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
 DEVICES = ("cpu", "cuda", "mps", "auto")
 WORKER_BYTES = 2**30  # what a worker takes beside its data and one run, generously
@@ -50,11 +51,7 @@ class Plan:
 
 
 def prepare(
-    study: Study,
-    options: Options,
-    *,
-    data: bool = True,
-    downloading: Callable[[str, int, int], None] | None = None,
+    study: Study, options: Options, *, data: bool = True, downloading: Callable[[str, int, int], None] | None = None
 ) -> Plan:
     """Look at the data, lay out every network and plan the packs; with `data` false built-in sets are not read.
 
@@ -99,8 +96,8 @@ def widened(made: Plan, seeds: int, options: Options) -> Plan:
 def _to_train(study: Study, like: Plan, options: Options) -> Plan:
     """Return the plan of what the folder lacks of a study with the data and networks of another plan."""
     store = Store(options.results / study.name)
-    finished = set() if options.fresh else store.done(study.probes, study.save_weights)
-    lacking = {} if options.fresh else store.lacking(study.probes, study.save_weights)
+    finished = set() if options.fresh else store.done(*study.kept)
+    lacking = {} if options.fresh else store.lacking(*study.kept)
     runs = study.runs()
     if not options.fresh:
         store.refuse_another(study.name, (run.run_id for run in runs))
@@ -111,7 +108,16 @@ def _to_train(study: Study, like: Plan, options: Options) -> Plan:
         made.notes += few(
             [f"{run.run_id} {lacking[run.run_id]}; trained again" for run in todo if run.run_id in lacking]
         )
+        made.notes += [doubt for doubt in [hopeless(study)] if doubt and len(study.seeds) >= FEWEST]
     return made
+
+
+def hopeless(study: Study) -> str:
+    """Return a warning where a study's seeds can hardly show a difference, so many comparisons does it make; else ''."""
+    from dropexp.analysis.outlook import outlook
+    from dropexp.wording.outlook import warning
+
+    return warning(outlook(study))
 
 
 def pack(made: Plan, options: Options, measured: Mapping[tuple[str, ...], int] | None = None) -> None:
@@ -146,7 +152,7 @@ def begun(made: Plan, options: Options, runs: Sequence[Run]) -> tuple[dict[str, 
         return {}, []
     study, executor = made.study, made.executor
     device = executor.device(options.device)
-    alike = circumstances(study.probes, study.save_weights, device, options.threads)
+    alike = circumstances(study.probes, study.save_weights, study.save_predictions, device, options.threads)
     kept = executor.keeps(options.results / study.name) / FOLDER
     found, notes = checkpoints(kept, [run.run_id for run in runs], alike)
     return {run_id: checkpoint.epoch for run_id, checkpoint in found.items()}, notes

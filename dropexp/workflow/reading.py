@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropexp.errors import StoreError
+from dropexp.experiment.probes import AUDIT
 from dropexp.files import MIB, read_bounded
 from dropexp.store.csv_lines import LARGEST
 from dropexp.store.folder import Store
+from dropexp.store.predictions import Predictions
 from dropexp.study_files.arm_conditions import with_baseline
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import joined
@@ -18,6 +20,7 @@ from dropexp.study_files.yaml_reader import read
 from dropexp.workflow.registering import history
 
 if TYPE_CHECKING:
+    from dropexp.analysis.outcomes import Outcome
     from dropexp.analysis.tidy import Tidy
 
 MOST_CLAIMS = 64 * MIB  # bytes
@@ -40,8 +43,23 @@ def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()
     study, note = joined(study.grown(rows), rows, everything)
     study = with_baseline(study, baseline)
     said, doubt = history(folder, study)
-    found = tidy(study, runs, store.frame("epochs.csv"), store.frame("probes.csv"), judged(folder), said)
+    kept = Kept(store.predictions())
+    found = tidy(study, runs, store.frame("epochs.csv"), store.frame("probes.csv"), judged(folder), kept, said)
     return found, "\n".join(filter(None, [note, *store.doubts(), doubt, _mixed(found, store)])) or None
+
+
+class Kept:
+    """The outcomes of a folder's runs, each read when it is asked for."""
+
+    def __init__(self, stored: Predictions):
+        self.stored = stored
+
+    def get(self, run_id: str) -> Outcome | None:
+        """Return a run's outcome, None where none was kept; raises StoreError where it is damaged."""
+        from dropexp.analysis.outcomes import Outcome
+
+        found = self.stored.get(run_id)
+        return None if found is None else Outcome(found.place, found.label, found.predicted, found.probabilities)
 
 
 def content_of(path: Path) -> bytes:
@@ -79,6 +97,12 @@ def judged(folder: Path) -> list[dict[str, str]]:
         ) from None
 
 
+def accused(shown: Tidy) -> tuple[str, ...]:
+    """Return the runs shown in whose training the audit of dropout found something."""
+    rows = shown.probes
+    return tuple(rows.loc[rows["probe"].str.startswith(AUDIT), "run_id"].unique())
+
+
 def _elsewhere(folder: Path, baseline: Sequence[str]) -> tuple[Tidy, str | None]:
     from dropexp.analysis.tidy import tidy
     from dropexp.foreign.as_study import read_foreign
@@ -103,7 +127,7 @@ def _mixed(shown: Tidy, store: Store) -> str | None:
         return None
     parts = [
         f"{n} on {device}, {threads} thread{'s' * (threads != '1')}, torch {torch}"
-        for (device, threads, torch), n in counts.items()
+        for device, threads, torch, n in counts.reset_index().itertuples(index=False, name=None)
     ]
     return f"trained in more than one way: {'; '.join(parts)}"
 

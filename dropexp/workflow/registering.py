@@ -81,7 +81,7 @@ def looked(writer: Writer, shown: Tidy) -> None:
         if not before or len(seeds) < FEWEST or not all(there.get(arm_id, set()).issuperset(seeds) for arm_id in own):
             continue
         counts = {arm_id: _among(shown.finished(arm).index, seeds) for arm_id, arm in arms.items()}
-        says = {"arms": counts, "seeds": sorted(seeds)}
+        says: dict[str, object] = {"arms": counts, "seeds": sorted(seeds)}
         if not any(entry.kind == LOOK and entry.content == canonical_json(says) for entry in before):
             _add(writer, before, LOOK, says)
 

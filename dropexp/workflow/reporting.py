@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import dropexp
 from dropexp.errors import StoreError
-from dropexp.files import GIB, MIB, make_folders, read_bounded, write_aside
-from dropexp.store.folder import Store
+from dropexp.files import GIB, make_folders, read_bounded, write_aside
+from dropexp.store.folder import MOST_STUDY, Store
 from dropexp.store.frames import framed
-from dropexp.workflow.reading import content_of, reading
+from dropexp.workflow.drawing import stamp_of
+from dropexp.workflow.reading import reading
 
 PAGE, INDEX = "report.html", "index.html"
 DERIVED = ("summary.csv", "overfit.csv", "stopping.csv")  # they follow from the others
 HEAD = 4096  # characters among which a page's stamp stands
-MOST_PAGE, MOST_STUDY = GIB, 16 * MIB  # bytes
+MOST_PAGE = GIB  # bytes
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,7 @@ class Reported:
 
 
 def report(
-    folder: Path,
-    everything: bool = False,
-    again: bool = False,
-    out: Path | None = None,
-    baseline: Sequence[str] = (),
+    folder: Path, everything: bool = False, again: bool = False, out: Path | None = None, baseline: Sequence[str] = ()
 ) -> Reported:
     """Write a study's page, report.html in its folder or `out`, unless it is up to date.
 
@@ -49,13 +44,16 @@ def report(
     from dropexp.page.render import STAMP, study_page, sums
 
     path = out or folder / PAGE
-    stamp = _stamp(folder, everything, baseline)
+    # a digest of everything that the page depends on but the code that writes it
+    tables = sorted(p.name for p in folder.glob("*.csv") if p.name not in DERIVED)
+    stamp = stamp_of(folder, [*tables, "study.yaml"], everything, baseline)
     tidy, note = reading(folder, everything, baseline)
     store, own = Store(folder), (folder / "study.yaml").is_file()  # else what lies beside epochs.csv is of another kind
     places, failures = (
         store.frame(name) if own else framed(folder / name, []) for name in ("provenance.csv", "failures.csv")
     )
-    beside = Beside(_text(folder / "study.yaml"), places, failures, note)
+    text = read_bounded(folder / "study.yaml", MOST_STUDY).decode("utf-8") if own else ""
+    beside = Beside(text, places, failures, note)
     current = not again and _stamped(path, STAMP) == stamp
     if not current:
         write(path, study_page(tidy, beside, stamp=stamp))
@@ -81,16 +79,6 @@ def write(path: Path, text: str) -> None:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from None
 
 
-def _stamp(folder: Path, everything: bool, baseline: Sequence[str]) -> str:
-    """Return a digest of everything that the page depends on but the code that writes it."""
-    import matplotlib
-
-    digest = sha256(f"{dropexp.__version__} {matplotlib.__version__} {everything} {list(baseline)}".encode())
-    for path in sorted(p for p in folder.glob("*.csv") if p.name not in DERIVED) + [folder / "study.yaml"]:
-        digest.update(path.name.encode() + content_of(path))
-    return digest.hexdigest()
-
-
 def _stamped(path: Path, name: str) -> str | None:
     try:
         head = read_bounded(path, MOST_PAGE)[:HEAD].decode(errors="replace")
@@ -98,7 +86,3 @@ def _stamped(path: Path, name: str) -> str | None:
         return None
     found = re.search(f'<meta name="{name}" content="([0-9a-f]+)">', head)
     return found and found.group(1)
-
-
-def _text(path: Path) -> str:
-    return read_bounded(path, MOST_STUDY).decode("utf-8") if path.is_file() else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from dropexp.experiment.study import Run, Study
 from dropexp.metrics import AVERAGED
 from dropexp.records import Outcome
 from dropexp.rows import COLUMNS, SEAL, cells_of, config_cells, line_of, lines_of
+from dropexp.store.prediction_records import examples_record, run_record
 from dropexp.store.seals import names_of_probes
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.workflow.planning import Plan, pack
@@ -54,7 +54,10 @@ class Again:
         runs = [run for run in runs if run.config.data.source in datasets and self._same_data(run, datasets)]
         asked = {row["probe"] for run in runs for row in self.stored.probes.get(run.run_id, ())}
         asked |= {probe for row in rows for probe in names_of_probes(row["probes_taken"])}
-        study = replace(self.study, probes=tuple(p for p in PROBES if p in asked), save_weights="none")
+        predicted = "probabilities" if any(row["predictions"] for row in rows) else "none"  # which hold the classes too
+        study = replace(
+            self.study, probes=tuple(p for p in PROBES if p in asked), save_weights="none", save_predictions=predicted
+        )
         made = Plan(study, datasets, {}, {}, runs, 0)
         for run in runs:
             key, data = pack_key(run.config), datasets[run.config.data.source]
@@ -80,8 +83,8 @@ class Again:
         where = {c.data.source: c.data for c in self.study.configs}
         for source in self.study.own_sources:
             try:
-                data = load(where[source], folder=self.study.folder, data_dir=self.options.data_dir)
-                own[data.sha256] = data
+                made = load(where[source], folder=self.study.folder, data_dir=self.options.data_dir)
+                own[made.sha256] = made
             except DataError as error:
                 problems[source] = error.messages[0]
         for run in runs:
@@ -136,18 +139,29 @@ class Again:
         made = dict(zip(COLUMNS["runs.csv"], [*cells_of(lines_of([result])), *config_cells(run.config)], strict=True))
         made |= {column: row[column] for column in SEAL}  # it speaks of the stored rows, which are compared themselves
         yield from apart("runs.csv", row, _row("runs.csv", line_of(made.values()).rstrip("\n")), why)
+        if row["predictions"] and row["predictions"] not in (again := _digests(run.run_id, outcome)):
+            yield Mismatch(
+                "runs.csv",
+                row.line,
+                "predictions",
+                row["predictions"],
+                again[0],
+                f"{why}, its record in predictions.bin",
+            )
         there = {r["probe"] for r in self.stored.probes.get(run.run_id, ())} | set(names_of_probes(row["probes_taken"]))
         probes = [
             r for r in outcome.probes if r.run_id == run.run_id and (r.probe in there or r.probe.startswith(AUDIT))
         ]
         epochs = [r for r in outcome.epochs if r.run_id == run.run_id]
-        for file, made, own in (("epochs.csv", epochs, self.stored.epochs), ("probes.csv", probes, self.stored.probes)):
-            stored, again = own.get(run.run_id, ()), lines_of(made).splitlines()
-            for before, after in zip(stored, again, strict=False):
+        for file, own, lines in (
+            ("epochs.csv", self.stored.epochs, lines_of(epochs)), ("probes.csv", self.stored.probes, lines_of(probes)),
+        ):  # fmt: skip
+            stored, anew = own.get(run.run_id, ()), lines.splitlines()
+            for before, after in zip(stored, anew, strict=False):
                 yield from apart(file, before, _row(file, after), why)
-            if len(stored) != len(again):
+            if len(stored) != len(anew):
                 line = stored[-1].line if stored else 0
-                yield Mismatch(file, line, "", f"{len(stored)} rows", f"{len(again)} rows", f"{run.run_id}, {why}")
+                yield Mismatch(file, line, "", f"{len(stored)} rows", f"{len(anew)} rows", f"{run.run_id}, {why}")
 
     def _circumstances(self, run: Run, outcome: Outcome) -> list[str]:
         """Return in what the run was trained otherwise than here and now."""
@@ -174,5 +188,14 @@ class Again:
         return compared(self._metrics)
 
 
+def _digests(run_id: str, outcome: Outcome) -> tuple[str, ...]:
+    """Return the digests that a run's record in predictions.bin may have: of classes alone, and of probabilities too."""
+    for answers in outcome.answers:
+        if answers.run_id == run_id:
+            key = examples_record(answers)[1]
+            return tuple(run_record(answers, key, probabilities=kept)[1] for kept in (False, True))
+    return ("",)
+
+
 def _row(file: str, text: str) -> Row:
-    return Row(0, text, dict(zip(COLUMNS[file], next(csv.reader([text])), strict=True)))
+    return Row(0, text, dict(zip(COLUMNS[file], cells_of(text), strict=True)))

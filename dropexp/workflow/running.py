@@ -13,20 +13,22 @@ import dropexp
 from dropexp.errors import StoreError
 from dropexp.executors.all_executors import chosen
 from dropexp.executors.executor import Executor, Stop
+from dropexp.executors.template import forget
 from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
-from dropexp.store.folder import Store, Writer, set_aside
+from dropexp.store.folder import set_aside
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.union import seen_from
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.alarms import sentences
 from dropexp.train.checkpoint import FOLDER, remove, tidy
-from dropexp.train.work import Work, train_work, without_collecting
+from dropexp.train.work import TRAINS, Work, train_work, without_collecting
 from dropexp.workflow.calibrating import calibrate
 from dropexp.workflow.interrupts import finishing
 from dropexp.workflow.planning import Plan, begun, prepare, widened
-from dropexp.workflow.reading import reading
+from dropexp.workflow.reading import accused, reading
 from dropexp.workflow.registering import looked, register
 from dropexp.workflow.request import Options
 
@@ -56,7 +58,6 @@ class Finished:
     failures: tuple[Failure, ...]
     interrupted: bool = False
     begun: dict[str, int] = field(default_factory=dict)  # epochs behind each unfinished run
-    alarms: int = 0  # sentences of the audit of dropout
 
 
 def run(study: Study, options: Options, listener: Listener = Listener()) -> Finished:
@@ -73,7 +74,7 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
             set_aside(folder)
     text = written(study, folder)
     total = Trained()
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         for source, digest in study.data_sha256:
             if count := writer.store.trained_on_other_content(source, digest):
                 listener.warned(
@@ -95,20 +96,19 @@ def run(study: Study, options: Options, listener: Listener = Listener()) -> Fini
             if more is None:
                 break
             made = widened(made, more, options)
-        done = writer.store.done(study.probes, study.save_weights)
+        done = writer.store.done(*study.kept)
         remove(checkpoints, done)
         tidy(checkpoints)
         left = begun(made, options, [run for run in made.todo if run.run_id not in done])[0] if interrupted else {}
-    return Finished(folder, total.runs, tuple(total.failures), interrupted, left, total.alarms)
+    return Finished(folder, total.runs, tuple(total.failures), interrupted, left)
 
 
 @dataclass
 class Trained:
-    """What a command has trained so far: how many runs, those that failed, and sentences of the audit of dropout."""
+    """What a command has trained so far: how many runs, and those that failed."""
 
     runs: int = 0
     failures: list[Failure] = field(default_factory=list)
-    alarms: int = 0
 
 
 def _train(made: Plan, options: Options, listener: Listener, writer: Writer, checkpoints: Path, total: Trained) -> bool:
@@ -119,13 +119,14 @@ def _train(made: Plan, options: Options, listener: Listener, writer: Writer, che
     if made.begun:
         listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
     calibrate(made, options)
+    if made.jobs == 1:  # training is in this process, if there is any
+        forget()
     listener.started(made)
     try:
         with closing(outcomes(made, options, listener, checkpoints)) as found:
             for pack, outcome in found:
-                total.alarms += len(sentences(outcome.probes))
                 if outcome.error is None:
-                    for sentence in writer.append(pack, outcome, made.study.probes, made.study.save_weights):
+                    for sentence in writer.append(pack, outcome, *made.study.kept):
                         listener.warned(sentence)
                     remove(checkpoints, [run.run_id for run in pack])
                     total.runs += len(pack)
@@ -140,11 +141,11 @@ def _train(made: Plan, options: Options, listener: Listener, writer: Writer, che
 
 def _more(study: Study, shown: Tidy, total: Trained, interrupted: bool) -> int | None:
     """Return how many seeds the next round has, None where nothing is left to decide or to add, or runs are to be mended."""
-    if study.grow is None or interrupted or total.failures or total.alarms:
+    if study.grow is None or interrupted or total.failures or accused(shown):
         return None
     from dropexp.analysis.growing import decided
 
-    if study.chosen:  # the arms that the command line compares with
+    if study.chosen and isinstance(shown.study, Study):  # the arms that the command line compares with
         shown = replace(shown, study=replace(shown.study, chosen=study.chosen))
     more = study.grow.after(len(study.seeds))
     return None if more is None or decided(shown) else more
@@ -203,7 +204,7 @@ def _round(
     device = executor.device(options.device)
     works = [
         Work(
-            tuple(pack), pack[0].config.data.source, made.study.probes, made.study.save_weights,
+            tuple(pack), pack[0].config.data.source, *made.study.kept,
             device, options.threads, checkpoints,
         )
         for pack in packs
@@ -212,7 +213,8 @@ def _round(
     def listen(index: int, *heard: Any) -> None:
         listener.heard(packs[index], *heard)
 
-    with closing(executor.map(train_work, works, made.datasets, made.jobs, listen, stop, meanwhile)) as found:
+    mapped = executor.map(train_work, works, made.datasets, made.jobs, listen, stop, meanwhile)
+    with executor.loading(TRAINS), closing(mapped) as found:
         for index, outcome in found:
             yield packs[index], outcome
 
@@ -241,14 +243,9 @@ def _executor(made: Plan, options: Options, listener: Listener) -> Executor:
     return executor
 
 
-def paths_from(study: Study, folder: Path) -> dict[str, str]:
-    """Return the paths of the user's own data as seen from the results folder."""
-    return {source: seen_from(folder, study.folder / source) for source in study.own_sources}
-
-
 def written(study: Study, folder: Path) -> str:
     """Return study.yaml, having read it back: what cannot be read again must not cost a night of training."""
-    text = to_yaml(study, paths_from(study, folder))
+    text = to_yaml(study, {source: seen_from(folder, study.folder / source) for source in study.own_sources})
     again = parse(read_text(text, f"{folder / 'study.yaml'}"), folder=folder, large=True, stored=True)
     before, after = (sorted(arm.arm_id for arm in made.arms) for made in (study, again))  # own files are regrouped
     if before != after:

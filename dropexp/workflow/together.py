@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.errors import StoreError
-from dropexp.rows import COLUMNS, SEAL, epoch_of, line_of
+from dropexp.quoting import counted
+from dropexp.rows import COLUMNS, SEAL, cells_of, epoch_of, line_of
+from dropexp.store.csv_lines import by_run
 from dropexp.store.folder import Store
+from dropexp.store.prediction_order import gathered
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
-from dropexp.study_files.top_level_keys import is_name
+from dropexp.study_files.top_level_keys import no_folder
 from dropexp.study_files.union import union
 from dropexp.study_files.yaml_reader import read
 from dropexp.workflow.reading import is_study
@@ -37,7 +40,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     A run that stands in several folders is taken once. Raises StoreError where folders differ in more than axes and
     seeds, or hold different rows for one run, unless `prefer` names the folder whose rows count.
     """
-    if not is_name(out.resolve().name):
+    if no_folder(out.resolve().name):
         raise StoreError(f"--out {out}: a study's folder has a name of letters, digits, '-', '_' and '.' only")
     if out.exists() and not is_study(out) and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"--out {out}: holds something else; name a new folder")
@@ -62,9 +65,10 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     text = written(study, out)
     rows = {folder: Rows(folder) for folder in own}
     chosen = _chosen(rows, unique[prefer.resolve()] if prefer else None)
-    with Store(out).writing() as writer:
+    with Writer(out) as writer:
         notes = (*notes, *writer.notes)
         writer.write("study.yaml", text)
+        writer.gather_predictions(gathered({run: rows[folder].predictions for run, folder in chosen.items()}))
         # a row in the last says that a run is done
         for name in ("epochs.csv", "probes.csv", "provenance.csv", "runs.csv"):
             lines = [line for run, folder in chosen.items() for line in rows[folder].of(name, run)]
@@ -85,11 +89,10 @@ class Rows:
         store = Store(folder)
         self.by_run: dict[str, dict[str, list[str]]] = {}
         self.doubts = store.doubts()
+        self.predictions = store.predictions(thorough=True)
         for name in ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv"):
             store.frame(name)  # a word where a number belongs is named before anything is joined
-            runs = self.by_run.setdefault(name, {})
-            for line in store.lines(name):
-                runs.setdefault(line.partition(",")[0], []).append(line)
+            self.by_run[name] = by_run(store.lines(name))
         epoch = COLUMNS["epochs.csv"].index("epoch")
         for lines in self.by_run["epochs.csv"].values():
             lines.sort(key=lambda line: epoch_of(line, epoch))
@@ -116,7 +119,7 @@ def _chosen(rows: Mapping[Path, Rows], prefer: Path | None) -> dict[str, Path]:
             found.append(differences[0])
     if found:
         more = [f"and {len(found) - SHOWN} more runs"] if len(found) > SHOWN else []
-        count = f"{len(found)} run{'s' * (len(found) != 1)} of one id, with different rows"
+        count = f"{counted(len(found), 'run')} of one id, with different rows"
         hint = f"--prefer {next(iter(rows))} takes that folder's, and provenance.csv says how each was trained"
         raise StoreError([*found[:SHOWN], *more, f"{count}; {hint}"])
     return chosen
@@ -133,11 +136,11 @@ def _disagreement(run: str, rows: Mapping[Path, Rows], one: Path, other: Path) -
         for x, y in zip(a, b, strict=True):
             if x == y:
                 continue
-            cells = zip(COLUMNS[name], next(csv.reader([x])), next(csv.reader([y])), strict=True)
+            cells = zip(COLUMNS[name], cells_of(x), cells_of(y), strict=True)
             differ = [(column, p, q) for column, p, q in cells if p != q and column not in ("data.source", *SEAL)]
             if differ:  # a user's file is its content, wherever it lies; a seal speaks of what else a folder kept
                 column, p, q = differ[0]
-                epoch = f" epoch {next(csv.reader([x]))[3]}" if name == "epochs.csv" else ""
+                epoch = f" epoch {cells_of(x)[3]}" if name == "epochs.csv" else ""
                 return f"{run}: {name}{epoch}: {column} is {p or 'empty'} in {one}, {q or 'empty'} in {other}"
     return None
 
@@ -150,7 +153,7 @@ def _versions(rows: Mapping[Path, Rows], chosen: Mapping[str, Path]) -> list[str
         found: dict[str, dict[str, int]] = {}
         for run, folder in chosen.items():
             for line in rows[folder].of("provenance.csv", run):
-                counts = found.setdefault(next(csv.reader([line]))[at], {})
+                counts = found.setdefault(cells_of(line)[at], {})
                 counts[str(folder)] = counts.get(str(folder), 0) + 1
         if len(found) > 1:
             common = max(found, key=lambda version: sum(found[version].values()))

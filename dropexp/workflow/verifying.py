@@ -17,12 +17,13 @@ from dropexp.experiment.identity import canonical
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.registration import faults
 from dropexp.experiment.study import Study
-from dropexp.rows import COLUMNS, CONFIG_COLUMNS, cells_of
+from dropexp.rows import COLUMNS, CONFIG_COLUMNS, DEPENDENT, cells_of, line_of
 from dropexp.store.csv_lines import read_lines
 from dropexp.store.folder import Store
 from dropexp.store.intact import held
+from dropexp.store.lock import LOCK
 from dropexp.store.seals import row_of
-from dropexp.store.weights import COLUMNS_OF_WEIGHTS, weights_fault
+from dropexp.store.weights import COLUMNS_OF_WEIGHTS, column_of, weights_fault
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.study_files.yaml_reader import read
@@ -31,14 +32,16 @@ from dropexp.workflow.registering import NAME, entries
 from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
+from dropexp.workflow.verifying_answers import LATER, lacking, predicted
 
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
 
 HERE, QUIET = Options(), Listener()
-FILES = ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv")
+FILES = ("runs.csv", *DEPENDENT)
 GONE = "its rows have gone"
-LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked (--fresh trains anew)"
+# What a summary.csv before 0.4.0 has, and the columns that meant something else there
+OLDER, INTERVAL = "_diff_p_holm", ("_diff_low", "_diff_high")
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,16 @@ def verify(
     for name in FILES:
         rows[name], torn = _rows(folder, name)
         wrong += torn
-    wrong += [*_sealed(folder), *_registered(folder)]
+    wrong += [*predicted(folder), *_registered(folder)]
     stored = Stored(rows["runs.csv"], *(_by_run(rows[name]) for name in FILES[1:]))
     wrong += mismatches(stored)
     study, unread = _study(folder, stored)
     wrong += unread
+    wrong += _sealed(folder, study)
     if study is not None:
         wrong += _summed(folder)
-        wrong += _asked(folder, study, stored)
+        wrong += _asked(study, stored)
+        wrong += lacking(folder, study)
     named = ("run_id", "arm_id", "seed", *CONFIG_COLUMNS)  # where these are wrong, nothing can be trained from them
     bad = {m.line for m in wrong if m.file == "runs.csv" and m.column in named}
     chosen = [row for row in stored.runs if row.line not in bad]
@@ -116,8 +121,8 @@ def _each_once(wrong: Sequence[Mismatch]) -> tuple[Mismatch, ...]:
 def _nobody_writes(folder: Path) -> None:
     if not (folder / "runs.csv").is_file():
         raise StoreError(f"{folder}: no runs.csv here, so there is nothing to verify; name results/ or results/<study>")
-    if (folder / ".lock").exists():
-        lock = FileLock(str(folder / ".lock"))
+    if (folder / LOCK).exists():
+        lock = FileLock(str(folder / LOCK))
         try:
             lock.acquire(timeout=0)
             lock.release()
@@ -140,8 +145,8 @@ def _rows(folder: Path, name: str) -> tuple[list[Row], list[Mismatch]]:
     return [Row(number, line[:-1], dict(zip(columns, cells_of(line), strict=True))) for number, line in rows], none
 
 
-def _sealed(folder: Path) -> Iterator[Mismatch]:
-    """Yield the runs whose rows or weights are not what their row in runs.csv says of them."""
+def _sealed(folder: Path, study: Study | None) -> Iterator[Mismatch]:
+    """Yield the runs whose rows or weights are not what their row in runs.csv says of them, or study.yaml asks for."""
     try:
         found = held(folder)
     except StoreError:
@@ -150,11 +155,13 @@ def _sealed(folder: Path) -> Iterator[Mismatch]:
         yield Mismatch("study.yaml", 0, "", "", "", why)
     for fault in found.faults:
         yield Mismatch("runs.csv", fault.line, "rows_digest", "", "", f"{fault.run_id}: {fault.why}")
+    asked = {run.run_id: column_of(study.save_weights) for run in study.runs()} if study is not None else {}
     for line, number in zip(found.lines["runs.csv"], found.numbers["runs.csv"], strict=True):
         row = row_of(line)
         for column in COLUMNS_OF_WEIGHTS:
-            if row[column] and (why := weights_fault(folder, row, column)):
-                yield Mismatch("runs.csv", number, column, row[column], "", why)
+            wanted = column == asked.get(row["run_id"])
+            if (row[column] or wanted) and (why := weights_fault(folder, row, column)):
+                yield Mismatch("runs.csv", number, column, "", "", f"{why}; {LATER}" if wanted else why)
 
 
 def _registered(folder: Path) -> Iterator[Mismatch]:
@@ -190,8 +197,8 @@ def _study(folder: Path, stored: Stored) -> tuple[Study | None, list[Mismatch]]:
         return None, [Mismatch("study.yaml", 0, "", "", "", message) for message in error.messages]
 
 
-def _asked(folder: Path, study: Study, stored: Stored) -> Iterator[Mismatch]:
-    """Yield what study.yaml asks for and the folder lacks: files as a whole, epochs of a probe, weights."""
+def _asked(study: Study, stored: Stored) -> Iterator[Mismatch]:
+    """Yield what study.yaml asks for and the folder lacks: files as a whole, epochs of a probe."""
     rows = {row["run_id"]: row for row in stored.runs}
     for name, own in zip(FILES[1:], (stored.epochs, stored.probes, stored.provenance), strict=True):
         if rows and not own and name != "probes.csv":
@@ -213,16 +220,6 @@ def _asked(folder: Path, study: Study, stored: Stored) -> Iterator[Mismatch]:
                 yield Mismatch(
                     "probes.csv", 0, "probe", "", probe, f"{run.run_id}, {some}; {LATER if probe in asked else GONE}"
                 )
-        if lost := [name for name in _weights(study, run.run_id, row, last) if not (folder / name).is_file()]:
-            many = f", and {len(lost) - 1} more files of this run" if len(lost) > 1 else ""
-            yield Mismatch(lost[0], 0, "", "", "", f"is missing{many}; {LATER}")
-
-
-def _weights(study: Study, run_id: str, row: Row, last: int) -> list[str]:
-    """Return the files of weights that a run leaves, relative to the study's folder."""
-    if study.save_weights == "all":
-        return [f"weights/{run_id}/epoch-{number:05d}.npz" for number in range(1, last + 1)]
-    return [f"weights/{run_id}.npz"] if study.save_weights == "selected" and row["selected_epoch"] else []
 
 
 def _summed(folder: Path) -> Iterator[Mismatch]:
@@ -240,6 +237,10 @@ def _summed(folder: Path) -> Iterator[Mismatch]:
         yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
         return
     heads = next(csv.reader([expected.partition("\n")[0]]))
+    written = next(csv.reader([text.partition("\n")[0]]))
+    if any(column.endswith(OLDER) for column in written):  # its differences had an interval each
+        heads = [column for column in heads if column in written and not column.endswith(INTERVAL)]
+        text, expected = (_only(heads, cells) for cells in (text, expected))
     ours, wrong = table("summary.csv", text, heads, _cells)
     yield from wrong
     theirs, _ = table("summary.csv", expected, heads, _cells)
@@ -251,6 +252,12 @@ def _summed(folder: Path) -> Iterator[Mismatch]:
         for mismatch in apart("summary.csv", row, made, "computed again from runs.csv"):
             if not _close(mismatch.stored, mismatch.expected):  # other versions of scipy round in other places
                 yield mismatch
+
+
+def _only(heads: list[str], text: str) -> str:
+    """Return some columns of a table as a table."""
+    rows = csv.DictReader(text.splitlines())
+    return line_of(heads) + "".join(line_of(str(row[column]) for column in heads) for row in rows)
 
 
 def _close(a: str, b: str) -> bool:

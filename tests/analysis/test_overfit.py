@@ -111,7 +111,7 @@ def test_censored_seeds_stand_above_all_others():
     assert onset(pd.Series([3.0, 58.0]), 60).median == inf
 
 
-@pytest.mark.parametrize("n", [6, 10, 20])
+@pytest.mark.parametrize("n", [6, *(pytest.param(n, marks=pytest.mark.slow) for n in (10, 20))])
 def test_the_medians_interval_covers_at_least_95_percent_with_censored_seeds(n):
     rounds, rng = 2000, np.random.default_rng(n)
     median = 100 * np.log(2)  # of an exponential law, 69: a third of the seeds lie beyond 90 of 100 epochs

@@ -5,10 +5,12 @@ from __future__ import annotations
 from math import nan, sqrt
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from dropexp.analysis.family import family
 from dropexp.analysis.replay import replay, stopping
 from dropexp.analysis.tidy import tidy
 from dropexp.experiment.config import Config
@@ -130,3 +132,89 @@ def test_nothing_to_replay_is_no_row(rate_study):
     assert found.runs.empty
     assert found.arms == ()
     assert stopping(empty, found).empty
+
+
+FALLS = [0.5, 0.9, 0.8, 0.7, 0.7, 0.7, 0.7]
+
+
+def seeded(study, rows_of, ends, minima=None):
+    """Return runs of one arm whose validation loss is least at epoch 2 (or that of `minima`), and end at accuracies."""
+    minima = minima or [2] * len(ends)
+    losses = [[1.0 + abs(e - least) for e in range(1, 8)] for least in minima]
+    tests = [[*FALLS[:6], end] for end in ends]
+    return tidy(study, *whole(study, rows_of, losses, tests))
+
+
+@pytest.mark.parametrize(
+    "ends, word",
+    [
+        ([0.70, 0.71, 0.72, 0.70], "better"),  # selected: 0.9 in each
+        ([0.95, 0.96, 0.97, 0.95], "worse"),
+        ([0.70, 0.95, 0.99, 0.85], "undecided"),
+        ([0.70, 0.71], "undecided"),  # three seeds or more decide
+        ([0.70], "no interval with one seed"),
+        ([0.75, 0.75, 0.75], "undecided"),  # variance 0
+    ],
+)
+def test_a_rule_against_training_to_the_end(rate_study, rows_of, ends, word):
+    data = seeded(rate_study((0.0,), len(ends)), rows_of, ends)
+    found = replay(data, [Setting("patience", 1)])
+    versus = found.versus(data.arms[0], Setting("patience", 1))
+    assert versus.word == word
+    d = versus.difference
+    assert d.mean == pytest.approx(0.9 - np.mean(ends))
+    assert (d.low > 0 or d.high < 0) == (word in ("better", "worse")) or d.n < 3
+    if len(set(ends)) > 1:
+        expected = stats.ttest_1samp(np.subtract(0.9, ends), 0).confidence_interval(0.95)
+        assert (versus.family, versus.level) == (1, 0.05)
+        assert (d.low, d.high) == pytest.approx(tuple(expected))
+    assert found.versus(data.arms[0], Setting()) is None
+    row = stopping(data, found).iloc[1]
+    assert row["vs_end_word"] == word
+    assert row["vs_end_mean"] == pytest.approx(d.mean)
+    assert pd.isna(stopping(data, found).iloc[0]["vs_end_mean"])
+
+
+def test_rules_that_select_alike_are_one_comparison_and_the_last_epoch_is_the_same_function(rate_study, rows_of):
+    ends = [0.70, 0.73, 0.72, 0.70]
+    data = seeded(rate_study((0.0,), 4), rows_of, ends)
+    rules = [Setting("patience", 1), Setting("patience", 2), Setting("patience", 3)]
+    found = replay(data, rules)
+    assert {found.versus(data.arms[0], rule).family for rule in rules} == {1}
+    late = seeded(rate_study((0.0,), 4), rows_of, ends, [7] * 4)
+    found = replay(late, rules)
+    versus = found.versus(late.arms[0], rules[0])
+    assert (versus.word, versus.family) == ("the same function", 0)
+    assert np.isnan(versus.difference.low)
+
+
+def test_all_rules_and_arms_are_one_family(rate_study, rows_of):
+    study = rate_study((0.0, 0.5), 4)
+    rng, minima = np.random.default_rng(3), [2, 3, 2, 4]
+    parts = []
+    for arm in study.arms:
+        losses = [[1.0 + 0.1 * abs(e - least) + 0.2 * (e == least + 1) for e in range(1, 9)] for least in minima]
+        tests = rng.uniform(0.6, 0.9, (4, 8)).tolist()
+        runs, epochs = whole(study, rows_of_arm(arm, rows_of, study), losses, tests)
+        parts.append((runs, epochs))
+    data = tidy(study, *(pd.concat(frames) for frames in zip(*parts, strict=True)))
+    rules = [Setting("patience", 1), Setting("gl", 5)]
+    found = replay(data, rules)
+    made = [found.versus(arm, rule) for arm in data.arms for rule in rules]
+    members = [v.difference for v in made]
+    distinct = len({tuple(np.round(d.sample, 12)) for d in members})
+    assert {v.family for v in made} == {distinct}
+    assert distinct > 1
+    assert {v.level for v in made} == {family(members).level}
+    for v in made:
+        low, high = v.difference.at(1 - v.level)
+        assert (v.difference.low, v.difference.high) == (low, high)
+        assert (v.word == "undecided") == (low <= 0 <= high)
+
+
+def rows_of_arm(arm, rows_of, study):
+    def made(_, train, test):
+        rows = rows_of(study, {0.0: train[0.0], 0.5: train[0.0]}, {0.0: test[0.0], 0.5: test[0.0]})
+        return rows[rows["arm_id"] == arm.arm_id].reset_index(drop=True)
+
+    return made

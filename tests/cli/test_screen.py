@@ -101,12 +101,33 @@ def test_a_full_stdout_is_said_where_stderr_is_read(home, monkeypatch, capsys):
     assert capsys.readouterr().err == "standard output: No space left on device; what was printed there is incomplete\n"
 
 
+def started(words, folder):
+    """Start Python as a shell does whose user closed stdout and stderr."""
+    command = f"{sys.executable} {words} >&- 2>&-"
+    return subprocess.run(["sh", "-c", command], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
+
+
+PRINTS = """
+import os
+from dropexp.console.screen import guarded
+with guarded(), open("file", "w") as file:
+    os.write(1, b"what a library prints")
+    file.write("own")
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-def test_closed_descriptors_are_taken_by_no_file(home, tmp_path):
-    """As a user starts it: the next file opened would have got descriptor 1, and with it whatever libraries print."""
-    command = f"{sys.executable} -m dropexp run {home / 'c.yaml'} --jobs 1 --no-plot >&- 2>&-"
-    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0
+def test_closed_descriptors_are_taken_by_no_file(tmp_path):
+    """The next file opened would have got descriptor 1, and with it whatever libraries print."""
+    (tmp_path / "prints.py").write_text(PRINTS)
+    assert started("prints.py", tmp_path) == 0
+    assert (tmp_path / "file").read_text() == "own"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_training_without_descriptors_leaves_the_same_files(home, tmp_path):
+    assert started(f"-m dropexp run {home / 'c.yaml'} --jobs 1 --no-plot", tmp_path) == 0
     for name in ("runs.csv", "epochs.csv", "study.yaml"):
         assert (tmp_path / "results/c" / name).read_bytes() == (home / "results/c" / name).read_bytes()
 

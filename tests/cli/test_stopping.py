@@ -55,6 +55,13 @@ def test_takes_a_folder_of_studies_and_prints_json(study, capsys):
     assert (found["study"], found["monitor"], found["left_out"]) == (str(study), "val_loss", {})
     assert [row["threshold"] for row in found["rules"]] == [None, 1, 2, 3] * 2
     assert [row["n"] for row in found["overfitting"]] == [3, 3]
+    words = [row["vs_end_word"] for row in found["rules"]]
+    assert words[0] is words[4] is None
+    assert {*words[1:4], *words[5:]} <= {"better", "worse", "undecided", "the same function"}
+    for row in found["rules"]:
+        if row["vs_end_low"] is not None:
+            outside = row["vs_end_low"] > 0 or row["vs_end_high"] < 0
+            assert outside == (row["vs_end_word"] in ("better", "worse"))
 
 
 @pytest.mark.parametrize(
@@ -109,3 +116,34 @@ def test_studies_that_cannot_be_replayed_are_warned_of_beside_those_that_can(stu
     assert "whole" in shown.out
     assert main(["stopping", str(results / "bare"), "--monitor", "test_loss", "--criteria", "patience"]) == 0
     assert "oracle: test_loss selects the epoch on the test set itself" in capsys.readouterr().out
+
+
+def test_check_lists_the_seeds_of_each_arm(study, capsys):
+    words = ["check", "configs/quickstart.yaml", "--pilot", str(study), "--detect", "0.02", *SMALL[:5]]
+    assert main([*words, "--rates", "0", "0.5"]) == 0
+    shown = capsys.readouterr().out
+    assert "with 3 seeds you would detect a true 2-point difference in test accuracy" in shown
+    assert shown.count("  rate 0.5  ") == 2
+    assert main([*words, "--rates", "0", "0.1", "0.5", "--seeds", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(e["metric"], e["arm"], e["n"]) for e in found["detect"]] == [
+        ("test_accuracy", "rate 0.5", 3),
+        ("gap", "rate 0.5", 3),
+    ]
+    assert {e["level"] for e in found["detect"]} == {0.05 / 4}  # the study makes four comparisons, the pilot two
+    assert found["outlook"]["comparisons"] == 4
+    assert found["outlook"]["critical_t"] == pytest.approx(8.86, abs=0.01)
+
+
+def test_a_hopeless_design_is_warned_of_by_check_and_before_training(tmp_path, capsys):
+    rates = ["--rates", *(str(i / 10) for i in range(9)), "--seeds", "3", "--results", str(tmp_path)]
+    tiny = ["--set", "training.epochs=1", "model.hidden=2", "data.train_size=20"]
+    assert main(["check", "configs/quickstart.yaml", *rates, *tiny]) == 0
+    words = "16 comparisons x 3 seeds: a word needs |t| > 18; with 6 seeds |t| > 5.3, with 10 seeds |t| > 4.0"
+    assert words in capsys.readouterr().out
+    assert main(["run", "configs/quickstart.yaml", *rates, *tiny, "--no-plot"]) == 0
+    assert words in capsys.readouterr().err
+    assert main(["run", "configs/quickstart.yaml", *rates, *tiny, "--no-plot"]) == 0
+    assert words not in capsys.readouterr().err  # nothing is trained
+    assert main(["check", "configs/quickstart.yaml"]) == 0
+    assert "comparisons" not in capsys.readouterr().out

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dropexp.data import available, cache_dir, listing, loading
+from dropexp.data import cache_dir, listing, loading
+from dropexp.data.cache import listed
 from dropexp.data.published import PUBLISHED, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
 from dropexp.errors import DataError
 from dropexp.experiment.sources import SOURCES
@@ -28,7 +29,7 @@ def test_files_that_are_there_are_used_packed_or_not(web, packed, download):
     assert found.sha256 is None
     assert found.y.tolist() == [*range(10)] * 7
     assert web.asked == []
-    assert available("mnist")
+    assert listed("mnist").state == "checked"
 
 
 def test_the_folder_is_the_argument_then_the_variable_then_the_users_cache(monkeypatch, tmp_path):
@@ -65,7 +66,7 @@ def test_a_damaged_file_is_never_read_and_both_checksums_are_named(web, monkeypa
     assert f"{cache_dir() / 'mnist' / name} has the MD5 checksum {md5(b'damaged')}" in text
     assert f"and the published file {expected}" in text
     assert "run `dropexp data mnist`" in text
-    assert not available("mnist")
+    assert listed("mnist").state == "damaged"
 
 
 @pytest.mark.parametrize("given", ["~nobody-of-that-name/x", "x" * 300, "a-file"])
@@ -92,6 +93,5 @@ def test_the_listing_says_what_is_there(web):
         "cifar10": "damaged",
         "cifar100": "not cached",
     }
-    assert rows["mnist"].size == len(web.packed[TRAIN_X])
     assert [file.state for file in rows["mnist"].files] == ["good", "missing", "missing", "missing"]
     assert web.asked == []

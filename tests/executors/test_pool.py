@@ -6,19 +6,22 @@ import io
 import os
 import pickle
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 
 from dropexp.errors import UsageError
-from dropexp.executors import pool
+from dropexp.executors import pool, template, worker
 from dropexp.executors.all_executors import EXECUTORS, chosen
 from dropexp.executors.executor import Executor
-from dropexp.executors.pool import run_pool
+from dropexp.executors.pool import Spawning, run_pool
+from dropexp.executors.template import Forking
 from dropexp.experiment.probes import PROBES
 from dropexp.train.work import Work, train_work
 
 MODULE = """
-import os, signal
+import os, signal, sys, time
 from dataclasses import dataclass
 from dropexp.records import Outcome
 
@@ -32,8 +35,15 @@ def work(job, data, report):
     report(1, 0, {})
     if job.fate == "raise":
         raise ValueError("a bug")
+    if job.fate in ("colorsys", "no_such_module") and job.fate not in sys.modules:
+        raise ValueError("not loaded")
     if job.fate == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if job.fate == "orphan":
+        os.kill(os.getppid(), signal.SIGKILL)
+    if job.fate in ("hang", "orphan"):
+        report(os.getpid(), 0, {})
+        time.sleep(600)
     return Outcome(error=None, weights=((f"{job.number} {data} {os.getpid()}", {}),))
 """
 
@@ -44,6 +54,15 @@ def jobs(tmp_path, monkeypatch):
     (tmp_path / "jobs_of_a_test.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     return importlib.import_module("jobs_of_a_test")
+
+
+@pytest.fixture(params=[Spawning, Forking], ids=["spawned", "forked"])
+def crew(request, monkeypatch):
+    """Both ways of starting workers, where both work."""
+    if request.param is Forking and sys.platform != "linux":
+        pytest.skip("only Linux forks")
+    monkeypatch.setattr(pool, "CREW", request.param)
+    return request.param
 
 
 @pytest.mark.parametrize("execute", [row.map for row in EXECUTORS.values()], ids=list(EXECUTORS))
@@ -58,7 +77,7 @@ def test_every_pack_has_an_outcome_and_is_heard(execute, jobs):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-def test_a_worker_that_dies_takes_only_its_own_pack(jobs):
+def test_a_worker_that_dies_takes_only_its_own_pack(jobs, crew):
     fates = ["die", "fine", "fine", "die", "fine"]
     packs = [jobs.Job(i, fate) for i, fate in enumerate(fates)]
     found = dict(run_pool(jobs.work, packs, {"data": "D"}, 2, lambda *heard: None))
@@ -70,9 +89,9 @@ def test_a_worker_that_dies_takes_only_its_own_pack(jobs):
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_workers_start_reaches_the_parent_and_no_worker(number, jobs, monkeypatch):
+def test_a_signal_while_workers_start_reaches_the_parent_and_no_worker(number, jobs, crew, monkeypatch):
     """A batch system sends it once: whatever the moment, it must not be lost."""
-    heard, starting = [], pool._without_script
+    heard, starting = [], worker._without_script
 
     @contextlib.contextmanager
     def signalled():
@@ -80,14 +99,57 @@ def test_a_signal_while_workers_start_reaches_the_parent_and_no_worker(number, j
             yield
         os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(pool, "_without_script", signalled)
+    monkeypatch.setattr(worker, "_without_script", signalled)
     before = signal.signal(number, lambda *_: heard.append(number))
     try:
         found = dict(run_pool(jobs.work, [jobs.Job(0), jobs.Job(1)], {"data": "D"}, 2, lambda *_: None))
     finally:
         signal.signal(number, before)
-    assert heard == [number, number]
+    assert heard == [number] * (2 if crew is Spawning else 1)
     assert [found[i].error for i in (0, 1)] == [None, None]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+def test_a_template_that_dies_takes_its_workers_and_another_takes_its_place(jobs):
+    packs = [jobs.Job(0, "hang"), jobs.Job(1, "orphan"), jobs.Job(2), jobs.Job(3)]
+    found = dict(run_pool(jobs.work, packs, {"data": "D"}, 2, lambda *heard: None))
+    assert all("SIGKILL" in found[i].error for i in (0, 1))
+    assert all(found[i].error is None for i in (2, 3))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+@pytest.mark.parametrize("module", ["colorsys", "no_such_module"])
+def test_workers_begin_with_what_was_loaded_ahead(module, jobs):
+    with template.loading(module):
+        process = template._ahead[0].process
+        with template.loading(module):  # as a command does, and then the executor that it chooses
+            found = dict(run_pool(jobs.work, [jobs.Job(i, module) for i in (0, 1)], {"data": "D"}, 2, lambda *_: None))
+        assert not template._ahead
+    assert not process.is_alive()
+    loaded = [found[i].error is None for i in (0, 1)]
+    assert loaded == [module == "colorsys"] * 2, "what cannot be loaded is left to the packs"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+def test_what_loads_ahead_ends_where_no_worker_is_wanted():
+    with template.loading("torch"):
+        process = template._ahead[0].process
+        template.forget()
+    assert process.exitcode == -signal.SIGKILL, "it was loading"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_whoever_stops_listening_leaves_no_worker(jobs, crew):
+    pids = []
+
+    def stopped(index, pid, *rest):
+        pids.extend([pid] if pid > 1 else [])
+        if len(pids) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(run_pool(jobs.work, [jobs.Job(0, "hang"), jobs.Job(1, "hang")], {"data": "D"}, 2, stopped))
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 class Cluster:

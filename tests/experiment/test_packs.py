@@ -58,3 +58,12 @@ def test_kinds_of_network_are_packed_apart_and_a_measured_size_is_their_own():
     assert sorted(len(pack) for pack in packs) == [2, 2, 4]
     assert all(len({pack_key(run.config) for run in pack}) == 1 for pack in packs)
     assert {pack_key(pack[0].config) for pack in packs if len(pack) == 4} == {second}
+
+
+@pytest.mark.parametrize(
+    ("field", "values"), [("l1", "[0, 0.1, 0.2]"), ("weight_decay", "[0, 0.1, 0.2]"), ("max_norm", "[null, 1, 2]")]
+)
+def test_runs_with_a_penalty_are_packed_apart_from_those_without(field, values):
+    runs, _ = study(1, 1, extra=f", training.{field}: {values}")
+    without, weak, strong = (pack_key(run.config) for run in runs)
+    assert without != weak == strong

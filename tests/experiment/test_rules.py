@@ -41,6 +41,7 @@ WRONG = [  # what is written, what the one sentence says is wrong and would be r
     (LSTM + "dropout: {kind: dropconnect, placement: [output]}", "and output is none", "use placement [hidden]"),
     ("dropout: {placement: [recurrent]}", "this mlp has no place 'recurrent'", "its places are input, hidden, last, all, hidden.1"),
     ("dropout: {placement: [between]}", "this mlp has no place 'between'", "its places are input, hidden, last, all, hidden.1"),
+    ("model: {hidden: []}\ndropout: {placement: [last]}", "this mlp has no place 'last'", "its places are input, all"),
     ("dropout: {recurrent: sequence}", "dropout.recurrent has no effect in this study", "it needs model.kind lstm"),
     (CNN + "dropout: {recurrent: candidate, placement: [conv]}", "dropout.recurrent has no effect in this study", "it needs model.kind lstm"),
     (LSTM + "dropout: {placement: [input], recurrent: sequence}", "sequence is how the place recurrent is masked", "add it to placement"),

@@ -15,6 +15,7 @@ from dropexp.experiment.config import Data
 from dropexp.records import EpochRow, Outcome, ProbeRow, Provenance, RunRow
 from dropexp.rows import COLUMNS
 from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
 
@@ -46,7 +47,7 @@ def results_case(tmp_path, mutated, table, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: None)
     folder = tmp_path / "s"
     runs = STUDY.runs()
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         writer.append(
             runs,
             Outcome(
@@ -70,7 +71,7 @@ def results_case(tmp_path, mutated, table, monkeypatch):
         raw = raw if rng.random() < 0.7 else mutated(rng, whole[name])
         (folder / name).write_bytes(raw)
         try:
-            with Store(folder).writing():
+            with Writer(folder):
                 pass
             for known in COLUMNS:
                 Store(folder).frame(known)

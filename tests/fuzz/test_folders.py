@@ -9,16 +9,19 @@ import pytest
 from dropexp.analysis.replay import replay, stopping
 from dropexp.errors import StoreError
 from dropexp.export.formats import export
+from dropexp.rows import COLUMNS
 from dropexp.stopping import Setting
 from dropexp.store.folder import Store
+from dropexp.store.predictions import NAME as PREDICTIONS
+from dropexp.store.writer import Writer
 from dropexp.tables.arms import table as results_table
 from dropexp.tables.comparison import comparison
 from dropexp.tables.overfit import overfit_table
 from dropexp.train.checkpoint import FOLDER, Checkpoint, _digest, begun, circumstances, load, save
 from dropexp.workflow.comparing import compare
+from dropexp.workflow.drawing import stamp_of
 from dropexp.workflow.reading import reading
 from dropexp.workflow.replaying import replay_rules
-from dropexp.workflow.reporting import _stamp
 from dropexp.workflow.running import summarise
 from dropexp.workflow.together import together
 from dropexp.workflow.verifying import verify
@@ -36,7 +39,7 @@ RULES = [Setting("patience", 1, 0.0), Setting("patience", 2, 0.01)]
 
 
 def write_again(folder):
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         summarise(writer)
 
 
@@ -62,7 +65,8 @@ def join_again(folder):
 
 READERS = {
     "write": write_again, "read": read_again, "compare": compare_again, "export": export_again, "join": join_again,
-    "verify": lambda folder: verify(folder, 0), "stamp": lambda folder: _stamp(folder, False, ()),
+    "verify": lambda folder: verify(folder, 0),
+    "stamp": lambda folder: stamp_of(folder, [*COLUMNS, "study.yaml", "claims.csv"], False, ()),
 }  # fmt: skip
 
 
@@ -163,7 +167,38 @@ def read_foreign_again(folder):
     overfit_table(shown)
 
 
-CASES = {"study_case": 15, "checkpoint_case": 80, "foreign_case": 35}
+@pytest.fixture
+def predictions_case(tmp_path, mutated, store_study, monkeypatch):
+    """What is read of a changed predictions.bin is what was stored; a command that writes leaves every record whole."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    for name in ("s", "other"):
+        store_study(tmp_path / name, STUDY, answers=True)
+    folder = tmp_path / "s"
+    stored, path = Store(folder).predictions(), folder / PREDICTIONS
+    whole, rows = path.read_bytes(), (folder / "runs.csv").read_bytes()
+    right = {run_id: stored.get(run_id).predicted.tolist() for run_id in stored.digests}
+
+    def check(rng):
+        path.write_bytes(mutated(rng, whole))
+        (folder / "runs.csv").write_bytes(rows)
+        (folder / "lost+found.csv").unlink(missing_ok=True)
+        shown, note = reading(folder)
+        for run_id, predicted in right.items():
+            found = shown.outcomes.get(run_id)
+            assert found is None or found.predicted.tolist() == predicted
+            assert found is not None or PREDICTIONS in note
+        said = [m.why for m in verify(folder, 0).mismatches if PREDICTIONS in f"{m.file} {m.why}"]
+        twice = len(path.read_bytes()) > len(whole)  # a record that stands there again is one that was stored
+        assert path.read_bytes() == whole or twice or any("byte" in why or "record" in why for why in said)
+        READERS[rng.choice(["write", "join", "read"])](folder)
+        with Writer(folder):
+            pass
+        assert not Store(folder).scanned().gaps
+
+    return check
+
+
+CASES = {"study_case": 15, "checkpoint_case": 80, "foreign_case": 35, "predictions_case": 30}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dropexp.analysis.outcomes import Outcome
 from dropexp.analysis.tidy import Tidy, tidy
 from dropexp.experiment.claims import Claim, Part
 from dropexp.experiment.config import Config
@@ -114,6 +115,24 @@ def overfitting(axes: dict, seeds: int = 10, parts: bool = False) -> Tidy:
     return tidy(made, runs, epochs, pd.DataFrame(probes))
 
 
+class Answered:
+    """Outcomes that agree with the made-up test accuracies on average: some examples are hard for every run."""
+
+    def __init__(self, made: Tidy, classes: int, count: int):
+        self.rows, self.classes, self.count = made.runs.set_index("run_id"), classes, count
+
+    def get(self, run_id: str) -> Outcome:
+        shared, own = np.random.default_rng(0), np.random.default_rng(list(map(ord, run_id)))
+        label, hard = shared.integers(0, self.classes, self.count), shared.beta(0.3, 3.0, self.count)
+        wrong = own.random(self.count) < 12 * hard * (1 - self.rows.loc[run_id, "test_accuracy"])
+        return Outcome(np.arange(self.count), label, np.where(wrong, (label + 1) % self.classes, label))
+
+
+def answered(made: Tidy, classes: int = 10, count: int = 500) -> Tidy:
+    """Return a study whose runs kept their outcomes."""
+    return replace(made, outcomes=Answered(made, classes, count))
+
+
 ORDERS = (
     "norm-activation-dropout",
     "norm-dropout-activation",
@@ -194,6 +213,7 @@ def claimed() -> Tidy:
         part(Claim, 0.2, "equal", margin=0.05, says="a fifth makes no difference worth speaking of"),
         part(Claim, 0.2, "higher", "test_loss"),
         part(Claim, "all", "interior_best"),
+        part(Claim, 0.5, "at_least", margin=0.01),
         Claim(says="both", all=(part(Part, 0.5, "lower", "gap"), part(Part, 0.5, "higher"))),
     )
     made = study({"dropout.rate": RATES}, 5, claims=claims)
@@ -304,6 +324,11 @@ CASES = {
     "broken": lambda: broken({"dropout.rate": RATES}),
     "constant": constant,
     "empty": empty,
+    "answered-one": lambda: answered(made_up({"dropout.rate": (0.0, 0.5)}, 5)),
+    "answered": lambda: answered(made_up({"dropout.rate": RATES}, 5), 3),
+    "answered-many": lambda: answered(
+        made_up({"dropout.rate": RATES, "model.order": ORDERS}, 2, base=BATCH, epochs=20), 100, 3000
+    ),
 }
 
 

@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from dropexp.records import EpochRow, Failure, Outcome, Provenance, RunRow
-from dropexp.store.folder import Store
+from dropexp.records import Answers, EpochRow, Failure, Outcome, Provenance, RunRow
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
 
 
-def stored(folder, text, epochs=4, diverged=(), missing=(), failed=(), error="boom"):
+def stored(folder, text, epochs=4, diverged=(), missing=(), failed=(), error="boom", answers=False):
     """Store runs of the study that YAML text describes, and return it.
 
     Test accuracy is 0.90 + 0.02 rate + 0.001 times the seed's own number, training accuracy 1. `diverged`, `missing`
-    and `failed` hold (index of an arm, seed).
+    and `failed` hold (index of an arm, seed). With `answers` each run has kept its own for 20 examples.
     """
     rows, curves, places, failures = [], [], [], []
     study = parse(read_text(text, "made-up.yaml"), large=True)
@@ -38,8 +38,14 @@ def stored(folder, text, epochs=4, diverged=(), missing=(), failed=(), error="bo
     for run in study.runs():
         if (index[run.arm_id], run.seed) in failed:
             failures.append(Failure(run.run_id, run.arm_id, run.seed, error, "2030-01-02"))
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         writer.write("study.yaml", to_yaml(study))
-        writer.append(runs, Outcome(tuple(rows), tuple(curves), (), tuple(places)))
+        kept = tuple(_answers(run) for run in runs) if answers else ()
+        writer.append(runs, Outcome(tuple(rows), tuple(curves), (), tuple(places), answers=kept))
         writer.append_failures(failures)
     return study
+
+
+def _answers(run):
+    place, rng = np.arange(20), np.random.default_rng(list(map(ord, run.run_id)))
+    return Answers(run.run_id, False, 10, place, place % 10, rng.integers(0, 10, 20))

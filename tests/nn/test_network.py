@@ -93,6 +93,17 @@ def test_a_mask_at_one_place_leaves_the_masks_elsewhere(make_run, images, model)
     assert not same(first, beside)
 
 
+@pytest.mark.parametrize("model", [*MODELS.values(), {"kind": "lstm", "units": 4}], ids=lambda m: m["kind"])
+def test_precision_reaches_every_product(make_run, images, model):
+    full, low = (
+        pass_through([make_run(0, model=model, dropout={"rate": 0.3}, training={"precision": p})], images)[1][0]
+        for p in ("float32", "bfloat16")
+    )
+    for name in ("logits", "tested", *(name for name in full if name.endswith("weight"))):
+        torch.testing.assert_close(low[name], full[name], rtol=0.1, atol=0.1 * full[name].abs().max().item())
+        assert not torch.equal(low[name], full[name]), name
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_gradient_of_one_run_touches_no_other(make_run, images, model):
     runs = [make_run(seed, model={**MODELS[model], "norm": "batch"}) for seed in range(3)]

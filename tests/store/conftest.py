@@ -107,7 +107,7 @@ def study_files():
     """Return what a study's folder holds and must be the same however it came about, and what lies about in it."""
 
     def found(folder: Path):
-        names = ("runs.csv", "epochs.csv", "probes.csv", "summary.csv", "study.yaml")
+        names = ("runs.csv", "epochs.csv", "probes.csv", "predictions.bin", "summary.csv", "study.yaml")
         kept = {name: (folder / name).read_bytes() for name in names}
         kept |= {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.npz")}
         left = sorted(p.name for p in folder.rglob("*") if p.name.startswith(".") and p.name != ".lock")

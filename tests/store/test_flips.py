@@ -25,8 +25,8 @@ probes: [gradient_norms]
 save_weights: selected
 sweep: {dropout.rate: [0, 0.5]}
 """
-FILES = ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv", "weights", ".checkpoints")
-COUNT = 3  # of each file in the fast suite, and many times as many in the slow
+FILES = ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv", "weights", "predictions.bin", ".checkpoints")
+COUNT = 2  # of each file in the fast suite, and many times as many in the slow
 
 
 def train(results):
@@ -143,7 +143,7 @@ def test_without_its_seal_a_flip_is_shown(stored, tmp_path, monkeypatch):
     assert not shown(folder)[1] <= shown(stored[0] / "s")[1]
 
 
-@pytest.mark.parametrize("name", ["epochs.csv", "probes.csv", "weights", "study.yaml"])
+@pytest.mark.parametrize("name", ["epochs.csv", "probes.csv", "weights", "predictions.bin", "study.yaml"])
 def test_what_is_gone_is_named_by_verify_and_made_again(name, stored, tmp_path, study_files):
     """0.2.0 passed a study whose probes.csv was deleted, and `run` never noticed that epochs were missing."""
     shutil.copytree(stored[0], tmp_path / "results")
@@ -154,6 +154,7 @@ def test_what_is_gone_is_named_by_verify_and_made_again(name, stored, tmp_path, 
     assert (
         "rows; moved to lost+found.csv" in said
         or "is missing (weights_selected); trained again" in said
+        or "has lost its predictions (predictions.bin" in said
         or name == "study.yaml"
     )
     assert study_files(folder) == study_files(stored[0] / "s")

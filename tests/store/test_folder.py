@@ -13,6 +13,7 @@ from dropexp.rows import ADDED, COLUMNS, SEAL, line_of, lines_of
 from dropexp.store import seals
 from dropexp.store.folder import Store, set_aside
 from dropexp.store.lost_found import NAME
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
 
@@ -30,7 +31,7 @@ def outcome(runs):
 
 
 def filled(folder, runs):
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         for run in runs:
             writer.append([run], outcome([run]))
     return {name: (folder / name).read_bytes() for name in ("runs.csv", "epochs.csv", "probes.csv")}
@@ -50,7 +51,7 @@ def test_rows_stand_in_an_order_that_depends_on_the_rows_alone(tmp_path):
 def test_a_row_in_runs_is_what_done_means(tmp_path):
     runs = STUDY.runs()[:2]
     filled(tmp_path, runs[:1])
-    with Store(tmp_path).writing() as writer:
+    with Writer(tmp_path) as writer:
         writer._append("epochs.csv", "orphan,arm,0,1" + "," * (len(COLUMNS["epochs.csv"]) - 4) + "\n")
         writer.append(runs[1:], outcome(runs[1:]))
     assert Store(tmp_path).done() == {r.run_id for r in runs}
@@ -67,7 +68,7 @@ def test_a_torn_line_is_dropped_and_written_again(name, cut, tmp_path):
     path.write_bytes(path.read_bytes()[:-cut])
     done = Store(tmp_path / "torn").done()
     assert len(done) == len(runs) - 1
-    with Store(tmp_path / "torn").writing() as writer:
+    with Writer(tmp_path / "torn") as writer:
         assert (tmp_path / "torn" / NAME).exists()
         for run in runs:
             if run.run_id not in done:
@@ -99,11 +100,12 @@ def test_the_header_of_each_older_version_gains_the_new_columns_with_their_defau
     later = [column for added in ADDED[since:] for column in added.get("runs.csv", ())]
     rewritten(tmp_path / "runs.csv", without(*later))
     assert Store(tmp_path).done() == {run.run_id for run in runs}
-    with Store(tmp_path).writing():
+    with Writer(tmp_path):
         pass
     with (tmp_path / "whole.csv").open("wb") as file:
         file.write(whole)
-    assert (tmp_path / "runs.csv").read_bytes() == rewritten(tmp_path / "whole.csv", unsealed), "no seal is made up"
+    expected = rewritten(tmp_path / "whole.csv", unsealed) if "rows_digest" in later else whole
+    assert (tmp_path / "runs.csv").read_bytes() == expected, "no seal is made up"
 
 
 def unsealed(rows):
@@ -143,7 +145,7 @@ def test_an_edited_file_is_named_by_line_and_never_written_over(case, tmp_path):
     filled(tmp_path, STUDY.runs())
     edited = rewritten(tmp_path / "runs.csv", change)
     others = (tmp_path / "epochs.csv").read_bytes()
-    for look in (Store(tmp_path).writing, lambda: Store(tmp_path).frame("runs.csv")):
+    for look in (lambda: Writer(tmp_path), lambda: Store(tmp_path).frame("runs.csv")):
         with pytest.raises(StoreError, match=re.escape(says)) as caught:
             look()
         assert "\n" not in str(caught.value)
@@ -161,7 +163,7 @@ def test_a_word_for_a_number_in_a_folder_without_seals_is_named_by_line(name, co
     rewritten(tmp_path / "runs.csv", unsealed)
     edited = rewritten(tmp_path / name, lambda rows: rows[3].update({column: cell}))
     with pytest.raises(StoreError, match=f"{name}:5: {column}: 'low' is not a number"):
-        Store(tmp_path).writing()
+        Writer(tmp_path)
     assert (tmp_path / name).read_bytes() == edited
 
 
@@ -200,7 +202,7 @@ def test_a_damaged_line_is_named_and_kept_and_its_run_comes_again(case, tmp_path
     assert says in Store(tmp_path).doubts()[0]
     done = Store(tmp_path).done()
     assert len(done) == len(runs) - 1
-    with Store(tmp_path).writing() as writer:
+    with Writer(tmp_path) as writer:
         assert says in writer.notes[0]
         assert f"moved to {NAME}" in writer.notes[0]
         for run in runs:
@@ -217,7 +219,7 @@ def test_a_file_of_another_kind_is_refused_and_kept(case, tmp_path):
     damaged = change(filled(tmp_path, STUDY.runs())["runs.csv"])
     (tmp_path / "runs.csv").write_bytes(damaged)
     with pytest.raises(StoreError, match=re.escape(says)):
-        Store(tmp_path).writing()
+        Writer(tmp_path)
     assert (tmp_path / "runs.csv").read_bytes() == damaged
 
 
@@ -228,7 +230,7 @@ def test_what_leaves_the_rows_as_they_are_is_no_edit(tmp_path):
     filled(tmp_path / "s", runs)
     header, *body = whole["runs.csv"].splitlines()
     (tmp_path / "s" / "runs.csv").write_bytes(b"\r\n".join([header, *body[:0:-1], b"", b""]))
-    with Store(tmp_path / "s").writing() as writer:
+    with Writer(tmp_path / "s") as writer:
         assert writer.store.done() == {run.run_id for run in runs} - {runs[0].run_id}
         writer.append(runs[:1], outcome(runs[:1]))
     assert {name: (tmp_path / "s" / name).read_bytes() for name in whole} == whole
@@ -242,7 +244,7 @@ def test_quoted_cells_are_understood(name, tmp_path):
     with (tmp_path / name).open("w", newline="") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
     assert Store(tmp_path).done() == {run.run_id for run in STUDY.runs()}
-    with Store(tmp_path).writing() as writer:
+    with Writer(tmp_path) as writer:
         assert writer.notes == []
     assert {n: (tmp_path / n).read_bytes() for n in whole} == whole
     assert not (tmp_path / NAME).exists()
@@ -272,7 +274,7 @@ def test_a_run_without_probes_or_weights_that_are_asked_for_is_not_done(tmp_path
     assert store.done(["gradient_norms", "variance_shift"]) == set()
     assert store.done([], "selected") == set()
     kept = replace(outcome(runs[:1]), weights=((runs[0].run_id, {"w": np.arange(3.0)}),), probes=())
-    with store.writing() as writer:
+    with Writer(store.folder) as writer:
         assert writer.append(runs[:1], kept, ["variance_shift"], "selected") == []
     assert store.done(["gradient_norms", "variance_shift"], "selected") == {runs[0].run_id}
     path = tmp_path / "weights" / f"{runs[0].run_id}.npz"
@@ -287,7 +289,7 @@ def test_a_run_that_comes_out_another_is_told_and_its_older_rows_are_kept(tmp_pa
     filled(tmp_path, runs)
     first = outcome(runs[:1])
     other = replace(first, runs=(replace(first.runs[0], train_loss=7.0),))
-    with Store(tmp_path).writing() as writer:
+    with Writer(tmp_path) as writer:
         (sentence,) = writer.append(runs[:1], other)
     assert f"{runs[0].run_id} was trained again and came out another: its row in runs.csv differs" in sentence
     assert [row["train_loss"] for row in Store(tmp_path).cells()] == ["7.0", "1.1"]
@@ -296,7 +298,7 @@ def test_a_run_that_comes_out_another_is_told_and_its_older_rows_are_kept(tmp_pa
 
 def test_a_line_torn_inside_a_character_is_dropped(tmp_path):
     (tmp_path / "failures.csv").write_bytes(",".join(COLUMNS["failures.csv"]).encode() + b"\nrun,arm,0,caf\xc3")
-    with Store(tmp_path).writing() as writer:
+    with Writer(tmp_path) as writer:
         writer.append_failures([Failure("run", "arm", 1, "café", "now")])
     assert list(Store(tmp_path).frame("failures.csv")["error"]) == ["café"]
 
@@ -308,7 +310,7 @@ def test_epochs_are_kept_where_their_runs_have_gone(loss, tmp_path):
     runs = tmp_path / "runs.csv"
     runs.unlink() if loss == "gone" else runs.write_bytes(runs.read_bytes().partition(b"\n")[0] + b"\n")
     with pytest.raises(StoreError, match=r"runs\.csv: is missing or empty, and summary\.csv tells of finished runs"):
-        Store(tmp_path).writing()
+        Writer(tmp_path)
     assert (tmp_path / "epochs.csv").read_bytes() == kept
 
 
@@ -318,7 +320,7 @@ def test_a_column_of_a_newer_version_is_refused_and_left_alone(tmp_path):
     text = path.read_text().replace("parameters", "parameters,future", 1)
     path.write_text(text)
     with pytest.raises(StoreError, match=r"runs.csv:1: unknown column 'future'"):
-        Store(tmp_path).writing()
+        Writer(tmp_path)
     assert path.read_text() == text
 
 
@@ -344,8 +346,8 @@ def test_fresh_moves_the_old_folder_aside(tmp_path):
 
 
 def test_the_second_writer_is_refused(tmp_path):
-    with Store(tmp_path).writing(), pytest.raises(StoreError, match="in use by process"):
-        Store(tmp_path).writing()
+    with Writer(tmp_path), pytest.raises(StoreError, match="in use by process"):
+        Writer(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["epochs.csv", "probes.csv", "provenance.csv", "runs.csv"])

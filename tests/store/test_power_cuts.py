@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.train.checkpoint import INTERVAL
@@ -168,7 +169,7 @@ def losses(log, root, kept, place, every=1, seed=0):
                 found = rows(store, done)
                 yield from (f"{where}: {run_id} is not whole" for run_id in done if found[run_id] != whole[run_id])
                 if said and rng.random() < 0.02:
-                    with store.writing():
+                    with Writer(store.folder):
                         pass
                     if Store(place / "s").done(["gradient_norms"], kept) != done:
                         yield f"{where}: lost on opening"

@@ -8,6 +8,7 @@ from dropexp.errors import ConfigError, UsageError
 from dropexp.study_files.arm_conditions import with_baseline
 from dropexp.study_files.parse import parse
 from dropexp.study_files.path_values import Override
+from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
 
 SWEEP = "sweep: {dropout.rate: [0, 0.2, 0.5], model.norm: [none, batch]}\nclaims:\n"
@@ -31,6 +32,7 @@ def said(claim: str) -> list[str]:
         (GOOD.replace("}}", "}, margin: 0.5}"), "0.5 is 50% of an accuracy"),
         (GOOD.replace("}}", "}, margin: 0}"), "is not above 0"),
         (GOOD.replace("}}", "}, expect: smaller}"), "claims[0].expect"),
+        ("{metric: gap, compare: {dropout.rate: 0.5}, expect: at_least}", "expect at_least compares arms with arms"),
         (GOOD.replace("}}", "}, tuned_over: [dropout.rate]}"), "dropout.rate is compared; tuned are other axes"),
         (GOOD.replace("}}", "}, tuned_over: [lr]}"), "did you mean 'training.lr'?"),
         (GOOD.replace("rate: 0}", "rate: 0.5}"), "the same arms as in compare"),
@@ -64,6 +66,14 @@ def test_values_are_those_of_configurations():
     (claim,) = parse(read_text(text, "c.yaml")).claims
     assert claim.compare == {"model.order": "dropout-norm-activation", "early_stopping.patience": None}
     assert claim.against == {"model.hidden": (64,)}
+
+
+@pytest.mark.parametrize("expect", ["at_least", "lower_at_least"])
+def test_a_claim_of_more_than_the_margin(expect):
+    claim = GOOD.replace("}}", "}, margin: 0.01, expect: ") + expect + "}"
+    study = parse(read_text(f"{SWEEP}- {claim}\n", "c.yaml"))
+    assert (study.claims[0].expect, study.claims[0].margin) == (expect, 0.01)
+    assert parse(read_text(to_yaml(study), "study.yaml")).claims == study.claims
 
 
 def test_an_axis_from_the_command_line_may_leave_claims_behind():

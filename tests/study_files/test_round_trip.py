@@ -108,7 +108,10 @@ def pairs(first):
             yield {first: (one,), path: (other,)}
 
 
-@pytest.mark.parametrize("first", DECIDING)
+@pytest.mark.parametrize(
+    "first",  # the kinds of dropout have more pairs than all other fields together
+    [pytest.param(path, marks=[pytest.mark.slow] * (path == "dropout.kind")) for path in DECIDING],
+)
 @pytest.mark.parametrize("base", ["full", pytest.param("bare", marks=pytest.mark.slow)])
 def test_a_study_of_two_values_reads_back(base, first):
     made = [study(base, chosen) for chosen in pairs(first)]

@@ -9,7 +9,7 @@ import pytest
 from dropexp.analysis.judging import judge
 from dropexp.experiment import study as studies
 from dropexp.rows import config_cells
-from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.study_files import sparse_grids
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
@@ -138,7 +138,7 @@ def test_a_summary_with_a_row_for_each_arm_trained_or_not_still_verifies(tmp_pat
     store_study(tmp_path, text)
     lrs = ", ".join(f"{i / 100:g}" for i in range(1, 61))
     (tmp_path / "study.yaml").write_text(text.replace("0.01, 0.02, 0.03", lrs))
-    with monkeypatch.context() as whole, Store(tmp_path).writing() as writer:
+    with monkeypatch.context() as whole, Writer(tmp_path) as writer:
         whole.setattr(sparse_grids, "SMALL", 120)
         summarise(writer)
     summary = tmp_path / "summary.csv"

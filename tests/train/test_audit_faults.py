@@ -362,11 +362,11 @@ def noisy_evaluation(patch):
     """Evaluation that goes through the network with noise, as a forgotten .eval() does."""
     call = Network.__call__
 
-    def noisy(network, feed):
+    def noisy(network, feed, logits):
         noise = Noise(network.sites, [0], torch.zeros(network.runs, dtype=torch.int64), 99)
         with pytest.MonkeyPatch.context() as inner:
             inner.setattr(Network, "__call__", lambda self, x, *, norm, **_: call(self, x, noise=noise, norm=norm))
-            return evaluate(network, feed)
+            return evaluate(network, feed, logits)
 
     patch.setattr(loop, "evaluate", noisy)
 
@@ -450,6 +450,7 @@ def test_a_healthy_network_is_not_accused(case, make_run, request, tmp_path):
     assert findings(make_run, request, case, tmp_path) == ()
 
 
+@pytest.mark.slow
 def test_a_network_whose_gradients_are_next_to_nothing_is_not_accused(make_run, request, tmp_path, monkeypatch):
     """Two hidden units that have learnt what they can: their updates round to nothing, which is no fault."""
     model, training = {"hidden": [2]}, {"epochs": 90, "batch_size": 4, "lr": 3.0, "momentum": 0.0}

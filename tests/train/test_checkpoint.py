@@ -57,6 +57,11 @@ def rows(outcomes):
                 for name, arrays in outcome.weights
                 if name.partition("/")[0] == row.run_id
             ]
+            kept += [
+                (a.predicted.tobytes(), np.asarray(a.probabilities).tobytes())
+                for a in outcome.answers
+                if a.run_id == row.run_id
+            ]
             found[row.run_id] = (repr(row), own, kept)
     return found
 
@@ -74,17 +79,17 @@ def test_a_pack_left_at_an_epoch_goes_on_to_the_same_bytes(name, make_run, reque
     sections, data = SWEEPS[name]
     dataset, runs = request.getfixturevalue(data), runs_of(make_run, sections)
     probes, heard = ("gradient_norms",), []
-    whole = rows([train_pack(Work(tuple(runs), data, probes, "selected"), dataset)])
+    whole = rows([train_pack(Work(tuple(runs), data, probes, "selected", "probabilities"), dataset)])
     for before, after in (((1, 3), (2, 2)), ((4,), (1, 1, 1, 1))):
         folder = tmp_path / str(len(before))
         for pack in packs(runs, before):
-            work = Work(pack, data, probes, "selected", checkpoints=folder)
+            work = Work(pack, data, probes, "selected", "probabilities", checkpoints=folder)
             assert train_pack(work, dataset, lambda epoch, left, _: heard.append(epoch) or epoch == 2).paused
         assert set(heard) == {1, 2}
         heard.clear()
         outcomes = []
         for pack in packs(runs, after):
-            work = Work(pack, data, probes, "selected", checkpoints=folder)
+            work = Work(pack, data, probes, "selected", "probabilities", checkpoints=folder)
             outcomes.append(train_pack(work, dataset, lambda epoch, *_: heard.append(epoch)))
         assert rows(outcomes) == whole
         assert min(heard, default=3) == 3, "it went on, instead of starting anew"
@@ -260,7 +265,7 @@ def test_a_compressed_checkpoint_is_not_unpacked(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX pipes")
 def test_a_pipe_is_no_checkpoint_and_nobody_waits_for_it(tmp_path):
     os.mkfifo(tmp_path / "r.checkpoint")
-    with pytest.raises(Unusable, match="is no file"):
+    with pytest.raises(Unusable, match="a device or a pipe and no plain file"):
         load(tmp_path, "r", circumstances())
 
 

@@ -33,6 +33,18 @@ def test_losses_are_cross_entropies_in_nats():
     assert losses(torch.zeros(1, 1, 8), torch.zeros(1, 1, dtype=torch.int64)).item() == pytest.approx(np.log(8))
 
 
+def test_of_equal_logits_the_first_is_predicted_and_counted(make_run, vectors):
+    run = make_run(data={"test_size": 15, "val_size": 7})
+    feed = Feed(vectors, [run], torch.float64, torch.device("cpu"))
+    ties = Guesses(np.zeros((1, sum(feed.set_sizes)), int), 5)
+    ties.logits[:] = 0.25
+    found = evaluate(ties, feed, logits=True)
+    assert found.guess_RN.tolist() == [[0] * 15]
+    assert found.logits_RNK.shape == (1, 15, 5)
+    test = split(vectors, run.config.data, split_seed=run.seed, label_seed=run.seed).test
+    assert found.scores[0].test_accuracy == (vectors.y[test] == 0).mean() > 0
+
+
 def test_the_mean_of_nothing_is_none():
     assert mean(np.array([])) is None
     assert mean(np.array([True, False, True, True])) == 0.75
@@ -73,7 +85,7 @@ def test_fractions_of_wrong_labels_by_hand(make_run, vectors):
                 count[name][1] += counts
         guesses.append(own)
         hands.append({name: right / of if of else None for name, (right, of) in count.items()})
-    for scores, hand, run in zip(evaluate(Guesses(guesses, 5), feed), hands, runs, strict=True):
+    for scores, hand, run in zip(evaluate(Guesses(guesses, 5), feed).scores, hands, runs, strict=True):
         assert scores.train_accuracy == pytest.approx(hand["train"], abs=1e-12)
         assert scores.val_accuracy == pytest.approx(hand["val"], abs=1e-12)
         assert scores.test_accuracy == pytest.approx(hand["test"], abs=1e-12)
@@ -94,7 +106,7 @@ def test_scores_of_a_linear_model_over_several_chunks(make_run, val_size):
     ]
     feed = Feed(dataset, runs, torch.float64, torch.device("cpu"))
     network = Network(layout(runs[0].config, (6,), 4), [r.config for r in runs], [0, 1], torch.float64)
-    for r, scores in enumerate(evaluate(network, feed)):
+    for r, scores in enumerate(evaluate(network, feed).scores):
         parts = split(dataset, runs[r].config.data, split_seed=r, label_seed=r)
         train = x[parts.train].astype(np.float64)
         for name, rows in (("train", parts.train), ("val", parts.val), ("test", parts.test)):

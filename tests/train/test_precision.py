@@ -34,6 +34,7 @@ def interval(**sections):
     )
 
 
+@pytest.mark.slow
 def test_digits_are_learnt_as_well():
     mean, shown = interval(
         data={"train_size": 800, "val_size": 0}, model={"hidden": [64]}, training={"epochs": 15, "batch_size": 50}

@@ -3,8 +3,10 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
+from dropexp.streams import PURPOSES
 from dropexp.train.pack import Work, train_pack
 
 SIZES = {"data.test_size": 30, "data.val_size": 20, "training.batch_size": 16, "model.hidden": [13]}
@@ -68,7 +70,9 @@ def test_divergence_comes_at_once_and_in_the_middle(make_run, vectors):
     assert 2 < ends["midway"] < 12
 
 
-@pytest.mark.parametrize("optimizer, monitor", [("sgd", "val_accuracy"), ("adamw", "val_loss")])
+@pytest.mark.parametrize(
+    "optimizer, monitor", [("sgd", "val_accuracy"), pytest.param("adamw", "val_loss", marks=pytest.mark.slow)]
+)
 def test_runs_that_stop_early_leave_the_others_byte_for_byte(make_run, vectors, optimizer, monitor):
     base = {**SIZES, "training.epochs": 25, "training.optimizer": optimizer, "model.norm": "batch"}
     base |= {"training.weight_decay": 1e-3, "training.lr": 0.02, "data.label_noise": 0.2}
@@ -94,6 +98,15 @@ def test_runs_that_stop_early_leave_the_others_byte_for_byte(make_run, vectors, 
     short, long = ([e for e in together.epochs if e.run_id == run.run_id] for run in runs[:2])
     for a, b in zip(short, long, strict=False):  # patience changes when a run ends and nothing before
         assert dataclasses.astuple(a)[2:] == dataclasses.astuple(b)[2:]
+
+
+@pytest.mark.parametrize("free", [None, *PURPOSES])
+def test_seeds_differ_in_the_streams_that_are_not_pinned(make_run, vectors, free):
+    base = {**SIZES, "training.epochs": 2, "data.label_noise": 0.3}
+    base |= {f"streams.{purpose}": 7 for purpose in PURPOSES if purpose != free}
+    outcome = trained(vectors, make_run(1, **base), make_run(2, **base))
+    numbers = {seed: [dataclasses.astuple(e)[3:] for e in outcome.epochs if e.seed == seed] for seed in (1, 2)}
+    assert (numbers[1] == numbers[2]) == (free is None)
 
 
 def test_a_row_holds_the_numbers_of_its_selected_and_last_epochs(make_run, vectors):
@@ -159,10 +172,6 @@ def test_weights_are_those_of_the_selected_epoch_or_of_all(make_run, vectors, wh
 
 
 def test_the_weights_kept_of_a_diverged_run_are_those_of_its_last_finite_epoch(make_run, vectors):
-    import numpy as np
-
-    from dropexp.train.pack import Work, train_pack
-
     run = make_run(
         data={"test_size": 30, "val_size": 20},
         model={"hidden": [13]},
@@ -177,3 +186,51 @@ def test_the_weights_kept_of_a_diverged_run_are_those_of_its_last_finite_epoch(m
     [(name, kept)] = one.weights
     assert name == run.run_id
     assert all(np.array_equal(kept[key], named[key]) for key in named)
+    (row,), (answers,) = one.runs, one.answers
+    right = [epoch.test_accuracy for epoch in one.epochs]
+    assert (answers.predicted == answers.label).mean() == row.test_accuracy == right[row.selected_epoch - 1]
+
+
+def test_places_count_from_the_first_official_test_example(make_run, vectors):
+    import dataclasses
+
+    import numpy as np
+
+    official = dataclasses.replace(vectors, n_test=30)
+    run = make_run(model={"hidden": [5]}, training={"epochs": 1}, data={"test_size": 12})
+    (answers,) = trained(official, run).answers
+    assert answers.official
+    assert len(answers.place) == 12
+    assert answers.place.max() < 30
+    np.testing.assert_array_equal(answers.label, vectors.y[-30:][answers.place])
+
+
+def test_probabilities_of_any_logits_are_finite():
+    import numpy as np
+
+    from dropexp.train.answers import probabilities
+
+    found = probabilities(np.array([[0, 1], [5000, 5001], [-9e9, 9e9]], np.float32))
+    np.testing.assert_allclose(found, [[0.2689414, 0.7310586], [0.2689414, 0.7310586], [0, 1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("which", ["classes", "probabilities"])
+def test_answers_are_those_of_the_selected_epoch(make_run, vectors, which):
+    """Trained to that epoch and no further, the run answers the same."""
+    import numpy as np
+
+    settings = {**SIZES, "training.epochs": 15, "training.lr": 0.1}
+    run = make_run(0, **settings, early_stopping={"patience": 3})
+    outcome = trained(vectors, run, save_predictions=which)
+    (row,), (answers,) = outcome.runs, outcome.answers
+    assert row.selected_epoch < row.epochs_run
+    assert (answers.predicted == answers.label).mean() == row.test_accuracy
+    (last,) = trained(
+        vectors, make_run(0, **settings | {"training.epochs": row.selected_epoch}), save_predictions=which
+    ).answers
+    for name in ("place", "label", "predicted", "probabilities"):
+        np.testing.assert_array_equal(getattr(answers, name), getattr(last, name))
+    assert (answers.probabilities is None) == (which == "classes")
+    np.testing.assert_array_equal(answers.label, vectors.y[answers.place])
+    assert trained(vectors, run, save_predictions="none").answers == ()
+    assert repr(trained(vectors, run, save_predictions="none").runs) == repr(outcome.runs)

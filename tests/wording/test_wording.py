@@ -11,16 +11,15 @@ from dropexp.wording.labels import file_word, half, percent, signed
 @pytest.mark.parametrize(
     "name,title",
     [
-        ("rates", "Dropout 0.5 narrows the gap from 4.7 to 3.8 points, n = 10"),
+        ("rates", "Dropout 0.5 narrows the gap from 4.7 to 3.8 points, reach unknown, n = 10"),
         ("undecided", "Rate 0.2: gap 4.3 against 4.5 points, undecided, n = 5"),
         ("one-seed", "one seed, no interval"),
         ("constant", "Rate 0.2: gap 0.0 against 0.0 points, undecided, n = 5"),
         ("one-arm-one-seed", "n = 1, no interval"),
-        ("rate-orders", "Gap against rate 0: smaller in 6, undecided in 2 of 8 arms, n = 10"),
+        ("rate-orders", "Gap against rate 0: smaller in 6, undecided in 2 of 8 arms, reach unknown, n = 10"),
         ("empty", "No finished run"),
         ("lost", "No finished run"),
-        ("noise", "Clean gap against rate 0: smaller in 4 of 4 arms"),
-        ("few-tests", "Dropout 0.5 narrows the gap from 4.7 to 3.8 points, on this data, n = 10"),
+        ("noise", "Clean gap against rate 0: smaller in 3, undecided in 1 of 4 arms"),
     ],
 )
 def test_titles_say_what_the_interval_supports(cases, name, title):

@@ -1,20 +1,20 @@
 """summary.csv and overfit.csv follow from the rows alone, in whatever order runs have ended."""
 
-from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.workflow.running import summarise
 
 STUDY = "study: s\nseeds: 7\nsweep:\n  dropout.rate: [0, 0.2, 0.5]\n"
 
 
 def summed(folder):
-    with Store(folder).writing() as writer:
+    with Writer(folder) as writer:
         summarise(writer)
         return {name: (folder / name).read_bytes() for name in ("summary.csv", "overfit.csv")}
 
 
 def test_a_command_that_trains_nothing_leaves_the_sums_byte_for_byte(tmp_path, store_study):
     store_study(tmp_path, STUDY)
-    with Store(tmp_path).writing() as writer:
+    with Writer(tmp_path) as writer:
         for name in ("runs.csv", "epochs.csv"):  # as runs that end the other way round are appended
             header, *lines = (tmp_path / name).read_text().splitlines(keepends=True)
             (tmp_path / name).write_text("".join([header, *reversed(lines)]))

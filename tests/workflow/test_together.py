@@ -8,7 +8,7 @@ import pytest
 from dropexp.errors import StoreError
 from dropexp.records import EpochRow, Outcome, ProbeRow, Provenance, RunRow
 from dropexp.rows import COLUMNS
-from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.writing import to_yaml
 from dropexp.study_files.yaml_reader import read_text
@@ -36,7 +36,7 @@ def outcome(run, torch="2.9", loss=0.5, probe=True, second=None):
 def trained(tmp_path):
     def trained(name, seeds, text=YAML, skip=0, **shape):
         study = parse(read_text(f"{text}seeds: {seeds}", str(tmp_path / name / "study.yaml")), name=name)
-        with Store(tmp_path / name).writing() as writer:
+        with Writer(tmp_path / name) as writer:
             writer.write("study.yaml", to_yaml(study))
             for run in study.runs()[skip:]:
                 writer.append([run], outcome(run, **shape))

@@ -1,0 +1,243 @@
+"""One inference a study: each difference with the interval, word and reach that every output takes from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isnan, nan
+
+import pandas as pd
+
+from dropexp.analysis.family import Family, family
+from dropexp.analysis.reach import UNKNOWN, Shared, over_examples, shared
+from dropexp.analysis.stats import ALPHA, Difference, difference, welch
+from dropexp.analysis.tidy import Tidy
+from dropexp.experiment.design import Arm
+from dropexp.metrics import AVERAGED, RUNS
+
+SAME = "the same function"
+UNDECIDED = "undecided"
+UNDERFITTING = "underfitting"
+EQUAL = "no difference that counts"
+ONE_SEED = "no interval with one seed"
+NO_RUNS = "no runs"
+OPEN = (UNDECIDED, ONE_SEED, NO_RUNS)  # nothing is said
+RISE_AND_FALL = {
+    "train": ("higher", "lower"),
+    "test": ("better", "worse"),
+    "gap": ("larger", "smaller"),
+    "memorised": ("more", "less"),
+}
+EXAMPLES, SEEDS, UNREACHED = "", "for these test examples", "reach unknown"
+TOGETHER = ("test", "gap")  # one family; every other metric is a family of its own
+FEWEST = 3  # seeds: two agree by chance too often, accuracies being counts
+BITS = tuple(column.name for column in AVERAGED if column.on and not column.noisy)
+
+
+@dataclass(frozen=True)
+class Side:
+    """An arm and the study that it belongs to."""
+
+    tidy: Tidy
+    arm: Arm
+
+    def column(self, metric: str) -> str:
+        """Return the column of a metric: `train`, `test` and `gap` are those that the study leads with."""
+        return str(getattr(self.tidy.lead, metric, metric))
+
+    def values(self, metric: str) -> pd.Series[float]:
+        return self.tidy.values(self.arm, self.column(metric))
+
+    def filled(self, metric: str) -> pd.Series[float]:
+        """Return the values with chance in the place of runs that diverged."""
+        values, rows = self.values(metric), self.tidy.rows(self.arm)
+        lost = sorted(set(rows.index[rows["stop_reason"] == "diverged"]) - set(values.index))
+        if not lost:
+            return values
+        chance = RUNS[self.column(metric)].metric.chance(self.tidy.facts(self.arm).classes)
+        return pd.concat([values, pd.Series(chance, index=lost, dtype=float)]).sort_index()
+
+    def same_bits(self, other: Side) -> bool:
+        """Whether both have the same seeds and, in each, the same bits in every loss and accuracy."""
+        same = all(self.tidy.values(self.arm, m).equals(other.tidy.values(other.arm, m)) for m in BITS)
+        return same and len(self.tidy.values(self.arm, "test_loss")) > 0  # equal counts alone may be chance
+
+
+@dataclass(frozen=True)
+class Question:
+    """A difference that is asked for: of a metric, one side minus the other."""
+
+    metric: str
+    a: Side
+    b: Side
+
+    def difference(self, filled: bool = False) -> Difference:
+        a, b = (side.filled(self.metric) if filled else side.values(self.metric) for side in (self.a, self.b))
+        return difference(a, b) if self.a.arm.population == self.b.arm.population else welch(a, b)
+
+    @property
+    def diverged(self) -> int:
+        return sum(side.tidy.diverged(side.arm) for side in (self.a, self.b))
+
+    @cached_property
+    def shared(self) -> Shared:
+        """What the differences share between seeds by being tested on the same examples."""
+        d = self.difference()
+        if self.metric not in TOGETHER or d.sample is None or self.a.arm.population != self.b.arm.population:
+            return UNKNOWN
+        kept = [side.tidy.outcomes_of(side.arm) for side in (self.a, self.b)]
+        return shared(((1.0, kept[0]), (-1.0, kept[1])), list(d.sample.index))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A difference with the interval that holds together with those of its family, and the word for it.
+
+    A word for a direction is said exactly where that interval excludes 0, `no difference that counts` where it lies
+    within the study's margin. `level` is the two-sided level of the interval, `p_family` the p for the family of
+    `family` comparisons. `examples` is the interval over new seeds and new test examples, NaN where outcomes were not
+    kept; `reach` says where the word does not hold over these. `with_chance` is the word with chance in the place of
+    diverged runs, where it is another one: then nothing is said. `after` is whether the comparison or its margin was
+    added when results were there to be seen.
+    """
+
+    difference: Difference
+    p_family: float
+    family: int
+    level: float
+    word: str
+    reach: str = EXAMPLES
+    examples: tuple[float, float] = (nan, nan)
+    with_chance: str = ""
+    after: bool = False
+    exploratory: bool = False
+
+    @property
+    def told(self) -> bool:
+        """Whether the word says something of a difference."""
+        return self.word not in (*OPEN, SAME)
+
+    @property
+    def qualified(self) -> bool:
+        """Whether the word holds for these test examples only, or is not known to reach beyond them."""
+        return self.told and self.reach != EXAMPLES
+
+    @property
+    def said(self) -> str:
+        word = self.word
+        if self.qualified:
+            word += f" {self.reach}" if self.reach == SEEDS else f", {self.reach}"
+        marks = [", after the fact"] * self.after + [", exploratory"] * self.exploratory
+        return word + "".join(marks) if self.told else word
+
+
+def judged(
+    questions: Sequence[Question], looks: Sequence[int] = (), alone: bool = False, among: int = 0
+) -> list[Judged]:
+    """Return the answers to questions that are one family.
+
+    `alone`: each by itself, and marked as exploratory. With `among` they are some of so many, which Bonferroni's bound
+    holds together.
+    """
+
+    def families_of(found: Sequence[Difference]) -> list[Family]:
+        if alone:
+            return [family([d]) for d in found]
+        return [_bounded(found, among * max(len(looks), 1)) if among else family(found, looks)] * len(found)
+
+    found = [q.difference() for q in questions]
+    families = families_of(found)
+    filled: Sequence[tuple[Difference, float]] = []
+    if any(q.diverged for q in questions):
+        again = [q.difference(filled=True) for q in questions]
+        filled = [f.interval(d, nan) for f, d in zip(families_of(again), again, strict=True)]
+    answers = []
+    for i, (q, d, whole) in enumerate(zip(questions, found, families, strict=True)):
+        adjusted = whole.adjusted[0] if alone else whole.adjusted[i]
+        answer = _answer(q, d, adjusted, whole)
+        if filled and q.diverged and answer.told:
+            word = _word(q, filled[i][0])
+            answer = (
+                answer if word == answer.word else replace(answer, word=UNDECIDED, with_chance=word, reach=EXAMPLES)
+            )
+        answers.append(replace(answer, exploratory=alone))
+    return answers
+
+
+def _bounded(found: Sequence[Difference], size: int) -> Family:
+    return Family(size, ALPHA / size, tuple(min(1.0, size * d.p) for d in found))
+
+
+def _answer(q: Question, d: Difference, adjusted: float, whole: Family) -> Judged:
+    if q.a.same_bits(q.b):
+        return Judged(d, nan, whole.size, whole.level, SAME)
+    held, p = whole.interval(d, adjusted)
+    word = _word(q, held)
+    low, high = over_examples(d, q.shared, 1 - whole.level) if q.metric in TOGETHER else (nan, nan)
+    reach = EXAMPLES
+    if word not in OPEN and q.metric in TOGETHER:
+        reach = UNREACHED if isnan(low) else EXAMPLES if _word(q, d.within(low, high)) == word else SEEDS
+    return Judged(held, p, whole.size, whole.level, word, reach, (low, high), after=_after(q, word))
+
+
+def _word(q: Question, d: Difference) -> str:
+    if d.why in ("one seed", "no runs"):
+        return ONE_SEED if d.why == "one seed" else NO_RUNS
+    if d.why or d.n < FEWEST:
+        return UNDECIDED
+    rise, fall = RISE_AND_FALL.get(q.metric, ("higher", "lower"))
+    if d.low > 0 or d.high < 0:
+        return rise if d.low > 0 else fall
+    margin = margin_of(q.a.tidy, q.metric)
+    return EQUAL if max(-d.low, d.high) < margin else UNDECIDED
+
+
+def margin_of(tidy: Tidy, metric: str) -> float:
+    """Return the smallest difference that counts in a study, NaN where none is named."""
+    return float(tidy.study.margins.get(_margin_name(tidy, metric), nan))
+
+
+def _margin_name(tidy: Tidy, metric: str) -> str:
+    """Return the name under which a metric's margin stands: that of `gap` is also that of the gap of clean labels."""
+    column = str(getattr(tidy.lead, metric, metric))
+    return column if column in tidy.study.margins else metric
+
+
+def _after(q: Question, word: str) -> bool:
+    tidy = q.a.tidy
+    late = any(side.tidy.history.arm_after(side.arm.arm_id) for side in (q.a, q.b))
+    return late or (word == EQUAL and tidy.history.margins_after(_margin_name(tidy, q.metric)))
+
+
+Key = tuple[str, str]  # the arm_ids of an arm and of its baseline
+
+
+def against_baselines(tidy: Tidy, metric: str) -> Mapping[Key, Judged]:
+    """Return the answer for each arm that has a baseline, arms that are one function once.
+
+    Test accuracy and the gap of all arms are one family, so that a study's words err together with 5% at most; any other
+    metric is a family of its own. They are found once per study.
+    """
+    members = TOGETHER if metric in TOGETHER else (metric,)
+    if members not in tidy.kept:
+        pairs = {(a.arm_id, b.arm_id): (a, b) for a, b in zip(tidy.arms, tidy.baselines, strict=True) if b is not None}
+        questions = [Question(m, Side(tidy, a), Side(tidy, b)) for m in members for a, b in pairs.values()]
+        answers = judged(questions, looks(tidy))
+        names = [(m, key) for m in members for key in pairs]
+        tidy.kept[members] = {
+            m: {key: j for (n, key), j in zip(names, answers, strict=True) if n == m} for m in members
+        }
+    found: Mapping[Key, Judged] = tidy.kept[members][metric]
+    return found
+
+
+def looks(tidy: Tidy) -> range:
+    """Return the numbers of seeds at which a study that grows may be judged, none of one whose seeds are fixed."""
+    grow = tidy.study.grow
+    return grow.looks if grow else range(0)
+
+
+def identical(tidy: Tidy, a: Arm, b: Arm) -> bool:
+    """Whether two arms of a study have the same seeds and in each the same bits everywhere."""
+    return Side(tidy, a).same_bits(Side(tidy, b))

@@ -1,0 +1,31 @@
+"""claims.png shades what the rules accept: an interval in the shade that reaches its line is supported, and no other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dropexp.analysis.judging import ClaimVerdict
+from dropexp.analysis.rules import NEAR, SUPPORTED, TOST, Evidence, ruled
+from dropexp.figures.claims import _rule
+
+KINDS = ("lower", "higher", "at_least", "lower_at_least", "equal", "interaction", "increasing", "decreasing")
+
+
+@pytest.mark.parametrize("expect", KINDS)
+def test_the_shade_is_the_rule(expect):
+    rng, accepted = np.random.default_rng(1), 0
+    margin = 0.01
+    wide = {TOST: 0.84, 0.95: 1.0}
+    regions, reached = _rule(ClaimVerdict("", "", "", "", expect=expect, margin=margin))
+    for mean, half in zip(rng.uniform(-0.04, 0.04, 2000), rng.uniform(0.0005, 0.03, 2000), strict=True):
+        found = Evidence(lambda level, m=mean, h=half: (m - h * wide[round(level, 9)], m + h * wide[round(level, 9)]))
+        low, high = (100 * end for end in found.whole(TOST if expect == "equal" else 0.95))
+        inside = any(a < low and high < b for a, b in regions)
+        reaches = not reached or any(
+            low <= x <= high or (abs(x) < min(abs(low), abs(high)) and x * low > 0) for x in reached
+        )
+        verdict, why = ruled(expect, margin, found)
+        assert (verdict == SUPPORTED) == (inside and reaches and why != NEAR), (mean, half, verdict)
+        accepted += verdict == SUPPORTED
+    assert accepted > 50
