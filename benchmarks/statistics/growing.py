@@ -55,7 +55,7 @@ def constant(size: int, looks: tuple[int, ...]) -> np.ndarray:
 @cache
 def _null(size: int) -> np.ndarray:
     """Return the largest |t| at each look under the null, correlated as `family` believes it to be at five seeds."""
-    believed = 0.5 * (START - 1) / (START + 1)
+    believed = 0.5 * (START - 1) / (START + 4)
     rng = np.random.default_rng(2)
     shared = rng.standard_normal((DRAWS, MOST, 1)) * np.sqrt(believed)
     mean, error = moments(shared + rng.standard_normal((DRAWS, MOST, size)) * np.sqrt(1 - believed))
@@ -150,6 +150,18 @@ def fixed(law: str, studies: int, size: int, shift: float, seeds: int) -> float:
     return float((mean / error > stdtrit(seeds - 1, 1 - level / 2)).mean())
 
 
+def found_anew(law: str, studies: int, size: int, looks: tuple[int, ...], draws: int = 2_000) -> float:
+    """Return how often any word is wrong where `family` finds the level anew at each round, from fewer draws of its own."""
+    x, wrong = differences(law, studies, size, seed=3), 0
+    for study in x:
+        for n in ROUNDS:
+            d = [paired(pd.Series(study[:n, i]), pd.Series(np.zeros(n))) for i in range(size)]
+            if min(each.p for each in d) < family(d, looks=looks, draws=draws).level:
+                wrong += 1
+                break
+    return wrong / studies
+
+
 def tables(studies: int, laws: Iterable[str]) -> None:
     """Print levels and widths, the error rates, and seeds and power, by boundary and by the looks that it allows for."""
     print("level, and half width in sds, at 5, 10, 30 seeds")
@@ -184,5 +196,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=10_000)
     parser.add_argument("--laws", nargs="*", default=list(LAWS), choices=list(LAWS))
+    parser.add_argument("--anew", action="store_true", help="only what finding the level anew at each round does")
     given = parser.parse_args()
-    tables(given.studies, given.laws)
+    if given.anew:
+        for law in given.laws:
+            for size in FAMILIES[1:]:
+                found = found_anew(law, given.studies, size, ROUNDS)
+                print(f"  {law:<7} {size} step 5, its rounds allowed for, levels found anew: {found:.3f}", flush=True)
+    else:
+        tables(given.studies, given.laws)

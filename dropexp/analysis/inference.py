@@ -235,7 +235,7 @@ def against_baselines(tidy: Tidy, metric: str) -> Mapping[Key, Judged]:
 def looks(tidy: Tidy) -> range:
     """Return the numbers of seeds at which a study that grows may be judged, none of one whose seeds are fixed."""
     grow = tidy.study.grow
-    return range(grow.start, grow.grow_to + 1) if grow else range(0)
+    return grow.looks if grow else range(0)
 
 
 def identical(tidy: Tidy, a: Arm, b: Arm) -> bool:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dropexp.analysis.growing import claim_level, decided
+from dropexp.analysis.family import level_of_one
+from dropexp.analysis.growing import decided
 from dropexp.experiment.growth import Grow
 
 
@@ -19,6 +20,10 @@ def test_a_study_is_decided_once_every_word_is(hand, by, found):
 def test_one_arm_has_nothing_to_decide_and_one_seed_decides_nothing(hand):
     assert decided(hand({0.0: [0.9, 0.8]}, {0.0: [0.9, 0.8]}))
     assert not decided(hand({0.0: [0.9], 0.5: [0.9]}, {0.0: [0.9], 0.5: [0.8]}))
+
+
+def claim_level(grow):
+    return level_of_one(tuple(grow.looks))
 
 
 def test_the_level_is_below_that_of_one_look_and_above_bonferronis():
