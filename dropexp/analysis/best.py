@@ -16,7 +16,9 @@ DRAWS = 10_000
 Beats = Callable[[int, int], bool | None]  # whether j beats i by another procedure, None where that says nothing
 
 
-def best(samples: Sequence[pd.Series[float]], higher: bool, known: Beats = lambda j, i: None) -> tuple[int, ...]:
+def best(
+    samples: Sequence[pd.Series[float]], higher: bool, known: Beats = lambda j, i: None, draws: int = DRAWS
+) -> tuple[int, ...]:
     """Return the samples, each by seed, that are not ruled out as the one with the best true mean.
 
     Hsu's (1984) multiple comparisons with the best: sample i is ruled out where another one is better in a one-sided
@@ -27,7 +29,7 @@ def best(samples: Sequence[pd.Series[float]], higher: bool, known: Beats = lambd
     everyone = tuple(range(len(samples)))
     table = pd.concat(samples, axis=1, join="inner").to_numpy(dtype=float)
     y = table if higher else -table
-    limits = _critical(y) if len(samples) > 1 and len(table) >= FEWEST and np.isfinite(table).all() else None
+    limits = _critical(y, draws) if len(samples) > 1 and len(table) >= FEWEST and np.isfinite(table).all() else None
 
     def beaten(i: int, by_t: bool) -> bool:
         for j in everyone:
@@ -47,7 +49,7 @@ def _t(d: np.ndarray) -> float:
     return float(d.mean()) / (sd / sqrt(len(d))) if sd > FLAT else 0.0
 
 
-def _critical(y: np.ndarray) -> np.ndarray:
+def _critical(y: np.ndarray, draws: int) -> np.ndarray:
     """Return for each sample the t above which another one beats it: the 95% point of the largest of the others' t."""
     n, k = y.shape
     residuals = np.round((y - y.mean(axis=0)) / sqrt(n - 1), 12)
@@ -55,8 +57,8 @@ def _critical(y: np.ndarray) -> np.ndarray:
         residuals = np.linalg.qr(residuals, mode="r")
         residuals = residuals * np.where(np.diag(residuals) < 0, -1.0, 1.0)[:, None]
     rows, normal = min(n, MANY), normal_stream()
-    x = sqrt(share(n)) * (normal((DRAWS, rows, len(residuals))) @ residuals)
-    x += sqrt(1 - share(n)) * normal((DRAWS, rows, k)) * y.std(axis=0, ddof=1)
+    x = sqrt(share(n)) * (normal((draws, rows, len(residuals))) @ residuals)
+    x += sqrt(1 - share(n)) * normal((draws, rows, k)) * y.std(axis=0, ddof=1)
     limits = []
     for i in range(k):
         d = np.delete(x, i, axis=2) - x[:, :, i : i + 1]
