@@ -224,6 +224,7 @@ from dropexp.analysis.judging import judge
 from dropexp.figures.claims import claims_figure
 from dropexp.page.runs import arm_runs
 from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.tables.comparison import comparison
 from dropexp.workflow.reading import reading
 from dropexp.workflow.running import summarise

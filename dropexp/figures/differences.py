@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ONE_SEED, SAME, Judged, Verdict, verdicts
+from dropexp.analysis.verdicts import EQUAL, ONE_SEED, SAME, Judged, Verdict, verdicts
 from dropexp.experiment.naming import label
 from dropexp.figures.axis_range import Scale, scale
 from dropexp.figures.columns import Columns, columns, dots, rule, write
@@ -23,9 +23,11 @@ from dropexp.wording.labels import footnote, half, here, named, signed, starred
 ROWS = 40
 PANEL = 2.3
 LONG = 40  # letters: an arm of a longer name is not named in the title
-LOOKS = {"better": ("o", BETTER), "smaller": ("o", BETTER)} | dict.fromkeys(
-    ("worse", "larger", "underfitting"), ("X", WORSE)
-)
+LOOKS = {
+    **dict.fromkeys(("better", "smaller"), ("o", BETTER)),
+    **dict.fromkeys(("worse", "larger", "underfitting"), ("X", WORSE)),
+    EQUAL: ("s", INK),
+}
 OPEN = ("D", UNSURE)  # nothing established
 
 

@@ -53,13 +53,17 @@ class Fact:
 
 @dataclass(frozen=True)
 class Answer:
-    """`headline` is one sentence; `counts` sums up many arms; `limits` is what no number here can say."""
+    """`headline` is one sentence; `counts` sums up many arms; `limits` is what no number here can say.
+
+    `chosen` is what validation chooses.
+    """
 
     headline: str
     counts: tuple[str, ...]
     established: tuple[Fact, ...]
     undecided: tuple[Fact, ...]
     limits: tuple[str, ...]
+    chosen: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,11 @@ def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
     if counts:
         told, left = _largest(told), _largest(left)
     facts = (tuple(_fact(tidy, *row) for row in kept) for kept in (told, left))
+    chosen = ""
     along = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
     if len(along) == 1 and (line := validated(along[0])):
-        counts = (*counts, f"Chosen without the test set, {line}.")
-    return Answer(headline(tidy, found), counts, *facts, tuple(_limits(tidy, measures)))
+        chosen = f"Chosen without the test set, {line}."
+    return Answer(headline(tidy, found), counts, *facts, tuple(_limits(tidy, measures)), chosen)
 
 
 def headline(tidy: Tidy, found: Sequence[Verdict]) -> str:

@@ -30,7 +30,7 @@ def seen(made: Plan, what: str) -> str:
     often = f"with {made.n} seeds you would detect a true {100 * made.detect:g}-point difference in {what}"
     if made.needed is None:
         return f"{often} {how_often(made.power)}; over a million seeds would raise that to {POWER:.0%}"
-    more = f"{made.needed} seeds" + (f" raise that to {POWER:.0%}" if made.power < POWER else f" do for {POWER:.0%}")
+    more = f"{made.needed:,} seeds" + (f" raise that to {POWER:.0%}" if made.power < POWER else f" do for {POWER:.0%}")
     return f"{often} {how_often(made.power)}; {more}"
 
 

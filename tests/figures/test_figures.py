@@ -102,8 +102,8 @@ def texts(figures: list[tuple[str, Figure]]) -> str:
         ("answered", "examples", "Against rate 0: 3.6 to 3.7 percent of the test examples fixed, 3.5 to 3.9 broken"),
         ("answered-many", "examples", "the 12 classes with the most changes, 88 more not shown; 2 more arms not shown"),
         ("claimed", "claims", "Of 7 claims 3 supported, 3 refuted, 1 undecided"),
-        ("claimed", "claims", "✓ supported°"),
-        ("claimed", "claims", "° whether it holds over new test examples is unknown"),
+        ("claimed", "claims", "✓ supported**"),
+        ("claimed", "claims", "** reach unknown: no stored predictions say"),
         (
             "claimed",
             "claims",
