@@ -55,6 +55,7 @@ def test_rows_read_back_and_are_sound():
         (lambda rows: [rows[0], replace(rows[1], arms_stored="a"), rows[2]], "sha256", 3),
         (lambda rows: [rows[0], replace(rows[1], content=rows[0].content), rows[2]], "sha256", 3),
         (lambda rows: [rows[1], rows[2]], "entry", 2),
+        (lambda rows: [rows[0], following(rows[:1], rows[1].time, DESIGN, 1, "a", DESIGNS[2]), rows[2]], "sha256", 4),
         (lambda rows: [rows[0], rows[2]], "entry", 3),
         (lambda rows: [rows[0], following(rows[:1], rows[0].time, DESIGN, 0, (), DESIGNS[2]), *rows[1:]], "entry", 4),
     ],

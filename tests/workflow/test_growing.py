@@ -66,8 +66,10 @@ def test_it_stops_when_everything_is_decided(inline, decides):
         ("look", "6", [0, 1, 2]),
         ("look", "10", [0, 1, 2, 3, 4]),
     ]
-    again = run(study(), inline)
+    again = run(study(), inline, Listener(started=plans.append))
     assert again.trained == 0
+    assert [len(plan.study.seeds) for plan in plans] == [3, 5, 5]  # it goes on from the round that is there
+    assert facts(study(), inline, False)["runs"] == 10
     assert len(rows_of(finished.folder)) == 3
 
 
@@ -172,6 +174,7 @@ def test_what_joins_folders_that_grow_has_a_fixed_number_of_seeds(tmp_path, deci
     together([one.folder, two.folder], tmp_path / "both")
     shown, _ = reading(tmp_path / "both")
     assert (shown.study.grow, shown.study.seeds) == (None, (0, 1, 2, 3, 4, 9))
+    assert "seeds: [0, 1, 2, 3, 4, 9]\n" in (tmp_path / "both" / "study.yaml").read_text()
     assert not shown.history.known
     assert not (tmp_path / "both" / "design.csv").exists()
     later = partial(parse, read_text((tmp_path / "both" / "study.yaml").read_text(), "s.yaml"))
