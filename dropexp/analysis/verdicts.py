@@ -18,6 +18,7 @@ from dropexp.analysis.inference import (
     against_baselines,
     identical,
 )
+from dropexp.analysis.stats import FLAT
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
 
@@ -40,6 +41,16 @@ class Verdict:
     train: Judged | None = None
     test: Judged | None = None
     gap: Judged | None = None
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether training accuracy differs in no seed, so that the gap's difference is minus that of test accuracy."""
+        if not (self.test and self.gap) or self.test.word == SAME:
+            return False
+        test, gap = self.test.difference.sample, self.gap.difference.sample
+        if test is None or gap is None or not test.index.equals(gap.index) or test.empty:
+            return False
+        return bool((abs(test + gap) <= FLAT).all())
 
 
 def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:

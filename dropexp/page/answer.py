@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 from dropexp.analysis.dose import doses
@@ -85,16 +85,28 @@ def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
     if not any(len(tidy.finished(arm)) for arm in tidy.arms):
         return Answer(headline(tidy, found), (), (), (), ("Anything: no run has finished.",))
     rows = [(m, arm, base, j) for m in measures for arm, base, j in m.judged if j.difference.n or m is measures[0]]
+    one = {v.arm.arm_id for v in found if v.mirrored}  # test accuracy and gap are one finding, told once
+    rows = [row for row in rows if row[0].metric != tidy.lead.gap or row[1].arm_id not in one]
     counts = tuple(f"{_counted(m, tidy)}." for m in measures) if len(rows) > MOST else ()
     told, left = ([row for row in rows if (row[3].word in OPEN) is unsure] for unsure in (False, True))
     if counts:
         told, left = _largest(told), _largest(left)
-    facts = (tuple(_fact(tidy, *row) for row in kept) for kept in (told, left))
+    facts = (
+        tuple(_with_gap(_fact(tidy, *row), row, tidy) if row[1].arm_id in one else _fact(tidy, *row) for row in kept)
+        for kept in (told, left)
+    )
     chosen = ""
     along = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
     if len(along) == 1 and (line := validated(along[0])):
         chosen = f"Chosen without the test set, {line}."
     return Answer(headline(tidy, found), counts, *facts, tuple(_limits(tidy, measures)), chosen)
+
+
+def _with_gap(fact: Fact, row: Row, tidy: Tidy) -> Fact:
+    """Return a fact of test accuracy that stands for the gap's too."""
+    if row[0].metric != tidy.lead.test:
+        return fact
+    return replace(fact, detail=f"{fact.detail}; training accuracy is the same, so the gap is minus this")
 
 
 def headline(tidy: Tidy, found: Sequence[Verdict]) -> str:

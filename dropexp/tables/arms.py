@@ -168,6 +168,8 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     line = f"vs {against(tidy)}: difference to {how}{else_equal}, paired by seed; a word stands where ± excludes 0"
     if family > 1:
         line += ", and the intervals of all arms, in test and gap, hold together with 95%"
+    if any(v.mirrored for v in found):
+        line += "; where training accuracy is the same in every run, gap is minus test: one finding"
     if grow := tidy.study.grow:
         line += f", whenever one stops from {grow.start} to {grow.grow_to} seeds"
     if any(not j.difference.paired for j in judged):
