@@ -92,7 +92,7 @@ def test_a_fifth_digit_of_a_margin_begins_no_count_of_looks_anew(trained):
     trained(GRID + CLAIM % 0.01)
     folder = trained(GRID + CLAIM % 0.0100001, seeds=4)
     assert [line.split(",")[-3:-2] for line in (folder / "claims.csv").read_text().splitlines()]
-    assert ",2,0 1 2 3," in (folder / "claims.csv").read_text()
+    assert ",2,true,0 1 2 3," in (folder / "claims.csv").read_text()
     shown, _ = reading(folder)
     assert shown.history.claim_after(shown.study.claims[0])
 
