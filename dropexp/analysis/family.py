@@ -65,7 +65,8 @@ def family(found: Sequence[Difference], looks: Sequence[int] = (), alpha: float 
         return Family(size, bound, tuple(min(1.0, scale * d.p) for d in found))
     level = float(smallest[int(alpha * draws) - 1])
     level = max(float(f"{level:.3e}"), bound)  # four digits: the last bits are a processor's
-    ranks = np.searchsorted(smallest, [d.p for d in found], side="right") / draws
+    alone = np.array([d.p for d in found])
+    ranks = np.maximum(np.searchsorted(smallest, alone, side="right") / draws, alone)  # among many no p is smaller
     return Family(size, level, tuple(nan if isnan(d.p) else float(r) for d, r in zip(found, ranks, strict=True)))
 
 

@@ -30,6 +30,7 @@ RISE_AND_FALL = {
     "memorised": ("more", "less"),
 }
 EXAMPLES, SEEDS, UNREACHED = "", "for these test examples", "reach unknown"
+ALL_LABELS = "gap, all labels"  # the column gap of a study with wrong labels, which leads with the gap of those left alone
 TOGETHER = ("test", "gap")  # one family; every other metric is a family of its own
 FEWEST = 3  # seeds: two agree by chance too often, accuracies being counts
 BITS = tuple(column.name for column in AVERAGED if column.on and not column.noisy)
@@ -44,7 +45,7 @@ class Side:
 
     def column(self, metric: str) -> str:
         """Return the column of a metric: `train`, `test` and `gap` are those that the study leads with."""
-        return str(getattr(self.tidy.lead, metric, metric))
+        return _column(self.tidy, metric)
 
     def values(self, metric: str) -> pd.Series[float]:
         return self.tidy.values(self.arm, self.column(metric))
@@ -186,7 +187,7 @@ def _word(q: Question, d: Difference) -> str:
         return ONE_SEED if d.why == "one seed" else NO_RUNS
     if d.why or d.n < FEWEST:
         return UNDECIDED
-    rise, fall = RISE_AND_FALL.get(q.metric, ("higher", "lower"))
+    rise, fall = RISE_AND_FALL.get("gap" if q.metric == ALL_LABELS else q.metric, ("higher", "lower"))
     if d.low > 0 or d.high < 0:
         return rise if d.low > 0 else fall
     margin = margin_of(q.a.tidy, q.metric)
@@ -200,8 +201,12 @@ def margin_of(tidy: Tidy, metric: str) -> float:
 
 def _margin_name(tidy: Tidy, metric: str) -> str:
     """Return the name under which a metric's margin stands: that of `gap` is also that of the gap of clean labels."""
-    column = str(getattr(tidy.lead, metric, metric))
+    column = _column(tidy, metric)
     return column if column in tidy.study.margins else metric
+
+
+def _column(tidy: Tidy, metric: str) -> str:
+    return "gap" if metric == ALL_LABELS else str(getattr(tidy.lead, metric, metric))
 
 
 def _after(q: Question, word: str) -> bool:

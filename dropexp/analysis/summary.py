@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dropexp.analysis.inference import EXAMPLES, Judged, against_baselines
+from dropexp.analysis.inference import ALL_LABELS, EXAMPLES, Judged, against_baselines
 from dropexp.analysis.stats import NO_DIFFERENCE, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.metrics import averaged
@@ -66,4 +66,4 @@ def summary(tidy: Tidy) -> pd.DataFrame:
 def _asked(tidy: Tidy, column: str) -> str:
     """Return what the inference calls a column: those that the study leads with by their part."""
     lead = {tidy.lead.train: "train", tidy.lead.test: "test", tidy.lead.gap: "gap"}
-    return lead.get(column, column)
+    return lead.get(column, ALL_LABELS if column == "gap" else column)

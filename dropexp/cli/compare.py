@@ -136,4 +136,5 @@ def _numbers(c: Contrast) -> dict[str, Any]:
         "family": j.family, "examples_low": j.examples[0], "examples_high": j.examples[1],
     }  # fmt: skip
     known = {name: number if isfinite(number) else None for name, number in numbers.items()}
-    return {**known, "n": d.n, "paired": d.paired, "word": j.word, "reach": j.reach, "exploratory": j.exploratory}
+    told = {"word": j.word, "reach": j.reach, "after_the_fact": j.told and j.after, "exploratory": j.exploratory}
+    return {**known, "n": d.n, "paired": d.paired, **told}

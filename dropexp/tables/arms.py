@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dropexp.analysis.inference import margin_of
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import EQUAL, SAME, UNDERFITTING, Judged, Verdict, verdicts
+from dropexp.analysis.verdicts import EQUAL, FEWEST, SAME, UNDERFITTING, Judged, Verdict, verdicts
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings, label, plain, value
 from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent, signed, starred
@@ -166,6 +166,8 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     how = "the arm without dropout" if _bare(tidy, found) else "that arm"
     else_equal = ", all else equal" if len(tidy.axes) > 1 else ""
     line = f"vs {against(tidy)}: difference to {how}{else_equal}, paired by seed; a word stands where ± excludes 0"
+    if any(1 < j.difference.n < FEWEST for j in judged):
+        line += f" over {FEWEST} seeds or more"
     if family > 1:
         line += ", and the intervals of all arms, in test and gap, hold together with 95%"
     if any(v.mirrored for v in found):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from dropexp.analysis.compare import Contrast, Pair, Side, differing
-from dropexp.analysis.inference import TOGETHER
+from dropexp.analysis.inference import FEWEST, SAME, TOGETHER
 from dropexp.analysis.stats import Difference, Estimate
 from dropexp.experiment.naming import headings, label
 from dropexp.metrics import RUNS
@@ -101,7 +101,7 @@ def _pairing(pairs: tuple[Pair, ...]) -> list[str]:
         foreign = any(pair.a.arm.population != pair.b.arm.population for pair in apart)
         why = "one seed means another split on each side" if foreign else "they share fewer than two seeds"
         lines.append(f"not paired (Welch's t-test): {why}")
-    if any(d.why == "variance 0" for _, d in found):
+    if any(c.judged.difference.why == "variance 0" and c.judged.word != SAME for pair in pairs for c in pair.contrasts):
         lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
     return [*lines, *_family(pairs)]
 
@@ -115,8 +115,21 @@ def _family(pairs: tuple[Pair, ...]) -> list[str]:
     elif sizes := sorted({j.family for j in answers if j.family > 1}):
         of = " of the study" if all(pair.a.tidy is pair.b.tidy for pair in pairs) else ""
         family = f"one of {' or '.join(map(str, sizes))}{of}, of test and gap, that hold together with 95%"
-        lines.append(f"a word stands where ± excludes 0; the interval is {family}")
+        few = f" over {FEWEST} seeds or more" if any(1 < j.difference.n < FEWEST for j in answers) else ""
+        lines.append(f"a word stands where ± excludes 0{few}; the interval is {family}")
+    late = dict.fromkeys(c.metric.replace("_", " ") for pair in pairs for c in pair.contrasts if _late(c))
+    if late:
+        where = "" if len(pairs) == 1 else f" at {_listed([common(p) for p in pairs if any(map(_late, p.contrasts))])}"
+        lines.append(f"after the fact: {', '.join(late)}{where}, added or given another margin when results were stored")
     return lines + stars(answers)
+
+
+def _late(c: Contrast) -> bool:
+    return c.judged.told and c.judged.after
+
+
+def _listed(names: list[str]) -> str:
+    return "; ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _absent(sides: list[Side]) -> list[str]:

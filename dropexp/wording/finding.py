@@ -68,7 +68,7 @@ def _sentence(tidy: Tidy, v: Verdict, gap: str) -> str:
     name = label(v.arm, tidy.axes)
     name = name[:1].upper() + name[1:]
     if v.gap.word in (EQUAL, UNDECIDED, ONE_SEED, SAME):
-        tail = "one seed, no interval" if v.gap.word == ONE_SEED else f"{v.gap.word}, n = {n}"
+        tail = "one seed, no interval" if v.gap.word == ONE_SEED else f"{v.gap.word}{here([v.gap])}, n = {n}"
         return f"{name}: {gap} {now} against {there} points, {tail}"
     if tidy.axes == ("dropout.rate",):
         name = name.replace("Rate", "Dropout")

@@ -100,13 +100,15 @@ def stars_of(reaches: Collection[str]) -> list[str]:
 
 
 def here(judged: Sequence[Judged]) -> str:
-    """Return how far the words that say something reach, as the end of a title: '' where all hold over examples too."""
+    """Return how far the words that say something reach and which came after the fact, as the end of a title, or ''."""
     told = [j for j in judged if j.told]
     parts = []
     for reach in WHY:
         if count := sum(j.reach == reach for j in told):
             some = "" if count == len(told) else f"{count} of them "
             parts.append(f", {some}{reach}")
+    if late := sum(j.after for j in told):
+        parts.append(f", {'' if late == len(told) else f'{late} of them '}after the fact")
     return "".join(parts)
 
 

@@ -25,7 +25,7 @@ def scope(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     judged = [j for v in found for j in (v.test, v.gap) if j]
     lines = [redrawn(tidy)] if judged else []
     lines += stars(judged)
-    if late := [label(v.arm, tidy.axes) for v in found if v.test and v.test.after]:
+    if late := [label(v.arm, tidy.axes) for v in found if any(j and j.after for j in (v.test, v.gap))]:
         more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
         lines.append(
             f"after the fact: {', '.join(late[:NAMED])}{more}, added or given another margin when results were stored"
@@ -33,7 +33,7 @@ def scope(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     look = tidy.history.looks(tidy.study.seeds) if tidy.history.known else 1
     if look > 1:
         lines.append(
-            f"look {look}: these arms were judged before, with fewer seeds; looking again makes errors likelier than 5%"
+            f"look {look}: these arms were judged before, with other seeds; looking again makes errors likelier than 5%"
         )
     return [line for line in lines if line]
 

@@ -56,3 +56,14 @@ def test_clean_columns_with_label_noise(rate_study, rows_of):
     rows = rows_of(study, TRAIN, TEST).assign(clean_train_accuracy=0.99)
     columns = summary(tidy(study, rows.assign(clean_gap=0.1), pd.DataFrame())).columns
     assert {f"{m}_{part}" for m in averaged(True) for part in PARTS} <= set(columns)
+
+
+def test_each_gap_has_its_own_difference(rate_study, rows_of):
+    study = rate_study((0.0, 0.5), 4, noise=0.2)
+    rows = rows_of(study, {0.0: [0.7, 0.8, 0.7, 0.8], 0.5: [0.8, 0.9, 0.9, 0.9]}, TEST)
+    clean = np.array([0.99, 0.98, 0.99, 0.98, 0.91, 0.93, 0.92, 0.92])
+    rows = rows.assign(clean_train_accuracy=clean, clean_gap=clean - rows["test_accuracy"].to_numpy())
+    base, own = summary(tidy(study, rows, pd.DataFrame())).to_dict("records")
+    for metric in ("gap", "clean_gap", "train_accuracy", "clean_train_accuracy"):
+        assert own[f"{metric}_diff"] == pytest.approx(own[f"{metric}_mean"] - base[f"{metric}_mean"]), metric
+    assert (own["gap_diff_word"], own["clean_gap_diff_word"]) == ("larger", "smaller")

@@ -87,6 +87,13 @@ def test_words_follow_the_interval_of_the_family(hand):
     assert found.test.difference.low < 0 < found.test.difference.high
 
 
+def test_no_p_among_many_is_smaller_than_by_itself(hand):
+    train = dict.fromkeys((0.0, 0.2, 0.4), FULL)
+    found = verdicts(hand(train, {0.0: BASE, 0.2: shifted(BASE, -0.5, 0.0001), 0.4: shifted(BASE, 0.0, 0.003)}))[1]
+    assert found.test.family == 2
+    assert 0 < found.test.difference.p <= found.test.p_family < 1e-4  # beyond what the draws can show
+
+
 def test_arms_that_are_one_function_count_once(rows_of):
     """Rate 0 and 0.5 in the two orders that relu makes one: two functions, one comparison."""
     configs = []
