@@ -30,7 +30,9 @@ RISE_AND_FALL = {
     "memorised": ("more", "less"),
 }
 EXAMPLES, SEEDS, UNREACHED = "", "for these test examples", "reach unknown"
-ALL_LABELS = "gap, all labels"  # the column gap of a study with wrong labels, which leads with the gap of those left alone
+ALL_LABELS = (
+    "gap, all labels"  # the column gap of a study with wrong labels, which leads with the gap of those left alone
+)
 TOGETHER = ("test", "gap")  # one family; every other metric is a family of its own
 FEWEST = 3  # seeds: two agree by chance too often, accuracies being counts
 BITS = tuple(column.name for column in AVERAGED if column.on and not column.noisy)
@@ -237,10 +239,10 @@ def against_baselines(tidy: Tidy, metric: str) -> Mapping[Key, Judged]:
     return found
 
 
-def looks(tidy: Tidy) -> range:
+def looks(tidy: Tidy) -> tuple[int, ...]:
     """Return the numbers of seeds at which a study that grows may be judged, none of one whose seeds are fixed."""
     grow = tidy.study.grow
-    return grow.looks if grow else range(0)
+    return grow.rounds if grow else ()
 
 
 def identical(tidy: Tidy, a: Arm, b: Arm) -> bool:

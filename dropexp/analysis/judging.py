@@ -113,7 +113,7 @@ def _part(tidy: Tidy, words: str, part: Part, parts: int) -> ClaimVerdict:
     if len(what.complete) < len(seeds):
         return replace(blank, verdict=WAITING, sentence=f"{len(what.complete)} of {len(seeds)} seeds")
     alpha, interior = ALPHA / parts, part.expect == "interior_best"
-    errors = level_of_one(tuple(looks(tidy))) / ALPHA if tidy.study.grow else 1.0
+    errors = level_of_one(looks(tidy)) / ALPHA if tidy.study.grow else 1.0
     verdict, why = _decided(what, part, alpha, errors)
     notes, d = [], what.difference()
     if tidy.study.grow and not d.why:

@@ -18,13 +18,8 @@ class Grow:
 
     @property
     def rounds(self) -> tuple[int, ...]:
-        """The numbers of seeds at which the study is judged."""
+        """The numbers of seeds at which the study is judged, and at which its intervals must hold: between them none is shown."""
         return (*range(self.start, self.grow_to, self.step), self.grow_to)
-
-    @property
-    def looks(self) -> range:
-        """The numbers of seeds at which intervals must hold: all from the first round to the last."""
-        return range(self.start, self.grow_to + 1)
 
     def after(self, seeds: int) -> int | None:
         """Return the number of seeds of the round after the one with so many, None after the last."""
