@@ -12,6 +12,7 @@ from dropexp.cli import main
 from dropexp.errors import StoreError
 from dropexp.experiment.registration import faults, recorded, written
 from dropexp.store.folder import Store
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
 from dropexp.workflow.reading import reading
@@ -112,7 +113,7 @@ def test_a_fresh_folder_begins_anew(trained):
 def test_the_baseline_that_was_asked_for_is_part_of_it(tmp_path):
     config = {"study": "said", "training": {"epochs": 1}, "sweep": {"dropout.rate": [0, 0.5]}}
     made = Request(config, baseline=("rate=0.5",)).study()
-    with Store(tmp_path / "said").writing() as writer:
+    with Writer(tmp_path / "said") as writer:
         assert register(writer, made) is not None
         assert register(writer, made) is None
     assert rows(tmp_path / "said")[0].said["baseline"] == {"dropout.rate": "0.5"}
