@@ -146,7 +146,14 @@ class Comparison:
                 d = c.judged.difference
                 row = {**arms, "metric": c.metric, "a": c.a.mean, "b": c.b.mean, "n": d.n, "paired": d.paired}
                 row |= {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "p_family": c.judged.p_family}
-                rows.append({**row, "word": c.judged.word, "reach": c.judged.reach if c.judged.told else "", "after_the_fact": c.judged.told and c.judged.after})
+                rows.append(
+                    {
+                        **row,
+                        "word": c.judged.word,
+                        "reach": c.judged.reach if c.judged.told else "",
+                        "after_the_fact": c.judged.told and c.judged.after,
+                    }
+                )
         return pd.DataFrame(rows)
 
     def table(self) -> str:

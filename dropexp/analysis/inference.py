@@ -30,7 +30,9 @@ RISE_AND_FALL = {
     "memorised": ("more", "less"),
 }
 EXAMPLES, SEEDS, UNREACHED = "", "for these test examples", "reach unknown"
-ALL_LABELS = "gap, all labels"  # the column gap of a study with wrong labels, which leads with the gap of those left alone
+ALL_LABELS = (
+    "gap, all labels"  # the column gap of a study with wrong labels, which leads with the gap of those left alone
+)
 TOGETHER = ("test", "gap")  # one family; every other metric is a family of its own
 FEWEST = 3  # seeds: two agree by chance too often, accuracies being counts
 BITS = tuple(column.name for column in AVERAGED if column.on and not column.noisy)

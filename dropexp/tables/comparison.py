@@ -120,7 +120,9 @@ def _family(pairs: tuple[Pair, ...]) -> list[str]:
     late = dict.fromkeys(c.metric.replace("_", " ") for pair in pairs for c in pair.contrasts if _late(c))
     if late:
         where = "" if len(pairs) == 1 else f" at {_listed([common(p) for p in pairs if any(map(_late, p.contrasts))])}"
-        lines.append(f"after the fact: {', '.join(late)}{where}, added or given another margin when results were stored")
+        lines.append(
+            f"after the fact: {', '.join(late)}{where}, added or given another margin when results were stored"
+        )
     return lines + stars(answers)
 
 

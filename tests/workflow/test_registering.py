@@ -11,7 +11,6 @@ import pytest
 from dropexp.cli import main
 from dropexp.errors import StoreError
 from dropexp.experiment.registration import faults, recorded, written
-from dropexp.store.folder import Store
 from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
