@@ -104,13 +104,16 @@ def interval(part: Part, ends: tuple[float, float]) -> str:
     return "[{}, {}]".format(*(number(part, x) for x in ends))
 
 
-def sentence(part: Part, d: Difference, places: int) -> str:
-    """Return the numbers in words: `gap -0.8 points [-1.2, -0.4], n = 10, margin 0.5`."""
+def sentence(part: Part, d: Difference, places: int, errors: float = 1.0) -> str:
+    """Return the numbers in words: `gap -0.8 points [-1.2, -0.4], n = 10, margin 0.5`.
+
+    `errors` is the share of its error that each interval keeps, below 1 in a study that grows.
+    """
     measured = RUNS[part.metric].metric
     unit = " points" if measured.fraction else f" {measured.unit}".rstrip()
     between = "" if d.why else f" {interval(part, (d.low, d.high))}"
     if part.expect == "equal" and not d.why:
-        between += f" (90%: {interval(part, d.at(0.9))})"
+        between += f" (90%: {interval(part, d.at(1 - 0.1 * errors))})"
     mean = f", mean over {places} places" if places > 1 else ""
     what = "interaction in " if part.expect == "interaction" else "rise in " if part.expect in ORDERED else ""
     least = f"{100 * part.margin:g}" if measured.fraction else margin(part)

@@ -37,8 +37,8 @@ class ClaimVerdict:
     over new ones, `for these test examples` where it does not, `reach unknown` where it cannot be told. `reversal` is
     whether the mean over places hides two that contradict each other. `why` is what a reader should know beside the
     interval. `look` counts how often the claim was judged on a new set of seeds; `after` is whether it was made, as it
-    stands with its margins, when results that it is about were stored. A claim of several parts has no
-    numbers of its own.
+    stands with its margins, when results that it is about were stored. `errors` is the share of its error that an
+    interval keeps, below 1 in a study that grows. A claim of several parts has no numbers of its own.
     """
 
     says: str
@@ -57,6 +57,7 @@ class ClaimVerdict:
     why: str = ""
     look: int = 1
     after: bool = False
+    errors: float = 1.0
     parts: tuple[ClaimVerdict, ...] = ()
 
 
@@ -130,13 +131,13 @@ def _part(tidy: Tidy, words: str, part: Part, parts: int) -> ClaimVerdict:
     if reversal:
         notes.append(reversal)
     reach = _reach(what, part, verdict, alpha, errors)
-    said = _best(what, part) if interior else sentence(part, d, len(what.places))
+    said = _best(what, part) if interior else sentence(part, d, len(what.places), errors)
     if not interior and what.same:
         said = f"{part.metric.replace('_', ' ')}: {SAME}, bit by bit"
     said = "; ".join(filter(None, [said, why, HIDDEN if reversal else "", reach]))
     return replace(
         blank, verdict=verdict, sentence=said, notes=tuple(notes), estimate=NO_DIFFERENCE if interior else d,
-        diverged=what.diverged, reach=reach, reversal=bool(reversal), why=why,
+        diverged=what.diverged, reach=reach, reversal=bool(reversal), why=why, errors=errors,
     )  # fmt: skip
 
 

@@ -187,7 +187,8 @@ def _draw(ax: Axes, row: Row, top: float, view: Scale, badge: float, left: float
         )
         return
     thin = 1.2 if claim.expect == "equal" else 2.6
-    for (low, high), wide in (((d.low, d.high), thin), *([(d.at(TOST), 5.0)] if claim.expect == "equal" else [])):
+    inner = [(d.at(1 - (1 - TOST) * claim.errors), 5.0)] if claim.expect == "equal" else []
+    for (low, high), wide in (((d.low, d.high), thin), *inner):
         if isfinite(low):
             ends = max(100 * low, view.low), min(100 * high, view.high)
             ax.hlines(y, *ends, color=color, linewidth=wide, zorder=3)

@@ -49,6 +49,10 @@ def union(studies: Mapping[Path, Study], name: str) -> tuple[Study, tuple[str, .
         notes.append(f"claims: those of {first_folder} are kept; {', '.join(odd)} has others")
     if odd := [str(folder) for folder, study in others if study.margins != first.margins]:
         notes.append(f"margins: those of {first_folder} are kept; {', '.join(odd)} has others")
+    if grown := [str(folder) for folder, study in studies.items() if study.grow]:
+        notes.append(
+            f"seeds: {', '.join(grown)} was to grow until all is decided; the joined study's intervals do not allow for that"
+        )
     # which seeds there are no longer depends on what was decided in one of the folders
     joined = replace(
         first,

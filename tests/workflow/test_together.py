@@ -153,6 +153,14 @@ def test_claims_of_the_first_are_kept_and_that_is_said(trained, tmp_path):
     assert any(note.startswith("claims: those of") for note in made.notes)
 
 
+def test_that_one_was_to_grow_is_said(trained, tmp_path):
+    growing = trained("a", "{start: 3, step: 2, grow_to: 7}")
+    made = together([growing, trained("b", 3)], tmp_path / "class")
+    said = f"seeds: {growing} was to grow until all is decided; the joined study's intervals do not allow for that"
+    assert said in made.notes
+    assert not any(n.startswith("seeds:") for n in together([trained("c", 3), trained("d", 3)], tmp_path / "e").notes)
+
+
 def own_data(tmp_path, name, rows, seed, where="", sources="mine.csv"):
     """A study of a user's .csv that lies beside its folder, as a student would have it."""
     from dropexp.cli import main
