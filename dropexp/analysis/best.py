@@ -17,19 +17,28 @@ Beats = Callable[[int, int], bool | None]  # whether j beats i by another proced
 
 
 def best(
-    samples: Sequence[pd.Series[float]], higher: bool, known: Beats = lambda j, i: None, draws: int = DRAWS
+    samples: Sequence[pd.Series[float]],
+    higher: bool,
+    known: Beats = lambda j, i: None,
+    looks: int = 1,
+    draws: int = DRAWS,
 ) -> tuple[int, ...]:
     """Return the samples, each by seed, that are not ruled out as the one with the best true mean.
 
     Hsu's (1984) multiple comparisons with the best: sample i is ruled out where another one is better in a one-sided
     paired test that errs with 5% over all others together; the critical value is drawn with the correlation that the
     seeds show, as a family's is. So the best one is among those returned with 95% at least. Nothing is ruled out with
-    fewer than three shared seeds. `known` holds what the study's table says of a pair, so that both say the same.
+    fewer than three shared seeds. A study that is judged at several `looks` divides the 5% by their number. `known` holds
+    what the study's table says of a pair, so that both say the same.
     """
     everyone = tuple(range(len(samples)))
     table = pd.concat(samples, axis=1, join="inner").to_numpy(dtype=float)
     y = table if higher else -table
-    limits = _critical(y, draws) if len(samples) > 1 and len(table) >= FEWEST and np.isfinite(table).all() else None
+    limits = (
+        _critical(y, ALPHA / looks, draws)
+        if len(samples) > 1 and len(table) >= FEWEST and np.isfinite(table).all()
+        else None
+    )
 
     def beaten(i: int, by_t: bool) -> bool:
         for j in everyone:
@@ -49,8 +58,8 @@ def _t(d: np.ndarray) -> float:
     return float(d.mean()) / (sd / sqrt(len(d))) if sd > FLAT else 0.0
 
 
-def _critical(y: np.ndarray, draws: int) -> np.ndarray:
-    """Return for each sample the t above which another one beats it: the 95% point of the largest of the others' t."""
+def _critical(y: np.ndarray, alpha: float, draws: int) -> np.ndarray:
+    """Return for each sample the t above which another one beats it: the upper point of the largest of the others' t."""
     n, k = y.shape
     residuals = np.round((y - y.mean(axis=0)) / sqrt(n - 1), 12)
     if n > k:
@@ -63,5 +72,5 @@ def _critical(y: np.ndarray, draws: int) -> np.ndarray:
     for i in range(k):
         d = np.delete(x, i, axis=2) - x[:, :, i : i + 1]
         error = np.maximum(d.std(axis=1, ddof=1), 1e-150) / sqrt(rows)
-        limits.append(np.quantile((d.mean(axis=1) / error).max(axis=1), 1 - ALPHA))
+        limits.append(np.quantile((d.mean(axis=1) / error).max(axis=1), 1 - alpha))
     return np.round(limits, 4)

@@ -99,9 +99,7 @@ def turned(answer: Judged, metric: str) -> Judged:
     words = RISE_AND_FALL.get(metric, ("higher", "lower"))
     word = words[words[0] == answer.word] if answer.word in words else answer.word
     low, high = answer.examples
-    chance = answer.with_chance
-    chance = words[words[0] == chance] if chance in words else chance
-    return replace(answer, difference=opposite, word=word, examples=(-high, -low), with_chance=chance)
+    return replace(answer, difference=opposite, word=word, examples=(-high, -low))
 
 
 def matched(a: Sequence[Side], b: Sequence[Side], paths: Sequence[str]) -> list[tuple[Side, Side]]:

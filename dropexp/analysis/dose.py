@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dropexp.analysis.best import best
-from dropexp.analysis.inference import OPEN, SAME, against_baselines
+from dropexp.analysis.inference import OPEN, SAME, against_baselines, looks
 from dropexp.analysis.stats import ALPHA, Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
@@ -101,7 +101,7 @@ def _dose(tidy: Tidy, metric: str, axis: str, arms: tuple[Arm, ...]) -> Dose:
         arms,
         tuple(estimate(x) for x in samples),
         tuple(estimate(x, level) for x in samples),
-        tuple(arms[i] for i in best(samples, higher, known)),
+        tuple(arms[i] for i in best(samples, higher, known, max(1, len(looks(tidy))))),
         _chosen(tidy, column, arms),
     )
 

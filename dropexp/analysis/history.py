@@ -51,21 +51,23 @@ class History:
         return self._after(lambda entry: entry.said["margins"].get(metric) == now)
 
     def looks(self, seeds: Iterable[int]) -> int:
-        """Return the number of a look at seeds: on how many other sets of seeds the study's arms were judged, and this one.
+        """Return the number of a look at seeds: under how many other designs the study's arms were judged, and this one.
 
-        All that the seeds of a study are while it grows, as it had declared before, is one look.
+        A design names its seeds, so that other seeds are another design; all that the seeds of a study are while it grows,
+        as it had declared before, is one look.
         """
         now = tuple(sorted(seeds))
         own: object = self.grow if self.grow and self.grow.is_round(now) else now
-        found: set[object] = set()
+        found: list[set[object]] = [set()]
         growing: Grow | None = None  # as declared in the last design before
         for entry in self.entries:
             if entry.kind == DESIGN:
                 growing = _grow(entry.said["seeds"])
+                found.append(set())
             elif entry.kind == LOOK and self.arms & entry.arms:
                 then = tuple(sorted(entry.said["seeds"]))
-                found.add(growing if growing and growing.is_round(then) else then)
-        return len(found - {own}) + 1
+                found[-1].add(growing if growing and growing.is_round(then) else then)
+        return 1 + len({frozenset(sets) for sets in found if sets and own not in sets})
 
     def _after(self, says: Callable[[Entry], bool], concerned: Callable[[Entry], bool] = lambda entry: True) -> bool:
         first = next((entry for entry in self.designs if says(entry)), None)

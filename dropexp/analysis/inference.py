@@ -100,8 +100,8 @@ class Judged:
     A word for a direction is said exactly where that interval excludes 0, `no difference that counts` where it lies
     within the study's margin. `level` is the two-sided level of the interval, `p_family` the p for the family of
     `family` comparisons. `examples` is the interval over new seeds and new test examples, NaN where outcomes were not
-    kept; `reach` says where the word does not hold over these. `with_chance` is the word with chance in the place of
-    diverged runs, where it is another one: then nothing is said. `after` is whether the comparison or its margin was
+    kept; `reach` says where the word does not hold over these. `with_chance` is the words without and with chance in the
+    place of diverged runs, where they differ: then nothing is said. `after` is whether the comparison or its margin was
     added when results were there to be seen.
     """
 
@@ -161,8 +161,9 @@ def judged(
         answer = _answer(q, d, adjusted, whole)
         if filled and q.diverged and answer.told:
             word = _word(q, filled[i][0])
+            both = f"{answer.word} without them, {word} with chance in their place"
             answer = (
-                answer if word == answer.word else replace(answer, word=UNDECIDED, with_chance=word, reach=EXAMPLES)
+                answer if word == answer.word else replace(answer, word=UNDECIDED, with_chance=both, reach=EXAMPLES)
             )
         answers.append(replace(answer, exploratory=alone))
     return answers

@@ -117,7 +117,7 @@ def _part(tidy: Tidy, words: str, part: Part, parts: int) -> ClaimVerdict:
     errors = level_of_one(looks(tidy)) / ALPHA if tidy.study.grow else 1.0
     verdict, why = _decided(what, part, alpha, errors)
     notes, d = [], what.difference()
-    if tidy.study.grow and not d.why:
+    if tidy.study.grow and not interior and not d.why:
         d = d.within(*d.at(1 - ALPHA * errors))
         notes.append(
             f"the interval holds whenever one stops, from {tidy.study.grow.start} to {tidy.study.grow.grow_to} seeds"
@@ -127,11 +127,11 @@ def _part(tidy: Tidy, words: str, part: Part, parts: int) -> ClaimVerdict:
         runs = f"{what.diverged} diverged run{'s' * (what.diverged != 1)}"
         notes.append(f"{runs}: left out {verdict}, with chance in their place {other}")
         verdict = verdict if other == verdict else UNDECIDED
-    reversal = "" if interior else _reversal(what, part)
+    reversal = "" if interior else _reversal(what, part, errors)
     if reversal:
         notes.append(reversal)
     reach = _reach(what, part, verdict, alpha, errors)
-    said = _best(what, part) if interior else sentence(part, d, len(what.places), errors)
+    said = _best(what, part, len(looks(tidy))) if interior else sentence(part, d, len(what.places), errors)
     if not interior and what.same:
         said = f"{part.metric.replace('_', ' ')}: {SAME}, bit by bit"
     said = "; ".join(filter(None, [said, why, HIDDEN if reversal else "", reach]))
@@ -168,14 +168,14 @@ def _reach(what: Comparison, part: Part, verdict: str, alpha: float, errors: flo
     return "" if ruled(part.expect, part.margin, wide, alpha)[0] == verdict else SEEDS
 
 
-def _reversal(what: Comparison, part: Part) -> str:
+def _reversal(what: Comparison, part: Part, errors: float) -> str:
     """Return two places whose intervals, which hold together with 95% (Bonferroni), lie on either side of 0."""
     if len(what.places) < 2:
         return ""
     found = []
     for place in what.places:
         d = what.difference(place=place)
-        low, high = d.at(1 - (1 - LEVEL) / len(what.places))
+        low, high = d.at(1 - errors * (1 - LEVEL) / len(what.places))
         if d.n >= FEWEST and not isnan(low):
             found.append((place.name, d.within(low, high)))
     above, below = [f for f in found if f[1].low > 0], [f for f in found if f[1].high < 0]
@@ -186,12 +186,12 @@ def _reversal(what: Comparison, part: Part) -> str:
     return f"reversal: {told}, 95% together over {len(what.places)} places"
 
 
-def _best(what: Comparison, part: Part) -> str:
+def _best(what: Comparison, part: Part, times: int) -> str:
     """Return the values of an axis that are not ruled out as the best."""
     k = len(what.positions)
     columns = [what.difference(tuple(float(i == j) for j in range(k))) for i in range(k)]
     samples = [d.sample for d in columns if d.sample is not None]
-    kept = best(samples, higher=RUNS[part.metric].metric.higher)
+    kept = best(samples, higher=RUNS[part.metric].metric.higher, looks=max(1, times))
     names = [shown(what.axis, what.positions[i]) for i in kept]
     metric, n = part.metric.replace("_", " "), min(d.n for d in columns)
     return f"not ruled out as the best {what.axis} by {metric}: {{{', '.join(names)}}}, n = {n}"
@@ -214,6 +214,6 @@ def _looked(tidy: Tidy, verdict: ClaimVerdict) -> ClaimVerdict:
     look = said.looks(verdict.seeds) if said.known else look  # by seeds alone: another margin does not begin anew
     if verdict.verdict == WAITING or look == 1:
         return verdict
-    before = f"with {len(others[0]['seeds'].split())} seeds it was {others[0]['verdict']}; " if others else ""
+    before = f"with {len(others[-1]['seeds'].split())} seeds it was {others[-1]['verdict']}; " if others else ""
     note = f"look {look}: {before}looking again makes errors likelier than 5%"
     return replace(verdict, look=look, notes=(*verdict.notes, note))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dropexp.analysis.family import family
+from dropexp.analysis.inference import looks
 from dropexp.analysis.stats import Difference, Estimate, estimate, paired
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import FEWEST, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
@@ -53,6 +54,7 @@ class Replay:
     arms: tuple[Arm, ...]
     runs: pd.DataFrame
     left_out: dict[str, dict[str, int]]
+    looks: tuple[int, ...] = ()  # at which the study is judged, where it grows
 
     def of(self, arm: Arm, setting: Setting) -> pd.DataFrame:
         """Return the rows of an arm under a setting, a run each."""
@@ -73,7 +75,7 @@ class Replay:
                 found[arm.arm_id, at] = paired(own["test_accuracy"], whole["test_accuracy"])
                 if own["selected_epoch"].equals(whole["selected_epoch"]):
                     same.add((arm.arm_id, at))
-        judged = family(list(found.values()))
+        judged = family(list(found.values()), self.looks)
         made = {}
         for key, d in found.items():
             low, high = d.at(1 - judged.level)
@@ -118,7 +120,7 @@ def replay(tidy: Tidy, settings: Sequence[Setting], monitor: str = "val_loss") -
                 rows += [(name, arm.arm_id, seed, *line) for line in _replayed(curve, chosen, monitor)]
     found = pd.DataFrame(rows, columns=list(COLUMNS))
     kept = set(found["arm_id"])
-    return Replay(monitor, chosen, tuple(arm for arm in arms if arm.arm_id in kept), found, left)
+    return Replay(monitor, chosen, tuple(arm for arm in arms if arm.arm_id in kept), found, left, looks(tidy))
 
 
 def _curves(tidy: Tidy, monitor: str) -> dict[str, np.ndarray]:

@@ -187,7 +187,7 @@ def _grounds(judged: Judged) -> Iterator[str]:
         if not isnan(low):
             yield f"over new test examples too: {signed(low)} to {signed(high)} points"
         if judged.with_chance:
-            yield f"with chance in the place of diverged runs: {judged.with_chance}"
+            yield f"runs diverged: {judged.with_chance}"
 
 
 def probability(p: float) -> str:

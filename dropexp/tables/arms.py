@@ -197,7 +197,7 @@ def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
         lines.append(f"one seed gives no interval; {tidy.study.more_seeds} does")
     if changed := [j for j in judged if j.with_chance]:
         words = " or ".join(dict.fromkeys(j.with_chance for j in changed))
-        lines.append(f"undecided where runs diverged: with chance in their place the word would be {words}")
+        lines.append(f"undecided where runs diverged: {words}")
     if "variance 0" in reasons:
         lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
     return lines

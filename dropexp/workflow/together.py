@@ -18,6 +18,7 @@ from dropexp.study_files.top_level_keys import no_folder
 from dropexp.study_files.union import union
 from dropexp.study_files.yaml_reader import read
 from dropexp.workflow.reading import is_study
+from dropexp.workflow.registering import register
 from dropexp.workflow.reporting import write
 from dropexp.workflow.running import summarise, written
 
@@ -75,6 +76,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
             if lines or (out / name).exists():
                 writer.write(name, line_of(COLUMNS[name]) + "".join(lines))
         writer.tidy()
+        register(writer, study)  # with the runs there already, so that nothing counts as said before them
         summarise(writer)
     missing = sum(run.run_id not in chosen for run in study.runs())
     place = "" if out.parent == Path("results") else f" --results {out.parent}"

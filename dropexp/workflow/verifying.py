@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from dropexp.analysis.consistency import Mismatch, Row, Stored, apart, mismatches, table
+from dropexp.analysis.consistency import Mismatch, Row, Stored, mismatches
 from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.identity import canonical
 from dropexp.experiment.probes import PROBES
-from dropexp.experiment.registration import faults
 from dropexp.experiment.study import Study
-from dropexp.rows import COLUMNS, CONFIG_COLUMNS, DEPENDENT, cells_of, line_of
+from dropexp.rows import COLUMNS, CONFIG_COLUMNS, DEPENDENT, cells_of
 from dropexp.store.csv_lines import read_lines
 from dropexp.store.folder import Store
 from dropexp.store.intact import held
@@ -27,12 +25,11 @@ from dropexp.store.weights import COLUMNS_OF_WEIGHTS, column_of, weights_fault
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.study_files.yaml_reader import read
-from dropexp.workflow.reading import reading
-from dropexp.workflow.registering import NAME, entries
 from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
 from dropexp.workflow.verifying_answers import LATER, lacking, predicted
+from dropexp.workflow.verifying_sums import claimed, registered, summed, undeclared
 
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
@@ -40,8 +37,6 @@ if TYPE_CHECKING:
 HERE, QUIET = Options(), Listener()
 FILES = ("runs.csv", *DEPENDENT)
 GONE = "its rows have gone"
-# What a summary.csv before 0.4.0 has, and the columns that meant something else there
-OLDER, INTERVAL = "_diff_p_holm", ("_diff_low", "_diff_high")
 
 
 @dataclass(frozen=True)
@@ -84,14 +79,15 @@ def verify(
     for name in FILES:
         rows[name], torn = _rows(folder, name)
         wrong += torn
-    wrong += [*predicted(folder), *_registered(folder)]
+    wrong += [*predicted(folder), *registered(folder)]
     stored = Stored(rows["runs.csv"], *(_by_run(rows[name]) for name in FILES[1:]))
     wrong += mismatches(stored)
     study, unread = _study(folder, stored)
     wrong += unread
     wrong += _sealed(folder, study)
+    wrong += undeclared(folder, stored)
     if study is not None:
-        wrong += _summed(folder)
+        wrong += [*summed(folder), *claimed(folder)]
         wrong += _asked(study, stored)
         wrong += lacking(folder, study)
     named = ("run_id", "arm_id", "seed", *CONFIG_COLUMNS)  # where these are wrong, nothing can be trained from them
@@ -164,24 +160,6 @@ def _sealed(folder: Path, study: Study | None) -> Iterator[Mismatch]:
                 yield Mismatch("runs.csv", number, column, "", "", f"{why}; {LATER}" if wanted else why)
 
 
-def _registered(folder: Path) -> Iterator[Mismatch]:
-    """Yield the cells of design.csv that show that its rows are not those that were written, one after another."""
-    try:
-        found = entries(folder)
-    except StoreError as error:
-        yield Mismatch(NAME, 0, "", "", "", str(error))
-        return
-    for fault in faults(found):
-        yield Mismatch(NAME, fault.line, fault.column, fault.stored, fault.expected, fault.why)
-
-
-def _cells(line: str) -> list[str]:
-    try:
-        return next(csv.reader([line]), [])
-    except csv.Error:
-        return []
-
-
 def _by_run(rows: Sequence[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in rows:
@@ -220,48 +198,3 @@ def _asked(study: Study, stored: Stored) -> Iterator[Mismatch]:
                 yield Mismatch(
                     "probes.csv", 0, "probe", "", probe, f"{run.run_id}, {some}; {LATER if probe in asked else GONE}"
                 )
-
-
-def _summed(folder: Path) -> Iterator[Mismatch]:
-    """Yield the cells of summary.csv that are not what its runs make."""
-    from dropexp.analysis.summary import summary
-
-    if not (folder / "summary.csv").exists():
-        yield Mismatch("summary.csv", 0, "", "", "", "is missing; the study's command writes it again")
-        return
-    try:
-        text = (folder / "summary.csv").read_text(encoding="utf-8")
-        shown, _ = reading(folder)
-        expected = summary(shown).to_csv(index=False, lineterminator="\n")
-    except (DropexpError, OSError, ValueError, KeyError) as error:
-        yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
-        return
-    heads = next(csv.reader([expected.partition("\n")[0]]))
-    written = next(csv.reader([text.partition("\n")[0]]))
-    if any(column.endswith(OLDER) for column in written):  # its differences had an interval each
-        heads = [column for column in heads if column in written and not column.endswith(INTERVAL)]
-        text, expected = (_only(heads, cells) for cells in (text, expected))
-    ours, wrong = table("summary.csv", text, heads, _cells)
-    yield from wrong
-    theirs, _ = table("summary.csv", expected, heads, _cells)
-    if shown.study.unmade:  # earlier versions wrote a row for every arm of a large grid, trained or not
-        ours, theirs = ([row for row in rows if (row["n"], row["n_diverged"]) != ("0", "0")] for rows in (ours, theirs))
-    if len(ours) != len(theirs):
-        yield Mismatch("summary.csv", 0, "", f"{len(ours)} rows", f"{len(theirs)} rows", "one row per arm")
-    for row, made in zip(ours, theirs, strict=False):
-        for mismatch in apart("summary.csv", row, made, "computed again from runs.csv"):
-            if not _close(mismatch.stored, mismatch.expected):  # other versions of scipy round in other places
-                yield mismatch
-
-
-def _only(heads: list[str], text: str) -> str:
-    """Return some columns of a table as a table."""
-    rows = csv.DictReader(text.splitlines())
-    return line_of(heads) + "".join(line_of(str(row[column]) for column in heads) for row in rows)
-
-
-def _close(a: str, b: str) -> bool:
-    try:
-        return abs(float(a) - float(b)) <= 1e-12 * max(abs(float(a)), abs(float(b)))
-    except ValueError:
-        return False

@@ -81,7 +81,7 @@ def test_what_is_not_established(cases, name, sentence):
     [
         ("rates", "every interval is over seeds, for this pool of examples"),
         ("rates", "New test examples: no stored predictions say"),
-        ("rate-placement", "arms compared is best: each is held against rate 0 alone."),
+        ("rate-placement", "arms compared is best of all: each is held against rate 0 alone."),
         ("rates", "at its own best learning rate: all were trained at 0.05."),
         ("one-seed", "a single run has no interval"),
         ("one-arm", "there is no arm to compare with"),
