@@ -103,7 +103,7 @@ def _frames(shown: Tidy, told: dict) -> None:
             if j := told.get((row["arm_id"], what)):
                 ends = np.array([row[f"{metric}_diff_low"], row[f"{metric}_diff_high"], row[f"{metric}_diff_p_family"]])
                 np.testing.assert_array_equal(ends, [j.difference.low, j.difference.high, j.p_family])
-                assert row[f"{metric}_diff_word"] in (j.word, "smaller" if j.word == "underfitting" else j.word)
+                assert row[f"{metric}_diff_word"] == j.word
     frame = Results(Path(), shown).verdicts
     for v in verdicts(shown):
         for what in ("test", "gap"):
@@ -151,7 +151,7 @@ def _pairs(shown: Tidy, found: tuple[Verdict, ...]) -> None:
                 assert (c.judged.difference.low, c.judged.difference.high) == pytest.approx(
                     (j.difference.low, j.difference.high), nan_ok=True
                 )
-                assert c.judged.word == ("smaller" if j.word == "underfitting" else j.word)
+                assert c.judged.word == j.word
 
 
 @pytest.mark.parametrize("number", range(12))

@@ -7,7 +7,17 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from math import isnan
 
-from dropexp.analysis.inference import RISE_AND_FALL, TOGETHER, Judged, Question, Side, against_baselines, judged, looks
+from dropexp.analysis.inference import (
+    RISE_AND_FALL,
+    TOGETHER,
+    UNDERFITTING,
+    Judged,
+    Question,
+    Side,
+    against_baselines,
+    judged,
+    looks,
+)
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.metrics import AVERAGED
@@ -97,7 +107,8 @@ def turned(answer: Judged, metric: str) -> Judged:
     d = answer.difference
     opposite = replace(d, mean=-d.mean, low=-d.high, high=-d.low, sample=None if d.sample is None else -d.sample)
     words = RISE_AND_FALL.get(metric, ("higher", "lower"))
-    word = words[words[0] == answer.word] if answer.word in words else answer.word
+    word = words[0] if answer.word == UNDERFITTING else answer.word
+    word = words[words[0] == answer.word] if answer.word in words else word
     low, high = answer.examples
     return replace(answer, difference=opposite, word=word, examples=(-high, -low))
 

@@ -233,11 +233,26 @@ def against_baselines(tidy: Tidy, metric: str) -> Mapping[Key, Judged]:
         questions = [Question(m, Side(tidy, a), Side(tidy, b)) for m in members for a, b in pairs.values()]
         answers = judged(questions, looks(tidy))
         names = [(m, key) for m in members for key in pairs]
-        tidy.kept[members] = {
-            m: {key: j for (n, key), j in zip(names, answers, strict=True) if n == m} for m in members
-        }
+        told = {m: {key: j for (n, key), j in zip(names, answers, strict=True) if n == m} for m in members}
+        if members == TOGETHER:
+            told["gap"] = _explained(told["test"], told["gap"], against_baselines(tidy, "train"))
+        tidy.kept[members] = told
     found: Mapping[Key, Judged] = tidy.kept[members][metric]
     return found
+
+
+def _explained(test: Mapping[Key, Judged], gap: Mapping[Key, Judged], train: Mapping[Key, Judged]) -> dict[Key, Judged]:
+    """Return the gaps, those that are smaller only because training accuracy fell called `underfitting`.
+
+    A gap is where it is smaller, test accuracy is not better, training accuracy is lower, and its fall makes at least half
+    of the change.
+    """
+
+    def fell(key: Key, j: Judged) -> bool:
+        down = test[key].word != "better" and train[key].word == "lower"
+        return j.word == "smaller" and down and train[key].difference.mean <= j.difference.mean / 2
+
+    return {key: replace(j, word=UNDERFITTING) if fell(key, j) else j for key, j in gap.items()}
 
 
 def looks(tidy: Tidy) -> tuple[int, ...]:

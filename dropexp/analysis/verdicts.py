@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dropexp.analysis.inference import (
     EQUAL,
@@ -56,9 +56,8 @@ class Verdict:
 def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
     """Return one verdict per arm, in the order of the arms.
 
-    The words are those of the study's inference. A gap is called `underfitting` where it is smaller, test accuracy is
-    not better, training accuracy is lower, and its fall makes at least half of the change. Tables, titles and pages ask
-    for the verdicts of one study many times; they are found once.
+    The words are those of the study's inference. Tables, titles and pages ask for the verdicts of one study many times;
+    they are found once.
     """
     if "verdicts" not in tidy.kept:
         tidy.kept["verdicts"] = _found(tidy)
@@ -76,12 +75,5 @@ def _found(tidy: Tidy) -> tuple[Verdict, ...]:
             found.append(Verdict(arm, None, earlier))
             continue
         train, test, gap = (answers[what][arm.arm_id, base.arm_id] for what in ("train", "test", "gap"))
-        if _underfits(train, test, gap):
-            gap = replace(gap, word=UNDERFITTING)
         found.append(Verdict(arm, base, earlier, train, test, gap))
     return tuple(found)
-
-
-def _underfits(train: Judged, test: Judged, gap: Judged) -> bool:
-    fell, shrank = -train.difference.mean, -gap.difference.mean
-    return gap.word == "smaller" and test.word != "better" and train.word == "lower" and fell >= shrank / 2

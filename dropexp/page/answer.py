@@ -214,7 +214,7 @@ def _best(tidy: Tidy, compared: int) -> Iterator[str]:
     """Yield which arms may be the best, where one axis orders them all; else that nothing is said of that."""
     found = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
     if len(found) != 1:
-        yield f"Which of the {compared} arms compared is best: each is held against {named(tidy)} alone."
+        yield f"Which of the {compared} arms compared is best of all: each is held against {named(tidy)} alone."
     elif len(found[0].best) > 1:
         names = listed([label(arm, tidy.axes) for arm in found[0].best])
         yield f"Which arm is best in test accuracy: not ruled out are {names}."

@@ -336,7 +336,7 @@ def test_a_claim_whose_arms_are_gone_is_not_judged():
 
 
 def test_the_90_percent_interval_of_a_study_that_grows_is_the_one_that_decides():
-    text = SWEEP.replace("seeds: 4", "seeds: {start: 4, grow_to: 9}") + f"claims:\n- {PLAIN % ('equal', 0.01)}"
+    text = SWEEP.replace("seeds: 4", "seeds: {start: 4, step: 1, grow_to: 9}") + f"claims:\n- {PLAIN % ('equal', 0.01)}"
     wobble = [b + d for b, d in zip(BASE, [0.004, -0.004, 0.006, -0.006], strict=True)]  # 90%: ± 0.69 by itself
     (found,) = judged(text, {0.0: BASE, 0.2: BASE, 0.5: wobble})
     low, high = (float(x) / 100 for x in found.sentence.partition("90%: [")[2].partition("]")[0].split(", "))

@@ -66,4 +66,4 @@ def test_each_gap_has_its_own_difference(rate_study, rows_of):
     base, own = summary(tidy(study, rows, pd.DataFrame())).to_dict("records")
     for metric in ("gap", "clean_gap", "train_accuracy", "clean_train_accuracy"):
         assert own[f"{metric}_diff"] == pytest.approx(own[f"{metric}_mean"] - base[f"{metric}_mean"]), metric
-    assert (own["gap_diff_word"], own["clean_gap_diff_word"]) == ("larger", "smaller")
+    assert (own["gap_diff_word"], own["clean_gap_diff_word"]) == ("larger", "underfitting")
