@@ -58,7 +58,10 @@ def claimed(folder: Path) -> Iterator[Mismatch]:
     with suppress(FileNotFoundError), (folder / "claims.csv").open(encoding="utf-8") as file:
         if file.readline().rstrip("\n").split(",") != list(LEDGER):
             return  # by the rules of a version before 0.4.0
-    shown, _ = reading(folder)
+    try:
+        shown, _ = reading(folder)
+    except (DropexpError, OSError, ValueError, KeyError):
+        return  # what cannot be read is named where summary.csv is made again
     there = {(row["claim"], row["part"], row["seeds"]): (i, row) for i, row in enumerate(shown.judged, 2)}
     for made in ledger(judge(shown), ()):
         line, row = there.get((made["claim"], made["part"], made["seeds"]), (0, None))

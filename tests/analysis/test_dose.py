@@ -48,6 +48,13 @@ def test_best_set_by_hand():
     assert best([a], higher=True) == (0,)
 
 
+def test_more_looks_rule_out_less():
+    rng = np.random.default_rng(0)
+    x = [pd.Series(rng.normal(0.8 * (i == 0), 1, 8)) for i in range(4)]
+    once, often = best(x, higher=True), best(x, higher=True, looks=50)
+    assert set(once) < set(often)
+
+
 def test_nothing_is_ruled_out_without_an_interval():
     assert best([series(0.9), series(0.95)], higher=True) == (0, 1)  # one seed
     assert best([series(0.9, 0.8), series(0.95, 0.85)], higher=True) == (0, 1)  # variance 0

@@ -186,3 +186,39 @@ def test_a_killed_command_leaves_its_design_and_going_on_adds_none(tmp_path):
     after = rows(tmp_path / "said")
     assert after[:1] == before
     assert [entry.kind for entry in after] == ["design", "look"]
+
+
+def test_a_missing_or_emptied_design_is_named(trained):
+    folder = trained()
+    assert verify(folder, 0).fine
+    text = (folder / NAME).read_bytes()
+    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"")):
+        damage(folder / NAME)
+        (wrong,) = verify(folder, 0).mismatches
+        assert (wrong.file, "is missing or empty" in wrong.why) == (NAME, True)
+        (folder / NAME).write_bytes(text)
+
+
+def test_a_joined_folder_claims_nothing_was_said_before_its_runs(trained, tmp_path):
+    from dropexp.workflow.together import together
+
+    joined = together([trained()], tmp_path / "joined").folder
+    assert not reading(joined)[0].history.known
+    assert verify(joined, 0).fine
+
+
+def test_an_edited_verdict_is_named(trained):
+    folder = trained(GRID + CLAIM % 0.01)
+    text = (folder / "claims.csv").read_text()
+    word = next(w for w in ("supported", "refuted", "undecided") if f",{w}," in text)
+    (folder / "claims.csv").write_text(text.replace(f",{word},", ",banana,", 1))
+    (wrong,) = verify(folder, 0).mismatches
+    assert (wrong.file, wrong.column, wrong.stored, wrong.expected) == ("claims.csv", "verdict", "banana", word)
+
+
+def test_other_seeds_are_one_more_look_and_not_two(tmp_path):
+    for seeds in ([0, 1, 2], [10, 11, 12, 13]):
+        made = parse(read_text(BASE + GRID, "s.yaml"), seeds=seeds)
+        folder = run(made, Options(results=tmp_path, executor="inline")).folder
+    shown, _ = reading(folder)
+    assert shown.history.looks((10, 11, 12, 13)) == shown.history.looks((0, 1, 2, 10, 11, 12, 13)) == 2
