@@ -66,7 +66,7 @@ def test_the_set_holds_the_best_rate_where_the_argmax_does_not(n):
     true = np.array([0.0, 0.3, 0.5, 0.4])
     for _ in range(rounds):
         x = true[:, None] + rng.normal(0, 0.5, (4, n)) + rng.normal(0, 1, n)
-        held += 2 in best([pd.Series(row) for row in x], higher=True)
+        held += 2 in best([pd.Series(row) for row in x], higher=True, draws=1000)
         hit += x.mean(axis=1).argmax() == 2
     assert held / rounds > 0.95 - 3 * sqrt(0.05 * 0.95 / rounds)
     assert hit / rounds < 0.8
@@ -74,7 +74,7 @@ def test_the_set_holds_the_best_rate_where_the_argmax_does_not(n):
 
 def test_the_set_never_contradicts_the_table(hand):
     rng = np.random.default_rng(3)
-    for _ in range(40):
+    for _ in range(15):
         n = int(rng.integers(3, 8))
         test = {r: list(np.round(0.9 + rng.normal(0, 0.01) + rng.normal(0, 0.004, n), 3)) for r in (0.0, 0.2, 0.5)}
         shown = hand({r: [1.0 - 0.001 * (i % 2) for i in range(n)] for r in test}, test)

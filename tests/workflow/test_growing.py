@@ -103,7 +103,7 @@ class Stopped(Exception):
     pass
 
 
-@pytest.mark.parametrize("after", [1, 6, 7, 9])
+@pytest.mark.parametrize("after", [6, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 7, 9))])
 def test_interrupted_it_goes_on_to_the_same_bytes(after, inline, tmp_path, decides):
     decides(6)
     left = [after]
