@@ -68,9 +68,10 @@ def _critical(y: np.ndarray, alpha: float, draws: int) -> np.ndarray:
     rows, normal = min(n, MANY), normal_stream()
     x = sqrt(share(n)) * (normal((draws, rows, len(residuals))) @ residuals)
     x += sqrt(1 - share(n)) * normal((draws, rows, k)) * y.std(axis=0, ddof=1)
+    level = max(alpha - 2 * sqrt(alpha * (1 - alpha) / draws), alpha / 2)  # allows for the draws being finite
     limits = []
     for i in range(k):
         d = np.delete(x, i, axis=2) - x[:, :, i : i + 1]
         error = np.maximum(d.std(axis=1, ddof=1), 1e-150) / sqrt(rows)
-        limits.append(np.quantile((d.mean(axis=1) / error).max(axis=1), 1 - alpha))
+        limits.append(np.quantile((d.mean(axis=1) / error).max(axis=1), 1 - level))
     return np.round(limits, 4)
