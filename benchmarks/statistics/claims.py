@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from dropexp.analysis.rules import MAYBE_SMALL, REFUTED, SUPPORTED, At, Evidence, ruled
-from dropexp.analysis.stats import ALPHA, FLAT
+from dropexp.experiment.levels import ALPHA, FLAT
 
 MARGIN = 0.5
 SEEDS = (3, 5, 10, 20)

@@ -20,7 +20,8 @@ from scipy.special import stdtr, stdtrit
 
 from dropexp.analysis import family as families
 from dropexp.analysis.family import family
-from dropexp.analysis.stats import ALPHA, FLAT, Difference, holm
+from dropexp.analysis.stats import Difference, holm
+from dropexp.experiment.levels import ALPHA, FLAT
 
 SEEDS, COMPARISONS = (3, 5, 10, 20), (1, 3, 9)
 # The product draws 20,000 times, always the same. A study here takes 1,000, in turn from 20 streams: the errors of few draws

@@ -11,7 +11,8 @@ import pandas as pd
 from scipy.special import stdtr, stdtrit
 
 from dropexp.analysis.family import family
-from dropexp.analysis.stats import ALPHA, paired
+from dropexp.analysis.stats import paired
+from dropexp.experiment.levels import ALPHA
 
 START, MOST = 5, 30
 LOOKS = np.arange(START, MOST + 1)

@@ -22,7 +22,8 @@ import pandas as pd
 from scipy.special import ndtr, stdtrit
 
 from dropexp.analysis.reach import over_examples, shared
-from dropexp.analysis.stats import LEVEL, Difference, paired
+from dropexp.analysis.stats import Difference, paired
+from dropexp.experiment.levels import LEVEL
 
 SEEDS = (3, 5, 10, 20)
 EASY, BETTER = 1.6, 0.3  # the mean difficulty of an example, of sd 1, and what the arm adds to it

@@ -8,9 +8,8 @@ from math import sqrt
 import numpy as np
 import pandas as pd
 
-from dropexp.analysis.family import MANY, normal_stream, share
-from dropexp.analysis.inference import FEWEST
-from dropexp.analysis.stats import ALPHA, FLAT
+from dropexp.analysis.family import MANY, factors, normal_stream, share
+from dropexp.experiment.levels import ALPHA, FEWEST, FLAT
 
 DRAWS = 10_000
 Beats = Callable[[int, int], bool | None]  # whether j beats i by another procedure, None where that says nothing
@@ -61,10 +60,7 @@ def _t(d: np.ndarray) -> float:
 def _critical(y: np.ndarray, alpha: float, draws: int) -> np.ndarray:
     """Return for each sample the t above which another one beats it: the upper point of the largest of the others' t."""
     n, k = y.shape
-    residuals = np.round((y - y.mean(axis=0)) / sqrt(n - 1), 12)
-    if n > k:
-        residuals = np.linalg.qr(residuals, mode="r")
-        residuals = residuals * np.where(np.diag(residuals) < 0, -1.0, 1.0)[:, None]
+    residuals = factors(np.round((y - y.mean(axis=0)) / sqrt(n - 1), 12))
     rows, normal = min(n, MANY), normal_stream()
     x = sqrt(share(n)) * (normal((draws, rows, len(residuals))) @ residuals)
     x += sqrt(1 - share(n)) * normal((draws, rows, k)) * y.std(axis=0, ddof=1)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from dropexp.analysis.number_format import signed
 from dropexp.experiment.claims import ALL, ALONG, DOWNWARD, ORDERED, Claim, Part
 from dropexp.experiment.leaves import LISTS, MAPPINGS, shown
+from dropexp.experiment.levels import ALPHA
 from dropexp.metrics import RUNS
 
 if TYPE_CHECKING:
     from dropexp.analysis.stats import Difference
 
-ALPHA = 0.05  # as in stats.py, which a check need not load
 JOINT = {"lower": "is lower than at", "higher": "is higher than at", "equal": "equals that at"}
 
 

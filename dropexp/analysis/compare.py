@@ -9,7 +9,6 @@ from math import isnan
 
 from dropexp.analysis.inference import (
     RISE_AND_FALL,
-    TOGETHER,
     UNDERFITTING,
     Judged,
     Question,
@@ -20,6 +19,7 @@ from dropexp.analysis.inference import (
 )
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
+from dropexp.experiment.levels import TOGETHER
 from dropexp.metrics import AVERAGED
 
 __all__ = ["Contrast", "Pair", "Side", "compare", "differing", "matched"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from dropexp.analysis.inference import identical
 from dropexp.analysis.reach import Shared, over_examples, shared
 from dropexp.analysis.rules import At, Evidence
 from dropexp.analysis.stats import Difference, contrast
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import FEWEST, identical
 from dropexp.experiment.claims import ALL, ALONG, Part
 from dropexp.experiment.leaves import LISTS, shown
+from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.naming import headings
 from dropexp.experiment.study import Arm
-from dropexp.metrics import RUNS
 
 if TYPE_CHECKING:
     from dropexp.analysis.outcomes import Outcome
@@ -262,14 +262,12 @@ class _Grid:
             own = finished[0]
         values = own[metric].dropna() if metric in own else pd.Series(dtype=float)
         lost = sorted(there - set(own.index))
-        chance = RUNS[metric].metric.chance(tidy.facts(arms[0]).classes)
-        filled = pd.concat([values, pd.Series(chance, index=lost, dtype=float)]) if lost else values
+        filled = tidy.with_chance(arms[0], metric, values, lost)
         return Sample(tuple(arms), values, filled, there, len(lost), self._answers(arms, own))
 
     def _answers(self, arms: Sequence[Arm], runs: pd.DataFrame) -> dict[int, Outcome]:
         """Return what each seed's run answered, where that was kept."""
-        of: Callable[[Arm], Mapping[int, Outcome]] = getattr(self.tidy, "outcomes_of", lambda arm: {})
-        kept = {arm.arm_id: of(arm) for arm in arms}
+        kept = {arm.arm_id: self.tidy.outcomes_of(arm) for arm in arms}
         owner = dict(zip(runs.index, runs["arm_id"], strict=True))
         return {seed: kept[arm][seed] for seed, arm in owner.items() if seed in kept[arm]}
 

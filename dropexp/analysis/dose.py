@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dropexp.analysis.best import best
-from dropexp.analysis.inference import OPEN, SAME, against_baselines, looks
-from dropexp.analysis.stats import ALPHA, Estimate, estimate
+from dropexp.analysis.inference import against_baselines, looks
+from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
+from dropexp.experiment.levels import ALPHA
 from dropexp.metrics import RUNS
 
 
@@ -91,8 +92,7 @@ def _dose(tidy: Tidy, metric: str, axis: str, arms: tuple[Arm, ...]) -> Dose:
         for a, b, sign in ((j, i, 1), (i, j, -1)):
             answer = answers.get((arms[a].arm_id, arms[b].arm_id))
             if answer is not None:
-                rise = sign * answer.difference.mean > 0
-                return answer.word not in (*OPEN, SAME) and _excludes_0(answer.difference) and rise == higher
+                return answer.told and sign * answer.difference.side == (1 if higher else -1)
         return None
 
     level = 1 - ALPHA / len(arms)
@@ -104,10 +104,6 @@ def _dose(tidy: Tidy, metric: str, axis: str, arms: tuple[Arm, ...]) -> Dose:
         tuple(arms[i] for i in best(samples, higher, known, max(1, len(looks(tidy))))),
         _chosen(tidy, column, arms),
     )
-
-
-def _excludes_0(d: Estimate) -> bool:
-    return d.low > 0 or d.high < 0
 
 
 def _chosen(tidy: Tidy, column: str, arms: tuple[Arm, ...]) -> Chosen | None:

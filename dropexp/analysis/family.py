@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtr
 
-from dropexp.analysis.stats import ALPHA, Difference, paired
+from dropexp.analysis.stats import Difference, paired
+from dropexp.experiment.levels import ALPHA
 
 DRAWS = 20_000
 CHUNK = 2_000_000  # numbers held at a time
@@ -36,10 +37,9 @@ class Family:
         """Return a difference with the interval that holds together with all others of the family, and its p there."""
         if isnan(d.p):
             return d, nan
-        low, high = d.at(1 - self.level)
-        outside = low > 0 or high < 0
-        p = min(adjusted, ALPHA * (1 - 1e-9)) if outside else max(adjusted, ALPHA)  # the draws are finite
-        return d.within(low, high), p
+        held = d.within(*d.at(1 - self.level))
+        p = min(adjusted, ALPHA * (1 - 1e-9)) if held.side else max(adjusted, ALPHA)  # the draws are finite
+        return held, p
 
 
 def family(found: Sequence[Difference], looks: Sequence[int] = (), alpha: float = ALPHA, draws: int = DRAWS) -> Family:
@@ -132,10 +132,18 @@ def _loadings(found: Sequence[Difference]) -> tuple[list[object], np.ndarray]:
         if d.sample is not None:
             x = d.sample.to_numpy(dtype=float)
             out[[place[s] for s in d.sample.index], j] = (x - x.mean()) / np.sqrt(((x - x.mean()) ** 2).sum())
-    if len(seeds) > len(found):
-        factor = np.linalg.qr(out, mode="r")
-        out = np.asarray(factor * np.where(np.diag(factor) < 0, -1.0, 1.0)[:, None])
-    return list(seeds), np.round(out, 9)
+    return list(seeds), np.round(factors(out), 9)
+
+
+def factors(residuals: np.ndarray) -> np.ndarray:
+    """Return what draws with the correlation of residuals (S, M) are made of: these, or their triangle where S > M.
+
+    Its diagonal is positive, so that the draws are the same whichever sign a library gives it.
+    """
+    if len(residuals) <= residuals.shape[1]:
+        return residuals
+    triangle = np.linalg.qr(residuals, mode="r")
+    return np.asarray(triangle * np.where(np.diag(triangle) < 0, -1.0, 1.0)[:, None])
 
 
 def _least(x: np.ndarray, found: Sequence[Difference], rows: Sequence[object], looks: tuple[int, ...]) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dropexp.analysis.inference import OPEN
 from dropexp.analysis.judging import UNDECIDED, WAITING, judge
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import OPEN, verdicts
+from dropexp.analysis.verdicts import verdicts
 
 
 def decided(tidy: Tidy) -> bool:

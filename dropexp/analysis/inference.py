@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import isnan, nan
 
 import pandas as pd
 
 from dropexp.analysis.family import Family, family
 from dropexp.analysis.reach import UNKNOWN, Shared, over_examples, shared
-from dropexp.analysis.stats import ALPHA, Difference, difference, welch
+from dropexp.analysis.stats import Difference, difference, welch
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
-from dropexp.metrics import AVERAGED, RUNS
+from dropexp.experiment.levels import ALPHA, FEWEST, TOGETHER
+from dropexp.metrics import AVERAGED
 
 SAME = "the same function"
 UNDECIDED = "undecided"
@@ -30,11 +30,7 @@ RISE_AND_FALL = {
     "memorised": ("more", "less"),
 }
 EXAMPLES, SEEDS, UNREACHED = "", "for these test examples", "reach unknown"
-ALL_LABELS = (
-    "gap, all labels"  # the column gap of a study with wrong labels, which leads with the gap of those left alone
-)
-TOGETHER = ("test", "gap")  # one family; every other metric is a family of its own
-FEWEST = 3  # seeds: two agree by chance too often, accuracies being counts
+ALL_LABELS = "gap, all labels"  # of a study with wrong labels, which leads with the gap of those left alone
 BITS = tuple(column.name for column in AVERAGED if column.on and not column.noisy)
 
 
@@ -54,12 +50,9 @@ class Side:
 
     def filled(self, metric: str) -> pd.Series[float]:
         """Return the values with chance in the place of runs that diverged."""
-        values, rows = self.values(metric), self.tidy.rows(self.arm)
-        lost = sorted(set(rows.index[rows["stop_reason"] == "diverged"]) - set(values.index))
-        if not lost:
-            return values
-        chance = RUNS[self.column(metric)].metric.chance(self.tidy.facts(self.arm).classes)
-        return pd.concat([values, pd.Series(chance, index=lost, dtype=float)]).sort_index()
+        rows = self.tidy.rows(self.arm)
+        lost = rows.index[rows["stop_reason"] == "diverged"]
+        return self.tidy.with_chance(self.arm, self.column(metric), self.values(metric), lost)
 
     def same_bits(self, other: Side) -> bool:
         """Whether both have the same seeds and, in each, the same bits in every loss and accuracy."""
@@ -83,10 +76,8 @@ class Question:
     def diverged(self) -> int:
         return sum(side.tidy.diverged(side.arm) for side in (self.a, self.b))
 
-    @cached_property
-    def shared(self) -> Shared:
-        """What the differences share between seeds by being tested on the same examples."""
-        d = self.difference()
+    def shared(self, d: Difference) -> Shared:
+        """Return what the differences share between seeds by being tested on the same examples."""
         if self.metric not in TOGETHER or d.sample is None or self.a.arm.population != self.b.arm.population:
             return UNKNOWN
         kept = [side.tidy.outcomes_of(side.arm) for side in (self.a, self.b)]
@@ -178,7 +169,7 @@ def _answer(q: Question, d: Difference, adjusted: float, whole: Family) -> Judge
         return Judged(d, nan, whole.size, whole.level, SAME)
     held, p = whole.interval(d, adjusted)
     word = _word(q, held)
-    low, high = over_examples(d, q.shared, 1 - whole.level) if q.metric in TOGETHER else (nan, nan)
+    low, high = over_examples(d, q.shared(d), 1 - whole.level) if q.metric in TOGETHER else (nan, nan)
     reach = EXAMPLES
     if word not in OPEN and q.metric in TOGETHER:
         reach = UNREACHED if isnan(low) else EXAMPLES if _word(q, d.within(low, high)) == word else SEEDS
@@ -186,15 +177,18 @@ def _answer(q: Question, d: Difference, adjusted: float, whole: Family) -> Judge
 
 
 def _word(q: Question, d: Difference) -> str:
+    word = direction("gap" if q.metric == ALL_LABELS else q.metric, d)
+    small = d.n >= FEWEST and max(-d.low, d.high) < margin_of(q.a.tidy, q.metric)
+    return EQUAL if word == UNDECIDED and small else word
+
+
+def direction(metric: str, d: Difference) -> str:
+    """Return the word for the side of 0 on which the interval of a difference in a metric lies."""
     if d.why in ("one seed", "no runs"):
         return ONE_SEED if d.why == "one seed" else NO_RUNS
-    if d.why or d.n < FEWEST:
+    if d.n < FEWEST or not d.side:
         return UNDECIDED
-    rise, fall = RISE_AND_FALL.get("gap" if q.metric == ALL_LABELS else q.metric, ("higher", "lower"))
-    if d.low > 0 or d.high < 0:
-        return rise if d.low > 0 else fall
-    margin = margin_of(q.a.tidy, q.metric)
-    return EQUAL if max(-d.low, d.high) < margin else UNDECIDED
+    return RISE_AND_FALL.get(metric, ("higher", "lower"))[d.side < 0]
 
 
 def margin_of(tidy: Tidy, metric: str) -> float:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from dropexp.analysis.family import family
-from dropexp.analysis.inference import FEWEST, TOGETHER, looks
+from dropexp.analysis.inference import looks
 from dropexp.analysis.stats import Difference, contrast
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
+from dropexp.experiment.levels import FEWEST, TOGETHER
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class Interaction:
     @property
     def established(self) -> bool:
         """Whether the interval excludes 0, over three seeds or more."""
-        d = self.difference
-        return d.n >= FEWEST and (d.low > 0 or d.high < 0)
+        return self.difference.n >= FEWEST and self.difference.side != 0
 
 
 def interactions(tidy: Tidy, metric: str) -> tuple[Interaction, ...]:

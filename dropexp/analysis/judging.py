@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
 
+from dropexp.analysis.best import best
 from dropexp.analysis.claim_words import interval, number, says, sentence
 from dropexp.analysis.contrasts import Comparison, Unjudged, compared, sides
-from dropexp.analysis.dose import best
 from dropexp.analysis.family import level_of_one
-from dropexp.analysis.inference import SEEDS, UNREACHED, looks
+from dropexp.analysis.inference import SAME, SEEDS, UNREACHED, looks
 from dropexp.analysis.rules import REFUTED, SMALL, SUPPORTED, UNDECIDED, ruled
-from dropexp.analysis.stats import ALPHA, LEVEL, NO_DIFFERENCE, Difference
+from dropexp.analysis.stats import NO_DIFFERENCE, Difference
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import FEWEST, SAME
 from dropexp.experiment.claims import Claim, Part
 from dropexp.experiment.leaves import shown
+from dropexp.experiment.levels import ALPHA, FEWEST, LEVEL
 from dropexp.metrics import RUNS
 
 __all__ = ["REFUTED", "SMALL", "SUPPORTED", "UNDECIDED", "WAITING", "ClaimVerdict", "judge"]

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from scipy.special import gammaincinv, nctdtr, ndtr, stdtrit
 
+from dropexp.experiment.levels import ALPHA, FEWEST, FLAT, TOGETHER
+
 if TYPE_CHECKING:
     from dropexp.experiment.design import Design
 
-ALPHA, POWER, CONFIDENCE = 0.05, 0.8, 0.8
-FEWEST = 3  # seeds that a word takes
-METRICS = 2  # test accuracy and the gap are judged together
+POWER, CONFIDENCE = 0.8, 0.8
 HOPELESS = 0.05  # a probability of seeing a difference of one sd below which a design is warned of
-FLAT = 1e-12  # an sd that is the rounding of float64
 MOST = 1_000_000  # seeds
 
 
@@ -50,7 +49,7 @@ def outlook_of(count: int, seeds: int) -> Outlook:
 def comparisons(design: Design) -> int:
     """Return how many differences a study judges together; arms that are one function count once."""
     pairs = zip(design.arms, design.baselines, strict=True)
-    return METRICS * len({(arm.arm_id, base.arm_id) for arm, base in pairs if base is not None})
+    return len(TOGETHER) * len({(arm.arm_id, base.arm_id) for arm, base in pairs if base is not None})
 
 
 def critical(n: int, alpha: float = ALPHA) -> float:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import bdtr
 
-from dropexp.analysis.stats import LEVEL, estimate
+from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
+from dropexp.experiment.levels import LEVEL
 
 PARTS = ("weights_moving", "dropout_noise", "batch_to_running", "train_to_val", "val_to_test", "train_to_test")
 WAYS = ("noise_batch", "batch", "running")  # to evaluate the weights of an epoch's end, rows of the probe `gap_parts`

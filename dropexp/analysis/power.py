@@ -10,9 +10,10 @@ from statistics import median
 
 from dropexp.analysis.inference import against_baselines
 from dropexp.analysis.outlook import power, seeds_needed, upper_limit
-from dropexp.analysis.stats import ALPHA, FLAT, difference
+from dropexp.analysis.stats import difference
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
+from dropexp.experiment.levels import ALPHA, FLAT
 
 NEAR = 0.05  # of chance: 5 points
 APART = 5  # an sd so many times the median arm's takes 25 times its seeds, and says nothing of the other arms

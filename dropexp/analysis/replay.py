@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from math import isnan
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dropexp.analysis.family import family
-from dropexp.analysis.inference import looks
+from dropexp.analysis.inference import SAME, direction, looks
 from dropexp.analysis.stats import Difference, Estimate, estimate, paired
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import FEWEST, ONE_SEED, RISE_AND_FALL, SAME, UNDECIDED
 from dropexp.experiment.design import Arm
 from dropexp.stopping import CRITERIA, Setting, follow
 
@@ -78,9 +76,9 @@ class Replay:
         judged = family(list(found.values()), self.looks)
         made = {}
         for key, d in found.items():
-            low, high = d.at(1 - judged.level)
-            held = replace(d, low=low, high=high)
-            made[key] = Versus(held, SAME if key in same else _word(held), judged.size, judged.level)
+            held = d.within(*d.at(1 - judged.level))
+            word = SAME if key in same else direction("test", held)
+            made[key] = Versus(held, word, judged.size, judged.level)
         return made
 
     @cached_property
@@ -88,14 +86,6 @@ class Replay:
         """The rows of each arm and setting."""
         groups: dict[Any, Any] = self.runs.groupby(["arm_id", "setting"]).indices
         return groups
-
-
-def _word(d: Difference) -> str:
-    if d.why == "one seed":
-        return ONE_SEED
-    if isnan(d.low) or d.n < FEWEST or d.low <= 0 <= d.high:
-        return UNDECIDED
-    return RISE_AND_FALL["test"][0 if d.low > 0 else 1]
 
 
 def replay(tidy: Tidy, settings: Sequence[Setting], monitor: str = "val_loss") -> Replay:

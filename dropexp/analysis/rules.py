@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dropexp.analysis.stats import ALPHA, LEVEL
 from dropexp.experiment.claims import DOWNWARD, ORDERED
+from dropexp.experiment.levels import ALPHA, LEVEL
 
 TOST = 0.9  # two one-sided tests at 5% each (Schuirmann 1987)
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"

@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-LEVEL = 0.95
-ALPHA = 0.05  # of all differences of one family together
-FLAT = 1e-12  # accuracies are counts over n: a smaller sd is the rounding of float64, not variance
+from dropexp.experiment.levels import FLAT, LEVEL
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,10 @@ class Difference(Estimate):
         """Cohen's d_z, the mean in units of the differences' sd; NaN without an interval or unpaired."""
         return self.mean / self.sd if self.paired and not self.why else nan
 
-    def one_sided(self, direction: int) -> float:
-        """Return the p of Student's test against `direction` (+1: above 0) times the mean being above 0."""
-        return nan if self.why else float(stdtr(self.degrees, -direction * self.mean / self.error))
+    @property
+    def side(self) -> int:
+        """On which side of 0 the whole interval lies, 1 above and -1 below; 0 where it holds 0 or there is none."""
+        return int(self.low > 0) - int(self.high < 0)
 
     def at(self, level: float) -> tuple[float, float]:
         """Return the interval at another level, NaN where there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise
@@ -112,6 +112,14 @@ class Tidy:
     @cached_property
     def _values(self) -> dict[tuple[str, str], pd.Series[float]]:
         return {}
+
+    def with_chance(self, arm: Arm, column: str, values: pd.Series[float], lost: Iterable[int]) -> pd.Series[float]:
+        """Return a metric by seed with what a guess has in the place of the seeds whose runs diverged."""
+        absent = sorted(set(lost) - set(values.index))
+        if not absent:
+            return values
+        chance = RUNS[column].metric.chance(self.facts(arm).classes)
+        return pd.concat([values, pd.Series(chance, index=absent, dtype=float)]).sort_index()
 
     def facts(self, arm: Arm) -> Facts:
         """Return the numbers of examples and classes of an arm's data."""

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dropexp.analysis.inference import (
-    EQUAL,
-    FEWEST,
-    NO_RUNS,
-    ONE_SEED,
-    OPEN,
-    RISE_AND_FALL,
-    SAME,
-    UNDECIDED,
-    UNDERFITTING,
-    Judged,
-    against_baselines,
-    identical,
-)
-from dropexp.analysis.stats import FLAT
+from dropexp.analysis.inference import SAME, Judged, against_baselines
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
-
-__all__ = [
-    "EQUAL", "FEWEST", "NO_RUNS", "ONE_SEED", "OPEN", "RISE_AND_FALL", "SAME", "UNDECIDED", "UNDERFITTING", "Judged", "Verdict",
-    "identical", "verdicts",
-]  # fmt: skip
+from dropexp.experiment.levels import FLAT
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-START, STEP, FEWEST = 5, 5, 3  # fewer than three seeds decide nothing
+START, STEP = 5, 5
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dropexp.analysis.inference import UNDERFITTING
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import UNDERFITTING, Verdict, verdicts
+from dropexp.analysis.verdicts import Verdict, verdicts
 from dropexp.quoting import counted
 from dropexp.tables.arms import Column, columns
 from dropexp.wording.labels import OVER, epoch_rule, named, oracle, seeds

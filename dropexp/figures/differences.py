@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from dropexp.analysis.inference import EQUAL, ONE_SEED, SAME, Judged
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import EQUAL, ONE_SEED, SAME, Judged, Verdict, verdicts
+from dropexp.analysis.verdicts import Verdict, verdicts
 from dropexp.experiment.naming import label
 from dropexp.figures.axis_range import Scale, scale
 from dropexp.figures.columns import Columns, columns, dots, rule, write

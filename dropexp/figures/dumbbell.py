@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from dropexp.analysis.inference import ONE_SEED
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ONE_SEED, Verdict, verdicts
+from dropexp.analysis.verdicts import Verdict, verdicts
 from dropexp.experiment.design import Arm
 from dropexp.figures.axis_range import Scale, scale
 from dropexp.figures.columns import Columns, columns, dots, rule, write

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from dropexp.analysis.inference import ONE_SEED
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import ONE_SEED, verdicts
+from dropexp.analysis.verdicts import verdicts
 from dropexp.experiment.design import Arm
 from dropexp.figures.axis import Across, across, main_axis, panels
 from dropexp.figures.axis_range import Scale, scale, upright

@@ -8,20 +8,21 @@ from dataclasses import dataclass, replace
 from math import isnan
 
 from dropexp.analysis.dose import doses
-from dropexp.analysis.inference import SEEDS, against_baselines
-from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import (
+from dropexp.analysis.inference import (
     EQUAL,
-    FEWEST,
     ONE_SEED,
     OPEN,
     SAME,
+    SEEDS,
     UNDECIDED,
     UNDERFITTING,
     Judged,
-    Verdict,
+    against_baselines,
 )
+from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.verdicts import Verdict
 from dropexp.experiment.design import Arm
+from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.naming import label
 from dropexp.wording.finding import finding, spoken_of
 from dropexp.wording.labels import WHY, half, hint, listed, named, oracle, percent, signed

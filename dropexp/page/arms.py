@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import nan
 
+from dropexp.analysis.inference import SAME, Judged
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import SAME, Judged, Verdict
+from dropexp.analysis.verdicts import Verdict
 from dropexp.experiment.naming import headings, value
 from dropexp.page.answer import TONES, probability
 from dropexp.page.grid import Cell, Column, Grid, ranked

@@ -11,7 +11,7 @@ from dropexp import files
 from dropexp.errors import StoreError
 from dropexp.store.csv_lines import Lost
 from dropexp.store.intact import ORPHAN
-from dropexp.store.predictions import MOST, NAME, Gap, Index, Predictions, Record
+from dropexp.store.predictions import MOST, NAME, Gap, Index, Predictions, Record, parts_of
 
 PART = 48 * files.KIB  # bytes of what is lost that one line of lost+found.csv holds, as base64
 MOST_LOST = 128 * files.MIB
@@ -100,11 +100,7 @@ def parts(folder: Path, kept: Sequence[Record]) -> Iterator[bytes]:
     """Yield the bytes of records, part after part."""
     with _opened(folder) as file:
         for record in kept:
-            file.seek(record.begin)
-            left = record.head.size
-            while left and (part := file.read(min(left, files.CHUNK))):
-                yield part
-                left -= len(part)
+            yield from parts_of(file, record.begin, record.head.size)
 
 
 def _opened(folder: Path) -> BinaryIO:

@@ -119,12 +119,18 @@ def _record_at(file: BinaryIO, at: int, size: int, thorough: bool) -> Record | N
 
 
 def _digest(file: BinaryIO, record: Record) -> str:
-    made, left = hashlib.sha256(), record.head.size - records.DIGEST
-    file.seek(record.begin)
-    while left and (part := file.read(min(left, files.CHUNK))):
+    made = hashlib.sha256()
+    for part in parts_of(file, record.begin, record.head.size - records.DIGEST):
         made.update(part)
-        left -= len(part)
     return made.hexdigest()[: 2 * records.DIGEST]
+
+
+def parts_of(file: BinaryIO, begin: int, count: int) -> Iterator[bytes]:
+    """Yield so many bytes of a file, part after part."""
+    file.seek(begin)
+    while count and (part := file.read(min(count, files.CHUNK))):
+        yield part
+        count -= len(part)
 
 
 def _next(file: BinaryIO, at: int, size: int, left: list[int]) -> int:
@@ -209,6 +215,10 @@ class Predictions:
                 content = _read(file, record.begin, record.head.size)
         except OSError as error:
             raise _unread(self.folder / NAME, error) from None
-        if len(content) != record.head.size or not records.whole(content) or content[-16:].hex() != record.digest:
+        if (
+            len(content) != record.head.size
+            or not records.whole(content)
+            or content[-records.DIGEST :].hex() != record.digest
+        ):
             raise ValueError("not what was stored")
         return content

@@ -6,8 +6,9 @@ from typing import Any
 
 from dropexp.experiment.claims import Claim
 from dropexp.experiment.config import Config
-from dropexp.experiment.growth import FEWEST, START, STEP
+from dropexp.experiment.growth import START, STEP
 from dropexp.experiment.leaves import roles
+from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.probes import PROBES
 from dropexp.study_files.margins import SUMMED_UP
 from dropexp.study_files.top_level_keys import MOST_GROWN, PREDICTIONS, WEIGHTS

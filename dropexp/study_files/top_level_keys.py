@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dropexp.experiment.growth import FEWEST, START, STEP, Grow
+from dropexp.experiment.growth import START, STEP, Grow
+from dropexp.experiment.levels import FEWEST
 from dropexp.quoting import clean, spelt
 from dropexp.study_files.claims_reader import Blame
 from dropexp.study_files.unknown_keys import explained

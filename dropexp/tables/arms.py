@@ -6,11 +6,12 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dropexp.analysis.inference import margin_of
+from dropexp.analysis.inference import EQUAL, SAME, UNDERFITTING, Judged, margin_of
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import EQUAL, FEWEST, SAME, UNDERFITTING, Judged, Verdict, verdicts
+from dropexp.analysis.verdicts import Verdict, verdicts
 from dropexp.experiment.design import Arm
+from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.naming import headings, label, plain, value
 from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent, signed, starred
 from dropexp.wording.power import power_line

@@ -5,12 +5,13 @@ from __future__ import annotations
 import textwrap
 
 from dropexp.analysis.compare import Contrast, Pair, Side, differing
-from dropexp.analysis.inference import FEWEST, SAME, TOGETHER
+from dropexp.analysis.inference import SAME
 from dropexp.analysis.stats import Difference, Estimate
+from dropexp.experiment.levels import FEWEST, TOGETHER
 from dropexp.experiment.naming import headings, label
 from dropexp.metrics import RUNS
 from dropexp.tables.arms import WIDTH, Column, side_by_side
-from dropexp.wording.labels import OVER, epoch_rule, half, percent, signed, starred, stars
+from dropexp.wording.labels import LATE, OVER, epoch_rule, half, percent, signed, starred, stars
 
 SHOWN = 5  # paths on which the sides differ
 
@@ -120,9 +121,7 @@ def _family(pairs: tuple[Pair, ...]) -> list[str]:
     late = dict.fromkeys(c.metric.replace("_", " ") for pair in pairs for c in pair.contrasts if _late(c))
     if late:
         where = "" if len(pairs) == 1 else f" at {_listed([common(p) for p in pairs if any(map(_late, p.contrasts))])}"
-        lines.append(
-            f"after the fact: {', '.join(late)}{where}, added or given another margin when results were stored"
-        )
+        lines.append(f"after the fact: {', '.join(late)}{where}, {LATE}")
     return lines + stars(answers)
 
 

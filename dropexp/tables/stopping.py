@@ -6,10 +6,10 @@ import textwrap
 
 import pandas as pd
 
+from dropexp.analysis.inference import SAME
 from dropexp.analysis.replay import STOPPED, Replay, Versus, measures
 from dropexp.analysis.stats import Estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import SAME
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Arm
 from dropexp.stopping import CRITERIA

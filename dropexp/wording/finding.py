@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from dropexp.analysis.inference import EQUAL, ONE_SEED, SAME, UNDECIDED, UNDERFITTING
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import EQUAL, ONE_SEED, SAME, UNDECIDED, UNDERFITTING, Verdict, verdicts
+from dropexp.analysis.verdicts import Verdict, verdicts
 from dropexp.experiment.naming import label
 from dropexp.wording.labels import half, here, named, percent, seeds
 

@@ -15,6 +15,7 @@ from dropexp.experiment.naming import headings, value
 __all__ = ["half", "percent", "signed"]
 
 OVER = "95% interval over seeds"
+LATE = "added or given another margin when results were stored"
 STARS = {SEEDS: "*", UNREACHED: "**"}
 WHY = {
     SEEDS: "with new test examples the interval would include 0",

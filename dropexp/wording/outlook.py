@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import isinf
 
-from dropexp.analysis.outlook import ALPHA, FEWEST, POWER, Outlook, outlook_of, seeds_needed
+from dropexp.analysis.outlook import POWER, Outlook, outlook_of, seeds_needed
+from dropexp.experiment.levels import ALPHA, FEWEST
 
 
 def warning(o: Outlook) -> str:

@@ -8,7 +8,7 @@ from dropexp.analysis.dose import Dose
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict
 from dropexp.experiment.naming import label, value
-from dropexp.wording.labels import half, listed, percent, stars
+from dropexp.wording.labels import LATE, half, listed, percent, stars
 
 STREAMS = {
     "init": "initial weights",
@@ -27,9 +27,7 @@ def scope(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     lines += stars(judged)
     if late := [label(v.arm, tidy.axes) for v in found if any(j and j.after for j in (v.test, v.gap))]:
         more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
-        lines.append(
-            f"after the fact: {', '.join(late[:NAMED])}{more}, added or given another margin when results were stored"
-        )
+        lines.append(f"after the fact: {', '.join(late[:NAMED])}{more}, {LATE}")
     look = tidy.history.looks(tidy.study.seeds) if tidy.history.known else 1
     if look > 1:
         lines.append(

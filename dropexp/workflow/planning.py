@@ -12,6 +12,7 @@ from dropexp.errors import ConfigError, DataError, UsageError
 from dropexp.executors.all_executors import chosen
 from dropexp.executors.executor import Executor
 from dropexp.experiment.layout import Layout, layout
+from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.packs import PACK_BYTES, Size, bytes_per_run, keys_by_arm, pack_key, plan, seconds
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
@@ -22,7 +23,6 @@ from dropexp.train.checkpoint import FOLDER, circumstances, interval
 from dropexp.train.checkpoint import begun as checkpoints
 from dropexp.workflow.request import Options
 
-FEWEST = 3  # seeds from which on a word is said: fewer are a trial, and their design is not warned of
 INLINE_SECONDS = 10.0  # below about this much work, starting workers costs more than they save
 DEVICES = ("cpu", "cuda", "mps", "auto")
 WORKER_BYTES = 2**30  # what a worker takes beside its data and one run, generously
@@ -108,7 +108,9 @@ def _to_train(study: Study, like: Plan, options: Options) -> Plan:
         made.notes += few(
             [f"{run.run_id} {lacking[run.run_id]}; trained again" for run in todo if run.run_id in lacking]
         )
-        made.notes += [doubt for doubt in [hopeless(study)] if doubt and len(study.seeds) >= FEWEST]
+        made.notes += [
+            doubt for doubt in [hopeless(study)] if doubt and len(study.seeds) >= FEWEST
+        ]  # fewer are a trial
     return made
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
 
 MOST_CLAIMS = 64 * MIB  # bytes
+ABSENT = b"-"  # in the place of the content of a file that is not there
 
 
 def reading(folder: Path, everything: bool = False, baseline: Sequence[str] = ()) -> tuple[Tidy, str | None]:
@@ -67,7 +68,7 @@ def content_of(path: Path) -> bytes:
     try:
         return read_bounded(path, LARGEST.get(path.name, MOST_CLAIMS), follow=True)  # a table of others may be a link
     except FileNotFoundError:
-        return b"-"
+        return ABSENT
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
 

@@ -23,6 +23,7 @@ from dropexp.experiment.registration import (
     written,
 )
 from dropexp.files import MIB, read_bounded
+from dropexp.quoting import counted
 from dropexp.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -63,14 +64,14 @@ def register(writer: Writer, study: Design) -> str | None:
         return None
     made = _add(writer, before, DESIGN, says)
     grow, seeds = study.grow, len(study.asked or study.seeds)
-    counts = [_counted(len(study.claims), "claim"), _counted(len(says["arms"]), "arm")]
-    counts += [f"{grow.start} to {grow.grow_to} seeds" if grow else _counted(seeds, "seed")]
+    counts = [counted(len(study.claims), "claim"), counted(len(says["arms"]), "arm")]
+    counts += [f"{grow.start} to {grow.grow_to} seeds" if grow else counted(seeds, "seed")]
     return f"design registered: {made.sha256[:DIGITS]}… ({', '.join(counts)})"
 
 
 def looked(writer: Writer, shown: Tidy) -> None:
     """Add to design.csv which seeds all was judged on, unless that stands there, or runs are missing or too few."""
-    from dropexp.analysis.verdicts import FEWEST
+    from dropexp.experiment.levels import FEWEST
 
     study = shown.study
     own = {arm_id for arm_id, _ in study.wanted} or {arm.arm_id for arm in shown.arms}
@@ -96,10 +97,6 @@ def _add(writer: Writer, before: list[Entry], kind: str, says: dict[str, object]
     made = following(before, now, kind, len(stored), set(stored) if kind == DESIGN else (), says)
     writer.write(NAME, written([*before, made]))
     return made
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def history(folder: Path, study: Design) -> tuple[History, str | None]:

@@ -29,7 +29,7 @@ from dropexp.workflow.request import Options
 from dropexp.workflow.retraining import Again
 from dropexp.workflow.running import Listener
 from dropexp.workflow.verifying_answers import LATER, lacking, predicted
-from dropexp.workflow.verifying_sums import claimed, registered, summed, undeclared
+from dropexp.workflow.verifying_sums import made_again, registered
 
 if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
@@ -79,15 +79,15 @@ def verify(
     for name in FILES:
         rows[name], torn = _rows(folder, name)
         wrong += torn
-    wrong += [*predicted(folder), *registered(folder)]
+    wrong += predicted(folder)
     stored = Stored(rows["runs.csv"], *(_by_run(rows[name]) for name in FILES[1:]))
     wrong += mismatches(stored)
     study, unread = _study(folder, stored)
     wrong += unread
     wrong += _sealed(folder, study)
-    wrong += undeclared(folder, stored)
+    wrong += registered(folder, stored)
     if study is not None:
-        wrong += [*summed(folder), *claimed(folder)]
+        wrong += made_again(folder, stored)
         wrong += _asked(study, stored)
         wrong += lacking(folder, study)
     named = ("run_id", "arm_id", "seed", *CONFIG_COLUMNS)  # where these are wrong, nothing can be trained from them

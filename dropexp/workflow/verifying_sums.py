@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dropexp.analysis.consistency import Mismatch, Stored, apart, table
 from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.registration import faults
 from dropexp.rows import line_of
-from dropexp.workflow.reading import reading
+from dropexp.workflow.reading import ABSENT, content_of, reading
 from dropexp.workflow.registering import NAME, entries
+
+if TYPE_CHECKING:
+    from dropexp.analysis.tidy import Tidy
 
 # What a summary.csv before 0.4.0 has, and the columns that meant something else there
 OLDER, INTERVAL = "_diff_p_holm", ("_diff_low", "_diff_high")
+AGAIN = "the study's command writes it again"
 DECLARING = (0, 4, 0)  # the first version that says beforehand what it trains
 
 
@@ -26,72 +30,69 @@ def cells(line: str) -> list[str]:
         return []
 
 
-def registered(folder: Path) -> Iterator[Mismatch]:
-    """Yield the cells of design.csv that show that its rows are not those that were written, one after another."""
+def registered(folder: Path, stored: Stored) -> Iterator[Mismatch]:
+    """Yield what shows that the rows of design.csv are not those that were written, one after another, or have gone."""
     try:
         found = entries(folder)
     except StoreError as error:
         yield Mismatch(NAME, 0, "", "", "", str(error))
         return
+    if not found and declares(stored):
+        yield Mismatch(NAME, 0, "", "", "", "is missing or empty: what was said before training cannot be told")
     for fault in faults(found):
         yield Mismatch(NAME, fault.line, fault.column, fault.stored, fault.expected, fault.why)
 
 
-def undeclared(folder: Path, stored: Stored) -> Iterator[Mismatch]:
-    """Yield that design.csv has gone, which every version from 0.4.0 on writes before it trains."""
-    made_by = {row["dropexp"] for rows in stored.provenance.values() for row in rows}
-    with suppress(StoreError):
-        if any(_version(name) >= DECLARING for name in made_by) and not entries(folder):
-            yield Mismatch(NAME, 0, "", "", "", "is missing or empty: what was said before training cannot be told")
+def declares(stored: Stored) -> bool:
+    """Whether a version that says beforehand what it trains had a part in the stored runs."""
+    return any(_version(row["dropexp"]) >= DECLARING for rows in stored.provenance.values() for row in rows)
 
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:3] if part.isdigit())
 
 
-def claimed(folder: Path) -> Iterator[Mismatch]:
-    """Yield the cells of claims.csv that are not what the study's runs make of its claims."""
+def made_again(folder: Path, stored: Stored) -> Iterator[Mismatch]:
+    """Yield the cells of summary.csv and claims.csv that are not what the study's runs make."""
+    if not (folder / "summary.csv").exists():
+        yield Mismatch("summary.csv", 0, "", "", "", f"is missing; {AGAIN}")
+        return
+    try:
+        shown, _ = reading(folder)
+        yield from _summed(content_of(folder / "summary.csv").decode("utf-8"), shown)
+    except (DropexpError, OSError, ValueError, KeyError) as error:
+        yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
+        return
+    yield from _claimed(content_of(folder / "claims.csv"), shown, declares(stored))
+
+
+def _claimed(content: bytes, shown: Tidy, expected: bool) -> Iterator[Mismatch]:
     from dropexp.analysis.claims_csv import COLUMNS as LEDGER
     from dropexp.analysis.claims_csv import entries as ledger
     from dropexp.analysis.judging import judge
 
-    with suppress(FileNotFoundError), (folder / "claims.csv").open(encoding="utf-8") as file:
-        if file.readline().rstrip("\n").split(",") != list(LEDGER):
-            return  # by the rules of a version before 0.4.0
-    try:
-        shown, _ = reading(folder)
-    except (DropexpError, OSError, ValueError, KeyError):
-        return  # what cannot be read is named where summary.csv is made again
+    if content != ABSENT and content.partition(b"\n")[0].decode("utf-8") != ",".join(LEDGER):
+        return  # by the rules of a version before 0.4.0
     there = {(row["claim"], row["part"], row["seeds"]): (i, row) for i, row in enumerate(shown.judged, 2)}
     for made in ledger(judge(shown), ()):
         line, row = there.get((made["claim"], made["part"], made["seeds"]), (0, None))
-        if row is None:
-            yield Mismatch("claims.csv", 0, "claim", "", made["claim"], "the study's claim is not there")
-            continue
-        for column, cell in made.items():
-            if row[column] != cell and not _close(row[column], cell):
-                yield Mismatch("claims.csv", line, column, row[column], cell, "judged again from runs.csv")
+        if row is not None:
+            for column, cell in made.items():
+                if row[column] != cell and not _close(row[column], cell):
+                    yield Mismatch("claims.csv", line, column, row[column], cell, "judged again from runs.csv")
+        elif expected:
+            yield Mismatch("claims.csv", 0, "claim", "", made["claim"], f"the study's claim is not there; {AGAIN}")
 
 
-def summed(folder: Path) -> Iterator[Mismatch]:
-    """Yield the cells of summary.csv that are not what its runs make."""
+def _summed(text: str, shown: Tidy) -> Iterator[Mismatch]:
     from dropexp.analysis.summary import summary
 
-    if not (folder / "summary.csv").exists():
-        yield Mismatch("summary.csv", 0, "", "", "", "is missing; the study's command writes it again")
-        return
-    try:
-        text = (folder / "summary.csv").read_text(encoding="utf-8")
-        shown, _ = reading(folder)
-        expected = summary(shown).to_csv(index=False, lineterminator="\n")
-    except (DropexpError, OSError, ValueError, KeyError) as error:
-        yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
-        return
+    expected = summary(shown).to_csv(index=False, lineterminator="\n")
     heads = next(csv.reader([expected.partition("\n")[0]]))
     written = next(csv.reader([text.partition("\n")[0]]))
     if any(column.endswith(OLDER) for column in written):  # its differences had an interval each
         heads = [column for column in heads if column in written and not column.endswith(INTERVAL)]
-        text, expected = (_only(heads, cells) for cells in (text, expected))
+        text, expected = _only(heads, text), _only(heads, expected)
     ours, wrong = table("summary.csv", text, heads, cells)
     yield from wrong
     theirs, _ = table("summary.csv", expected, heads, cells)

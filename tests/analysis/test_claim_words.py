@@ -6,7 +6,6 @@ from typing import get_args
 
 import pytest
 
-from dropexp.analysis import claim_words, stats
 from dropexp.analysis.claim_words import criteria, promised, says
 from dropexp.experiment.claims import ALONG, Claim, Expectation, Part
 
@@ -54,4 +53,3 @@ def test_a_conjunction_promises_for_each_part():
     found = promised(Claim(says="both", all=(part("lower", "gap"), part("higher"))))
     assert [one["says"][:13] for one in found] == ["gap at dropou", "test accuracy"]
     assert all("97.5%" in one["refuted_if"] for one in found)
-    assert claim_words.ALPHA == stats.ALPHA

@@ -13,11 +13,10 @@ import pytest
 from scipy import stats
 
 from dropexp.analysis.claims_csv import OLDER, entries, recorded, written
-from dropexp.analysis.inference import UNREACHED
+from dropexp.analysis.inference import SAME, UNREACHED
 from dropexp.analysis.judging import HIDDEN, judge
 from dropexp.analysis.rules import ALONE, MAYBE_SMALL, NEAR, SMALL
 from dropexp.analysis.tidy import tidy
-from dropexp.analysis.verdicts import SAME
 from dropexp.study_files.parse import parse
 from dropexp.study_files.yaml_reader import read_text
 

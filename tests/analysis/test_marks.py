@@ -8,7 +8,8 @@ import pytest
 
 from dropexp.analysis.compare import Side, compare
 from dropexp.analysis.history import History
-from dropexp.analysis.verdicts import EQUAL, UNDECIDED, verdicts
+from dropexp.analysis.inference import EQUAL, UNDECIDED
+from dropexp.analysis.verdicts import verdicts
 from dropexp.tables.arms import table
 from dropexp.tables.comparison import comparison
 from dropexp.wording.finding import finding

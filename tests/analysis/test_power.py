@@ -11,8 +11,9 @@ from dropexp.analysis import outlook as before
 from dropexp.analysis.family import family
 from dropexp.analysis.outlook import comparisons, critical, outlook, outlook_of, power, seeds_needed, upper_limit
 from dropexp.analysis.power import DIVERGES, SPREADS, STAYS, family_level, plans, summed_up
-from dropexp.analysis.stats import ALPHA, difference
-from dropexp.analysis.verdicts import FEWEST, verdicts
+from dropexp.analysis.stats import difference
+from dropexp.analysis.verdicts import verdicts
+from dropexp.experiment.levels import ALPHA, FEWEST
 from dropexp.wording.outlook import warning
 from dropexp.wording.power import detectable, how_often, power_line, seeds_for
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from dropexp.analysis.inference import EQUAL, ONE_SEED, SAME, UNDECIDED, UNDERFITTING
 from dropexp.analysis.tidy import tidy
-from dropexp.analysis.verdicts import EQUAL, ONE_SEED, SAME, UNDECIDED, UNDERFITTING, verdicts
+from dropexp.analysis.verdicts import verdicts
 from dropexp.experiment.config import Config
 from dropexp.experiment.study import Study
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 import dropexp
-from dropexp.analysis.verdicts import UNDECIDED
+from dropexp.analysis.inference import UNDECIDED
 from dropexp.cli import main
 from dropexp.experiment.registration import recorded
 from dropexp.study_files.parse import parse
