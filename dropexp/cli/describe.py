@@ -141,7 +141,8 @@ def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[st
 
 def claims(study: Study) -> list[str]:
     """Return what would support each claim and what would refute it."""
-    lines = [f"claims: {len(study.claims)}, judged when all {counted(len(study.seeds), 'seed')} are there"]
+    when = "each round's seeds" if study.grow else f"all {counted(len(study.seeds), 'seed')}"
+    lines = [f"claims: {len(study.claims)}, judged when {when} are there"]
     for claim in study.claims:
         found = promised(claim)
         lines.append(f"  {claim.says or found[0]['says']}" + (f" ({len(found)} parts, all)" if claim.all else ""))

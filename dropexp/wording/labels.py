@@ -18,7 +18,7 @@ OVER = "95% interval over seeds"
 LATE = "added or given another margin when results were stored"
 STARS = {SEEDS: "*", UNREACHED: "**"}
 WHY = {
-    SEEDS: "with new test examples the interval would include 0",
+    SEEDS: "it holds over seeds, and would not over new test examples too",
     UNREACHED: "no stored predictions say what new test examples would do",
 }
 
