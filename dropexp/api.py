@@ -87,10 +87,12 @@ def run(request: Request, *, progress: bool = False) -> Results:
         if bar:
             bar.close()
     if finished.interrupted:
-        raise Interrupted(f"interrupted: {finished.trained} runs are kept in {finished.folder}; the same call goes on")
+        raise Interrupted(
+            f"interrupted: {finished.trained} runs are kept in {finished.folder}; repeat the call to continue"
+        )
     if finished.failures:
         first = finished.failures[0]
-        _warn(f"{len(finished.failures)} runs failed, the first with {first.error}; the same call tries them again")
+        _warn(f"{len(finished.failures)} runs failed, the first with {first.error}; repeat the call to try them again")
     return Results(
         finished.folder, *reading(finished.folder, baseline=request.baseline), finished.trained, finished.failures
     )
@@ -151,14 +153,14 @@ def _warn(text: str) -> None:
 def _overrides(axes: Mapping[str, Axis], fields: Mapping[str, Axis] | None) -> list[Override]:
     """Return what the options say of fields; words are read as on the command line, so that `none` turns a thing off."""
     if not isinstance(fields or {}, Mapping):
-        raise UsageError("set: give a dict of YAML paths, as in set={'training.lr': [0.01, 0.1]}")
+        raise UsageError("set: pass a dict of YAML paths, such as set={'training.lr': [0.01, 0.1]}")
     given = [(AXES[name], f"{name}=", values, True) for name, values in axes.items() if values is not None]
     given += [(path, f"set {path}=", values, False) for path, values in (fields or {}).items()]
     found: list[Override] = []
     for path, name, values, axis in given:
         path = resolved(path)
         if any(path == before.path and not (axis or before.axis) for before in found):
-            raise UsageError(f"{name.removesuffix('=')}: sets {path} a second time; name a field once")
+            raise UsageError(f"{name.removesuffix('=')}: sets {path} a second time; name each field once")
         plain = _plain(name.removesuffix("="), values)
         listed = plain if isinstance(plain, list) else [plain]
         if not listed:

@@ -195,17 +195,17 @@ def _opened(path: Path, flags: int, *, follow: bool = False) -> int:
     os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    raise OSError(errno.EINVAL, "it is a device or a pipe and no plain file", str(path))
+    raise OSError(errno.EINVAL, "it is a device or a pipe, not a plain file", str(path))
 
 
 def _link(path: Path) -> OSError:
     return OSError(
-        errno.ELOOP, "it is a symbolic link, which is not followed here; put the file itself there", str(path)
+        errno.ELOOP, "it is a symbolic link, which is not followed here; replace it by the file itself", str(path)
     )
 
 
 def _too_large(path: Path, size: int, most: int) -> TooLarge:
-    says = f"it has {size:,} bytes, and at most {most:,} are read of such a file; move it away, or cut it down"
+    says = f"it has {size:,} bytes, more than the {most:,} that are read from such a file; move it away, or shorten it"
     return TooLarge(errno.EFBIG, says, str(path))
 
 

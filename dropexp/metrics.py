@@ -11,7 +11,7 @@ SETS = {  # of examples on which each epoch is scored, with their words: of whos
     "dropout_on_train": ("training", ", dropout on"),  # the running mean while the epoch trains: in epochs.csv alone
     "val": ("validation", ""),
     "test": ("test", ""),
-    "clean_train": ("training", ", labels left alone"),  # with label noise
+    "clean_train": ("training", ", correct labels only"),  # with label noise
 }
 WHILE_TRAINING, CLEAN, FINAL = "dropout_on_train", "clean_", "final_"
 

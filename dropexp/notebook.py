@@ -100,7 +100,7 @@ class Results:
         arm, base = found[0]
         if len(arms) != 1 or base is None:
             those = ", ".join(label(arm, self.tidy.axes) for arm in arms.values())
-            raise UsageError(f"examples: name one arm that has a baseline, as in 'rate=0.5'; these are {those}")
+            raise UsageError(f"examples: name one arm that has a baseline, such as 'rate=0.5'; there are {those}")
         made = against_baseline(self.tidy, arm, base)
         names = ("place", "label", "shared", "fixed", "broken")
         return pd.DataFrame({name: [] if made is None else getattr(made, name) for name in names}, dtype="int64")

@@ -156,14 +156,19 @@ class Criterion:
 
 CRITERIA = {
     "patience": Criterion(
-        "patience", "after so many epochs in a row without improvement", "--patiences", (1, 2, 3, 5, 10, 20), True
+        "patience", "after this many epochs in a row without improvement", "--patiences", (1, 2, 3, 5, 10, 20), True
     ),
-    "gl": Criterion("GL", "where the error is that many percent above its minimum", "--alphas", (1, 2, 5), False, _gl),
+    "gl": Criterion("GL", "when the error is this many percent above its minimum", "--alphas", (1, 2, 5), False, _gl),
     "pq": Criterion(
-        "PQ", "where GL is that many times the training progress, in per mille", "--alphas", (0.5, 1, 2), False, _pq
+        "PQ", "when GL exceeds this many times the training progress, in per mille", "--alphas", (0.5, 1, 2), False, _pq
     ),
     "up": Criterion(
-        "UP", "after so many strips of five epochs in a row that end worse", "--strips", (2, 4, 8), True, _up
+        "UP",
+        "after this many strips of five epochs in a row, each ending with a higher error",
+        "--strips",
+        (2, 4, 8),
+        True,
+        _up,
     ),
 }
 

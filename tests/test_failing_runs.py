@@ -85,9 +85,9 @@ SLOW = pytest.mark.slow
 FAULTS = [
     ("out_of_memory", 1, "0 3", "MemoryError: cannot allocate 3 TB"),
     ("bug", 1, "2", "ZeroDivisionError: float division by zero"),
-    pytest.param("killed", 2, "2", "SIGKILL; the system kills processes where memory runs out", marks=SLOW),
+    pytest.param("killed", 2, "2", "SIGKILL; the system kills processes when memory runs out", marks=SLOW),
     pytest.param("bug", 2, "0 3", "ZeroDivisionError: float division by zero", marks=SLOW),
-    pytest.param("killed", 2, "0 3", "SIGKILL; the system kills processes where memory runs out", marks=SLOW),
+    pytest.param("killed", 2, "0 3", "SIGKILL; the system kills processes when memory runs out", marks=SLOW),
 ]
 
 

@@ -84,7 +84,7 @@ def test_a_run_whose_rows_were_edited_is_left_out_named_and_trained_again(folder
         assert "runs.csv:2: " in capsys.readouterr().err
     assert main(["run", "c.yaml", "--no-plot"]) == 0
     said = capsys.readouterr()
-    assert "is not what was stored (rows_digest); moved to lost+found.csv" in said.err
+    assert "differs from what was stored (rows_digest); moved to lost+found.csv" in said.err
     assert "1 run there already: 1 run in 1 pack" in said.err
     assert path.read_text() == text
     assert "epochs.csv,2," in (folder / "results" / "c" / "lost+found.csv").read_text()

@@ -22,9 +22,9 @@ def chosen(name: str | None, jobs: int | None = None) -> Executor:
         raise UsageError(f"--executor: {spelt(name)} is not one of {', '.join(EXECUTORS)}")
     made = EXECUTORS[name]
     if made.workers and not made.machine.may_start():
-        raise UsageError(f"--executor {name}: this process may start no other; use --executor inline")
+        raise UsageError(f"--executor {name}: this process cannot start other processes; use --executor inline")
     if not made.workers and (jobs or 1) > 1:
-        raise UsageError(f"--executor {name}: trains {made.says}; leave --jobs {jobs} out, or use --executor pool")
+        raise UsageError(f"--executor {name}: trains {made.says}; remove --jobs {jobs}, or use --executor pool")
     return made
 
 

@@ -129,7 +129,7 @@ def _alone(connection: Connection, parent: int) -> None:
 def _ending(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
-            return f"signal {signal.Signals(-code).name}; the system kills processes where memory runs out"
+            return f"signal {signal.Signals(-code).name}; the system kills processes when memory runs out"
     return f"exit code {code}"
 
 

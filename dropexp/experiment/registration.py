@@ -114,7 +114,7 @@ def faults(entries: Sequence[Entry]) -> Iterator[Fault]:
         if entry.entry != str(number):
             yield Fault(line, "entry", entry.entry, str(number), "entries count up from 1")
         if (sealed := _seal(before, cells[:-1])) != entry.sha256:
-            why = "the row, or one before it, is not what was written"
+            why = "the row, or one before it, differs from what was written"
             yield Fault(line, "sha256", entry.sha256, sealed, why)
         now = datetime.fromisoformat(entry.time)
         if clock is not None and now < clock:

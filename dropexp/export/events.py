@@ -21,7 +21,7 @@ def as_events(tidy: Tidy, folder: Path) -> None:
     TensorBoard keeps scalars as float32. Raises StoreError where the folder holds anything but an earlier export.
     """
     if folder.exists() and any(path.name != NAME for path in folder.rglob("*") if not path.is_dir()):
-        raise StoreError(f"--out {folder}: holds other files; name a new folder for the events")
+        raise StoreError(f"--out {folder}: already holds other files; choose a new folder for the events")
     shutil.rmtree(folder, ignore_errors=True)
     rows = epochs_frame(tidy)
     metrics = [c for c in rows.columns if c not in (*KEYS, *tidy.axes) and rows[c].notna().any()]

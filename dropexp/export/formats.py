@@ -40,7 +40,7 @@ def export(tidy: Tidy, to: str, out: Path | None = None) -> str:
     if tidy.runs.empty:
         raise StoreError(f"{tidy.study.name}: no finished run to export yet")
     if out is None and to not in TEXTS:
-        raise UsageError(f"--to {to}: is no text to print; add --out {tidy.study.name}.{to}")
+        raise UsageError(f"--to {to}: is not text and cannot be printed; add --out {tidy.study.name}.{to}")
     if out is not None and out.name in OWN and any((out.parent / n).exists() for n in ("study.yaml", "epochs.csv")):
         raise UsageError(f"--out {out}: is a file of the study itself; name another")
     if row.folder is None and out is not None and out.is_dir():
@@ -60,7 +60,7 @@ def export(tidy: Tidy, to: str, out: Path | None = None) -> str:
 
 def _format(to: str) -> Export:
     if to not in EXPORTS:
-        raise UsageError(f"--to {to}: no such format{meant(to, EXPORTS, 'they are ' + ', '.join(EXPORTS))}")
+        raise UsageError(f"--to {to}: unknown format{meant(to, EXPORTS, 'they are ' + ', '.join(EXPORTS))}")
     row = EXPORTS[to]
     if row.needs and find_spec(row.needs) is None:
         raise UsageError(f"--to {to}: needs {row.needs}, which is not installed: pip install 'dropexp[{to}]'")
@@ -69,9 +69,9 @@ def _format(to: str) -> Export:
 
 EXPORTS = {
     "latex": Export("the summary as a booktabs table", latex),
-    "markdown": Export("the summary as a table of pipes", markdown),
+    "markdown": Export("the summary as a Markdown table", markdown),
     "csv": Export("one row per run and epoch, with the axes of its arm", as_csv),
-    "parquet": Export("the same, with types", as_parquet, needs="pyarrow"),
+    "parquet": Export("the same as a typed Parquet file", as_parquet, needs="pyarrow"),
     "tensorboard": Export("event files, one folder per run", folder=as_events, needs="tensorboard"),
 }
 TEXTS = ("latex", "markdown", "csv")

@@ -33,7 +33,7 @@ def paper(tidy: Tidy) -> Paper:
 
 
 def _sentences(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
-    clean = " on the training labels left alone," if tidy.noisy else ""
+    clean = " on the training examples with correct labels," if tidy.noisy else ""
     interval = f"Mean over seeds, {seeds(tidy)}, and ± half the {OVER}."
     lines = [
         f"Training and test accuracy in percent and the gap between them in points,{clean} with dropout off, "
@@ -43,10 +43,11 @@ def _sentences(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     judged = [j for v in found for j in (v.test, v.gap) if j]
     if judged and seeds(tidy) != "n = 1":
         family = max(j.family for j in judged)
-        together = f", which hold together with 95% for all {family}" if family > 1 else ""
+        together = f", simultaneous over all {family}" if family > 1 else ""
         pairs = "paired by seed" if all(j.difference.paired for j in judged) else "paired by seed where seeds agree"
         lines.append(
-            f"Differences to {named(tidy)} are in points, {pairs}, with 95% intervals{together}; a word where 0 is excluded."
+            f"Differences from {named(tidy)} are in points, {pairs}, with 95% intervals{together}; a word marks "
+            f"each interval that excludes 0."
         )
     if any(j.word == UNDERFITTING for j in judged):
         lines.append("Underfitting: the gap shrank because training accuracy fell, and test accuracy did not rise.")

@@ -92,7 +92,7 @@ def _title(tidy: Tidy, arms: list[Arm]) -> str:
 
 def _key(tidy: Tidy, behind: bool, stopped: bool) -> list[Line2D]:
     key = [
-        mark("training (labels left alone)" if tidy.noisy else "training, dropout off", color=TRAIN, linestyle="--"),
+        mark("training (correct labels only)" if tidy.noisy else "training, dropout off", color=TRAIN, linestyle="--"),
         mark("test", color=TEST, linestyle="-"),
     ]
     if behind:

@@ -80,7 +80,7 @@ def _words(tidy: Tidy, arm: Arm, verdict: Verdict) -> str:
 def _key(tidy: Tidy, shown: list[Arm]) -> list[Line2D | Patch]:
     entries: list[Line2D | Patch] = [
         mark("test", **TEST_LOOK, linestyle="-"),
-        mark("training (labels left alone)" if tidy.noisy else "training", **TRAIN_LOOK, linestyle="-"),
+        mark("training (correct labels only)" if tidy.noisy else "training", **TRAIN_LOOK, linestyle="-"),
         Patch(**AREA, label="gap between them"),
     ]
     if any(b is not None for b in tidy.baselines) and len(shown) > 1:

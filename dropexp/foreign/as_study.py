@@ -65,7 +65,7 @@ def _gap(table: Table, epochs: pd.DataFrame) -> pd.Series[float]:
     gap = epochs["train_accuracy"] - epochs["test_accuracy"]
     if "gap" in epochs:
         for row in np.flatnonzero((epochs["gap"] - gap).abs() > 1e-6)[:1]:
-            table.refuse(row, "gap", "is not train_accuracy minus test_accuracy; leave the column out")
+            table.refuse(row, "gap", "is not train_accuracy minus test_accuracy; remove the column")
     return gap
 
 
@@ -80,7 +80,9 @@ def _paths(table: Table, cells: dict[str, list[str]]) -> dict[str, str]:
     for column in (c for c, path in paths.items() if path == RATE):
         for row, cell in enumerate(cells[column]):
             if not 0 <= core_value(cell) <= 1:
-                says = "is no probability that a unit is dropped; write a fraction, or give the column another name"
+                says = (
+                    "is not a probability of dropping a unit; write a fraction from 0 to below 1, or rename the column"
+                )
                 table.refuse(row, column, says)
     return paths
 
@@ -122,7 +124,7 @@ def _whole_runs(table: Table, keys: pd.DataFrame, epoch: np.ndarray) -> np.ndarr
     run = ", ".join(f"{clean(str(c))} {clean(str(keys[c].iloc[row]))}" for c in keys.columns)
     here = f"{table.path}:{table.lines[row]}: epoch {epoch[row]} of {run}"
     if before is None:
-        raise StoreError(f"{here} is its first; epochs count from 1, and each has a row")
+        raise StoreError(f"{here} is its first; epochs count from 1, one row each")
     if epoch[before] == epoch[row]:
         both = f"is in line {table.lines[before]} too"
         raise StoreError(f"{here} {both}; delete one, or add the column that tells the two runs apart")

@@ -23,10 +23,10 @@ MEASURED = tuple(EPOCHS)
 FACTS = ("parameters", "train_examples", "test_examples", "classes")  # columns of runs.csv that a user may state
 TAKEN = {*names(RunRow), "n", "n_diverged", "baseline_arm", "study"} - {*MEASURED, *NEEDED, *FACTS}
 ADVICE = {
-    "seed": "add one, a whole number for each repetition of an arm (0 throughout where each ran once)",
-    "epoch": "add one that counts from 1 in each run",
-    "train_accuracy": "add it, a fraction, measured with dropout off",
-    "test_accuracy": "add it, a fraction, measured with dropout off",
+    "seed": "add one: a whole number per repetition of an arm (0 everywhere if each ran once)",
+    "epoch": "add one that counts from 1 within each run",
+    "train_accuracy": "add it as a fraction, measured with dropout off",
+    "test_accuracy": "add it as a fraction, measured with dropout off",
 }
 LARGEST = 2.0**53
 MOST = 512 * MIB  # bytes
@@ -58,11 +58,13 @@ class Table:
         except OSError as error:
             raise StoreError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
         if not rows:
-            raise StoreError(f"{path}: no row under the header; write one for each run and epoch")
+            raise StoreError(f"{path}: no row below the header; write one row per run and epoch")
         for line, row in zip(self.lines, rows, strict=True):
             if len(row) != len(self.header):
                 count = f"{len(row)} cells under {len(self.header)} columns"
-                raise StoreError(f"{path}:{line}: {count}; write one for each, an empty one where nothing was measured")
+                raise StoreError(
+                    f"{path}:{line}: {count}; write one cell per column, an empty one if nothing was measured"
+                )
         self.cells = {name: [row[i].strip() for row in rows] for i, name in enumerate(self.header)}
         self.further = [name for name in self.header if name not in (*NEEDED, *MEASURED)]
 
@@ -75,7 +77,7 @@ class Table:
         values = self._numbers(name)
         given = np.array([bool(cell) for cell in self.cells[name]])
         if name in NEEDED:
-            self._all(name, given, "stands where a number is needed")
+            self._all(name, given, "is not a number")
         metric = EPOCHS[name].metric
         if np.isinf(metric.high):
             return np.where(given & np.isnan(values), np.inf, values)
@@ -83,7 +85,7 @@ class Table:
             percent = (values > 1) & (values <= 100)
             for row in np.flatnonzero(percent)[:1]:
                 self.refuse(row, name, f"is above 1: write fractions, {values[row] / 100:.6g} for this percentage")
-            self._all(name, ~given | ((values >= 0) & (values <= 1)), "is no fraction from 0 to 1")
+            self._all(name, ~given | ((values >= 0) & (values <= 1)), "is not a fraction from 0 to 1")
         return values
 
     def whole(self, name: str, least: float = -LARGEST) -> np.ndarray:
@@ -97,7 +99,7 @@ class Table:
         cells = self.cells[name]
         for row, cell in enumerate(cells):
             if cell and not is_number(cell):
-                comma = "; write a full stop, not a comma" if is_number(cell.replace(",", ".")) else ""
+                comma = "; use a full stop as the decimal separator" if is_number(cell.replace(",", ".")) else ""
                 self.refuse(row, name, f"is not a number{comma}")
         return np.array([float(cell) if cell else np.nan for cell in cells])
 
@@ -109,9 +111,9 @@ class Table:
 def _header(header: list[str]) -> list[str]:
     """Return what is wrong with the names of the columns."""
     if not any(header):
-        return [f"no header; begin with the columns {', '.join(NEEDED)} and one for each axis"]
+        return [f"no header; the first line names the columns {', '.join(NEEDED)} and one for each axis"]
     if set(OWN) <= set(header):
-        return ["dropexp's own table, and the study.yaml that belongs beside it is missing; put it back"]
+        return ["this table was written by dropexp, but the study.yaml that belongs beside it is missing; put it back"]
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         return ["no comma in the header; save the file as comma-separated text"]
     found = [
@@ -120,7 +122,7 @@ def _header(header: list[str]) -> list[str]:
         if not name
     ]
     found += [f"two columns are called {clean(n)!r}; keep one" for n in dict.fromkeys(header) if header.count(n) > 1]
-    found += [f"{n!r} is a name of dropexp's own; call that column otherwise" for n in header if n in TAKEN]
+    found += [f"{n!r} is a name that dropexp uses itself; rename that column" for n in header if n in TAKEN]
     found += [f"the name {clean(n)!r} holds a line break; write it on one line" for n in header if not n.isprintable()]
     for name in NEEDED:
         if name not in header:

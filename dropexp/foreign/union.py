@@ -26,7 +26,7 @@ def union(folders: Sequence[Path], prefer: Path | None) -> tuple[str, int, tuple
             here = folder if odd[0] in tables[folder] else first
             raise StoreError(
                 f"{here / 'epochs.csv'}: the column {clean(odd[0])!r} is in no epochs.csv of "
-                f"{first if here is folder else folder}; folders are one study where their columns agree"
+                f"{first if here is folder else folder}; folders can be read as one study only if their columns agree"
             )
     taken: dict[str, tuple[Path, pd.DataFrame]] = {}
     total = 0
@@ -38,7 +38,7 @@ def union(folders: Sequence[Path], prefer: Path | None) -> tuple[str, int, tuple
             elif taken[str(run)][0] != prefer:
                 _agree(str(run), *taken[str(run)], folder, rows.reset_index(drop=True))
     joined = pd.concat([rows for _, rows in taken.values()]).drop(columns="run_id")
-    notes = (f"{total} runs in {len(tables)} folders, {len(taken)} different ones",)
+    notes = (f"{total} runs in {len(tables)} folders, {len(taken)} of them different",)
     return joined.to_csv(index=False, lineterminator="\n"), len(taken), notes
 
 
@@ -62,4 +62,4 @@ def _agree(run: str, one: Path, a: pd.DataFrame, other: Path, b: pd.DataFrame) -
         row = int(apart[column].to_numpy().argmax())
         values = f"{column} is {a[column][row]} in {one}, {b[column][row]} in {other}"
         what = f"epoch {a['epoch'][row]}: {values}"
-    raise StoreError(f"{run}: epochs.csv: {what}; --prefer {one} takes that folder's rows")
+    raise StoreError(f"{run}: epochs.csv: {what}; --prefer {one} uses that folder's rows")

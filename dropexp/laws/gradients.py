@@ -49,10 +49,10 @@ def backward() -> Result:
     """Autograd through the mask against the gradient after it times the mask."""
     mask, before, after, without = _gradients()
     return Result((
-        exactly("of 40 gradients to the input those that are not the gradient to the output times the mask",
+        exactly("gradients to the input that are not the gradient to the output times the mask (of 40)",
                 differing(before, after * mask)),
         exactly("dropped units that a gradient reaches", int((before[mask == 0] != 0).sum())),
-        more_than("distance from the gradient without dropout, relative to it", (before - without).norm() / without.norm(), 0.1),
+        more_than("relative distance from the gradient without dropout", (before - without).norm() / without.norm(), 0.1),
     ))  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def backward_board() -> list[str]:
         *matrix("mask, rate 0.5: 4 samples x 10 units", mask, 0),
         *matrix("gradient to the output of the mask", after),
         *matrix("gradient to its input: the same, times the mask", before),
-        *matrix("gradient without dropout: not the same", without),
+        *matrix("gradient without dropout: different", without),
     ]
 
 
@@ -96,22 +96,21 @@ def survivors_learn() -> Result:
     checks: list[Check] = []
     for what, batch, kind in (("one sample", 1, "bernoulli"), ("8 samples, one mask", 8, "batch_shared")):
         left, dropped = _step(batch, kind)
-        checks.append(
-            exactly(f"of {int(dropped.sum())} units dropped those that changed; {what}", (~left & dropped).sum())
-        )
-        checks.append(exactly("units kept that stayed as they were", (left & ~dropped).sum()))
+        checks.append(exactly(f"dropped units that changed (of {int(dropped.sum())}); {what}", (~left & dropped).sum()))
+        checks.append(exactly("kept units that did not change", (left & ~dropped).sum()))
     left, dropped = _step(3)
     stays = acting(0.5) ** 3
     checks += [
-        exactly("3 samples, a mask each: units changed without need, or dropped for all 3 and changed", differing(left, dropped)),
-        between(f"of {UNITS} units those dropped for all 3: rate³", left.sum(), UNITS * stays, binomial(UNITS, stays)),
+        exactly("3 samples, one mask each: units dropped for all 3 that changed, or units that changed without "
+            "a gradient", differing(left, dropped)),
+        between(f"units dropped for all 3 (of {UNITS}): rate³", left.sum(), UNITS * stays, binomial(UNITS, stays)),
     ]  # fmt: skip
     others: dict[str, dict[str, Any]] = {
         "momentum": {"momentum": 0.9}, "adam": {"optimizer": "adam"}, "weight decay": {"weight_decay": 0.01},
     }  # fmt: skip
     for name, training in others.items():
         left, dropped = _step(1, **training)
-        checks.append(more_than(f"units dropped that {name} moves all the same", (~left & dropped).sum(), 1))
+        checks.append(more_than(f"dropped units that {name} moves nevertheless", (~left & dropped).sum(), 1))
     return Result(tuple(checks))
 
 
@@ -193,11 +192,11 @@ def relu_commutes() -> Result:
     pairs = (("NAD", "NDA", "norm > relu > dropout and norm > dropout > relu"),
              ("ADN", "DAN", "relu > dropout > norm and dropout > relu > norm"))  # fmt: skip
     return Result((
-        *(exactly(f"of {len(found[a, 'relu'])} outputs and gradients those that differ: {what}",
+        *(exactly(f"outputs and gradients that differ (of {len(found[a, 'relu'])}): {what}",
                   differing(found[a, "relu"], found[b, "relu"])) for a, b, what in pairs),
-        more_than(f"of {outputs} outputs those that differ between relu > dropout > norm and norm > relu > dropout",
+        more_than(f"outputs that differ between relu > dropout > norm and norm > relu > dropout (of {outputs})",
                   differing(found["ADN", "relu"][:outputs], found["NAD", "relu"][:outputs]), 1),
-        more_than("those that differ with tanh in place of relu", differing(found["NAD", "tanh"], found["NDA", "tanh"]), 1),
+        more_than("outputs that differ with tanh in place of relu", differing(found["NAD", "tanh"], found["NDA", "tanh"]), 1),
     ))  # fmt: skip
 
 

@@ -32,10 +32,10 @@ def mask_rate() -> Result:
     layer_ends, unit_ends = binomial(UNITS, rate, draws), binomial(draws, rate, UNITS)
     return Result((
         between(f"units dropped of {UNITS} at rate 0.4, mean of {draws} masks", layers.double().mean(), UNITS * rate, mean_ends),
-        between("units dropped by the mask that drops fewest", layers.min(), UNITS * rate, layer_ends),
-        between("units dropped by the mask that drops most", layers.max(), UNITS * rate, layer_ends),
-        between(f"masks of {draws} that drop the unit dropped least", units.min(), draws * rate, unit_ends),
-        between(f"masks of {draws} that drop the unit dropped most", units.max(), draws * rate, unit_ends),
+        between("units dropped by the mask that drops the fewest", layers.min(), UNITS * rate, layer_ends),
+        between("units dropped by the mask that drops the most", layers.max(), UNITS * rate, layer_ends),
+        between(f"masks that drop the least-dropped unit (of {draws})", units.min(), draws * rate, unit_ends),
+        between(f"masks that drop the most-dropped unit (of {draws})", units.max(), draws * rate, unit_ends),
     ))  # fmt: skip
 
 
@@ -49,8 +49,8 @@ def exact_half() -> Result:
         exactly(f"fewest units dropped of {UNITS} by {draws} masks of fixed_count 0.5", counts[0].min(), half),
         exactly("most units dropped", counts[0].max(), half),
         exactly("masks at rate 0.4 that do not drop 400", differing(counts[1], torch.tensor(400))),
-        between("masks that drop the unit dropped least", by_unit.min(), draws / 2, ends),
-        between("masks that drop the unit dropped most", by_unit.max(), draws / 2, ends),
+        between("masks that drop the least-dropped unit", by_unit.min(), draws / 2, ends),
+        between("masks that drop the most-dropped unit", by_unit.max(), draws / 2, ends),
         around("mean count of the Bernoulli kind", free_counts.mean(), half, errors() * (UNITS / 4 / draws) ** 0.5),
         between("variance of the count, n/4, of the Bernoulli kind; 0 of this one", free_counts.var(), UNITS / 4,
                 variance(UNITS / 4, draws)),
@@ -74,7 +74,7 @@ def mask_formula() -> Result:
             wrong_factors += differing(factor[run][r >= rate], survivor)
     count = 3 * len(rates) * batch * units
     return Result((
-        exactly(f"of {count} elements those that are 0 where not r < rate, or the reverse", wrong_zeros),
+        exactly(f"elements that are 0 although r >= rate, or the reverse (of {count})", wrong_zeros),
         exactly("survivors that are not 1/(1 - rate)", wrong_factors),
     ))  # fmt: skip
 
@@ -97,8 +97,9 @@ def io_untouched() -> Result:
     kept = around("fraction of units kept by both of two hidden layers, each with its own mask: keep²",
                   both.double().mean(), keep**2, errors() * (keep**2 * (1 - keep**2) / both.numel()) ** 0.5)  # fmt: skip
     return Result((
-        exactly(f"survivors of {int(survived.sum())} that saw a masked input", differing(noisy[survived], clean[survived] / keep)),
-        exactly(f"of {outputs.numel()} outputs those that a mask changed",
+        exactly(f"survivors that saw a masked input (of {int(survived.sum())})",
+                differing(noisy[survived], clean[survived] / keep)),
+        exactly(f"outputs that a mask changed (of {outputs.numel()})",
                 differing(outputs, silent.parameters["output.bias"][:, None].expand_as(outputs))),
         exactly("sites that are not hidden", sum(not name.startswith("hidden.") for name in deep.sites)),
         kept,
@@ -123,7 +124,7 @@ def per_sample() -> Result:
     chance = rate**2 + (1 - rate) ** 2
     return Result((
         exactly("pairs of the 4 samples on the board that have the same mask", equal),
-        between(f"of {draws} units those on which two samples agree: by chance", agreeing, draws * chance,
+        between(f"units on which two samples agree by chance (of {draws})", agreeing, draws * chance,
                 binomial(draws, chance)),
     ))  # fmt: skip
 
@@ -136,10 +137,10 @@ def batch_shared() -> Result:
     grouped = window(10, group="batch")
     same = grouped(x[None], noise=masks(grouped), norm="batch")[0]
     return Result((
-        exactly("rows of the 4 that differ from the first in what they drop",
+        exactly("rows that drop other units than the first row (of 4)",
                 sum(differing(row == 0, after[0] == 0) > 0 for row in after)),
-        exactly("of 40 elements those that differ from the broadcast product", differing(after, x * ones)),
-        exactly("of 40 elements those that differ from groups of the whole batch", differing(after, same)),
+        exactly("elements that differ from the broadcast product (of 40)", differing(after, x * ones)),
+        exactly("elements that differ from one group of the whole batch (of 40)", differing(after, same)),
     ))  # fmt: skip
 
 
@@ -159,9 +160,7 @@ def batch_of_one() -> Result:
                 optimiser.step(network.parameters)
             trained.append(torch.cat([t.detach().flatten() for t in network.parameters.values()]))
         moved = len(trained[0])
-        checks.append(
-            exactly(f"of {moved} parameters after 20 steps those that differ, norm {norm}", differing(*trained))
-        )
+        checks.append(exactly(f"parameters that differ after 20 steps, norm {norm} (of {moved})", differing(*trained)))
     return Result(tuple(checks))
 
 
@@ -170,5 +169,5 @@ def matrices(kind: str) -> list[str]:
     before, after = _shown(kind)
     return [
         *matrix("activations before dropout: 4 samples x 10 units", before),
-        *matrix("after, rate 0.5: a dot is dropped, the others are divided by keep", after),
+        *matrix("after, rate 0.5: a dot marks a dropped unit; the others are divided by keep", after),
     ]

@@ -49,7 +49,7 @@ def bn_train_test() -> Result:
         close("training: largest difference from torch.nn", off["torch"]),
         close("moving averages: largest difference from 0.9 old + 0.1 new, variance by 1/(n - 1)",
               furthest(statistics, torch.stack([mean, variance]))),
-        close("evaluation: largest difference from the moving averages' formula", furthest(tested, formula)),
+        close("evaluation: largest difference from the formula with moving averages", furthest(tested, formula)),
         close("evaluation: largest difference from torch.nn", furthest(tested, oracle(batches[3]).detach())),
     ))  # fmt: skip
 
@@ -129,5 +129,5 @@ def variance_shift_board() -> list[str]:
         (f"{keep:.1f}", f"{expected:.3f}", *(f"{points[kind][i][2]:.3f}" for kind in KINDS))
         for i, (keep, expected, _) in enumerate(points["bernoulli"])
     ]
-    title = "variance of what enters batch norm, in evaluation over in training; relu of a standard normal"
+    title = "variance at the input of batch norm, evaluation over training; relu of a standard normal"
     return [title, *table(("keep", "closed form", *KINDS), rows), ""]

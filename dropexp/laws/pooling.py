@@ -36,9 +36,9 @@ def max_pool_backward() -> Result:
     squares, arrived = _squares(x), _squares(routed)
     largest = squares == squares.amax(-1, keepdim=True)
     return Result((
-        exactly(f"of {routed.numel()} gradients those that are not the square's at its maximum and 0 elsewhere",
+        exactly(f"gradients that are not the square's at its maximum and 0 elsewhere (of {routed.numel()})",
                 differing(arrived, largest * g[..., None])),
-        close("largest difference of the sum over a square from what came in", furthest(arrived.sum(-1), g)),
+        close("largest difference between the sum over a square and the incoming gradient", furthest(arrived.sum(-1), g)),
     ))  # fmt: skip
 
 
@@ -47,9 +47,9 @@ def mean_pool_backward() -> Result:
     _, g, routed = _routed("avg", 100)
     arrived = _squares(routed)
     return Result((
-        exactly(f"of {routed.numel()} gradients those that are not a quarter of the square's",
+        exactly(f"gradients that are not a quarter of the square's (of {routed.numel()})",
                 differing(arrived, (g / 4)[..., None].expand_as(arrived))),
-        close("largest difference of the sum over a square from what came in", furthest(arrived.sum(-1), g)),
+        close("largest difference between the sum over a square and the incoming gradient", furthest(arrived.sum(-1), g)),
     ))  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def _ratios(kind: str) -> list[Check]:
     rates = (0.2, 0.5, 0.8)
     train, test, error = _sides(kind, rates)
     return [
-        around(f"activation in training over that in evaluation at rate {rate}, {DRAWS} draws of {UNITS} units",
+        around(f"activation in training over activation in evaluation at rate {rate}, {DRAWS} draws of {UNITS} units",
                train[i] / test[i], 1.0, float(errors(3) * error[i] / test[i].abs()))
         for i, rate in enumerate(rates)
     ]  # fmt: skip
@@ -68,7 +68,7 @@ def vanilla_scale() -> Result:
     clean = window(UNITS, (rate,), kind="vanilla")(torch.ones(1, 1, UNITS).double(), noise=None, norm="running")
     return Result((
         *_ratios("vanilla"),
-        exactly(f"activations of {UNITS} at test time that are not keep times the clean ones",
+        exactly(f"activations at test time that are not keep times the clean ones (of {UNITS})",
                 differing(clean, torch.full_like(clean, keep))),
         close("largest difference of logits: weights times keep against activations times keep", furthest(*logits)),
     ))  # fmt: skip
@@ -130,9 +130,9 @@ def scale_equivalence() -> Result:
     _, careless = _trained("vanilla", 0.5, torch.float32, False)
     count = inverted.numel()
     return Result((
-        exactly(f"logits of {count} after 200 steps whose bits differ, keep 0.5, float32", differing(inverted, vanilla)),
+        exactly(f"logits whose bits differ after 200 steps, keep 0.5, float32 (of {count})", differing(inverted, vanilla)),
         close("largest difference at rate 0.2, float64", furthest(other, same), 1e-9),
-        more_than("largest difference where weights and learning rate are left alone", furthest(inverted, careless), 0.1),
+        more_than("largest difference if weights and learning rate are not changed", furthest(inverted, careless), 0.1),
     ))  # fmt: skip
 
 
@@ -160,8 +160,8 @@ def eval_identity() -> Result:
         wrong, count = wrong + differing(*found), count + found[0].numel()
     scores = [_scored(rate) for rate in (0.5, 0.0)]
     return Result((
-        exactly(f"logits of {count}, {len(kinds)} kinds, that differ from those without dropout", wrong),
-        exactly("losses and accuracies after an epoch that differ", sum(a != b for a, b in zip(*scores, strict=True))),
+        exactly(f"logits that differ from those without dropout, {len(kinds)} kinds (of {count})", wrong),
+        exactly("losses and accuracies that differ after an epoch", sum(a != b for a, b in zip(*scores, strict=True))),
     ))  # fmt: skip
 
 
@@ -190,8 +190,8 @@ def rate_range() -> Result:
     """Six rates that are none, and three that are."""
     unclear = [rate for rate in REFUSED if "dropout.rate" not in _refusal(rate)]
     return Result((
-        exactly(f"of {len(REFUSED)} rates outside [0, 1) those taken, or refused without naming the rate", len(unclear)),
-        exactly(f"of {len(TAKEN)} rates inside those refused", sum(bool(_refusal(rate)) for rate in TAKEN)),
+        exactly(f"rates outside [0, 1) that are accepted, or refused without being named (of {len(REFUSED)})", len(unclear)),
+        exactly(f"rates inside [0, 1) that are refused (of {len(TAKEN)})", sum(bool(_refusal(rate)) for rate in TAKEN)),
     ))  # fmt: skip
 
 
@@ -228,14 +228,14 @@ def keep_or_drop() -> Result:
         torch.manual_seed(SEED)
         zeros = (torch.nn.Dropout(0.2)(torch.ones(100_000)) == 0).sum()
     return Result((
-        exactly(f"of {len(found)} conventions those that give another mask", sum(not torch.equal(m, found[0]) for m in found)),
-        between(f"of {ours.numel()} units those that rate 0.2 drops", (ours == 0).sum(), ours.numel() * acting(0.2),
+        exactly(f"conventions that give a different mask (of {len(found)})", sum(not torch.equal(m, found[0]) for m in found)),
+        between(f"units that rate 0.2 drops (of {ours.numel()})", (ours == 0).sum(), ours.numel() * acting(0.2),
                 binomial(ours.numel(), acting(0.2))),
-        between("of 100000 units those that torch.nn.Dropout(0.2) drops", zeros, 20_000, binomial(100_000, 0.2)),
+        between("units that torch.nn.Dropout(0.2) drops (of 100000)", zeros, 20_000, binomial(100_000, 0.2)),
     ))  # fmt: skip
 
 
 def keep_or_drop_board() -> list[str]:
     """Draw the table of conventions."""
     rows = [(who, name, f"to {means}", 0.2 if means == "drop" else 0.8) for who, name, means in CONVENTIONS]
-    return ["to drop a unit in five, write", *table(("where", "name", "probability", "number"), rows), ""]
+    return ["to drop one unit in five, write", *table(("where", "name", "probability", "number"), rows), ""]

@@ -19,14 +19,14 @@ from dropexp.train.pack import Work, train_pack
 
 NAN = math.nan
 CURVES = (  # what, monitor, patience, min_delta, curve, epochs trained, best epoch
-    ("worse from epoch 3 on", "val_loss", 2, 0.0, (3, 2, 1, 4, 5, 6, 7), 5, 3),
+    ("rises from epoch 3", "val_loss", 2, 0.0, (3, 2, 1, 4, 5, 6, 7), 5, 3),
     ("patience 1 ends at the first rise", "val_loss", 1, 0.0, (3, 2, 2.5, 1), 3, 2),
     ("a gain in the last epoch of patience", "val_loss", 3, 0.0, (3, 4, 4, 2, 4, 4, 4), 7, 4),
     ("ties go to the earlier epoch", "val_loss", 3, 0.0, (3, 1, 1, 1, 1), 5, 2),
-    ("exactly min_delta is no gain", "val_loss", 2, 0.25, (1, 0.75, 0.75), 3, 1),
-    ("more than min_delta is one", "val_loss", 2, 0.25, (1, 0.75, 0.5, 1, 1), 5, 3),
+    ("a gain of exactly min_delta does not count", "val_loss", 2, 0.25, (1, 0.75, 0.75), 3, 1),
+    ("a gain of more than min_delta counts", "val_loss", 2, 0.25, (1, 0.75, 0.5, 1, 1), 5, 3),
     ("accuracy counts upwards", "val_accuracy", 2, 0.0, (0.5, 0.7, 0.6, 0.7), 4, 2),
-    ("NaN is no gain", "val_loss", 2, 0.0, (2, NAN, NAN, 1), 3, 1),
+    ("NaN does not count as a gain", "val_loss", 2, 0.0, (2, NAN, NAN, 1), 3, 1),
     ("no rise, no stop", "val_loss", 2, 0.0, (4, 3, 2, 1), 4, 4),
 )
 
@@ -46,10 +46,10 @@ def early_stop_rule() -> Result:
     wrong = sum(_follow(*case[1:5]) != case[5:] for case in CURVES)
     row, best, kept = _stopped()
     return Result((
-        exactly(f"of {len(CURVES)} curves those that end or select at another epoch", wrong),
+        exactly(f"curves that stop at, or select, another epoch (of {len(CURVES)})", wrong),
         exactly("a trained network: epochs after the best one, patience 3", row.epochs_run - (row.selected_epoch or 0), 3.0),
-        exactly("its epochs whose validation loss is below the selected one's", best),
-        exactly("its weights that are not those of the selected epoch", kept),
+        exactly("epochs with a lower validation loss than the selected epoch", best),
+        exactly("weights that are not those of the selected epoch", kept),
     ))  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def subnetwork_expectation() -> Result:
                mean_loss.item(), float(expected[0]), 4.0 * float(error[0])),
         Check(f"largest of {len(off)} differences of the mean gradient, in standard errors", 0.0, float(off.max()), 0.0,
               errors(len(off))),
-        close("the 256 probabilities: distance of their sum from 1", abs(float(weight.sum()) - 1.0)),
+        close("distance from 1 of the sum of the 256 probabilities", abs(float(weight.sum()) - 1.0)),
     ))  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def ridge() -> Result:
     (gradient,) = torch.autograd.grad(expected_loss(), weight)
     relative = float((enumerated - closed).abs() / closed)
     return Result((
-        Check("expected loss over all masks over the closed form, minus 1", 0.0, relative, 0.0, 1e-12),
+        Check("expected loss over all masks divided by the closed form, minus 1", 0.0, relative, 0.0, 1e-12),
         close("largest gradient of the expected loss at the solution of ridge regression", float(gradient.abs().max())),
     ))  # fmt: skip
 
@@ -84,6 +84,6 @@ def geometric_mean() -> Result:
         thinned = torch.log_softmax(network(x.expand(-1, 2**UNITS, -1), noise=every, norm="batch")[0], -1)
         geometric = torch.softmax((every.probabilities(RATE)[:, None] * thinned).sum(0), -1)
         scaled = torch.softmax(network(x, noise=None, norm="running")[0, 0], -1)
-        what = "largest difference of the scaled layer's probabilities from the geometric mean's"
+        what = "largest difference between the probabilities of the scaled layer and of the geometric mean"
         checks.append(close(f"{what}, {kind}", furthest(scaled, geometric)))
     return Result(tuple(checks))

@@ -112,7 +112,7 @@ class Noise:
     def drawn(self, name: str, batch: int) -> Mask:
         """Return the next step's factor and offset at a site that is there."""
         made = self.mask(name, batch)
-        assert made is not None, f"{name} is a site of the network and none of its noise"
+        assert made is not None, f"{name} is a mask site of the network but not of its noise"
         return made
 
     def apply(

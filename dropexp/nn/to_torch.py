@@ -62,7 +62,7 @@ def to_torch(
     module.to(arrays["output.bias"].dtype)
     module.load(arrays)
     if (mean is None) != (sd is None):
-        raise ConfigError("mean and sd: one of them is None; give both, or None for both")
+        raise ConfigError("mean and sd: one of them is None; pass both or neither")
     if mean is not None:
         for name, own in (("mean", module.mean), ("sd", module.sd)):
             own.copy_(torch.as_tensor(np.asarray({"mean": mean, "sd": sd}[name])).reshape(own.shape))
@@ -135,15 +135,15 @@ class TorchNetwork(nn.Module):
         """Take over one run's tensors by the names they are saved under; raises ConfigError where they do not fit."""
         held = {name: (tensor, transposed) for name, tensor, transposed in self.tensors()}
         if unlike := sorted(held.keys() ^ arrays.keys()):
-            what = "is missing" if unlike[0] in held else "is no part of this network"
-            raise ConfigError(f"weights: {unlike[0]} {what}; are they of a run with another configuration?")
+            what = "is missing" if unlike[0] in held else "is not part of this network"
+            raise ConfigError(f"weights: {unlike[0]} {what}; do they belong to a run with another configuration?")
         for name, (tensor, transposed) in held.items():
             given, here = arrays[name], tensor.T if transposed else tensor
             # the scales of a layer norm over maps are saved flat
             if given.shape != here.shape and given.shape != here.flatten().shape:
                 raise ConfigError(
                     f"weights: {name} is {tuple(given.shape)} where this network has {tuple(here.shape)}; "
-                    "are they of a run with another configuration?"
+                    "do they belong to a run with another configuration?"
                 )
             here.copy_(given.reshape(here.shape))
         for block in self.layout.blocks:
@@ -165,7 +165,9 @@ class TorchNetwork(nn.Module):
         given: Mapping[str, Tensor | float] = self.factors_at_test if factors is None else factors
         places = {name for name, _ in self.layout.site_shapes if not name.startswith("recurrent.")}
         if factors is not None and (unknown := sorted(factors.keys() - places)):
-            raise ValueError(f"factors: {unknown[0]} is no place here; allowed are {', '.join(sorted(places))}")
+            raise ValueError(
+                f"factors: {unknown[0]} is not a place in this network; allowed are {', '.join(sorted(places))}"
+            )
 
         def masked(x: Tensor, place: str) -> Tensor:
             factor = given.get(place, 1.0)
@@ -205,7 +207,7 @@ def _factors_at_test(config: Config, epoch: int | None) -> dict[str, float]:
         return {}
     if dropout.schedule.shape != "constant" and epoch is None:
         raise ConfigError(
-            f"epoch: {dropout.kind} scales by the rate of an epoch, and none is named; name that of the weights"
+            f"epoch: {dropout.kind} scales by the rate of an epoch, and no epoch was given; pass the epoch of the weights"
         )
     if dropout.recurrent == "candidate" and any(name.startswith("recurrent.") for name in rates):
         raise ConfigError(

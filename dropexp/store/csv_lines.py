@@ -14,7 +14,7 @@ from dropexp.rows import COLUMNS, CONFIG_COLUMNS, SEAL, cells_of, config_cells, 
 from dropexp.store.seals import row_of
 from dropexp.study_files.stored_arms import from_cells, names_of
 
-AGAIN = "put it back, or delete the line and run the same command again, which trains what is missing"
+AGAIN = "restore it, or delete the line and run the same command again, which trains what is missing"
 LONG = 100_000  # characters, below which no cell is too long for a reader of CSV
 LARGEST = {
     "epochs.csv": GIB,
@@ -27,7 +27,7 @@ KEYS = {
     "epochs.csv": 4,
     "probes.csv": 3,
 }  # the first cells, which say what a row is of and never need quotes; 1 elsewhere
-TORN = "has no end: a kill, a power cut or a full disk tore it"
+TORN = "is cut off: the process was killed, the power failed or the disk was full"
 _SOUND: set[int] = set()  # hashes of the lines of runs.csv that were checked by this process
 
 
@@ -72,13 +72,15 @@ def read_lines(path: Path, *, names: bool = True) -> Found:
         else []
     )
     if not text and b"\r" in tail:
-        raise StoreError(f"{path}:1: its lines end in a carriage return alone; another program has saved it: {AGAIN}")
+        raise StoreError(
+            f"{path}:1: its lines end in a carriage return alone, so another program has saved it: {AGAIN}"
+        )
     if not text:
         return Found(lost=lost)
     first, *body = [f"{line}\n" for line in text[:-1].split("\n")]
     if "\0" in first:  # the first rows were cut off before they were on the disk, so no run stands on them
         lost = [
-            Lost(path.name, n, "stands under a header of NUL bytes", _readable(x[:-1])) for n, x in enumerate(body, 2)
+            Lost(path.name, n, "follows a header of NUL bytes", _readable(x[:-1])) for n, x in enumerate(body, 2)
         ] + lost
         return Found(lost=lost)
     header = _header(path, first)
@@ -88,7 +90,7 @@ def read_lines(path: Path, *, names: bool = True) -> Found:
         found = _one_by_one(path, body, header, lost)
     if found.lost and not found.lines and (worst := found.lost[0]).why != TORN:
         raise StoreError(
-            f"{path}:{worst.line}: {worst.why}, and no other line is a row; the file was edited: put it back"
+            f"{path}:{worst.line}: {worst.why}, and no other line is a row; the file was edited: restore it"
         )
     if path.name == "runs.csv" and names:
         _check_names(path, list(zip(found.numbers, found.lines, strict=True)))
@@ -122,7 +124,7 @@ def _one_by_one(path: Path, body: Sequence[str], header: tuple[str, ...], lost: 
         if why is None and (n := len(cells_of(line)) if '"' in line else line.count(",") + 1) != len(header):
             why = f"has {n} cells and the header {len(header)}"
         if why is None and '"' in line and any('"' in c for c in line.split(",")[: KEYS.get(path.name, 1)]):
-            why = "does not begin with the name of a run"  # so that whoever looks for it may cut at commas
+            why = "does not begin with a run id"  # so that whoever looks for it may cut at commas
         if why:
             found.lost.append(Lost(path.name, number, why, _readable(line.rstrip("\n"))))
             continue
@@ -144,7 +146,7 @@ def _respelt(line: str) -> tuple[str, str | None]:
     try:
         return line_of(cells_of(line)), None
     except (csv.Error, StopIteration):
-        return line, "is no row of cells"
+        return line, "is not a row of cells"
 
 
 def _readable(text: str) -> str:
@@ -172,7 +174,7 @@ def _header(path: Path, line: str) -> tuple[str, ...]:
             "or edited; install that version, or choose another folder with --results"
         )
     absent = [c for c in known if c not in header]
-    why = f"the column {absent[0]!r} is missing" if absent else "the columns stand in another order"
+    why = f"the column {absent[0]!r} is missing" if absent else "the columns are in a different order"
     raise StoreError(
         f"{path}:1: {why}, and no version of dropexp wrote such a file; it was edited: restore it, or choose another "
         "folder with --results"
@@ -195,7 +197,7 @@ def _filled(path: Path, number: int, row: Mapping[str, str]) -> dict[str, str]:
 
 
 def _misread(path: Path, number: int) -> StoreError:
-    return StoreError(f"{path}:{number}: holds no configuration that can be read; the file was edited: {AGAIN}")
+    return StoreError(f"{path}:{number}: holds no readable configuration; the file was edited: {AGAIN}")
 
 
 def _check_names(path: Path, numbered: Sequence[tuple[int, str]]) -> None:
@@ -205,7 +207,7 @@ def _check_names(path: Path, numbered: Sequence[tuple[int, str]]) -> None:
         earlier, other = seen.setdefault(line.partition(",")[0], (number, line))
         if other != line and unsealed(other) != unsealed(line):
             raise StoreError(
-                f"{path}:{number}: the run of line {earlier} once more, with another result; the file was edited or two "
+                f"{path}:{number}: repeats the run of line {earlier} with a different result; the file was edited or two "
                 "files were joined: delete one of the two lines and run the same command again"
             )
         if hash(line) not in _SOUND:
@@ -238,7 +240,7 @@ def _check_name(path: Path, number: int, line: str, numbered: Sequence[tuple[int
             f"{path}:{number}: {column} is {here!r} here and {there!r} in other rows of {arm}; the file was edited: {AGAIN}"
         )
     raise StoreError(
-        f"{path}:{number}: these are not the configuration and seed of {run[:120]}; the file was edited: {AGAIN}"
+        f"{path}:{number}: the configuration and seed are not those of {run[:120]}; the file was edited: {AGAIN}"
     )
 
 

@@ -46,17 +46,17 @@ class Store:
 
     def doubts(self) -> list[str]:
         """Return sentences on what is not read: runs whose rows are not those that were stored, and lines that are no rows."""
-        sentences = few([f"{doubt}; left out" for doubt in self.held().doubts()])
+        sentences = few([f"{doubt}; ignored" for doubt in self.held().doubts()])
         found = self.predictions()
         if found.digests and not (self.folder / NAME).exists():
             sentences.append(
-                f"{self.folder / NAME}: is missing, and {len(found.digests)} runs left their predictions there"
+                f"{self.folder / NAME}: is missing, although {len(found.digests)} runs stored their predictions there"
             )
         else:
             faults = [why for run_id in found.digests if (why := found.fault(run_id))]
-            sentences += few([f"{self.folder / NAME}: {why}; left out" for why in faults])
+            sentences += few([f"{self.folder / NAME}: {why}; ignored" for why in faults])
         if why := self.study_fault():
-            sentences.append(f"{self.folder / 'study.yaml'}: {why}; run the study again, which writes it anew")
+            sentences.append(f"{self.folder / 'study.yaml'}: {why}; run the study again, which rewrites it")
         return sentences
 
     def study_fault(self) -> str | None:
@@ -96,7 +96,7 @@ class Store:
             if missing := asked - taken:
                 found[run_id] = f"has no probes {', '.join(sorted(missing))}"
             elif column and row["rows_digest"] and not row[column]:
-                found[run_id] = "was trained without keeping these weights"
+                found[run_id] = "was trained without saving these weights"
             elif column and (why := weights_fault(self.folder, row, column)):
                 found[run_id] = why
         return found
@@ -111,7 +111,7 @@ class Store:
             if why:
                 found[run_id] = f"has lost its predictions ({NAME}: {why})"
             elif which == "probabilities" and row["selected_epoch"] and not (record and record.head.probabilities):
-                found[run_id] = "was trained without keeping probabilities"
+                found[run_id] = "was trained without saving probabilities"
         return found
 
     def scanned(self, thorough: bool = True) -> Index:
@@ -149,8 +149,8 @@ class Store:
         if called in (None, name) or not (done := self.done()) or done.intersection(run_ids):
             return
         raise StoreError(
-            f"{self.folder}: holds the study {spelt(called)} with {len(done)} runs, none of them of this one; choose another "
-            "--study, or add --fresh, which moves that folder aside"
+            f"{self.folder}: holds the study {spelt(called)} with {len(done)} runs, none of which belongs to "
+            f"this study; choose another --study, or add --fresh, which moves that folder aside"
         )
 
 

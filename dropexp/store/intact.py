@@ -13,7 +13,7 @@ from dropexp.store.seals import covered, provenance_digest, row_of, rows_fault
 
 ORPHAN = "its run has no row in runs.csv"
 SHOWN = 5  # sentences of a kind
-OVER = "is of a probe that its run's row does not name"
+OVER = "belongs to a probe that the row of its run does not name"
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _without_edits(found: Found, places: dict[str, list[int]], made: Held) -> No
             if stated and stated != provenance_digest(line):
                 own.remove(i)
                 made.lost += _lost(
-                    "provenance.csv", found, [i], f"{run_id[:120]}: is not what was written (row_digest)"
+                    "provenance.csv", found, [i], f"{run_id[:120]}: differs from what was written (row_digest)"
                 )
         if not own:
             del places[run_id]
@@ -155,5 +155,5 @@ def _without_edits(found: Found, places: dict[str, list[int]], made: Held) -> No
 
 def few(sentences: Sequence[str]) -> list[str]:
     """Return the first of many sentences, and how many more there are."""
-    more = [f"and {len(sentences) - SHOWN} more of this kind"] if len(sentences) > SHOWN else []
+    more = [f"and {len(sentences) - SHOWN} more like these"] if len(sentences) > SHOWN else []
     return [*sentences[:SHOWN], *more]

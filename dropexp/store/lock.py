@@ -39,7 +39,9 @@ class Holder:
                 warnings.simplefilter("error")  # by a warning filelock says that it makes do without locks
                 self._lock.acquire(timeout=0)
         except Timeout:
-            raise StoreError(f"{folder}: in use by {owner(folder)}; wait for it, or use another --study") from None
+            raise StoreError(
+                f"{folder}: in use by {owner(folder)}; wait until it has finished, or choose another --study"
+            ) from None
         except (OSError, NotImplementedError, UserWarning) as error:
             raise _unheld(folder, error) from None
         note = {
@@ -54,7 +56,7 @@ class Holder:
         except OSError as error:
             self._lock.release()
             raise StoreError(
-                f"{folder / NOTE}: cannot be written ({error.strerror}); make room, or choose another --results"
+                f"{folder / NOTE}: cannot be written ({error.strerror}); free some space, or choose another --results"
             ) from None
 
     def check(self) -> None:
@@ -62,8 +64,8 @@ class Holder:
         with suppress(OSError, UnicodeDecodeError):
             if read_bounded(self.folder / NOTE, MOST_NOTE).decode() not in (self._note, ""):
                 raise StoreError(
-                    f"{self.folder}: {owner(self.folder)} began to write here though this process holds the lock, so locks "
-                    "do not hold on this file system; nothing was lost: choose a --results on a local disk"
+                    f"{self.folder}: {owner(self.folder)} began to write here although this process holds the "
+                    f"lock, so locks do not work on this file system; nothing was lost: choose a --results on a local disk"
                 )
 
     def release(self) -> None:
@@ -79,8 +81,8 @@ def _unheld(folder: Path, error: Exception) -> StoreError:
     if not isinstance(error, OSError) or error.errno in LOCKLESS:
         why = getattr(error, "strerror", None) or "not supported"
         return StoreError(
-            f"{folder}: its file system gives no locks ({why}), and a study needs one writer; choose a --results on a "
-            "local disk, or have the network file system mounted with locks"
+            f"{folder}: its file system does not support locks ({why}), and a study needs a single writer; "
+            f"choose a --results on a local disk, or mount the network file system with locks"
         )
     where = error.filename if error.errno == errno.ELOOP and error.filename else folder
     return StoreError(f"{where}: cannot be written ({error.strerror}); choose another --results")

@@ -33,7 +33,7 @@ def remembered(folder: Path) -> list[Lost]:
         return []
     except (OSError, ValueError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
-        raise StoreError(f"{path}: cannot be read ({why}); move it away: a new one is begun") from None
+        raise StoreError(f"{path}: cannot be read ({why}); move it away, and a new one is started") from None
     finally:
         csv.field_size_limit(usual)
 

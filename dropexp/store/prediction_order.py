@@ -15,7 +15,7 @@ from dropexp.store.predictions import MOST, NAME, Gap, Index, Predictions, Recor
 
 PART = 48 * files.KIB  # bytes of what is lost that one line of lost+found.csv holds, as base64
 MOST_LOST = 128 * files.MIB
-OTHER = "is not the record that its run's row names"
+OTHER = "is not the record named in the row of its run"
 ALONE = "the record of its examples is missing"
 
 
@@ -42,8 +42,8 @@ def as_lines(folder: Path, gaps: Sequence[Gap]) -> list[Lost]:
         return []
     if (count := sum(gap.end - gap.begin for gap in gaps)) > MOST_LOST:
         raise StoreError(
-            f"{folder / NAME}: {count:,} bytes belong to no run, and at most {MOST_LOST:,} are moved to lost+found.csv; "
-            "put the file back, or move it away"
+            f"{folder / NAME}: {count:,} bytes belong to no run, more than the {MOST_LOST:,} that "
+            f"lost+found.csv takes; restore the file, or move it away"
         )
     found = []
     with _opened(folder) as file:
@@ -81,7 +81,9 @@ def rewrite(folder: Path, index: Index, kept: Sequence[Record]) -> None:
             files.remove(folder / NAME)
             files.sync_folder(folder)
     except OSError as error:
-        raise StoreError(f"{folder / NAME}: cannot be written ({error.strerror}); make room and run again") from None
+        raise StoreError(
+            f"{folder / NAME}: cannot be written ({error.strerror}); free some space and run again"
+        ) from None
 
 
 def gathered(sources: Mapping[str, Predictions]) -> Iterator[bytes]:

@@ -98,7 +98,7 @@ def unpack(content: bytes, count: int, classes: int) -> np.ndarray:
     every = np.unpackbits(np.frombuffer(content, np.uint8))
     found = every[: count * width].reshape(count, width) @ (1 << np.arange(width)[::-1])
     if every[count * width :].any() or (count and found.max() >= classes):
-        raise ValueError("a class that there is not")
+        raise ValueError("a class that does not exist")
     return found
 
 

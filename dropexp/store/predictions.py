@@ -20,7 +20,7 @@ NAME = "predictions.bin"
 MOST = 256 * files.GIB  # bytes, of which never more than one record is read at once
 TRIES = 100  # records that only look like one, after which what is left of a damaged file is not searched for more
 SIGNS = 10_000  # beginnings of records that are none, likewise
-CHANGED = "is no record, or is not what was stored"
+CHANGED = "is not a record, or differs from what was stored"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Index:
         own = self.runs.get(run_id, [])
         found = next((record for record in own if record.digest == digest), None)
         if found is None:
-            where = f"byte {own[-1].begin}: is not what its row names" if own else "its record is missing"
+            where = f"byte {own[-1].begin}: differs from what its row names" if own else "its record is missing"
             return None, f"predictions of {run_id}: {where} (predictions)"
         tested = self.examples.get(found.head.key)
         if tested is None or (tested.head.count, tested.head.classes) != (found.head.count, found.head.classes):
@@ -84,7 +84,7 @@ def scan(folder: Path, thorough: bool = True) -> Index:
 
 
 def _unread(path: Path, error: OSError) -> StoreError:
-    return StoreError(f"{path}: cannot be read ({error.strerror}); put the file back, or move it away")
+    return StoreError(f"{path}: cannot be read ({error.strerror}); restore the file, or move it away")
 
 
 def _scanned(file: BinaryIO, size: int, thorough: bool) -> Index:
@@ -185,7 +185,7 @@ class Predictions:
     def get(self, run_id: str) -> Answers | None:
         """Return what a run answered, None where nothing was kept of it, or nothing that is left can be found.
 
-        Raises StoreError where the bytes are not what was stored.
+        Raises StoreError where the bytes are differs from what was stored.
         """
         if not (digest := self.digests.get(run_id)):
             return None
@@ -199,7 +199,7 @@ class Predictions:
                 if again:
                     raise StoreError(
                         f"{self.folder / NAME}: byte {found.begin}: predictions of {run_id} are damaged; "
-                        "run the study again, which trains the run anew, or put the file back"
+                        "run the study again, which retrains the run, or restore the file"
                     ) from None
             self.index = scan(self.folder, thorough=False)  # the file may have been put in order since
             self._examples.cache_clear()
@@ -220,5 +220,5 @@ class Predictions:
             or not records.whole(content)
             or content[-records.DIGEST :].hex() != record.digest
         ):
-            raise ValueError("not what was stored")
+            raise ValueError("differs from what was stored")
         return content

@@ -70,7 +70,7 @@ def signature_fault(text: str, *, sealed: bool) -> str | None:
         return "its last line, the digest, is missing" if sealed else None
     if said == digest([body.encode("utf-8", "surrogateescape")]) + "\n":
         return None
-    return "is not what the study's command wrote (digest)"
+    return "differs from what the command wrote (digest)"
 
 
 def names_of_probes(cell: str) -> tuple[str, ...]:
@@ -107,11 +107,11 @@ def rows_fault(row: Mapping[str, str], epochs: Sequence[str], probes: Sequence[s
         at = COLUMNS["epochs.csv"].index("epoch")
         numbers = sorted(line.split(",", at + 1)[at] for line in epochs)
         wanted = sorted(map(str, range(1, len(epochs) + 1)))
-        return None if numbers == wanted else "its epochs in epochs.csv do not count from 1, each once"
+        return None if numbers == wanted else "its epochs in epochs.csv are not numbered from 1 without gaps or repeats"
     if str(len(probes)) != row["probe_rows"]:
         return f"probes.csv holds {len(probes)} of its {row['probe_rows']} rows"
     if rows_digest(row, epochs, probes) != row["rows_digest"]:
-        return "its row, or one of its rows in epochs.csv or probes.csv, is not what was stored (rows_digest)"
+        return "its row, or one of its rows in epochs.csv or probes.csv, differs from what was stored (rows_digest)"
     return None
 
 

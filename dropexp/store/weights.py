@@ -50,7 +50,7 @@ def save(folder: Path, outcome: Outcome, save_weights: str) -> dict[str, dict[st
                 made.append(content.getvalue())
         except OSError as error:
             where = error.filename or root
-            raise StoreError(f"{where}: cannot be written ({error.strerror}); make room and run again") from None
+            raise StoreError(f"{where}: cannot be written ({error.strerror}); free some space and run again") from None
         found[row.run_id][column] = digest(made)
     return found
 
@@ -73,7 +73,7 @@ def weights_fault(folder: Path, row: Mapping[str, str], column: str) -> str | No
     except OSError as error:
         return f"{error.filename or FOLDER}: cannot be read ({error.strerror})"
     where = FOLDER + (f"/{row['run_id']}" if column == "weights_all" else f"/{row['run_id']}.npz")
-    return f"{where}: {'is not what was stored' if found else 'is missing'} ({column})"
+    return f"{where}: {'differs from what was stored' if found else 'is missing'} ({column})"
 
 
 def _unsealed_weights(row: Mapping[str, str], column: str, found: Sequence[Path]) -> str | None:

@@ -27,7 +27,7 @@ from dropexp.store.weights import COLUMNS_OF_WEIGHTS, save
 
 OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", "design.csv", NAME, NOTE)
 MOST_SUMMARY = 64 * files.MIB  # bytes of summary.csv
-DIFFERENT = "replaced by what it came out as when it was trained again"
+DIFFERENT = "replaced by the result of training it again"
 
 
 class Writer:
@@ -53,7 +53,7 @@ class Writer:
             self.notes = few([f"{doubt}; moved to {NAME}" for doubt in doubts])
             if found.faults:
                 self.notes.append(
-                    f"{self.folder}: runs whose rows were moved are trained again by a command that asks for them"
+                    f"{self.folder}: runs whose rows were moved are trained again when a command asks for them"
                 )
             self._tidy(found)
         except BaseException:
@@ -74,8 +74,8 @@ class Writer:
         summary = self.folder / "summary.csv"
         if not found.lines["runs.csv"] and not found.faults and _tells_of_runs(summary):
             raise StoreError(
-                f"{self.folder / 'runs.csv'}: is missing or empty, and summary.csv tells of finished runs; put it back, or "
-                "add --fresh, which moves the folder aside"
+                f"{self.folder / 'runs.csv'}: is missing or empty, although summary.csv lists finished runs; "
+                f"restore it, or add --fresh, which moves the folder aside"
             )
 
     def append(
@@ -113,7 +113,7 @@ class Writer:
                 why = _differ(stored, line_of(cells), epochs, probed)
                 if why := why or ("its predictions differ" if differ(answer, old) else None):
                     sentences.append(
-                        f"{self.folder / 'runs.csv'}: {run.run_id} was trained again and came out another: {why}"
+                        f"{self.folder / 'runs.csv'}: {run.run_id} was trained again with a different result: {why}"
                     )
                     self._replace(run.run_id)
                     held, added.known = self.store.predictions(thorough=True), self._examples
@@ -172,8 +172,8 @@ class Writer:
             files.append(path, content, header=header)
         except OSError as error:
             raise StoreError(
-                f"{path}: cannot be written ({error.strerror}); what was reported before is kept; "
-                "make room and run the same command again"
+                f"{path}: cannot be written ({error.strerror}); everything reported so far is kept; free some "
+                f"space and run the same command again"
             ) from None
 
     def write(self, name: str, text: str) -> None:
@@ -188,7 +188,7 @@ class Writer:
                 files.write_parts_aside(self.folder / PREDICTIONS, chain([first], gathered))
             except OSError as error:
                 raise StoreError(
-                    f"{self.folder / PREDICTIONS}: cannot be written ({error.strerror}); make room and run again"
+                    f"{self.folder / PREDICTIONS}: cannot be written ({error.strerror}); free some space and run again"
                 ) from None
 
     def tidy(self) -> None:
@@ -234,7 +234,7 @@ def write_whole(path: Path, text: str) -> None:
     try:
         files.write_aside(path, text.encode())
     except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror}); make room and run again") from None
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); free some space and run again") from None
 
 
 def _tells_of_runs(path: Path) -> bool:

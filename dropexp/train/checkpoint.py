@@ -110,7 +110,7 @@ def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | Non
         owner, before, reason = head["run_id"], dict(head["made"]), head["reason"]
         whole = _digest(head, content) == digest
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise Unusable("is torn or no checkpoint") from None
+        raise Unusable("is incomplete or not a checkpoint") from None
     if schema != SCHEMA:
         raise Unusable(f"has version {clean(repr(head['schema']))}, and this dropexp reads {SCHEMA}")
     if owner != run_id:
@@ -122,7 +122,7 @@ def load(folder: Path, run_id: str, made: Mapping[str, Any]) -> Checkpoint | Non
         raise Unusable("is torn")
     arrays, notes = arrays_and_notes(content)
     if reason not in REASONS or not 1 <= epoch == len(notes["rows"]):
-        raise Unusable("holds other epochs than it says")
+        raise Unusable("does not hold the epochs that it claims")
     return Checkpoint(run_id, epoch, reason, arrays, notes)
 
 
@@ -130,7 +130,7 @@ def begun(folder: Path, run_ids: Iterable[str], made: Mapping[str, Any]) -> tupl
     """Return the runs that can go on, without their content, and a line on every file that cannot be used."""
     found, lines = {}, []
     if folder.is_symlink():
-        return {}, [f"{folder}: is a symbolic link, which is not followed; its runs start anew"]
+        return {}, [f"{folder}: is a symbolic link and is not followed; its runs start over"]
     if folder.is_dir():
         for run_id in run_ids:
             try:
@@ -145,7 +145,7 @@ def begun(folder: Path, run_ids: Iterable[str], made: Mapping[str, Any]) -> tupl
 
 def note(folder: Path, run_id: str, why: Unusable) -> str:
     """Return the line on a checkpoint that cannot be used."""
-    return f"{_path(folder, run_id)}: the checkpoint {why}; the run starts anew"
+    return f"{_path(folder, run_id)}: the checkpoint {why}; the run starts over"
 
 
 def set_aside(folder: Path, run_id: str) -> None:
@@ -193,7 +193,8 @@ def interval() -> float | None:
         seconds = -1.0
     if not 0 <= seconds <= LONGEST:
         raise UsageError(
-            f"{INTERVAL}={clean(given)}: not a number of seconds from 0 to {LONGEST:,.0f}; unset it, or write one, as in 60"
+            f"{INTERVAL}={clean(given)}: not a number of seconds from 0 to {LONGEST:,.0f}; unset it, or set it "
+            f"to a number such as 60"
         )
     return seconds
 

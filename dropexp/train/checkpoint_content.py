@@ -58,19 +58,19 @@ def _array(raw: bytes) -> np.ndarray:
 def _notes(notes: Any) -> dict[str, Any]:
     """Return the notes, each of the kind that its reader takes it for."""
     if not isinstance(notes, dict) or set(notes) != {"rows", "probes", "seconds", "began", "masks"}:
-        raise Unusable("has no rows, or other notes beside them")
+        raise Unusable("has no rows, or has unknown entries beside them")
     for name, kind in (("rows", EpochRow), ("probes", ProbeRow)):
         if not isinstance(notes[name], list) or not all(_is_row(cells, kind) for cells in notes[name]):
-            raise Unusable(f"holds {name} that no training writes")
+            raise Unusable(f"holds {name} that training never writes")
     seconds, began, masks = notes["seconds"], notes["began"], notes["masks"]
     try:
         datetime.fromisoformat(began)
     except (TypeError, ValueError):
         raise Unusable("does not say when the run began") from None
     if not _is_number(seconds) or not 0 <= seconds < math.inf:
-        raise Unusable("does not say how long the run took so far")
+        raise Unusable("does not say how long the run has taken so far")
     if not isinstance(masks, dict) or not all(map(_is_memory, masks, masks.values())):
-        raise Unusable("holds notes on masks that no training writes")
+        raise Unusable("holds records of masks that training never writes")
     return notes
 
 

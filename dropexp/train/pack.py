@@ -119,7 +119,7 @@ class _Keeper:
         try:
             self._write(epoch, self.work.checkpoints)
         except OSError as error:
-            told = f"{self.work.checkpoints}: no checkpoint could be written ({error.strerror}); training goes on"
+            told = f"{self.work.checkpoints}: no checkpoint could be written ({error.strerror}); training continues"
             self.notes += [told] if told not in self.notes else []
         self.timer.written()
 

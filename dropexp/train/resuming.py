@@ -87,12 +87,12 @@ def restored(recorder: Recorder, found: Checkpoint, like: Shapes, work: Work) ->
     probes = [ProbeRow(*cells) for cells in found.notes["probes"]]
     for number, row in enumerate(rows, 1):
         if (row.run_id, row.arm_id, row.seed, row.epoch) != (run.run_id, run.arm_id, run.seed, number):
-            raise Unusable(f"holds another run's row where epoch {number} should stand")
+            raise Unusable(f"holds another run's row in place of epoch {number}")
     if len(rows) > run.config.training.epochs:
         raise Unusable(f"holds {len(rows)} epochs, and the run has {run.config.training.epochs}")
     known = {*work.probes, *SAID}
     if any(p.run_id != run.run_id or not 1 <= p.epoch <= len(rows) or p.probe not in known for p in probes):
-        raise Unusable("holds rows of probes that the run does not take")
+        raise Unusable("holds rows of probes that the run does not ask for")
     stopper = _stopped(recorder.stopper, rows, found.reason, run.config.training.epochs)
     groups: dict[str, dict[str, np.ndarray]] = {}
     for key, array in found.arrays.items():
@@ -107,13 +107,13 @@ def restored(recorder: Recorder, found: Checkpoint, like: Shapes, work: Work) ->
         wanted["state"] = like  # type: ignore[assignment]
     held = {where: {name: (a.shape, a.dtype) for name, a in arrays.items()} for where, arrays in groups.items()}
     if held != wanted:
-        raise Unusable("holds arrays of other names, shapes or types than the run's")
+        raise Unusable("holds arrays whose names, shapes or types are not those of the run")
     state = groups.pop("state", {})
     recorder.best, recorder.latest = groups.pop("best", None), groups.pop("latest", None)  # type: ignore[assignment]
     recorder.best_answers, recorder.latest_answers = (groups.pop(name, None) for name in ANSWERS)  # type: ignore[assignment]
     for kept in (recorder.best_answers, recorder.latest_answers):
         if kept is not None and np.max(kept["predicted"], initial=0) >= recorder.facts["classes"]:  # type: ignore[call-overload]
-            raise Unusable("holds predictions of classes that there are not")
+            raise Unusable("holds predictions of classes that do not exist")
     recorder.weights = sorted(groups.items())  # type: ignore[arg-type]
     recorder.rows, recorder.probes, recorder.reason, recorder.stopper = rows, probes, found.reason, stopper
     recorder.seconds, recorder.began = float(found.notes["seconds"]), found.notes["began"]
@@ -129,7 +129,7 @@ def _stopped(stopper: Stopper, rows: list[EpochRow], reason: str | None, epochs:
         stopper = stopper.observe(getattr(row, stopper.monitor))
         ends = "patience" if stopper.stopped else "max_epochs" if number >= epochs else None
     if ends != (None if reason == "diverged" else reason) or (ends and number < len(rows)):
-        raise Unusable("ends where the run's stopping rule does not")
+        raise Unusable("ends at an epoch at which the run's stopping rule does not stop")
     return stopper
 
 

@@ -168,7 +168,7 @@ def _versions(rows: Mapping[Path, Rows], chosen: Mapping[str, Path]) -> list[str
 def _told(rows: Mapping[Path, Rows], chosen: Mapping[str, Path]) -> list[str]:
     total = sum(len(list(table.runs)) for table in rows.values())
     notes = [doubt for table in rows.values() for doubt in table.doubts]
-    notes += [f"{total} runs in {len(rows)} folders, {len(chosen)} different ones"]
+    notes += [f"{total} runs in {len(rows)} folders, {len(chosen)} of them different"]
     if any((folder / "weights").is_dir() for folder in rows):
         notes.append("weights stay in the folders that they were trained in")
     return notes

@@ -148,7 +148,7 @@ def test_rows_that_were_changed_are_not_believed(tmp_path):
     (tmp_path / NAME).write_text(written(ledger.entries).replace(",look,9,", ",look,8,"))
     found, doubt = history(tmp_path, made)
     assert not found.known
-    assert doubt.startswith(f"{tmp_path / NAME}:3: sha256: the row, or one before it, is not what was written")
+    assert doubt.startswith(f"{tmp_path / NAME}:3: sha256: the row, or one before it, differs from what was written")
 
 
 def test_a_claim_is_looked_at_again_whatever_its_margin(tmp_path):

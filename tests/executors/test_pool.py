@@ -175,11 +175,11 @@ def test_executors_are_chosen_by_name_else_by_the_number_of_jobs(monkeypatch):
     assert [chosen("inline"), chosen("pool", 1)] == [inline, workers]
     with pytest.raises(UsageError, match="--executor: 'rai' is not one of inline, pool"):
         chosen("rai")
-    with pytest.raises(UsageError, match="one pack after another in this process; leave --jobs 2 out"):
+    with pytest.raises(UsageError, match="one pack after another in this process; remove --jobs 2"):
         chosen("inline", 2)
     monkeypatch.setattr("dropexp.executors.machine.may_start", lambda: False)
     assert chosen(None, 2) is inline
-    with pytest.raises(UsageError, match="may start no other; use --executor inline"):
+    with pytest.raises(UsageError, match="cannot start other processes; use --executor inline"):
         chosen("pool")
 
 

@@ -93,7 +93,7 @@ def texts(figures: list[tuple[str, Figure]]) -> str:
         ("collapsed", "curves", "Test accuracy at the last epoch: 9.7 percent (rate 0.9) to"),
         ("three", "curves", "9 more arms not shown"),
         ("three", "heat-AXIS-AXIS", "mean over train size"),
-        ("noise", "gap", "training (labels left alone)"),
+        ("noise", "gap", "training (correct labels only)"),
         (
             "answered-one",
             "examples",

@@ -98,7 +98,7 @@ def study_case(tmp_path, mutated, table, store_study, monkeypatch):
 
 @pytest.fixture
 def checkpoint_case(tmp_path, mutated):
-    """A checkpoint is one of this run whole, or a line that says why the run starts anew."""
+    """A checkpoint is one of this run whole, or a line that says why the run starts over."""
     folder, made = tmp_path / FOLDER, circumstances()
     rows = [["a-run", "an-arm", 0, epoch, *[0.5] * 9, None, None, None, 0.25] for epoch in (1, 2, 3)]
     notes = {"rows": rows, "probes": [], "seconds": 1.5, "began": "2026-01-01T00:00:00+00:00", "masks": {}}

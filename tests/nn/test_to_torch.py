@@ -70,7 +70,7 @@ def test_weights_of_0_2_0_come_with_biases_before_batch_norm(make_run, vectors):
     ("change", "settings", "said"),
     [
         ({"hidden.1.weight": np.zeros((11, 7))}, {}, "weights: hidden.1.weight is (11, 7) where this network has (11, 13)"),
-        ({"hidden.3.weight": np.zeros((9, 9))}, {}, "weights: hidden.3.weight is no part of this network"),
+        ({"hidden.3.weight": np.zeros((9, 9))}, {}, "weights: hidden.3.weight is not part of this network"),
         ({"output.weight": None}, {}, "weights: output.weight is missing"),
         ({"output.bias": None}, {}, "weights: no output.bias among them"),
         ({}, {"dropout.kind": "dropconnect", "dropout.at_test": "moments"}, "dropout.at_test: moments has no stock layer"),
@@ -89,5 +89,7 @@ def test_what_cannot_be_laid_out_is_said(make_run, vectors, change, settings, sa
 def test_factors_are_for_places_that_are_there(make_run, vectors):
     run, _, weights = trained(make_run, vectors, SAVED["mlp-batch"])
     module = to_torch(run.config, (11,), weights, mean=None, sd=None)
-    with pytest.raises(ValueError, match=r"hidden.9 is no place here; allowed are hidden.1, hidden.2, input"):
+    with pytest.raises(
+        ValueError, match=r"hidden.9 is not a place in this network; allowed are hidden.1, hidden.2, input"
+    ):
         module(torch.from_numpy(vectors.x), {"hidden.9": torch.ones(1)})

@@ -105,7 +105,7 @@ def check(name, seed, stored, place, study_files):
         seen, refused = attempt(shown, folder)
         assert str(path) in (refused or str(path)), what
         for got, right in zip(seen or (), shown(whole / "s"), strict=seen is not None):
-            assert got <= right, f"{what}: shown though it is not what was stored"
+            assert got <= right, f"{what}: shown though it differs from what was stored"
     said, refused = attempt(train, place)
     if refused is not None:
         assert str(path) in refused, what

@@ -122,20 +122,20 @@ def test_a_new_field_is_filled_in_as_it_applies_to_the_row(tmp_path):
 
 EDITS = {
     "a column removed": (without("training.l1"), "runs.csv:1: the column 'training.l1' is missing"),
-    "columns moved": (lambda rows: [dict(reversed(r.items())) for r in rows], "runs.csv:1: the columns stand in another order"),
+    "columns moved": (lambda rows: [dict(reversed(r.items())) for r in rows], "runs.csv:1: the columns are in a different order"),
     "a rate changed": (
         lambda rows: rows[1].update({"dropout.rate": "0.7"}), "runs.csv:3: dropout.rate is '0.7' here and '0' in other rows of"
     ),
     "a rate changed in every row of an arm": (
-        lambda rows: any(row.update({"dropout.rate": "0.7"}) for row in rows[:3]), "runs.csv:2: these are not the configuration"
+        lambda rows: any(row.update({"dropout.rate": "0.7"}) for row in rows[:3]), "runs.csv:2: the configuration and seed are"
     ),
-    "no configuration": (lambda rows: rows[0].update({"dropout.rate": "much"}), "runs.csv:2: holds no configuration"),
-    "another seed": (lambda rows: rows[2].update(seed="7"), "runs.csv:4: these are not the configuration and seed of"),
+    "no configuration": (lambda rows: rows[0].update({"dropout.rate": "much"}), "runs.csv:2: holds no readable configuration"),
+    "another seed": (lambda rows: rows[2].update(seed="7"), "runs.csv:4: the configuration and seed are not those of"),
     "no seed": (lambda rows: rows[2].update(seed="2.0"), "runs.csv:4: seed: '2.0' is no seed"),
-    "another name": (lambda rows: rows[0].update(run_id="mine"), "runs.csv:2: these are not the configuration and seed of mine"),
+    "another name": (lambda rows: rows[0].update(run_id="mine"), "runs.csv:2: the configuration and seed are not those of mine"),
     "another arm": (lambda rows: rows[0].update(arm_id=rows[3]["arm_id"]), "runs.csv:2: "),
     "a fraction for a count": (lambda rows: rows[3].update(epochs_run="1.5"), "runs.csv:5: epochs_run: '1.5' is not a whole"),
-    "a run twice": (lambda rows: [*rows, {**rows[0], "gap": "9"}], "runs.csv:11: the run of line 2 once more"),
+    "a run twice": (lambda rows: [*rows, {**rows[0], "gap": "9"}], "runs.csv:11: repeats the run of line 2"),
 }  # fmt: skip
 
 
@@ -171,19 +171,19 @@ LINES = {
     "a line cut short": (lambda text: text.replace(b"max_epochs", b"\nmax_epochs", 1), "runs.csv:2: has"),
     "a byte that is no text": (lambda text: text.replace(b"max_epochs", b"max\xff", 1), "runs.csv:2: is not UTF-8"),
     "zeros": (lambda text: text.replace(b"max_epochs", bytes(10), 1), "runs.csv:2: holds NUL bytes"),
-    "a quote": (lambda text: text.replace(b"max_epochs", b'"', 1), "runs.csv:2: is no row of cells"),
+    "a quote": (lambda text: text.replace(b"max_epochs", b'"', 1), "runs.csv:2: is not a row of cells"),
     "a digit": (
         lambda text: text.replace(b"0.1,", b"0.7,", 1),
-        "its row, or one of its rows in epochs.csv or probes.csv, is not",
+        "its row, or one of its rows in epochs.csv or probes.csv, differs",
     ),
-    "a quote at the end": (lambda text: text[:-1] + b',"\n', "runs.csv:10: is no row of cells"),
+    "a quote at the end": (lambda text: text[:-1] + b',"\n', "runs.csv:10: is not a row of cells"),
     "a cell without end": (
         lambda text: text.replace(b"max_epochs", b"m" * 200_000, 1),
-        "runs.csv:2: is no row of cells",
+        "runs.csv:2: is not a row of cells",
     ),
     "a line end of its own": (
         lambda text: text.replace(b"max_epochs", b"max\repochs", 1),
-        "runs.csv:2: is no row of cells",
+        "runs.csv:2: is not a row of cells",
     ),
 }
 REFUSED = {
@@ -280,7 +280,7 @@ def test_a_run_without_probes_or_weights_that_are_asked_for_is_not_done(tmp_path
     path = tmp_path / "weights" / f"{runs[0].run_id}.npz"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert store.done([], "selected") == set()
-    assert "is not what was stored" in store.lacking([], "selected")[runs[0].run_id]
+    assert "differs from what was stored" in store.lacking([], "selected")[runs[0].run_id]
     assert store.done() == ids
 
 
@@ -291,7 +291,7 @@ def test_a_run_that_comes_out_another_is_told_and_its_older_rows_are_kept(tmp_pa
     other = replace(first, runs=(replace(first.runs[0], train_loss=7.0),))
     with Writer(tmp_path) as writer:
         (sentence,) = writer.append(runs[:1], other)
-    assert f"{runs[0].run_id} was trained again and came out another: its row in runs.csv differs" in sentence
+    assert f"{runs[0].run_id} was trained again with a different result: its row in runs.csv differs" in sentence
     assert [row["train_loss"] for row in Store(tmp_path).cells()] == ["7.0", "1.1"]
     assert ",0.1," in (tmp_path / NAME).read_text()
 
@@ -309,7 +309,7 @@ def test_epochs_are_kept_where_their_runs_have_gone(loss, tmp_path):
     (tmp_path / "summary.csv").write_text("arm_id,n\na,3\n")
     runs = tmp_path / "runs.csv"
     runs.unlink() if loss == "gone" else runs.write_bytes(runs.read_bytes().partition(b"\n")[0] + b"\n")
-    with pytest.raises(StoreError, match=r"runs\.csv: is missing or empty, and summary\.csv tells of finished runs"):
+    with pytest.raises(StoreError, match=r"runs\.csv: is missing or empty, although summary\.csv lists finished runs"):
         Writer(tmp_path)
     assert (tmp_path / "epochs.csv").read_bytes() == kept
 
@@ -328,7 +328,7 @@ def test_a_folder_of_another_study_is_refused(tmp_path):
     filled(tmp_path, STUDY.runs()[:2])
     (tmp_path / "study.yaml").write_text("study: theirs\n")
     store = Store(tmp_path)
-    with pytest.raises(StoreError, match=r"holds the study 'theirs' with 2 runs, none of them of this one"):
+    with pytest.raises(StoreError, match=r"holds the study 'theirs' with 2 runs, none of which belongs to this study"):
         store.refuse_another("mine", ["another-run"])
     store.refuse_another("theirs", ["another-run"])  # its own name: a study that grows
     store.refuse_another("mine", [STUDY.runs()[0].run_id])  # a folder that was renamed

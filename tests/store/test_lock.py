@@ -53,7 +53,7 @@ def test_a_note_that_names_nobody_alive_is_not_believed(note, other, tmp_path):
     gone.wait()
     stale = {"pid": gone.pid, "host": socket.gethostname(), "since": "2020-01-01"}
     (tmp_path / NOTE).write_text(json.dumps(stale) if note is None else note)
-    with pytest.raises(StoreError, match="in use by another process; wait for it"):
+    with pytest.raises(StoreError, match="in use by another process; wait until it has finished"):
         Holder(tmp_path)
 
 
@@ -64,7 +64,9 @@ def test_a_file_system_without_locks_is_named(code, tmp_path, monkeypatch):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    with pytest.raises(StoreError, match=r"its file system gives no locks \(.+\), and a study needs one writer"):
+    with pytest.raises(
+        StoreError, match=r"its file system does not support locks \(.+\), and a study needs a single writer"
+    ):
         Holder(tmp_path / "s")
 
 

@@ -192,8 +192,8 @@ def test_findings_stand_in_probes_csv_and_on_stderr(monkeypatch, tmp_path, capsy
     rate_ignored(monkeypatch)
     assert main(["run", "c.yaml", "--no-plot", "--fresh"]) == 1
     err = capsys.readouterr().err
-    assert err.count(": hidden.1 fired for") == 2
+    assert err.count("the noise of hidden.1 acted on") == 2
     assert "do not trust these runs" in err
-    assert re.search(r"epoch 1: hidden.1 fired for a fraction of 0.[45]\d+ of its units", err)
+    assert re.search(r"epoch 1: the noise of hidden.1 acted on a fraction of 0.[45]\d+ of its units", err)
     text = (tmp_path / "results/c/probes.csv").read_text()
     assert text.count(",audit_rate,hidden.1,") == 4

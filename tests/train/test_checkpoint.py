@@ -138,13 +138,13 @@ def head_with(path, **changes):
 SPOILT = {
     "torn": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is torn"),
     "a bit": (lambda path: path.write_bytes(path.read_bytes()[:-9] + b"!" + path.read_bytes()[-8:]), "is torn"),
-    "empty": (lambda path: path.write_bytes(b""), "torn or no checkpoint"),
-    "noise": (lambda path: path.write_bytes(bytes(range(256)) * 9), "torn or no checkpoint"),
-    "a list": (lambda path: path.write_bytes(b"[1]\n"), "torn or no checkpoint"),
+    "empty": (lambda path: path.write_bytes(b""), "incomplete or not a checkpoint"),
+    "noise": (lambda path: path.write_bytes(bytes(range(256)) * 9), "incomplete or not a checkpoint"),
+    "a list": (lambda path: path.write_bytes(b"[1]\n"), "incomplete or not a checkpoint"),
     "schema": (lambda path: head_with(path, schema=99), "version 99"),
     "another epoch": (lambda path: head_with(path, epoch=1), "is torn"),
-    "an endless epoch": (lambda path: head_with(path, epoch=1e999), "torn or no checkpoint"),
-    "depth": (lambda path: path.write_bytes(b"[" * 100_000 + b"\n"), "torn or no checkpoint"),
+    "an endless epoch": (lambda path: head_with(path, epoch=1e999), "incomplete or not a checkpoint"),
+    "depth": (lambda path: path.write_bytes(b"[" * 100_000 + b"\n"), "incomplete or not a checkpoint"),
     "foreign": (lambda path: head_with(path, run_id="another"), "another run"),
     "version": (lambda path: head_with(path, made={**circumstances(), "torch": "1.0"}), "made with torch '1.0'"),
     "threads": (lambda path: head_with(path, made={**circumstances(), "threads": 4}), "made with threads 4"),
@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_used_is_one_line_and_the_run_starts_anew(how, mak
     [line] = lines
     assert line.startswith(f"{path}: ")
     assert why in line
-    assert line.endswith("the run starts anew")
+    assert line.endswith("the run starts over")
     whole = rows([train_pack(Work((run,), "vectors"), vectors)])
     assert rows([train_pack(work, vectors)]) == whole
 
@@ -232,7 +232,7 @@ def test_a_forged_checkpoint_is_a_line_and_the_run_starts_anew(how, make_run, ve
     _, before = begun(tmp_path / "c", [run.run_id], work.circumstances)
     outcome = train_pack(work, vectors)
     assert rows([outcome]) == whole
-    assert [line for line in [*before, *outcome.notes] if line.endswith("; the run starts anew")]
+    assert [line for line in [*before, *outcome.notes] if line.endswith("; the run starts over")]
     assert not (tmp_path / "elsewhere").exists()
     remove(tmp_path / "c", [run.run_id])
     tidy(tmp_path / "c")
@@ -265,7 +265,7 @@ def test_a_compressed_checkpoint_is_not_unpacked(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX pipes")
 def test_a_pipe_is_no_checkpoint_and_nobody_waits_for_it(tmp_path):
     os.mkfifo(tmp_path / "r.checkpoint")
-    with pytest.raises(Unusable, match="a device or a pipe and no plain file"):
+    with pytest.raises(Unusable, match="a device or a pipe, not a plain file"):
         load(tmp_path, "r", circumstances())
 
 

@@ -81,7 +81,7 @@ def test_the_labels_are_those_of_the_data(stored):
 def test_probabilities_are_kept_where_they_are_asked_for_and_stay(folder):
     trained, said = train(folder.parent, rest="save_predictions: probabilities\n")
     assert trained == 4
-    assert said.count("was trained without keeping probabilities; trained again") == 4
+    assert said.count("was trained without saving probabilities; trained again") == 4
     shown, _ = reading(folder)
     plain = {(arm.arm_id, seed): o for arm in shown.arms for seed, o in shown.outcomes_of(arm).items()}
     for outcome in plain.values():
@@ -284,4 +284,4 @@ def test_the_seal_speaks_of_the_answers(folder):
     text = (folder / "runs.csv").read_text()
     digest = Store(folder).cells()[0]["predictions"]
     (folder / "runs.csv").write_text(text.replace(digest, digest[::-1]))
-    assert "is not what was stored (rows_digest)" in (reading(folder)[1] or "")
+    assert "differs from what was stored (rows_digest)" in (reading(folder)[1] or "")

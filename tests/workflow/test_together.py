@@ -56,7 +56,7 @@ def test_a_seed_from_each_makes_one_study_of_all(trained, tmp_path):
     assert list(shown.values(shown.arms[0], "test_accuracy"))[:3] == [0.9, 0.91, 0.92]
     assert (tmp_path / "class" / "summary.csv").exists()
     assert (tmp_path / "class" / "provenance.csv").read_text().count("\n") == 21
-    assert made.notes == ("20 runs in 10 folders, 20 different ones",)
+    assert made.notes == ("20 runs in 10 folders, 20 of them different",)
 
 
 def test_the_bytes_do_not_depend_on_the_order_nor_on_joining_twice(trained, tmp_path):
@@ -68,7 +68,7 @@ def test_the_bytes_do_not_depend_on_the_order_nor_on_joining_twice(trained, tmp_
     assert {name: (tmp_path / "other" / name).read_bytes() for name in files} == first
     made = together(folders, tmp_path / "one")
     assert {name: (tmp_path / "one" / name).read_bytes() for name in files} == first
-    assert made.notes == ("14 runs in 3 folders, 6 different ones",)
+    assert made.notes == ("14 runs in 3 folders, 6 of them different",)
 
 
 def test_a_folder_that_exists_grows(trained, tmp_path):
@@ -239,7 +239,7 @@ def foreign(folder, seeds, test=0.8, axis="rate"):
 def test_results_of_others_join_too(tmp_path):
     a, b = foreign(tmp_path / "a", (0, 1)), foreign(tmp_path / "b", (1, 2))
     made = together([a, b], tmp_path / "class")
-    assert (made.runs, made.notes) == (6, ("8 runs in 2 folders, 6 different ones",))
+    assert (made.runs, made.notes) == (6, ("8 runs in 2 folders, 6 of them different",))
     shown, _ = reading(tmp_path / "class")
     assert shown.study.seeds == (0, 1, 2)
     assert shown.axes == ("dropout.rate",)
