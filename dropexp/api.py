@@ -16,13 +16,13 @@ from dropexp.notebook import Comparison, Results
 from dropexp.signatures import taking
 from dropexp.study_files.command_words import read_word
 from dropexp.study_files.from_dict import read_mapping
-from dropexp.study_files.path_values import Override, pairs, resolved
+from dropexp.study_files.path_values import Override, from_here, pairs, resolved
 from dropexp.study_files.shipped import shipped
 from dropexp.train.work import threads_kept
 from dropexp.workflow import comparing, drawing, running
 from dropexp.workflow.checking import facts
 from dropexp.workflow.reading import reading, studies_below
-from dropexp.workflow.request import AXES, Options, Request
+from dropexp.workflow.request import AXES, SHORTCUTS, Options, Request
 from dropexp.workflow.together import together
 
 Config = str | Path | Mapping[str, Any]
@@ -38,6 +38,9 @@ def _request(
     placements: Axis = None,
     orders: Axis = None,
     patiences: Axis = None,
+    data: Axis = None,
+    epochs: Axis = None,
+    lr: Axis = None,
     seeds: int | Sequence[int] | None = None,
     set: Mapping[str, Axis] | None = None,
     baseline: Conditions | None = None,
@@ -54,9 +57,10 @@ def _request(
 ) -> Request:
     """Return what these options ask for, which run, sweep and check share with the command line."""
     axes = dict(zip(AXES, (rates, kinds, placements, orders, patiences), strict=True))
+    fields = dict(zip(SHORTCUTS, (data, epochs, lr), strict=True))
     return Request(
         config,
-        tuple(_overrides(axes, set)),
+        tuple(_overrides(axes, fields, set)),
         None if seeds is None else [_plain("seeds", seeds)],  # [5] is a count, [[5]] a list of one seed
         study,
         yes,
@@ -150,11 +154,14 @@ def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=3)
 
 
-def _overrides(axes: Mapping[str, Axis], fields: Mapping[str, Axis] | None) -> list[Override]:
+def _overrides(
+    axes: Mapping[str, Axis], named: Mapping[str, Axis], fields: Mapping[str, Axis] | None
+) -> list[Override]:
     """Return what the options say of fields; words are read as on the command line, so that `none` turns a thing off."""
     if not isinstance(fields or {}, Mapping):
         raise UsageError("set: pass a dict of YAML paths, such as set={'training.lr': [0.01, 0.1]}")
     given = [(AXES[name], f"{name}=", values, True) for name, values in axes.items() if values is not None]
+    given += [(SHORTCUTS[name], f"{name}=", values, False) for name, values in named.items() if values is not None]
     given += [(path, f"set {path}=", values, False) for path, values in (fields or {}).items()]
     found: list[Override] = []
     for path, name, values, axis in given:
@@ -166,6 +173,8 @@ def _overrides(axes: Mapping[str, Axis], fields: Mapping[str, Axis] | None) -> l
         if not listed:
             raise UsageError(f"{name}[]: no value; list at least one")
         words = tuple(read_word(path, value) if isinstance(value, str) else value for value in listed)
+        if path == "data.source":
+            words = tuple(map(from_here, words))
         found.append(Override(path, words, f"{name}{plain}", axis))
     return found
 

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dropexp.workflow.request import AXES
+from dropexp.workflow.request import AXES, SHORTCUTS
 
 if TYPE_CHECKING:
     from dropexp.study_files.path_values import Override
 
 EXAMPLES = dict(zip(AXES, ("0 0.5", "bernoulli vanilla", "hidden input", "NAD DNA", "none 5"), strict=True))
 LISTS = (
-    *(f"--{name}" for name in AXES),
+    *(f"--{name}" for name in (*AXES, *SHORTCUTS)),
     "--seeds",
     "--set",
     "--baseline",
@@ -61,11 +61,11 @@ def split(given: Sequence[str] | None) -> list[str]:
 def overrides(lists: Mapping[str, Sequence[str] | None], sets: Sequence[str] | None) -> list[Override]:
     """Return what the options say of fields; `lists` holds each list option's words by its name, `sets` those of --set.
 
-    Raises UsageError for a --set without a path and a value, and for malformed ranges.
+    Raises UsageError for a --set without a path and a value, for a field that two options set, and for malformed ranges.
     """
     from dropexp.errors import UsageError
     from dropexp.study_files.command_words import read_words
-    from dropexp.study_files.path_values import Override, pair, resolved
+    from dropexp.study_files.path_values import Override, from_here, pair, resolved
 
     found = []
     for name, path in AXES.items():
@@ -74,20 +74,27 @@ def overrides(lists: Mapping[str, Sequence[str] | None], sets: Sequence[str] | N
             if not (values := read_words(path, words, typed)):
                 raise UsageError(f"{typed}: no value; list at least one, as in --{name} {EXAMPLES[name]}")
             found.append(Override(path, tuple(values), typed, axis=True))
+    given: dict[str, tuple[str, list[str]]] = {}  # path -> what was typed before its words, and these
+    for name, path in SHORTCUTS.items():
+        if words := split(lists.get(name)):
+            given[path] = (f"--{name} ", words)
     path = ""
-    joined: dict[str, tuple[str, list[str]]] = {}
     for word in split(sets):
         if (said := pair(word)) is not None:  # else one more value of the path before
             path, word = resolved(said[0]), said[1]
         if not path:
             raise UsageError(f"--set {word}: write PATH=VALUE, as in --set training.lr=0.01,0.1")
-        joined.setdefault(path, (said[0] if said else path, []))[1].append(word)
-    for path, (name, words) in joined.items():
-        typed = f"--set {name}={','.join(words)}"
-        values = read_words(path, words, typed)
+        begin, words = given.setdefault(path, (f"--set {said[0] if said else path}=", []))
+        if not begin.startswith("--set"):
+            option = begin.strip()
+            raise UsageError(f"--set {path}={word}: {option} sets {path} already; leave one of the two out")
+        words.append(word)
+    for path, (begin, words) in given.items():
+        typed = begin + ("," if begin.endswith("=") else " ").join(words)
+        values = read_words(path, words, typed, axis=False)
         if not values:
-            raise UsageError(f"{typed}: no value; write PATH=VALUE, as in --set training.lr=0.01")
-        found.append(Override(path, tuple(values), typed))
+            raise UsageError(f"{typed}: no value; write {begin}VALUE, as in --set training.lr=0.01")
+        found.append(Override(path, tuple(map(from_here, values) if path == "data.source" else values), typed))
     return found
 
 

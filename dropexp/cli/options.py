@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from dropexp.workflow.request import AXES, MOST, Options, Request
+from dropexp.workflow.request import AXES, MOST, SHORTCUTS, Options, Request
 
 T = TypeVar("T")
 LIST, RUNNING = "Axes and seeds", "Running"
@@ -26,7 +26,10 @@ Placements = Annotated[Words, option_of("Places, as in hidden input+hidden.", LI
 Orders = Annotated[Words, option_of("Orders of a block, as in NAD DNA.", LIST)]
 Patiences = Annotated[Words, option_of("Early-stopping patiences, as in none 5 20.", LIST)]
 Seeds = Annotated[Words, option_of("5 for seeds 0 to 4; 3 4 or [7] names seeds.", LIST)]
-Sets = Annotated[Words, option_of("Any field, as in lr=0.01,0.1.", LIST, "--set")]
+Data = Annotated[Words, option_of("Data sets, as in mnist, or a path to your own.", LIST)]
+Epochs = Annotated[Words, option_of("Passes over the training data, as in 20.", LIST)]
+Lr = Annotated[Words, option_of("Learning rates, as in 0.01 0.1.", LIST)]
+Sets = Annotated[Words, option_of("Any field, as in batch_size=32,64.", LIST, "--set")]
 Baseline = Annotated[Words, option_of("The arms to compare with, as in rate=0.2; else those without dropout.", LIST)]
 Results = Annotated[Path, option_of("The folder of all results.", RUNNING, shown=True)]
 Name = Annotated[str | None, option_of("The study's folder below it.", RUNNING, "--study")]
@@ -59,7 +62,8 @@ RESULTS = Options.results
 
 def request_of(
     *, rates: Rates = None, kinds: Kinds = None, placements: Placements = None, orders: Orders = None,
-    patiences: Patiences = None, seeds: Seeds = None, sets: Sets = None, baseline: Baseline = None,
+    patiences: Patiences = None, data: Data = None, epochs: Epochs = None, lr: Lr = None, seeds: Seeds = None,
+    sets: Sets = None, baseline: Baseline = None,
     results: Results = Options.results, study: Name = None, jobs: Jobs = None, threads: Threads = Options.threads,
     pack: PackSize = None, device: Device = Options.device, executor: Executor = None, data_dir: DataDir = None,
     fresh: Fresh = False, yes: Yes = False,
@@ -67,7 +71,8 @@ def request_of(
     """Return what these options ask for; the command says of which config."""
     from dropexp.cli import arguments
 
-    lists = dict(zip(AXES, (rates, kinds, placements, orders, patiences), strict=True))
+    words = (rates, kinds, placements, orders, patiences, data, epochs, lr)
+    lists = dict(zip((*AXES, *SHORTCUTS), words, strict=True))
     return Request(
         overrides=tuple(arguments.overrides(lists, sets)),
         seeds=arguments.seeds(seeds),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dropexp.experiment.study import Study
     from dropexp.workflow.running import Finished
 
+FIGURES_SHOWN = 6
 Configs = Annotated[list[Path] | None, typer.Argument(help="YAML files, one study each.", show_default=False)]
 OneConfig = Annotated[
     Path | None, typer.Argument(help="A YAML file; without one, the built-in quickstart.", show_default=False)
@@ -104,14 +105,15 @@ def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> i
         say("\n" + judgements(judge(shown)))
     if finished.trained == 0 and not finished.failures and not finished.interrupted:
         say(f"\nevery run of this study was there already: 0 runs trained ({folder / 'runs.csv'})")
+    figures: tuple[Path, ...] = ()  # those of what is stored now: older ones may answer another question
     if not no_plot and not finished.interrupted and not shown.runs.empty:
-        plot(folder, baseline=baseline, known=(shown, note))
-    figures = sorted((folder / "figures").glob("*.png"))
+        figures = plot(folder, baseline=baseline, known=(shown, note)).paths
     files = [p.name for p in (folder / "runs.csv", folder / "epochs.csv", folder / "summary.csv") if p.exists()]
     if files:
         say(f"\n{folder.as_posix()}/  {'  '.join(files)}")
     if figures:
-        say(f"figures: {'  '.join(str(p) for p in figures[:6])}")
+        more = f"  and {len(figures) - FIGURES_SHOWN} more" if len(figures) > FIGURES_SHOWN else ""
+        say(f"figures: {'  '.join(p.as_posix() for p in figures[:FIGURES_SHOWN])}{more}")
     for failure in finished.failures[:5]:
         warn(f"failed: {failure.run_id}: {failure.error}")
     if finished.failures:

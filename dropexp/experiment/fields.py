@@ -3,20 +3,56 @@
 from __future__ import annotations
 
 import re
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dropexp.quoting import any_of
 
 
+OFF = "none"  # what a person writes for null
+
+
+def takes_null(annotation: Any, words: bool = False) -> bool:
+    """Return whether null is a value of a field and `none` is no word of its own; `words` counts fields that hold any word."""
+    kinds: list[Any] = []
+    pending = [annotation]
+    while pending:
+        kind = pending.pop()
+        if get_origin(kind) in (Union, types.UnionType):
+            pending += get_args(kind)
+        elif get_origin(kind) is Annotated:
+            pending.append(get_args(kind)[0])
+        elif get_origin(kind) is Literal:
+            kinds += get_args(kind)
+        else:
+            kinds.append(kind)
+    return type(None) in kinds and OFF not in kinds and (words or str not in kinds)
+
+
+def off_as_null(annotation: Any, given: Any) -> Any:
+    """Return null for a `none` that switches a field off, anything else as it is."""
+    return None if isinstance(given, str) and given == OFF and takes_null(annotation) else given
+
+
 class Section(BaseModel):
-    """A frozen part of a configuration: no unknown keys, no coercion but int to float, no nan, no inf."""
+    """A frozen part of a configuration: no unknown keys, no nan, no inf, and no coercion but of int to float and of `none`
+    to null where null switches a field off.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
     __slots__ = ("_hash",)  # beside the fields, so that copies and pickles do not carry it
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_is_null(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or OFF not in given.values():
+            return given
+        fields = cls.model_fields
+        return {k: off_as_null(fields[k].annotation, v) if k in fields else v for k, v in given.items()}
 
     def __eq__(self, other: object) -> bool:
         return self is other or (type(self) is type(other) and self.__dict__ == other.__dict__)

@@ -36,6 +36,16 @@ def _walk(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, Declared
             yield from _walk(field.annotation, f"{prefix}{name}.")
 
 
+@cache
+def annotation(path: str) -> Any:
+    """Return the type that the schema gives the leaf at a YAML path; raises KeyError for what is no leaf."""
+    section: Any = Config
+    *parents, name = path.split(".")
+    for parent in parents:
+        section = section.model_fields[parent].annotation
+    return section.model_fields[name].annotation
+
+
 def leaf(config: BaseModel, path: str) -> Any:
     """Return the value that stands at a dotted path of a configuration."""
     at: Any = config

@@ -52,6 +52,17 @@ VALUE_WORDS: dict[str, tuple[str, ...]] = {
     "cosine_annealing": ("cosine",),
 }
 
+# one word -> the path that it stands for wherever a path is written, though other paths may end in it
+SHORT_NAMES: dict[str, str] = {
+    "data": "data.source",
+    "model": "model.kind",
+    "kinds": "dropout.kind",
+    "order": "model.order",
+    "init": "model.init",
+    "lr": "training.lr",
+    "epochs": "training.epochs",
+}
+
 # what a key is called elsewhere -> the path it has here
 KEY_WORDS: dict[str, str] = {
     "p": "dropout.rate",

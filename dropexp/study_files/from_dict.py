@@ -12,7 +12,10 @@ from dropexp.study_files.yaml_nodes import DEPTH, WRITTEN, Node
 from dropexp.study_files.yaml_reader import Document, Loc
 
 
-def read_mapping(content: Mapping[Any, Any], shown: str = "<dict>") -> Document:
+DICT = "<dict>"  # what stands in messages for the path of a file
+
+
+def read_mapping(content: Mapping[Any, Any], shown: str = DICT) -> Document:
     """Return the document that a dict makes, as a file with its values would; messages know no lines.
 
     Tuples, ranges and arrays count as lists, numbers of numpy as numbers, paths as words. Raises ConfigError with every

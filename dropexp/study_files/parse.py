@@ -19,12 +19,13 @@ from dropexp.experiment.leaves import declarations, leaf, roles
 from dropexp.experiment.probes import PROBES
 from dropexp.experiment.rules import broken, unused
 from dropexp.experiment.study import Grid, Study
-from dropexp.quoting import clean
 from dropexp.study_files.claims_reader import claims_of, unmatched
+from dropexp.study_files.folder_names import folder_name
 from dropexp.study_files.margins import margins_of
 from dropexp.study_files.mistakes import sentences, unknown_top_level
-from dropexp.study_files.path_values import Override, no_path, resolve
+from dropexp.study_files.path_values import Override, resolve
 from dropexp.study_files.sparse_grids import Rows, few, sparse
+from dropexp.study_files.sweep_key import grids_of
 from dropexp.study_files.top_level_keys import PREDICTIONS, WEIGHTS, name_of, seeds_of, word_of, words_of
 from dropexp.study_files.yaml_reader import Document, read_text
 
@@ -63,6 +64,8 @@ class _Parser:
         self.told: dict[str, set[str]] = {}  # path -> what rules across fields say of it
         self.content = dict(document.content)
         self.options: dict[str, str] = {}
+        self.own_axes: set[str] = set()  # the paths that the file sweeps
+        self.singles: set[str] = set()  # those to which the command line gives one value
         self.grids = self._grids(overrides)
         self.rows = rows if sparse(self.grids, rows) else None
         self.cache: dict[tuple[str, tuple[tuple[str, str], ...]], BaseModel | None] = {}
@@ -97,6 +100,8 @@ class _Parser:
                 self.blame(loc, text)
         if self.mistakes or base is None:
             self.fail()
+        if name is None and "study" not in self.content:
+            called = self._folder(called, base)
         where = folder or Path(self.document.path).parent
         marks = {p: self.document.mark(tuple(p.split("."))) for p in roles() if self._written(p.split("."))}
         return Study(
@@ -104,27 +109,27 @@ class _Parser:
             margins=margins, grow=grow, boxes=boxes, marks=tuple({**marks, **self.options}.items()),
         )  # fmt: skip
 
+    def _folder(self, stem: str, base: Config) -> str:
+        """Return the name of the folder of a study that names none: other axes or settings than the file's are another's."""
+        changed = {path: leaf(base, path) for path in self.singles if self._in_file(path) != (leaf(base, path),)}
+        axes = {path for grid in self.grids for path, _ in grid}
+        return folder_name(stem, self.own_axes, axes, changed)
+
+    def _in_file(self, path: str) -> tuple[Any, ...]:
+        """Return the one value that the file gives a path, by default too; none where its section has mistakes."""
+        name, _, rest = path.partition(".")
+        raw = self.document.content.get(name)
+        try:
+            section = Config.model_fields[name].default if raw is None else SECTIONS[name].model_validate(raw)
+        except ValidationError:
+            return ()
+        return (leaf(section, rest),)
+
     def _grids(self, overrides: Sequence[Override]) -> tuple[Grid, ...]:
         """Read `sweep`, then let the command line replace, add or remove axes and set single values."""
-        written = self.content.get("sweep") or {}
-        many = isinstance(written, list)
-        grids: list[dict[str, tuple[Any, ...]]] = []
-        for i, grid in enumerate(written if isinstance(written, list) else [written]):
-            loc: tuple[str | int, ...] = ("sweep", i) if many else ("sweep",)
-            if not isinstance(grid, dict):
-                self.blame(loc, "sweep: a mapping of YAML path to values, as in 'dropout.rate: [0, 0.5]'")
-                continue
-            grids.append({})
-            for path, values in grid.items():
-                listed = values if isinstance(values, list) else [values]
-                if path not in roles():
-                    self.blame((*loc, path), f"sweep: {no_path(path)}", key=True)
-                elif not listed:
-                    self.blame((*loc, path), f"sweep: {clean(path)} has no values; list at least one, as in [0, 0.5]")
-                else:
-                    grids[-1][path] = tuple(listed)
-                    self.options.setdefault(path, self.document.mark((*loc, path)))
-        grids = grids or [{}]
+        grids, places = grids_of(self.content, self.blame)
+        self.options |= {path: self.document.mark(loc) for path, loc in places.items()}
+        self.own_axes = {path for grid in grids for path in grid}
         for over in overrides:
             if over.path not in roles():
                 try:
@@ -139,6 +144,7 @@ class _Parser:
                 else:
                     grid.pop(over.path, None)
             if not over.axis and len(over.values) == 1:
+                self.singles.add(over.path)
                 self._set(over.path, over.values[0])
         return tuple(tuple(grid.items()) for grid in grids)
 

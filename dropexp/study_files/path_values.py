@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dropexp.experiment.leaves import roles, spell
-from dropexp.experiment.vocabulary import near
+from dropexp.experiment.sources import SOURCES
+from dropexp.experiment.vocabulary import SHORT_NAMES, near
 from dropexp.quoting import clean
 
 
@@ -40,7 +42,7 @@ def pairs(given: str | Mapping[str, Any] | Sequence[str]) -> list[str]:
 def resolve(
     name: str, known: Iterable[str] | None = None, words: Mapping[str, str] | None = None, hint: str | None = None
 ) -> str:
-    """Return the path that a name stands for: itself, a word of `words`, or the only path with this last part.
+    """Return the path that a name stands for: itself, a word of `words`, a short name, or the only path with this last part.
 
     `known` are the paths there are, those of a configuration where nothing is said; for `hint` see `no_path`. Raises
     ValueError with the sentence for a name that stands for several paths, or for none.
@@ -48,6 +50,8 @@ def resolve(
     known, words = list(roles() if known is None else known), words or {}
     if name in words or name in known:
         return words.get(name, name)
+    if (short := SHORT_NAMES.get(name)) in known:
+        return str(short)
     ends = [path for path in known if path.endswith(f".{name}")]
     if len(ends) == 1:
         return ends[0]
@@ -64,11 +68,24 @@ def resolved(name: str) -> str:
         return name
 
 
+def from_here(source: Any) -> Any:
+    """Return a data source as it reads from any folder: a path that is there, seen from the current folder, as a whole path.
+
+    Paths in a file are relative to the file, those of a command or a call to the folder where it is given.
+    """
+    if not isinstance(source, str) or source in SOURCES:
+        return source
+    path = Path(source)
+    return path.absolute().as_posix() if path.exists() else source
+
+
 def no_path(path: object, known: Iterable[str] | None = None, hint: str | None = None) -> str:
     """Return the sentence for what is no field's path, with the nearest that is, else with `hint`."""
     name, known = str(path), list(roles() if known is None else known)
     by_end = {end: [p for p in known if p.rpartition(".")[2] == end] for end in (p.rpartition(".")[2] for p in known)}
     end = near(name, by_end)
-    guesses = [guess] if (guess := near(name, known)) else by_end[end] if end else []
+    short = SHORT_NAMES.get(name) or SHORT_NAMES.get(end or "")
+    guess = short if short in known else near(name, known)
+    guesses = [guess] if guess else by_end[end] if end else []
     meant = f"; did you mean {' or '.join(map(repr, guesses))}?" if guesses else hint or ", as dropout.rate is"
     return f"{clean(name)} is not the path of a field{meant}"

@@ -10,8 +10,10 @@ from dropexp.experiment.growth import START, STEP, Grow
 from dropexp.experiment.levels import FEWEST
 from dropexp.quoting import clean, spelt
 from dropexp.study_files.claims_reader import Blame
+from dropexp.study_files.from_dict import DICT
 from dropexp.study_files.unknown_keys import explained
 
+UNNAMED = "unnamed"  # the study of a dict that does not name itself
 MOST_GROWN = 1000  # seeds of a study that grows: intervals that hold at each number of seeds are drawn for all of them
 LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
@@ -97,8 +99,11 @@ def no_folder(name: Any) -> str | None:
 
 
 def name_of(content: dict[str, Any], path: str, given: str | None, blame: Blame) -> str:
-    """Return the study's name, one folder name: `given` by --study, else the file's `study`, else the file's own."""
-    stem = Path(path).stem
+    """Return the study's name, one folder name: `given` by --study, else the file's `study`, else the file's own.
+
+    A dict has no file's name: its study is UNNAMED where it names none.
+    """
+    stem = UNNAMED if path == DICT else Path(path).stem
     name = given if given is not None else content.get("study", stem)
     if why := no_folder(name):
         text = f"study: {spelt(name)} is not the name of one folder: {why}"

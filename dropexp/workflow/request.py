@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropexp.errors import UsageError
+from dropexp.experiment.vocabulary import SHORT_NAMES
 from dropexp.quoting import clean
 
 if TYPE_CHECKING:  # pydantic takes longer to load than `--help` should
     from dropexp.experiment.study import Study
     from dropexp.study_files.path_values import Override
 
-UNNAMED = "unnamed"  # the study of a dict that does not name itself
+# options that make an axis, even of one value -> the path that they sweep
 AXES = {
     "rates": "dropout.rate",
     "kinds": "dropout.kind",
@@ -22,6 +23,8 @@ AXES = {
     "orders": "model.order",
     "patiences": "early_stopping.patience",
 }
+# fields that are options of their own, by their short name; one value sets the field, several make an axis
+SHORTCUTS = {name: SHORT_NAMES[name] for name in ("data", "epochs", "lr")}
 DEEP = 200  # folders below each other, beyond which a path is a slip
 MOST = {"jobs": 1024, "threads": 1024, "pack": 4096}  # of each, beyond which a number is a slip
 
@@ -75,13 +78,11 @@ class Request:
         from dropexp.study_files.parse import parse
         from dropexp.study_files.yaml_reader import read
 
-        name = self.name
         if isinstance(self.config, Mapping):
             document = read_mapping(self.config)
-            name = name or (None if "study" in document.content else UNNAMED)
         elif isinstance(self.config, str | Path):
             document = read(Path(self.config), str(self.config))
         else:
             raise UsageError(f"config: a {type(self.config).__name__}; give the path of a YAML file or a dict")
-        made = parse(document, self.overrides, name=name, seeds=self.seeds, large=self.large)
+        made = parse(document, self.overrides, name=self.name, seeds=self.seeds, large=self.large)
         return with_baseline(made, self.baseline)  # says now, not after a night, that no arm is like that
