@@ -40,7 +40,19 @@ SLOW = pytest.mark.slow
 
 
 def words(results: Path, *more: str) -> list[str]:
-    base = ["sweep", "--rates", "0", "0.5", "--seeds", "4", "--results", str(results), "--no-plot"]
+    base = [
+        "sweep",
+        "--study",
+        "quickstart",
+        "--rates",
+        "0",
+        "0.5",
+        "--seeds",
+        "4",
+        "--results",
+        str(results),
+        "--no-plot",
+    ]
     return [*base, "--set", "model.hidden=20", "training.epochs=6", "--pack", "2", *more]
 
 

@@ -19,8 +19,8 @@ from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import ConfiguredArm, Study
 from dropexp.quoting import counted
 from dropexp.study_files.writing import to_yaml
-from dropexp.workflow.checking import estimate
-from dropexp.workflow.planning import Plan, hopeless, prepare
+from dropexp.workflow.checking import estimate, mask, masks, standardised
+from dropexp.workflow.planning import Plan, hopeless, prepare, tally
 from dropexp.workflow.request import Options
 
 SHOWN = 20
@@ -42,16 +42,14 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
     }
     if len(drawings) > 1:
         say(f"  (drawn: {label(drawn, study.axes)}; {len(drawings)} networks differ)")
+    for other in [words for words in masks(study) if words != mask(drawn.config)][:SHOWN]:
+        say(f"  masks of other arms: {other}")
     say("")
     for line in arms(study):
         say(line)
-    runs = len(study.runs())
-    say(
-        f"\n{counted(len(study.arms), 'arm')} x {counted(len(study.seeds), 'seed')} = {counted(runs, 'run')}; "
-        f"{plan.done} there already, {len(plan.todo)} to train"
-    )
+    say(f"\n{tally(plan)}")
     if study.grow:
-        most = len({arm.arm_id for arm in study.arms}) * study.grow.grow_to
+        runs, most = len(study.runs()), len({arm.arm_id for arm in study.arms}) * study.grow.grow_to
         say(f"{growth(study.grow)}: {counted(runs, 'run')} at least, {counted(most, 'run')} at most")
     if plan.packs:
         counts = Counter(len(pack) for pack in plan.packs)
@@ -77,7 +75,10 @@ def _data(source: str, plan: Plan) -> str:
     key = next(pack_key(a.trained) for a in plan.study.arms if a.config.data.source == source)
     size = plan.sizes[key]
     name = SOURCES[source].title if source in SOURCES else source
-    lines = [f"data: {name}: {size.train} training, {size.val} validation, {size.test} test examples"]
+    lines = [
+        f"data: {name}: {size.train} training, {size.val} validation, {size.test} test examples",
+        f"  inputs: {standardised(plan.layouts[key].example)}",
+    ]
     if source in plan.datasets:
         lines += [f"  {note}" for note in plan.datasets[source].notes]
     return "\n".join(lines)
@@ -89,16 +90,16 @@ def network(arm: ConfiguredArm, layout: Layout) -> list[str]:
     model, dropout = arm.config.model, arm.config.dropout
     on_weights = KINDS[dropout.kind].acts_on == "weight"
 
-    def mask(site: str) -> list[str]:
+    def drops(site: str) -> list[str]:
         return [f"{dropout.kind} {rates[site]:g}"] if site in rates else []
 
     shape = " x ".join(map(str, layout.example))
     lines = [
         f"network: {model.kind}, {layout.parameters:,} parameters",
-        f"  input     {' > '.join([shape, *mask('input')])}",
+        f"  input     {' > '.join([shape, *drops('input')])}",
     ]
     for block in layout.blocks:
-        words = {"norm": [f"{model.norm} norm"], "activation": [str(model.activation)], "dropout": mask(block.name)}
+        words = {"norm": [f"{model.norm} norm"], "activation": [str(model.activation)], "dropout": drops(block.name)}
         steps = [word for step in block.steps if not (on_weights and step == "dropout") for word in words[step]]
         steps += [f"{block.pool} pool 2 x 2"] if block.pool != "none" else []
         if block.kind == "lstm":
@@ -107,15 +108,13 @@ def network(arm: ConfiguredArm, layout: Layout) -> list[str]:
         if not block.bias:
             what += ", no bias"
         if on_weights and block.name in rates:
-            what += f", weights masked: {mask(block.name)[0]}"
+            what += f", weights masked: {drops(block.name)[0]}"
         own = block.parameters + norm_parameters(block, model.norm)
         lines.append(f"  {block.name:<9} {' > '.join([what, *steps])}  [{own:,}]")
     if rates:
-        drawn = sum(prod(s) for name, s in layout.site_shapes if name in rates)
-        lines.append(
-            f"  masks: {KINDS[dropout.kind].means}"
-            + ("" if on_weights else f"; {drawn:,} units per example can be dropped")
-        )
+        count = sum(prod(s) for name, s in layout.site_shapes if name in rates)
+        on = "" if on_weights else f"; on {count:,} units per example"
+        lines.append(f"  masks: {mask(arm.config)}{on}")
     return lines
 
 

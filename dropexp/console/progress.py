@@ -10,7 +10,7 @@ from dropexp.console.screen import Stream, fits
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run
 from dropexp.quoting import counted
-from dropexp.workflow.planning import Plan
+from dropexp.workflow.planning import Plan, tally
 from dropexp.workflow.running import Listener
 
 SHOWN_ARMS = 8
@@ -60,14 +60,11 @@ class Progress:
         self.close()  # the bar of the round before
         study, self.plan = plan.study, plan
         self.accuracy, self.done_epochs, self.first = {}, {}, None
-        arms = len({a.arm_id for a in study.arms})
-        text = f"{study.name}: {counted(arms, 'arm')} x {counted(len(study.seeds), 'seed')}"
-        if study.grow:
-            text += f" of {study.grow.grow_to} at most"
-        if plan.done:
-            text += f", {counted(plan.done, 'run')} there already"
+        text = f"{study.name}: {tally(plan)}"
         if plan.todo:
-            text += f": {counted(len(plan.todo), 'run')} in {counted(len(plan.packs), 'pack')}, {counted(plan.jobs, 'worker')}"
+            text += f" in {counted(len(plan.packs), 'pack')}, {counted(plan.jobs, 'worker')}"
+        if study.grow:
+            text += f"; {study.grow.grow_to} seeds at most"
         self._print(text)
         for arm, kept in study.twins()[:5]:
             self._print(f"{label(arm, study.axes)} is the same function as {label(kept, study.axes)}: trained once")

@@ -12,7 +12,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from dropexp.quoting import any_of
 
-
 OFF = "none"  # what a person writes for null
 
 

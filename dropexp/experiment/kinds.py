@@ -30,10 +30,10 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "bernoulli": Kind("bernoulli", (), "1/keep", "1", "Srivastava 2014 §10",
-                      "each unit of each example, scaled in training"),
-    "vanilla": Kind("bernoulli", (), "1", "keep", "Hinton 2012", "each unit of each example, scaled at test time"),
+                      "each unit, scaled in training"),
+    "vanilla": Kind("bernoulli", (), "1", "keep", "Hinton 2012", "each unit, scaled at test time"),
     "unscaled": Kind("bernoulli", (), "1", "1", "Wang & Manning 2013, table 3",
-                     "never scaled: the mistake, kept to measure it"),
+                     "each unit, never scaled: the mistake, kept to measure it"),
     "batch_shared": Kind("bernoulli", ("batch",), "1/keep", "1", "Graham 2015",
                          "one thinned network for the whole mini-batch"),
     "spatial": Kind("bernoulli", ("map",), "1/keep", "1", "Tompson 2015",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # config.py reads the names of the shapes from here
@@ -14,10 +15,20 @@ def _linear(schedule: RateSchedule, epoch: int) -> float:
     return schedule.begin + (schedule.end - schedule.begin) * done
 
 
-# name -> the factor, at least 0, in an epoch counted from 1
-SHAPES: dict[str, Callable[[RateSchedule, int], float]] = {
-    "constant": lambda schedule, epoch: 1.0,
-    "early": lambda schedule, epoch: float(epoch <= schedule.epochs),  # Liu et al. 2023
-    "late": lambda schedule, epoch: float(epoch > schedule.epochs),
-    "linear": _linear,  # from `begin` in epoch 1 to `end` in epoch `epochs`, then `end`
+@dataclass(frozen=True)
+class Shape:
+    """`factor` is what the rate is multiplied by, at least 0, in an epoch counted from 1; `means` says it of a schedule `s`."""
+
+    factor: Callable[[RateSchedule, int], float]
+    means: str
+
+
+SHAPES: dict[str, Shape] = {
+    "constant": Shape(lambda schedule, epoch: 1.0, ""),
+    # Liu et al. 2023
+    "early": Shape(lambda schedule, epoch: float(epoch <= schedule.epochs), "on up to epoch {s.epochs}, off after it"),
+    "late": Shape(lambda schedule, epoch: float(epoch > schedule.epochs), "off up to epoch {s.epochs}, on after it"),
+    "linear": Shape(
+        _linear, "from {s.begin:g} to {s.end:g} times the rate over the epochs 1 to {s.epochs}, then {s.end:g} times"
+    ),
 }

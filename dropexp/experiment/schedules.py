@@ -20,4 +20,4 @@ def site_rates_in_force(dropout: Dropout, model: Model, epoch: int) -> dict[str,
 
 def rate_factor(schedule: RateSchedule, epoch: int) -> float:
     """Return what the dropout rate is multiplied by in an epoch, counted from 1, by its row of SHAPES."""
-    return SHAPES[schedule.shape](schedule, epoch)
+    return SHAPES[schedule.shape].factor(schedule, epoch)

@@ -11,7 +11,6 @@ from dropexp.quoting import dotted, spelt
 from dropexp.study_files.yaml_nodes import DEPTH, WRITTEN, Node
 from dropexp.study_files.yaml_reader import Document, Loc
 
-
 DICT = "<dict>"  # what stands in messages for the path of a file
 
 

@@ -16,7 +16,7 @@ from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.packs import PACK_BYTES, Size, bytes_per_run, keys_by_arm, pack_key, plan, seconds
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
-from dropexp.quoting import spelt
+from dropexp.quoting import counted, spelt
 from dropexp.store.folder import Store
 from dropexp.store.intact import few
 from dropexp.train.checkpoint import FOLDER, circumstances, interval
@@ -48,6 +48,21 @@ class Plan:
     def seconds(self) -> float:
         """A rough estimate of the work in one thread's seconds."""
         return seconds(self.todo, self.layouts, self.sizes)
+
+
+def tally(made: Plan) -> str:
+    """Return in words how many runs a study has and how many of them are to be trained, as check and run say it.
+
+    Arms that are the same function share their runs: `9 arms x 10 seeds = 90 runs, 20 shared: 70 to train`.
+    """
+    study = made.study
+    arms, seeds = len(study.arms), len(study.seeds)
+    parts = [counted(arms * seeds, "run")]
+    if shared := arms * seeds - made.done - len(made.todo):
+        parts.append(f"{shared} shared")
+    if made.done:
+        parts.append(f"{made.done} stored")
+    return f"{counted(arms, 'arm')} x {counted(seeds, 'seed')} = {', '.join(parts)}: {len(made.todo)} to train"
 
 
 def prepare(

@@ -9,7 +9,7 @@ import pytest
 from dropexp.cli import main
 from dropexp.console.progress import duration
 
-QUICK = ["--set", "training.epochs=2", "model.hidden=20", "data.train_size=100"]
+QUICK = ["--study", "quickstart", "--set", "training.epochs=2", "model.hidden=20", "data.train_size=100"]
 
 
 @pytest.fixture

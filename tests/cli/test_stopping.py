@@ -24,7 +24,7 @@ SMALL = [
 def study(tmp_path_factory):
     """A folder of results with one study, trained to the end."""
     folder = tmp_path_factory.mktemp("stopping")
-    assert main(["sweep", "--rates", "0", "0.5", "--results", str(folder), *SMALL]) == 0
+    assert main(["sweep", "--rates", "0", "0.5", "--results", str(folder), "--study", "quickstart", *SMALL]) == 0
     return folder / "quickstart"
 
 
