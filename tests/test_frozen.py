@@ -80,7 +80,7 @@ DEFAULTS = {
 }
 OPTIONS = {  # of each command, without their --
     "check": (
-        "baseline data-dir detect device executor fresh jobs json kinds orders pack patiences pilot "
+        "baseline data data-dir detect device epochs executor fresh jobs json kinds lr orders pack patiences pilot "
         "placements rates results seeds set study threads time yes"
     ),
     "compare": "alone arm examples json out prefer together",
@@ -91,7 +91,7 @@ OPTIONS = {  # of each command, without their --
     "plot": "all baseline fresh json out prefer together",
     "report": "all baseline fresh json out prefer together",
     "run": (
-        "baseline data-dir device dry-run executor fresh jobs kinds no-plot orders pack patiences placements "
+        "baseline data data-dir device dry-run epochs executor fresh jobs kinds lr no-plot orders pack patiences placements "
         "rates results seeds set study threads yes"
     ),
     "stopping": "all alphas criteria json min-deltas monitor patiences strips",

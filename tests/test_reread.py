@@ -16,7 +16,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_every_number_comes_back_from_study_yaml(folder, capsys):
-    assert main(["run", "c.yaml", "--no-plot", "--set", f"training.weight_decay={','.join(NUMBERS)}"]) == 0
+    assert (
+        main(["run", "c.yaml", "--study", "c", "--no-plot", "--set", f"training.weight_decay={','.join(NUMBERS)}"]) == 0
+    )
     shown = capsys.readouterr().out
     assert "train, test: accuracy" in shown
     assert main(["run", "results/c/study.yaml", "--study", "c", "--no-plot"]) == 0
@@ -85,7 +87,7 @@ def test_a_run_whose_rows_were_edited_is_left_out_named_and_trained_again(folder
     assert main(["run", "c.yaml", "--no-plot"]) == 0
     said = capsys.readouterr()
     assert "differs from what was stored (rows_digest); moved to lost+found.csv" in said.err
-    assert "1 run there already: 1 run in 1 pack" in said.err
+    assert "2 runs, 1 stored: 1 to train in 1 pack" in said.err
     assert path.read_text() == text
     assert "epochs.csv,2," in (folder / "results" / "c" / "lost+found.csv").read_text()
 

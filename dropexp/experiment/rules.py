@@ -9,10 +9,11 @@ from dropexp.experiment.config import MODEL_DEFAULTS, Config
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import LEVELS, PLACES, site_names, site_rates, sites_of, threshold
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.vocabulary import near
+from dropexp.experiment.vocabulary import KEY_VALUES, KEY_WORDS, near
 from dropexp.metrics import MONITORS
-from dropexp.quoting import clean, spelt
+from dropexp.quoting import clean, inside, spelt
 
+HIDDEN = "model.hidden"
 Broken = Iterator[tuple[str, str]]  # (YAML path, sentence)
 
 
@@ -154,9 +155,12 @@ def _model(c: Config) -> Broken:
         if not applies(path, c) and given is not None:
             owner = needs(path).removeprefix("model.kind ")
             article = "an" if owner[0] in "aefhilmnorsx" else "a"  # spelt letter by letter
+            meant = (
+                f"write hidden: {inside(KEY_VALUES[name](given))}" if KEY_WORDS.get(name) == HIDDEN else "leave it out"
+            )
             yield (
                 path,
-                f"{name} belongs to {article} {owner}, and model.kind is {m.kind}; leave it out or set {needs(path)}",
+                f"{name} belongs to {article} {owner}, and model.kind is {m.kind}; {meant}, or set {needs(path)}",
             )
         if applies(path, c) and given is None and name != "channels":
             off = ", or write none for no pooling" if name == "pool" else ""

@@ -78,6 +78,7 @@ KEY_WORDS: dict[str, str] = {
     "learning_rate": "training.lr",
     "batch": "training.batch_size",
     "bs": "training.batch_size",
+    "batchsize": "training.batch_size",
     "n_epochs": "training.epochs",
     "num_epochs": "training.epochs",
     "max_epochs": "training.epochs",
@@ -89,6 +90,14 @@ KEY_WORDS: dict[str, str] = {
     "maxnorm": "training.max_norm",
     "scheduler": "training.schedule",
     "lr_schedule": "training.schedule",
+    "layers": "model.hidden",
+    "layer_sizes": "model.hidden",
+    "units": "model.hidden",
+    "neurons": "model.hidden",
+    "nodes": "model.hidden",
+    "width": "model.hidden",
+    "hidden_size": "model.hidden",
+    "hidden_dim": "model.hidden",
     "hidden_layers": "model.hidden",
     "hidden_units": "model.hidden",
     "hidden_sizes": "model.hidden",
@@ -133,6 +142,16 @@ def percent_as_fraction(given: Any) -> Any:
     return _plain_number(Decimal(repr(given)) / 100) if _number(given) and 2 <= given < 100 else None
 
 
+def as_list(given: Any) -> Any:
+    """Return one number as a list of one, a list as it is, and None for anything else."""
+    return [given] if _number(given) else given if isinstance(given, list | tuple) else None
+
+
+def as_widths(given: Any) -> Any:
+    """Return a number of layers as widths, 64 units each; what is a list already as it is, and None for anything else."""
+    return f"64*{given}" if _number(given) and 0 < given < 100 and given == int(given) else as_list(given)
+
+
 def _norm_or_none(given: Any) -> Any:
     return {True: "batch", False: "none"}.get(given) if isinstance(given, bool) else None
 
@@ -145,7 +164,14 @@ KEY_VALUES = {
     "batch_norm": _norm_or_none,
     "batchnorm": _norm_or_none,
     "bn": _norm_or_none,
+    "seed": as_list,
+    "layers": as_widths,
+    "hidden_layers": as_widths,
+    **dict.fromkeys(("units", "neurons", "nodes", "width", "hidden_size", "hidden_dim", "hidden_units"), as_list),
 }
+
+# keys for which a study file has no place: how to run is an option of a command
+OPTION_WORDS = ("device", "jobs", "threads", "pack", "executor", "results")
 
 # what a section that is given as one value was meant to say, by what the value is (see `sort_of`)
 SHORTHANDS: dict[tuple[str, str], str] = {
@@ -153,6 +179,7 @@ SHORTHANDS: dict[tuple[str, str], str] = {
     ("dropout", "list"): "dropout: {{placement: {}}}",
     ("dropout", "number"): "dropout: {{rate: {}}}",
     ("dropout", "numbers"): "sweep: {{dropout.rate: {}}}",
+    ("dropout", "on"): "dropout: {{rate: 0.5}}",
     ("dropout", "off"): "dropout: {{rate: 0}}",
     ("dropout", "word"): "dropout: {{kind: {}}}",
     ("early_stopping", "number"): "early_stopping: {{patience: {}}}",

@@ -102,11 +102,18 @@ def diverged_grid(tidy: Tidy) -> Grid | None:
 
 
 def installs(places: pd.DataFrame) -> str:
-    """Return the command that installs the versions most runs were trained with, '' where they are not known."""
+    """Return the lines that install the versions most runs were trained with, '' where they are not known.
+
+    dropexp is installed from its source, as the README says, and no package index is named for it.
+    """
     if places.empty:
         return ""
-    (own, torch), _ = max(places.groupby(["dropexp", "torch"]).size().items(), key=lambda pair: pair[1])
-    return f"pip install dropexp=={own} torch=={str(torch).partition('+')[0]}"
+    (own, python, torch, numpy), _ = max(
+        places.groupby(["dropexp", "python", "torch", "numpy"]).size().items(), key=lambda pair: pair[1]
+    )
+    where = f"# SOURCE is the folder of dropexp {own}'s source code" + (f"; Python was {python}" if python else "")
+    wanted = [f"{name}=={str(v).partition('+')[0]}" for name, v in (("torch", torch), ("numpy", numpy)) if v]
+    return f"{where}\n" + " ".join(["pip install SOURCE", *wanted])
 
 
 def earlier(tidy: Tidy) -> set[str]:

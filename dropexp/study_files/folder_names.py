@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from dropexp.experiment.leaves import roles, shown
+from dropexp.experiment.naming import short
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.vocabulary import SHORT_NAMES
 
@@ -37,15 +38,15 @@ def folder_name(stem: str, own_axes: Iterable[str], axes: Iterable[str], setting
 
 
 def folder_word(path: str) -> str:
-    """Return the word for a path in a folder's name: its short name, else its last part, with the part before it where
-    another field has the same last part.
+    """Return the word for a path in a folder's name: its short name, else its heading in tables, with the part of the path
+    before it where the heading of another field is the same.
     """
-    short = {there: name for name, there in SHORT_NAMES.items()}
-    if path in short:
-        return short[path]
-    parts = path.split(".")
-    alike = sum(other.endswith(f".{parts[-1]}") for other in roles())
-    return parts[-1] if alike == 1 else ".".join(parts[-2:])
+    own = {there: name for name, there in SHORT_NAMES.items()}
+    if path in own:
+        return own[path]
+    word = short(path)
+    alone = sum(short(other) == word for other in roles()) == 1
+    return word.replace(" ", "-") if alone else ".".join(path.split(".")[-2:])
 
 
 def _value(path: str, value: Any) -> str:

@@ -9,7 +9,15 @@ from typing import Any, NamedTuple, get_args
 from pydantic import BaseModel, ValidationError
 
 from dropexp.experiment.leaves import roles
-from dropexp.experiment.vocabulary import BOOLEAN_WORDS, SHORTHANDS, near, percent_as_fraction, read_as_number, sort_of
+from dropexp.experiment.vocabulary import (
+    BOOLEAN_WORDS,
+    KEY_WORDS,
+    SHORTHANDS,
+    near,
+    percent_as_fraction,
+    read_as_number,
+    sort_of,
+)
 from dropexp.quoting import any_of, clean, dotted, inside, spelt
 from dropexp.study_files.unknown_keys import TOP_LEVEL, explained
 
@@ -139,7 +147,9 @@ def _as_axis(fault: _Fault, path: Loc, wanted: list[str]) -> str:
     """A list where one value belongs is an axis."""
     if not isinstance(fault.given, list | tuple) or not fault.given or dotted(path) not in roles():
         return ""
-    return f"; values to compare belong under sweep: 'sweep: {{{dotted(path)}: {inside(fault.given)}}}'"
+    widths = KEY_WORDS.get(fault.name) == "model.hidden" and sort_of(fault.given) == "numbers"
+    meant = f"; the units of each layer are 'hidden: {inside(fault.given)}'" if widths else ""
+    return f"{meant}; values to compare belong under sweep: 'sweep: {{{dotted(path)}: {inside(fault.given)}}}'"
 
 
 def _as_number(fault: _Fault, path: Loc, wanted: list[str]) -> str:
@@ -168,6 +178,12 @@ def _as_word(fault: _Fault, path: Loc, wanted: list[str]) -> str:
         if "a word" in wanted and sort_of(fault.given) == "number"
         else ""
     )
+
+
+def _as_null(fault: _Fault, path: Loc, wanted: list[str]) -> str:
+    """A field that null switches off, given a word or a switch for that."""
+    off = sort_of(fault.given) == "off" or str(fault.given).casefold() == "none"
+    return _quoted("null") if off and type(None) in get_args(fault.wants) else ""
 
 
 def _as_section(fault: _Fault, path: Loc, wanted: list[str]) -> str:
@@ -224,6 +240,7 @@ HINTS: tuple[Callable[[_Fault, Loc, list[str]], str], ...] = (
     _as_axis,
     _as_number,
     _as_switch,
+    _as_null,
     _as_section,
     _as_word,
     _as_default,

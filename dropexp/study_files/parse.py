@@ -111,7 +111,11 @@ class _Parser:
 
     def _folder(self, stem: str, base: Config) -> str:
         """Return the name of the folder of a study that names none: other axes or settings than the file's are another's."""
-        changed = {path: leaf(base, path) for path in self.singles if self._in_file(path) != (leaf(base, path),)}
+        changed = {
+            path: leaf(base, path)
+            for path in self.singles
+            if path in self.own_axes or self._in_file(path) != (leaf(base, path),)
+        }
         axes = {path for grid in self.grids for path, _ in grid}
         return folder_name(stem, self.own_axes, axes, changed)
 

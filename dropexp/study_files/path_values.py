@@ -82,10 +82,13 @@ def from_here(source: Any) -> Any:
 def no_path(path: object, known: Iterable[str] | None = None, hint: str | None = None) -> str:
     """Return the sentence for what is no field's path, with the nearest that is, else with `hint`."""
     name, known = str(path), list(roles() if known is None else known)
+    if name in ("seed", "seeds"):
+        return f"{name} is not the path of a field; seeds are given by --seeds, or by 'seeds' at the top of the file"
     by_end = {end: [p for p in known if p.rpartition(".")[2] == end] for end in (p.rpartition(".")[2] for p in known)}
     end = near(name, by_end)
     short = SHORT_NAMES.get(name) or SHORT_NAMES.get(end or "")
     guess = short if short in known else near(name, known)
     guesses = [guess] if guess else by_end[end] if end else []
+    guesses += [path for path in by_end.get(name, []) if short not in known and path not in guesses]
     meant = f"; did you mean {' or '.join(map(repr, guesses))}?" if guesses else hint or ", as dropout.rate is"
     return f"{clean(name)} is not the path of a field{meant}"

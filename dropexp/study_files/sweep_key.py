@@ -6,7 +6,7 @@ from typing import Any
 
 from dropexp.experiment.fields import off_as_null
 from dropexp.experiment.leaves import annotation, roles
-from dropexp.quoting import clean
+from dropexp.quoting import clean, inside
 from dropexp.study_files.claims_reader import Blame
 from dropexp.study_files.path_values import no_path
 
@@ -30,7 +30,10 @@ def grids_of(content: dict[str, Any], blame: Blame) -> tuple[list[dict[str, tupl
         grids.append({})
         for path, values in grid.items():
             listed = values if isinstance(values, list) else [values]
-            if path not in roles():
+            if path in ("seed", "seeds"):
+                text = f"sweep: seeds are not swept: write 'seeds: {inside(listed)}' at the top of the file"
+                blame((*loc, path), f"{text}; every arm is trained with each of them", key=True)
+            elif path not in roles():
                 blame((*loc, path), f"sweep: {no_path(path)}", key=True)
             elif not listed:
                 blame((*loc, path), f"sweep: {clean(path)} has no values; list at least one, as in [0, 0.5]")

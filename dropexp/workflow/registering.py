@@ -64,7 +64,7 @@ def register(writer: Writer, study: Design) -> str | None:
         return None
     made = _add(writer, before, DESIGN, says)
     grow, seeds = study.grow, len(study.asked or study.seeds)
-    counts = [counted(len(study.claims), "claim"), counted(len(says["arms"]), "arm")]
+    counts = [counted(len(study.claims), "claim"), counted(len(study.arms), "arm")]
     counts += [f"{grow.start} to {grow.grow_to} seeds" if grow else counted(seeds, "seed")]
     return f"design registered: {made.sha256[:DIGITS]}… ({', '.join(counts)})"
 

@@ -23,7 +23,7 @@ def test_sweep_prints_a_table_and_leaves_the_files(folder, capsys):
     shown = capsys.readouterr()
     assert "test vs 0" in shown.out
     assert "± 95%" in shown.out or "95% interval" in shown.out
-    assert "2 arms x 3 seeds: 6 runs" in shown.err
+    assert "2 arms x 3 seeds = 6 runs: 6 to train in 1 pack, 1 worker" in shown.err
     made = folder / "results" / "quickstart"
     for name in (
         "study.yaml",
@@ -109,9 +109,9 @@ def test_check_and_dry_run_train_nothing(folder, capsys):
         or "affine 64 -> 512 > bernoulli 0.5 > batch norm > relu" in shown
     )
     assert "the same function as" in shown
-    assert "6 arms x 5 seeds = 25 runs" in shown
+    assert "6 arms x 5 seeds = 30 runs, 5 shared: 25 to train" in shown
     assert main(["sweep", "--dry-run"]) == 0
-    assert "3 arms x 10 seeds = 30 runs" in capsys.readouterr().out
+    assert "3 arms x 10 seeds = 30 runs: 30 to train" in capsys.readouterr().out
     assert main(["check", "config.yaml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == 15
     assert not (folder / "results").exists()

@@ -41,7 +41,7 @@ def test_one_study(results, capsys):
     page = (results / "one" / "report.html").read_text(encoding="utf-8")
     assert "<h1>one</h1>" in page
     assert "train_size: 100" in page, "the configuration"
-    assert "pip install dropexp==0.1.0 torch==2.9.1" in page
+    assert "pip install SOURCE torch==2.9.1" in page
     assert "ab12" * 16 in page, "the data's sha256"
     assert "4 seconds of training in all" in page
     assert not (results / "index.html").exists()

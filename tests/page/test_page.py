@@ -217,7 +217,9 @@ def test_provenance_is_a_row_a_way(cases, no_pictures):
         ["1", "cuda", "1", "1.2", "2.9.1+cpu", "ab", "0.2"],
     ]
     assert "2030-05-06" in texts(root, "dd")
-    assert "pip install dropexp==1.2 torch==2.9.1" in page
+    assert "source code\npip install SOURCE torch==2.9.1\ndropexp run study.yaml" in page
+    assert "SOURCE is the folder of dropexp 1.2" in page
+    assert "dropexp==" not in page, "no index has it"
 
 
 def test_claims_come_with_verdict_numbers_notes_and_parts(cases, no_pictures, monkeypatch):

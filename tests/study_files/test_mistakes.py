@@ -10,7 +10,16 @@ from dropexp.errors import ConfigError
 from dropexp.experiment.config import Config
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.leaves import roles
-from dropexp.experiment.vocabulary import KEY_WORDS, SHORTHANDS, VALUE_WORDS, near, read_as_number, sort_of
+from dropexp.experiment.vocabulary import (
+    KEY_VALUES,
+    KEY_WORDS,
+    SHORT_NAMES,
+    SHORTHANDS,
+    VALUE_WORDS,
+    near,
+    read_as_number,
+    sort_of,
+)
 from dropexp.quoting import clean, spelt
 from dropexp.study_files.mistakes import sentences, unknown_top_level
 from dropexp.study_files.yaml_reader import read_text
@@ -101,7 +110,7 @@ UNKNOWN_KEYS = [
     ("keep_prob: 0.7", "1:1: keep_prob: unknown key; did you mean 'rate' under dropout: 'dropout: {rate: 0.3}'?"),
     ("dropout: {lr: 0.1}", "1:11: dropout.lr: unknown key; 'lr' belongs under training: 'training: {lr: 0.1}'"),
     ("dropout: {seeds: 5}", "1:11: dropout.seeds: unknown key; 'seeds' belongs at the top of the file: 'seeds: 5'"),
-    ("dropout: {order: NAD}", "1:11: dropout.order: unknown key; 'order' belongs under model or streams"),
+    ("dropout: {order: NAD}", "1:11: dropout.order: unknown key; 'order' belongs under model: 'model: {order: NAD}'"),
     ("model: {learning_rate: 1}", "1:9: model.learning_rate: unknown key; did you mean 'lr' under training: 'training: {lr: 1}'?"),
     ("model: {n_units: [64]}", "1:9: model.n_units: unknown key"),
     ("model: {batch_norm: true}", "1:9: model.batch_norm: unknown key; did you mean 'norm: batch'?"),
@@ -113,11 +122,11 @@ UNKNOWN_KEYS = [
     ("training: {schedule: {lr: 1}}", "1:23: training.schedule.lr: unknown key; 'lr' belongs under training: 'training: {lr: 1}'"),
     ("data: {dataset: mnist}", "1:8: data.dataset: unknown key; did you mean 'source'?"),
     ("dropuot: {}", "1:1: dropuot: unknown key; did you mean 'dropout'?"),
-    ("kind: mlp", "1:1: kind: unknown key; 'kind' belongs under model or dropout"),
+    ("kind: mlp", "1:1: kind: unknown key; 'kind' belongs under model: 'model: {kind: mlp}'"),
     ("dropout.rate: 0.5", "1:1: dropout.rate: unknown key; did you mean 'rate' under dropout: 'dropout: {rate: 0.5}'?"),
-    ("rate: [0, 0.5]", "1:1: rate: unknown key; 'rate' belongs under dropout: 'sweep: {dropout.rate: [0, 0.5]}'"),
+    ("rate: [0, 0.5]", "1:1: rate: unknown key; to compare values, write 'sweep: {dropout.rate: [0, 0.5]}'"),
     ("hidden: [64]", "1:1: hidden: unknown key; 'hidden' belongs under model: 'model: {hidden: [64]}'"),
-    ("seed: 3", "1:1: seed: unknown key; did you mean 'seeds'?"),
+    ("seed: 3", "1:1: seed: unknown key; did you mean 'seeds: [3]'?"),
     ("xyzzy: 3", "1:1: xyzzy: unknown key; known here: study, data, model, dropout, early_stopping, training, streams, seeds"),
     ("'a\\nb': 3\n\"c\\td\": 4", "1:1: a\\\\nb: unknown key; known here:"),
     ('"c\\td": 4', "1:1: c\\td: unknown key; known here:"),
@@ -238,7 +247,10 @@ def test_the_tables_of_words_lead_somewhere():
     known = {*roles(), *(path.rpartition(".")[0] for path in roles()), "seeds", "sweep", "study"}
     assert set(KEY_WORDS.values()) <= known
     names = {path.rpartition(".")[2] for path in known}
-    assert not set(KEY_WORDS) & names  # a word of ours is never explained as someone else's
+    # a word of ours is not explained as someone else's, but for those that only an lstm has
+    assert set(KEY_WORDS) & names == {"layers", "units"}
+    assert set(SHORT_NAMES.values()) <= set(roles())
+    assert set(KEY_VALUES) <= set(KEY_WORDS)
     assert all(target for targets in VALUE_WORDS.values() for target in targets)
     for (section, _), example in SHORTHANDS.items():
         content = read_text(example.format("1"), "c").content
