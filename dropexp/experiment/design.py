@@ -67,7 +67,7 @@ class Design:
     asked: tuple[int, ...] = ()  # the seeds of the file or of --seeds, where stored ones have joined them
     chosen: tuple[tuple[str, str], ...] = ()  # values, as shown, of the arms that the command line compares with
     wanted: frozenset[tuple[str, int]] = frozenset()  # arms and seeds asked for; empty: every seed of every arm
-    more_seeds = "--seeds 5"  # what gives a study of one seed its intervals
+    more_seeds = "'run --seeds 5'"  # what gives a study of one seed its intervals
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -206,7 +206,7 @@ class Study(Design):
         new = {arm_id(config) for config in bare} - {arm.arm_id for arm in self.arms}
         rates = dict.fromkeys(spell(arm.value("dropout.rate")) for arm in self.arms)
         count = len(new) * len(self.seeds)
-        return f"no arm without dropout; --rates {' '.join(['0', *rates])} adds {count} run{'s' * (count != 1)}"
+        return f"no arm without dropout; 'run --rates {' '.join(['0', *rates])}' adds {count} run{'s' * (count != 1)}"
 
     @property
     def data(self) -> str:

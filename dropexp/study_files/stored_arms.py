@@ -105,7 +105,7 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
     if left:
         why, count = max(left, key=left.__getitem__), sum(left.values())
         others = " and others" if len(left) > 1 else ""
-        note = f"{count} runs with {why}{others} not shown; --all shows them"
+        note = f"{count} runs with {why}{others} are not shown; 'dropexp plot --all' draws them"
     if study.grow is not None:  # what holds of such a study holds of the seeds of whole rounds
         union = list(study.seeds)
         more = sum(len(seeds.get(name, set()).difference(union)) for name in shown_ids)

@@ -115,7 +115,9 @@ def _notes(tidy: Tidy, found: pd.DataFrame, seen: bool) -> list[str]:
             "interval of at least 95%; not seen: seeds in which it lies in the last tenth of the epochs, and may be later"
         )
         if (found["onset_n"] < MEDIAN_SEEDS).any():
-            lines.append(f"a median has such an interval from {MEDIAN_SEEDS} seeds on; --seeds {MEDIAN_SEEDS} does")
+            lines.append(
+                f"a median has such an interval with {MEDIAN_SEEDS} seeds or more, as 'run --seeds {MEDIAN_SEEDS}' trains"
+            )
     elif tidy.runs.empty:
         lines.append("no run is there yet")
     elif tidy.epochs["val_loss"].isna().all():
@@ -127,7 +129,7 @@ def _notes(tidy: Tidy, found: pd.DataFrame, seen: bool) -> list[str]:
             "onset: of runs trained to the end; an area is over the epochs trained, fewer where a run was stopped"
         )
     if found["n"].max() == 1:
-        lines.append("one seed gives no interval; --seeds 5 does")
+        lines.append("one seed gives no interval; 'run --seeds 5' does")
     if diverged := sum(dict(zip(found["arm_id"], found["n_diverged"], strict=True)).values()):
         lines.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
     if tidy.noisy:

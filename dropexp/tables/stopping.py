@@ -105,6 +105,6 @@ def left_out(tidy: Tidy, replayed: Replay) -> list[str]:
         total = sum(counts.values())
         names = [f"{count} at {label(arms[name], tidy.axes)}" for name, count in list(counts.items())[:NAMED]]
         more = f", and {len(counts) - NAMED} arms more" if len(counts) > NAMED else ""
-        hint = "; --patiences none trains them to the end" if why == STOPPED else ""
+        hint = "; 'run --patiences none' trains them to the end" if why == STOPPED else ""
         lines.append(f"not replayed: {total} run{'s' * (total != 1)} {why}: {'; '.join(names)}{more}{hint}")
     return lines

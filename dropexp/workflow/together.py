@@ -79,8 +79,10 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
         register(writer, study)  # with the runs there already, so that nothing counts as said before them
         summarise(writer)
     missing = sum(run.run_id not in chosen for run in study.runs())
-    place = "" if out.parent == Path("results") else f" --results {out.parent}"
-    rest = [f"{missing} runs are missing; 'dropexp run {out / 'study.yaml'}{place}' trains them"] if missing else []
+    command = f"dropexp run {out / 'study.yaml'}"
+    if out.parent != Path("results"):
+        command = f"{command} --results {out.parent}"
+    rest = [f"{missing} runs are missing; '{command}' trains them"] if missing else []
     return Joined(out, len(chosen), (*notes, *_versions(rows, chosen), *_told(rows, chosen), *rest))
 
 

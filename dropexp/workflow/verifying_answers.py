@@ -16,7 +16,7 @@ from dropexp.store.folder import Store
 from dropexp.store.prediction_order import arranged
 from dropexp.store.predictions import NAME
 
-LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked (--fresh trains anew)"
+LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked ('dropexp run --fresh' trains it again)"
 
 
 def predicted(folder: Path) -> Iterator[Mismatch]:

@@ -85,7 +85,7 @@ def test_what_is_not_established(cases, name, sentence):
         ("rates", "at its own best learning rate: all were trained at 0.05."),
         ("one-seed", "a single run has no interval"),
         ("one-arm", "there is no arm to compare with"),
-        ("one-arm", "No arm without dropout; --rates 0 0.5 adds 10 runs."),
+        ("one-arm", "No arm without dropout; 'run --rates 0 0.5' adds 10 runs."),
         ("oracle", "Oracle: test_accuracy selects the epoch on the test set itself."),
         ("hundred", "it is likely to be overstated"),
         ("empty", "no run has finished"),

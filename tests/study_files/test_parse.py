@@ -241,7 +241,7 @@ def test_stored_arms_that_differ_in_axes_alone_join_the_study():
     other = study("training: {epochs: 2}\nsweep: {dropout.rate: [0, 0.5]}", seeds=[2])
     shown, note = joined(new, rows(other))
     assert [a.value("dropout.rate") for a in shown.arms] == [0.2]
-    assert note == "4 runs with training.epochs 2 not shown; --all shows them"
+    assert note == "4 runs with training.epochs 2 are not shown; 'dropexp plot --all' draws them"
     shown, note = joined(new, rows(other), everything=True)
     assert len(shown.arms) == 3
     assert note is None

@@ -35,9 +35,12 @@ def test_numbers_are_those_of_the_rows(cases):
 @pytest.mark.parametrize(
     "name,sentence",
     [
-        ("placement", "no arm without dropout; --rates 0 0.5 adds 10 runs"),
-        ("one-arm-one-seed", "no arm without dropout; --rates 0 0.5 adds 1 run"),
-        ("orders", "no arm without dropout; --rates 0 0.5 adds 20 runs"),  # relu before or after norm: two functions
+        ("placement", "no arm without dropout; 'run --rates 0 0.5' adds 10 runs"),
+        ("one-arm-one-seed", "no arm without dropout; 'run --rates 0 0.5' adds 1 run"),
+        (
+            "orders",
+            "no arm without dropout; 'run --rates 0 0.5' adds 20 runs",
+        ),  # relu before or after norm: two functions
         ("orders", "the same function, trained once: order norm > relu > dropout = order norm > dropout > relu"),
         ("one-seed", "one seed gives no interval"),
         ("broken", "5 runs diverged, left out of n and means: 5 at rate 0.5"),

@@ -89,7 +89,7 @@ def test_leaves_the_table_and_the_picture_in_the_folder(folders):
 def test_a_study_without_a_run_trained_to_the_end_says_so(folders, tmp_path):
     with pytest.raises(StoreError, match=r"nothing to replay.*24 runs trained with early stopping") as error:
         replay_rules(trained("some", tmp_path, STOPPED.format("val_loss")), [Setting("patience", 2)], "val_loss")
-    assert "--patiences none trains them to the end" in str(error.value)
+    assert "'run --patiences none' trains them to the end" in str(error.value)
 
 
 def test_a_study_without_validation_says_which_monitors_there_are(tmp_path):
