@@ -286,3 +286,11 @@ def test_where_no_process_may_start_the_packs_train_in_this_one(folder, monkeypa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         dropexp.run(DICT, seeds=3, jobs=2)  # nothing to train, nothing to say
+
+
+def test_the_short_options_are_parameters_too():
+    found = dropexp.check(DICT, epochs=3, lr=[0.1, 0.2], data="digits")
+    assert found["axes"][-1] == "training.lr"
+    assert found["study"] == "unnamed-lr-rate-epochs-3"
+    with pytest.raises(dropexp.UsageError, match=r"sets training.epochs a second time"):
+        dropexp.check(DICT, epochs=3, set={"training.epochs": 4})

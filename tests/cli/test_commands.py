@@ -189,3 +189,29 @@ def test_data_lists_the_sources(folder, capsys):
 
 def test_durations_are_said_as_people_say_them():
     assert [duration(s) for s in (0.2, 45, 300, 8000)] == ["1 s", "45 s", "5 min", "2.2 h"]
+
+
+def test_only_the_figures_of_what_is_stored_now_are_listed(folder, capsys):
+    short = ["--seeds", "2", "--epochs", "1", "--set", "model.hidden=4", "data.train_size=60"]
+    command = ["sweep", "--rates", "0", "0.5", *short]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    made = "results/quickstart-epochs-1-hidden-4-train_size-60"
+    assert f"figures: {made}/figures/" in shown
+    (folder / made / "figures" / "old.png").write_bytes(b"another question's")
+    assert main([*command, "--no-plot"]) == 0
+    assert "figures:" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [["--data", "mine.csv"], ["--set", "data.source=mine.csv"]])
+def test_a_path_on_the_command_line_begins_where_it_is_given(folder, capsys, options):
+    (folder / "mine.csv").write_text("a,b,k\n" + "\n".join(f"{i % 7},{i % 5},{i % 2}" for i in range(60)))
+    (folder / "deep").mkdir()
+    (folder / "deep" / "c.yaml").write_text("data: {label: k}\nmodel: {hidden: [4]}\ntraining: {epochs: 1}\nseeds: 1")
+    assert main(["check", "deep/c.yaml", *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["study"] == "c-data-mine"
+
+
+def test_a_field_that_two_options_set_is_a_sentence(folder, capsys):
+    assert main(["sweep", "--epochs", "5", "--set", "epochs=6", "--dry-run"]) == 2
+    assert "--set training.epochs=6: --epochs sets training.epochs already" in capsys.readouterr().err
