@@ -26,7 +26,7 @@ FILES = {
     "tab": ("model:\n\thidden: [5]", "c.yaml:2:1:", "spaces"),
     "empty": ("", "c.yaml: holds no settings", "{}"),
     "binary": (b"\x00\x01\x02\xff" * 20, "c.yaml", "binary"),
-    "list": ("- a\n- b", "c.yaml:1:1: a list stands where a study should", "key: value"),
+    "list": ("- a\n- b", "c.yaml:1:1: a list is not a study", "key: value"),
     "place": ("dropout: {placement: [conv]}", "c.yaml:1:22: dropout.placement: this mlp has no place 'conv'", "hidden"),
     "layer": ("dropout: {placement: [hidden.3]}", "c.yaml:1:22: dropout.placement: this mlp has no place", "hidden.1"),
     "patience 0": ("early_stopping: {patience: 0}", "c.yaml:1:28: early_stopping.patience: 0", "1"),

@@ -40,7 +40,7 @@ def broken(
         found = [
             (
                 "dropout.placement",
-                f"{covered} covers nothing in this {config.model.kind}; name a place it has, or rate 0",
+                f"{covered} matches no layer of this {config.model.kind}; name a place that it has, or set the rate to 0",
             )
         ]
     return found
@@ -76,7 +76,10 @@ def _places(c: Config) -> Broken:
         guess = near(place, known)
         has = [p for p in known if sites_of(p, c.model)]
         if c.model.kind == "lstm" and place.partition(".")[0] == "between" and c.model.layers == 1:
-            yield path, f"{place} lies between two LSTM layers, and model.layers is 1; use 2 or more, or leave it out"
+            yield (
+                path,
+                f"the place {place} is between two LSTM layers, but model.layers is 1; use 2 or more, or leave it out",
+            )
             continue
         hint = f"; did you mean {guess!r}?" if guess and sites_of(guess, c.model) else ""
         yield path, f"this {c.model.kind} has no place {spelt(place)}; its places are {', '.join(has)}{hint}"
@@ -89,35 +92,35 @@ def _kind(c: Config) -> Broken:
         yield (
             "dropout.kind",
             (
-                f"{c.dropout.kind} masks feature maps, and {flat[0]} has no height and width; "
+                f"{c.dropout.kind} masks feature maps, but {flat[0]} has no height and width; "
                 + ("use placement [conv]" if c.model.kind == "cnn" else "use model.kind cnn and placement [conv]")
             ),
         )
     if kind.needs == "selu" and sites and c.model.activation != "selu":
         yield (
             "dropout.kind",
-            f"alpha keeps mean and variance of selu alone, and model.activation is {c.model.activation}; use selu",
+            f"alpha keeps the mean and variance of selu only, but model.activation is {c.model.activation}; use selu",
         )
     states = [s for s in sites if s.partition(".")[0] in ("recurrent", "between", "output")]
     if kind.needs == "selu" and states:
         yield (
             "dropout.kind",
-            f"alpha keeps mean and variance of selu alone, and {states[0]} holds states of the lstm; use placement [hidden]",
+            f"alpha keeps the mean and variance of selu only, but {states[0]} holds states of the lstm; use placement [hidden]",
         )
     if kind.needs == "lstm" and c.model.kind != "lstm":
         yield (
             "dropout.kind",
-            f"variational shares a mask over time, and this {c.model.kind} has none; use model.kind lstm, or bernoulli",
+            f"variational shares a mask over time, but this {c.model.kind} has no time steps; use model.kind lstm, or bernoulli",
         )
     if kind.needs == "dense" and (other := [s for s in sites if not s.startswith("hidden.")]):
         yield (
             "dropout.kind",
-            f"dropconnect masks the weights of dense layers, and {other[0]} is none; use placement [hidden]",
+            f"dropconnect masks the weights of dense layers, but {other[0]} is not one; use placement [hidden]",
         )
     if kind.needs == "dense" and c.dropout.at_test == "moments" and c.model.norm != "none":
         yield (
             "dropout.at_test",
-            f"moments takes the activation of a Gaussian pre-activation, and model.norm {c.model.norm} stands between",
+            f"moments needs the activation right after the affine map, but model.norm {c.model.norm} is in between; use mean",
         )
     if (
         c.dropout.recurrent != "step"
@@ -125,11 +128,11 @@ def _kind(c: Config) -> Broken:
         and not any(s.startswith("recurrent.") for s in sites)
         and sites
     ):
-        yield "dropout.recurrent", f"{c.dropout.recurrent} is how the place recurrent is masked; add it to placement"
+        yield "dropout.recurrent", f"{c.dropout.recurrent} applies to the place recurrent; add recurrent to placement"
     if isinstance(c.dropout.group_size, int) and c.dropout.group_size > c.training.batch_size:
         yield (
             "dropout.group_size",
-            f"{c.dropout.group_size} is more than training.batch_size {c.training.batch_size}; write batch",
+            f"{c.dropout.group_size} is more than training.batch_size {c.training.batch_size}; write batch for one mask per batch",
         )
 
 
@@ -144,7 +147,7 @@ def _resolution(c: Config) -> Broken:
 def _model(c: Config) -> Broken:
     m = c.model
     if m.kernel is not None and m.kernel % 2 == 0:
-        yield "model.kernel", f"{m.kernel} is even; an odd kernel keeps height and width"
+        yield "model.kernel", f"{m.kernel} is even; use an odd number, which keeps height and width"
     if m.kind == "cnn" and not m.channels:
         yield (
             "model.channels",
@@ -164,9 +167,12 @@ def _model(c: Config) -> Broken:
             )
         if applies(path, c) and given is None and name != "channels":
             off = ", or write none for no pooling" if name == "pool" else ""
-            yield path, f"null says nothing; leave it out for {spell(default)}{off}"
+            yield path, f"null is not a value here; leave the key out for {spell(default)}{off}"
     if applies("model.norm_group", c) and m.norm_group is not None and m.norm_group > c.training.batch_size:
-        yield "model.norm_group", f"{m.norm_group} is more than training.batch_size {c.training.batch_size}"
+        yield (
+            "model.norm_group",
+            f"{m.norm_group} is more than training.batch_size {c.training.batch_size}; use at most that",
+        )
     if m.norm == "batch" and c.training.batch_size == 1 and m.hidden:
         yield (
             "training.batch_size",
@@ -179,7 +185,7 @@ def _stopping(c: Config) -> Broken:
     if not applies("early_stopping.monitor", c):
         return
     if stop.monitor.startswith("val_") and c.data.val_size == 0:
-        yield "early_stopping.monitor", f"{stop.monitor} needs validation examples, and data.val_size is 0"
+        yield "early_stopping.monitor", f"{stop.monitor} needs validation examples, but data.val_size is 0"
     if stop.start_from_epoch > c.training.epochs:
         yield (
             "early_stopping.start_from_epoch",

@@ -62,7 +62,9 @@ def read_lines(path: Path, *, names: bool = True) -> Found:
     except FileNotFoundError:
         return Found()
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror}); name another folder") from None
+        raise StoreError(
+            f"{path}: cannot be read ({error.strerror}); name another folder, in run with --results"
+        ) from None
     end = raw.rfind(b"\n") + 1
     tail, raw = raw[end:].rstrip(b"\0"), raw[:end]  # zeros are what a power cut leaves of what was never written
     text = raw.decode("utf-8", "surrogateescape").replace("\r\n", "\n").removeprefix("\ufeff")
@@ -171,13 +173,13 @@ def _header(path: Path, line: str) -> tuple[str, ...]:
     if unknown := [c for c in header if c not in known]:
         raise StoreError(
             f"{path}:1: unknown column {unknown[0][:60]!r}; the file was written by a newer dropexp, by another program, "
-            "or edited; install that version, or name another folder"
+            "or edited; install that version, or name another folder, in run with --results"
         )
     absent = [c for c in known if c not in header]
     why = f"the column {absent[0]!r} is missing" if absent else "the columns are in a different order"
     raise StoreError(
         f"{path}:1: {why}, and no version of dropexp wrote such a file; it was edited: restore it, or name another "
-        "folder"
+        "folder, in run with --results"
     )
 
 

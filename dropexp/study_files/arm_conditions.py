@@ -63,7 +63,7 @@ def with_baseline(study: D, conditions: Sequence[str]) -> D:
     named = replace(study, chosen=tuple(chosen.items()))
     if all(base is None for base in named.baselines) and len(study.arms) > 1:
         words = " ".join(conditions)
-        raise UsageError(f"--baseline {words}: no other arm agrees with such an arm in every other axis")
+        raise UsageError(f"--baseline {words}: no other arm has the same values as such an arm on every other axis")
     return named
 
 

@@ -31,7 +31,7 @@ def claims_of(content: dict[str, Any], blame: Blame, typed: Typed) -> tuple[Clai
     """Return the claims, each checked, the values that they name as configurations hold them."""
     raw = content.get("claims") or []
     if not isinstance(raw, list):
-        blame(("claims",), "claims: a list of claims, each with metric, compare, against and expect")
+        blame(("claims",), "claims: write a list of claims, each with metric, compare, against and expect")
         return ()
     found = []
     for i, item in enumerate(raw):
@@ -43,7 +43,7 @@ def claims_of(content: dict[str, Any], blame: Blame, typed: Typed) -> tuple[Clai
             continue
         if claim.all and claim.model_fields_set - {"says", "all"}:
             other = sorted(claim.model_fields_set - {"says", "all"})[0]
-            blame(("claims", i, other), f"claims[{i}].{other}: a claim with 'all' says this in each of its parts")
+            blame(("claims", i, other), f"claims[{i}].{other}: a claim with 'all' has this in each of its parts")
         changes: dict[str, Any] = {}
         if claim.all:
             parts = [_part(part, ("claims", i, "all", k), blame, typed) for k, part in enumerate(claim.all)]
@@ -64,14 +64,14 @@ def _part(part: Part, loc: Loc, blame: Blame, typed: Typed) -> Part:
     if part.metric not in RUNS:
         guess = near(part.metric, RUNS)
         hint = f"; did you mean {guess!r}?" if guess else f"; they are {', '.join(RUNS)}"
-        say("metric", f"{spelt(part.metric)} is no metric of runs.csv{hint}")
+        say("metric", f"{spelt(part.metric)} is not a metric of runs.csv{hint}")
     if why := too_wide(part.metric, part.margin):
         say("margin", why)
     for path in part.tuned_over:
         if path not in roles():
             say("tuned_over", no_path(path))
         elif path in part.compare or path in part.against:
-            say("tuned_over", f"{path} is compared; tuned are other axes, as training.lr is")
+            say("tuned_over", f"{path} is compared and cannot be tuned over; name another axis, such as training.lr")
     sides = {side: _typed(part, side, say, typed) for side in ("compare", "against")}
     _shape(part, sides, say)
     return part.model_copy(update=sides)
@@ -103,7 +103,7 @@ def _shape(part: Part, sides: dict[str, dict[str, Any]], say: Callable[..., None
         if len(several) != 1 or (compare[several[0]] != ALL and len(set(compare[several[0]])) < least):
             say(
                 "compare",
-                f"expect {part.expect} is about {least} values or more of one axis; write "
+                f"expect {part.expect} needs {least} or more values of one axis; write "
                 "{dropout.rate: [0, 0.2, 0.5]}, or {dropout.rate: all}",
             )
         elif compare[several[0]] != ALL and not all(_number(v) for v in compare[several[0]]):
@@ -119,9 +119,9 @@ def _shape(part: Part, sides: dict[str, dict[str, Any]], say: Callable[..., None
             )
     elif not compare or not against:
         side = "against" if compare else "compare"
-        say(side, f"expect {part.expect} compares arms with arms; write {side}: {{dropout.rate: 0}}, say")
+        say(side, f"expect {part.expect} compares two groups of arms; write {side}: {{dropout.rate: 0}}, for example")
     elif compare == against:
-        say("against", "the same arms as in compare; name what they are held against")
+        say("against", "the same arms as in compare; name the arms that they are compared with")
 
 
 def _number(value: Any) -> bool:

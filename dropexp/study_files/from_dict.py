@@ -51,7 +51,8 @@ class _Reader:
         if value is None:
             return None
         return self._refuse(
-            loc, f"a {type(value).__name__}, which no study holds; write a number, a word, a list or a dict"
+            loc,
+            f"a value of type {type(value).__name__} cannot be part of a study; use a number, a word, a list or a dict",
         )
 
     def _mapping(self, value: Mapping[Any, Any], loc: Loc) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def margins_of(content: dict[str, Any], blame: Blame) -> dict[str, float]:
     if raw is None:
         return found
     if not isinstance(raw, dict):
-        text = f"{spelt(raw)} is no mapping of metrics to differences; write {{test_accuracy: 0.005, gap: 0.005}}"
+        text = f"{spelt(raw)} is not a mapping of metrics to differences; write {{test_accuracy: 0.005, gap: 0.005}}"
         blame(("margins",), f"margins: {text}")
         return found
     for metric, margin in raw.items():
@@ -30,9 +30,9 @@ def margins_of(content: dict[str, Any], blame: Blame) -> dict[str, float]:
         if metric not in SUMMED_UP:
             guess = near(str(metric), SUMMED_UP)
             hint = f"; did you mean {guess!r}?" if guess else f"; they are {', '.join(SUMMED_UP)}"
-            blame(loc, f"{name}: no metric that summary.csv has{hint}", key=True)
+            blame(loc, f"{name}: not a metric of summary.csv{hint}", key=True)
         elif isinstance(margin, bool) or not isinstance(margin, int | float):
-            blame(loc, f"{name}: {spelt(margin)} is not a number; write a difference above 0, as 0.005 is")
+            blame(loc, f"{name}: {spelt(margin)} is not a number; write a difference above 0, such as 0.005")
         elif not (isfinite(margin) and margin > 0):
             blame(loc, f"{name}: {spelt(margin)} is not above 0 (the smallest difference that counts)")
         elif why := too_wide(metric, margin):

@@ -23,7 +23,7 @@ from dropexp.study_files.claims_reader import claims_of, unmatched
 from dropexp.study_files.folder_names import folder_name
 from dropexp.study_files.margins import margins_of
 from dropexp.study_files.mistakes import sentences, unknown_top_level
-from dropexp.study_files.path_values import Override, resolve
+from dropexp.study_files.path_values import Override, resolve, with_value
 from dropexp.study_files.sparse_grids import Rows, few, sparse
 from dropexp.study_files.sweep_key import grids_of
 from dropexp.study_files.top_level_keys import PREDICTIONS, WEIGHTS, name_of, seeds_of, word_of, words_of
@@ -64,8 +64,10 @@ class _Parser:
         self.told: dict[str, set[str]] = {}  # path -> what rules across fields say of it
         self.content = dict(document.content)
         self.options: dict[str, str] = {}
-        self.own_axes: set[str] = set()  # the paths that the file sweeps
-        self.singles: set[str] = set()  # those to which the command line gives one value
+        self.own_axes, self.singles = (
+            set[str](),
+            set[str](),
+        )  # paths that the file sweeps, and that options set to one value
         self.grids = self._grids(overrides)
         self.rows = rows if sparse(self.grids, rows) else None
         self.cache: dict[tuple[str, tuple[tuple[str, str], ...]], BaseModel | None] = {}
@@ -87,7 +89,7 @@ class _Parser:
         most = grow.grow_to if grow else len(chosen)
         count = sum(prod(len(values) for _, values in grid) for grid in self.grids) * max(1, most)
         if count > LARGEST_GRID and not self.large:
-            self.blame(("sweep",), f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; say --yes if that is meant")
+            self.blame(("sweep",), f"sweep: {count:,} runs are more than {LARGEST_GRID:,}; add --yes to allow that")
             self.fail()
         configs, boxes = self._configs()
         if self.rows is None:  # among few of the arms, a field may be without use that others need
@@ -154,12 +156,12 @@ class _Parser:
 
     def _set(self, path: str, value: Any) -> None:
         section, *rest = path.split(".")
-        self.content[section] = _with(self.content.get(section), rest, value)
+        self.content[section] = with_value(self.content.get(section), rest, value)
 
     def _typed(self, path: str, value: Any) -> Any:
         """Return a value as a configuration holds it; raises ValueError with a sentence."""
         name, *rest = path.split(".")
-        raw = _with(self.content.get(name), rest, value)
+        raw = with_value(self.content.get(name), rest, value)
         try:
             return leaf(SECTIONS[name].model_validate({} if raw is None else raw), ".".join(rest))
         except ValidationError as error:
@@ -188,7 +190,7 @@ class _Parser:
             built: BaseModel | None = Config.model_fields[name].default
         else:
             for path, value in changes:
-                raw = _with(raw, path.split(".")[1:], value)
+                raw = with_value(raw, path.split(".")[1:], value)
             if name == "early_stopping" and self.content.get(name) is None and isinstance(raw, dict):
                 raw = {"patience": None, **raw}
             try:
@@ -287,14 +289,6 @@ class _Parser:
             values = {leaf(c, "model.order") for c in configs}
             if len(values) > 1:
                 where = self.options["model.order"]
-                self.mistakes[f"{where}: model.order: model.norm is none; add --set model.norm=batch"] = None
-
-
-def _with(raw: Any, path: Sequence[str], value: Any) -> Any:
-    """Return a copy of a nested mapping with one value changed; what is no mapping stays, to be blamed later."""
-    if not path:
-        return value
-    inner = raw if isinstance(raw, dict) else {} if raw is None else None
-    if inner is None:
-        return raw
-    return {**inner, path[0]: _with(inner.get(path[0]), path[1:], value)}
+                self.mistakes[
+                    f"{where}: model.order: model.norm is none, so these are alike; add --set model.norm=batch"
+                ] = None

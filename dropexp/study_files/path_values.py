@@ -79,6 +79,16 @@ def from_here(source: Any) -> Any:
     return path.absolute().as_posix() if path.exists() else source
 
 
+def with_value(raw: Any, path: Sequence[str], value: Any) -> Any:
+    """Return a copy of a nested mapping with one value changed; what is no mapping stays, to be blamed later."""
+    if not path:
+        return value
+    inner = raw if isinstance(raw, dict) else {} if raw is None else None
+    if inner is None:
+        return raw
+    return {**inner, path[0]: with_value(inner.get(path[0]), path[1:], value)}
+
+
 def no_path(path: object, known: Iterable[str] | None = None, hint: str | None = None) -> str:
     """Return the sentence for what is no field's path, with the nearest that is, else with `hint`."""
     name, known = str(path), list(roles() if known is None else known)
@@ -90,5 +100,9 @@ def no_path(path: object, known: Iterable[str] | None = None, hint: str | None =
     guess = short if short in known else near(name, known)
     guesses = [guess] if guess else by_end[end] if end else []
     guesses += [path for path in by_end.get(name, []) if short not in known and path not in guesses]
-    meant = f"; did you mean {' or '.join(map(repr, guesses))}?" if guesses else hint or ", as dropout.rate is"
+    meant = (
+        f"; did you mean {' or '.join(map(repr, guesses))}?"
+        if guesses
+        else hint or "; write a path such as dropout.rate"
+    )
     return f"{clean(name)} is not the path of a field{meant}"

@@ -49,7 +49,7 @@ def _grow(raw: dict[Any, Any], blame: Blame) -> Grow:
     if wrong:
         return Grow(START, STEP, START + STEP)
     if "grow_to" not in raw:
-        blame(("seeds",), "seeds: a mapping says how far they grow; add grow_to, as in {start: 5, grow_to: 30}")
+        blame(("seeds",), "seeds: a mapping needs grow_to, the largest number of seeds, as in {start: 5, grow_to: 30}")
     elif grow.grow_to <= grow.start:
         text = f"{grow.grow_to} is not above start, {grow.start}; write seeds: {grow.grow_to} for a fixed number"
         blame(("seeds", "grow_to"), f"seeds.grow_to: {text}")
@@ -77,7 +77,7 @@ def _counted(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame)
     if bad:
         where(f"{spelt(bad[0])} is not a seed, a whole number from 0 to 2^53")
     elif not raw or len(set(raw)) < len(raw):
-        where("the list is empty" if not raw else f"{spelt(raw)} names a seed twice; each seed is one run of every arm")
+        where("the list is empty" if not raw else f"{spelt(raw)} names a seed twice; each seed trains every arm once")
     else:
         return tuple(raw)
     return (0,)
@@ -92,7 +92,7 @@ def no_folder(name: Any) -> str | None:
     if name.endswith("."):
         return "Windows drops a full stop at the end"
     if name.partition(".")[0].lower() in DEVICES:
-        return "Windows keeps that name for a device"
+        return "Windows reserves that name for a device"
     if ".old-" in name:
         return "names with '.old-' are those of folders that --fresh moved aside"
     return None

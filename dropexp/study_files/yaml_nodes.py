@@ -55,7 +55,7 @@ class Composer:
     def document(self, event: Any, at: Position) -> None:
         self.documents += 1
         if self.documents > 1:
-            raise Stop(at, "a second document begins here; one file is one study: move it to a file of its own")
+            raise Stop(at, "a second document begins here, but a file holds one study; move it to a file of its own")
 
     def mapping(self, event: Any, at: Position) -> None:
         self._begin(event, at, {})
@@ -141,7 +141,7 @@ class Composer:
         if key.plain == "<<":
             says = "merging with '<<' is not part of YAML 1.2; write the keys out"
         elif isinstance(key.content, dict | list):
-            says = f"{spelt(key.content)} stands where a key should; write 'key: value', the key a word"
+            says = f"{spelt(key.content)} cannot be a key; write 'key: value', with a word as the key"
         elif not isinstance(key.content, str):
             says = f"the key {spelt(key.content)} is not a word; put it in quotes or give it its name"
         elif key.content in whole.keys:

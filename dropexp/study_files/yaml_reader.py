@@ -63,7 +63,7 @@ def read_text(text: str, shown: str) -> Document:
         )
     if root is not None and not isinstance(root.content, dict) and not stopped:
         kind = "a list" if isinstance(root.content, list) else f"one value, {spelt(root.content)},"
-        mistakes.append((root.at, f"{kind} stands where a study should; write 'key: value', with a space after ':'"))
+        mistakes.append((root.at, f"{kind} is not a study; write 'key: value', with a space after ':'"))
     if mistakes:
         raise ConfigError(f"{_shown(shown)}:{at[0]}:{at[1]}: {says}" for at, says in sorted(set(mistakes)))
     assert root is not None
@@ -137,7 +137,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
     except (yaml.YAMLError, ValueError, OverflowError):
         # an escape such as \UFFFFFFFF, which no character has
         at = (loader.line + 1, loader.column + 1) if loader else (1, 1)
-        raise Stop(at, "this stands for no character or number; write it differently") from None
+        raise Stop(at, "this is neither a character nor a number; write it differently") from None
 
 
 def _stumble(error: yaml.MarkedYAMLError, text: str) -> Stop:

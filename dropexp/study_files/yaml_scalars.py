@@ -27,7 +27,7 @@ CORE: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
 
 # what the parser says -> where to point (at the problem, or at what it belongs to) and what to say instead
 SYNTAX: tuple[tuple[str, str, str], ...] = (
-    (r"found character '\\t' that cannot start", "problem", "a tab stands here; between words YAML wants a space"),
+    (r"found character '\\t' that cannot start", "problem", "there is a tab here; YAML needs a space between words"),
     (r"found character (.+) that cannot start", "problem", "a word cannot begin with {0}; put it in quotes"),
     (
         r"mapping values are not allowed",
@@ -62,12 +62,12 @@ SYNTAX: tuple[tuple[str, str, str], ...] = (
     (
         r"expected <block end>",
         "problem",
-        "this is not indented like the lines it belongs to; begin it in the same column as they do",
+        "this is not indented like the lines it belongs to; start it in the same column",
     ),
     (
         r"expected '<document start>'",
         "problem",
-        "more text follows here after the study has ended; remove it, or indent it",
+        "more text follows after the end of the study; remove it, or indent it",
     ),
     (r"found undefined tag handle", "problem", "tags (words that begin with '!') are not read; write the plain value"),
     (r"incompatible YAML document", "problem", "this is not a version of YAML 1; remove the line"),

@@ -24,7 +24,7 @@ def said(claim: str) -> list[str]:
 @pytest.mark.parametrize(
     "claim,words",
     [
-        ("{metric: gap, compare: {dropout.rate: 0.5}}", "claims[0].against: expect lower compares arms with arms"),
+        ("{metric: gap, compare: {dropout.rate: 0.5}}", "claims[0].against: expect lower compares two groups of arms"),
         ("{metric: gap, compare: {dropout.rate: 0.3}, against: {dropout.rate: 0}}", "no arm has dropout.rate 0.3; the"),
         ("{metric: gap, compare: {dropout.rate: 1.5}, against: {dropout.rate: 0}}", "1.5 is not below 1"),
         ("{metric: gap, compare: {rate: 0.5}, against: {dropout.rate: 0}}", "did you mean 'dropout.rate'?"),
@@ -32,19 +32,22 @@ def said(claim: str) -> list[str]:
         (GOOD.replace("}}", "}, margin: 0.5}"), "0.5 is 50% of an accuracy"),
         (GOOD.replace("}}", "}, margin: 0}"), "is not above 0"),
         (GOOD.replace("}}", "}, expect: smaller}"), "claims[0].expect"),
-        ("{metric: gap, compare: {dropout.rate: 0.5}, expect: at_least}", "expect at_least compares arms with arms"),
-        (GOOD.replace("}}", "}, tuned_over: [dropout.rate]}"), "dropout.rate is compared; tuned are other axes"),
+        (
+            "{metric: gap, compare: {dropout.rate: 0.5}, expect: at_least}",
+            "expect at_least compares two groups of arms",
+        ),
+        (GOOD.replace("}}", "}, tuned_over: [dropout.rate]}"), "dropout.rate is compared and cannot be tuned over"),
         (GOOD.replace("}}", "}, tuned_over: [lr]}"), "did you mean 'training.lr'?"),
         (GOOD.replace("rate: 0}", "rate: 0.5}"), "the same arms as in compare"),
-        ("{metric: gap, compare: {dropout.rate: [0.5]}, expect: increasing}", "2 values or more of one axis"),
-        ("{metric: gap, compare: {dropout.rate: [0, 0.5]}, expect: interior_best}", "3 values or more of one axis"),
+        ("{metric: gap, compare: {dropout.rate: [0.5]}, expect: increasing}", "2 or more values of one axis"),
+        ("{metric: gap, compare: {dropout.rate: [0, 0.5]}, expect: interior_best}", "3 or more values of one axis"),
         ("{metric: gap, compare: {model.norm: [none, batch]}, expect: increasing}", "needs numbers; model.norm has"),
         (
             "{metric: gap, compare: {dropout.rate: all}, against: {dropout.rate: 0}, expect: increasing}",
             "leave 'against'",
         ),
         (GOOD.replace("}}", "}, expect: interaction}"), "two axes at two values each"),
-        ("{says: x, metric: gap, all: [" + GOOD + "]}", "claims[0].metric: a claim with 'all' says this in each"),
+        ("{says: x, metric: gap, all: [" + GOOD + "]}", "claims[0].metric: a claim with 'all' has this in each"),
         (
             "{all: [{metric: gap, compare: {dropout.rate: 0.3}, against: {dropout.rate: 0}}]}",
             "claims[0].all[0].compare",

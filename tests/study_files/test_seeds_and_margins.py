@@ -56,8 +56,11 @@ def test_seeds_of_the_command_line_are_fixed_ones():
         ("{grow_to: 30, step: 0}", "1:28: seeds.step: 0 is not a whole number from 1 to 1,000"),
         ("{grow_to: true}", "1:18: seeds.grow_to: true is not a whole number from 1 to 1,000"),
         ("{grow_to: 5}", "1:18: seeds.grow_to: 5 is not above start, 5; write seeds: 5 for a fixed number"),
-        ("{start: 4}", "1:8: seeds: a mapping says how far they grow; add grow_to, as in {start: 5, grow_to: 30}"),
-        ("{}", "1:8: seeds: a mapping says how far they grow; add grow_to, as in {start: 5, grow_to: 30}"),
+        (
+            "{start: 4}",
+            "1:8: seeds: a mapping needs grow_to, the largest number of seeds, as in {start: 5, grow_to: 30}",
+        ),
+        ("{}", "1:8: seeds: a mapping needs grow_to, the largest number of seeds, as in {start: 5, grow_to: 30}"),
     ],
 )
 def test_what_is_no_growth_is_refused(seeds, words):
@@ -106,12 +109,12 @@ def test_margins_have_defaults_and_others_are_named():
     [
         (
             "0.005",
-            "1:10: margins: 0.005 is no mapping of metrics to differences; write {test_accuracy: 0.005, gap: 0.005}",
+            "1:10: margins: 0.005 is not a mapping of metrics to differences; write {test_accuracy: 0.005, gap: 0.005}",
         ),
-        ("{gaps: 0.01}", "1:11: margins.gaps: no metric that summary.csv has; did you mean 'gap'?"),
+        ("{gaps: 0.01}", "1:11: margins.gaps: not a metric of summary.csv; did you mean 'gap'?"),
         ("{gap: 0}", "1:16: margins.gap: 0 is not above 0 (the smallest difference that counts)"),
         ("{gap: .inf}", "1:16: margins.gap: .inf is not above 0 (the smallest difference that counts)"),
-        ("{gap: half}", "1:16: margins.gap: 'half' is not a number; write a difference above 0, as 0.005 is"),
+        ("{gap: half}", "1:16: margins.gap: 'half' is not a number; write a difference above 0, such as 0.005"),
         (
             "{gap: 0.5}",
             "1:16: margins.gap: 0.5 is 50% of an accuracy; accuracies are fractions: half a point is 0.005",
@@ -123,7 +126,7 @@ def test_what_is_no_margin_is_refused(margins, words):
 
 
 def test_a_metric_that_is_none_is_told_which_there_are():
-    assert "no metric that summary.csv has; they are train_accuracy" in said("margins: {xyzzy: 0.01}")
+    assert "not a metric of summary.csv; they are train_accuracy" in said("margins: {xyzzy: 0.01}")
     assert said("margin: {gap: 0.01}").startswith("s.yaml:1:1: margin: unknown key; did you mean 'margins'?")
 
 
