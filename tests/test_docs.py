@@ -23,7 +23,10 @@ CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 ELSEWHERE = ("dropexp data mnist cifar10", "dropexp laws", "dropexp laws variance-shift")  # a network; tests/laws
 QUICKSTART = "dropexp sweep --rates 0 0.2 0.5"
 SHORT = ["--jobs", "1", "--set", "training.epochs=6"]
-TRAINED = {QUICKSTART: [*SHORT, "--study", "quickstart"], "--results": [*SHORT, "--no-plot"]}  # what other commands read; the rest is only planned
+TRAINED = {
+    QUICKSTART: [*SHORT, "--study", "quickstart"],
+    "--results": [*SHORT, "--no-plot"],
+}  # what other commands read; the rest is only planned
 
 
 def commands() -> list[str]:

@@ -32,7 +32,10 @@ Lr = Annotated[Words, option_of("Learning rates, as in 0.01 0.1.", LIST)]
 Sets = Annotated[Words, option_of("Any field, as in batch_size=32,64.", LIST, "--set")]
 Baseline = Annotated[Words, option_of("The arms to compare with, as in rate=0.2; else those without dropout.", LIST)]
 Results = Annotated[Path, option_of("The folder of all results.", RUNNING, shown=True)]
-Name = Annotated[str | None, option_of("The study's folder below it; else the file's name, and what options change.", RUNNING, "--study")]
+Name = Annotated[
+    str | None,
+    option_of("The study's folder below it; else the file's name, and what options change.", RUNNING, "--study"),
+]
 Jobs = Annotated[int | None, option_of("Worker processes; without it, one per core.", RUNNING, min=1, max=MOST["jobs"])]
 Threads = Annotated[
     int,
@@ -49,7 +52,9 @@ Executor = Annotated[
     str | None,
     option_of("inline (in this process) or pool (worker processes); without it, what suits the work.", RUNNING),
 ]
-DataDir = Annotated[Path | None, option_of("Where data sets are stored; else $DROPEXP_DATA or a cache folder.", RUNNING)]
+DataDir = Annotated[
+    Path | None, option_of("Where data sets are stored; else $DROPEXP_DATA or a cache folder.", RUNNING)
+]
 Fresh = Annotated[bool, option_of("Move the study's old folder aside first.", RUNNING, "--fresh")]
 Yes = Annotated[bool, option_of("Allow more than 100,000 runs.", RUNNING, "--yes")]
 Json = Annotated[bool, option_of("Print JSON.", None, "--json")]

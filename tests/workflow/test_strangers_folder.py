@@ -65,7 +65,7 @@ def test_no_link_within_a_folder_is_written_through(trained, place, capsys):
 
 def test_a_picture_that_is_a_link_is_replaced(place):
     """`stopping` adds one to a folder of figures that is there already."""
-    longer = ["--set", "training.epochs=6", "training.lr=1"]
+    longer = ["--study", "s", "--set", "training.epochs=6", "training.lr=1"]
     assert main(["run", "s.yaml", "--rates", "0", "0.5", "--no-plot", *longer]) == 0
     (place / "mine" / "picture").write_text("mine")
     path = place / "results" / "s" / "figures" / "stopping-heat.png"
