@@ -119,10 +119,18 @@ def read(folder: str | Path, everything: bool = False) -> Results:
     return Results(Path(folder), *reading(Path(folder), everything))
 
 
-def plot(*folders: str | Path, everything: bool = False, fresh: bool = False) -> list[Path]:
-    """Draw the figures of every study at or below the folders; return the paths of the figures."""
+def plot(*folders: str | Path, everything: bool = False, fresh: bool = False, **order: Any) -> list[Path]:
+    """Draw the figures of every study at or below the folders; return the paths of the figures.
+
+    `order` is what `Results.plot` takes to draw some figures to order.
+    """
     found = studies_below(*map(Path, folders or ("results",)))
-    return [path for folder in found for path in drawing.plot(folder, everything, fresh).paths]
+    wanted = drawing.ordered(**order)
+    return [
+        path
+        for folder in found
+        for path in drawing.plot(folder, everything, fresh, order=wanted.of(folder, found)).paths
+    ]
 
 
 def compare(*folders: str | Path, arms: Conditions | Sequence[Conditions] = ()) -> Comparison:

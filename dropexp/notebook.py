@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +25,7 @@ from dropexp.records import Failure
 from dropexp.study_files.arm_conditions import pick
 from dropexp.tables.arms import columns, notes, table
 from dropexp.tables.comparison import comparison
-from dropexp.workflow.drawing import plot
+from dropexp.workflow.drawing import ordered, plot
 from dropexp.workflow.reading import accused
 
 
@@ -109,9 +111,17 @@ class Results:
         """Return the table that the command line prints."""
         return "no finished run yet" if self.tidy.runs.empty else table(self.tidy)
 
-    def plot(self, fresh: bool = False) -> list[Path]:
-        """Draw the figures into the study's folder, where anything has changed; return their paths."""
-        return list(plot(self.folder, again=fresh).paths)
+    def plot(self, fresh: bool = False, **order: Any) -> list[Path]:
+        """Draw the figures into the study's folder, where anything has changed; return their paths.
+
+        Some figures are drawn to order by `only=["gap", "curves"]`, `formats=["pdf"]`, `size=(3.25, 2.2)` in inches,
+        `metric="loss"` and `out`, a folder; else they are in `plots` below the study's own. Raises UsageError for a name
+        or a size that cannot be, and warns of figures that do not apply or do not fit.
+        """
+        drawn = plot(self.folder, again=fresh, order=ordered(**order))
+        for line in drawn.left_out:
+            warnings.warn(line, stacklevel=2)
+        return list(drawn.paths)
 
     def export(self, to: str, out: str | Path | None = None) -> str:
         """Return the study as latex, markdown or csv, or write it to `out`, as parquet or tensorboard too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isnan
 
 
@@ -23,3 +24,17 @@ def half(fraction: float) -> str:
     if isnan(fraction):
         return ""
     return "± <0.1" if fraction < 0.0005 else f"± {100 * fraction:.1f}"
+
+
+def typeset(text: str) -> str:
+    """Return a text as figures and pages set it: real minus signs, numbers held together (`n = 10`, `+0.4 ± 0.3`).
+
+    A terminal and files keep the hyphen, which every program reads as a minus.
+    """
+    text = re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", text)
+    return re.sub(r" ?([±=<]) (?=[<\d])", lambda m: m.group().replace(" ", "\N{NO-BREAK SPACE}"), text)
+
+
+def untypeset(text: str) -> str:
+    """Return a typeset text as a terminal shows it."""
+    return text.replace("\N{MINUS SIGN}", "-").replace("\N{NO-BREAK SPACE}", " ")

@@ -21,6 +21,8 @@ LISTS = (
     "--criteria",
     "--alphas",
     "--strips",
+    "--only",
+    "--format",
 )
 PAIRS = ("--arm",)  # lists of PATH=VALUE, which end at a word without '='
 _NUMBER = re.compile(r"-[\d.].*")

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.compare import Out, Prefer, Together, join
-from dropexp.cli.options import RESULTS, Baseline, Json, Studies, of_each, option_of, request_of
+from dropexp.cli.compare import Prefer, Together, join
+from dropexp.cli.options import RESULTS, Baseline, Json, Studies, Words, of_each, option_of, request_of
 from dropexp.signatures import taking
 from dropexp.workflow.request import Request
 
 if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
     from dropexp.experiment.study import Study
+    from dropexp.workflow.drawing import Drawn
+
+ORDER = "To order"
+WIDTH = 100
 
 
 def init(
@@ -144,36 +150,71 @@ def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -
 
 def plot(
     paths: Studies = None,
+    only: Annotated[Words, option_of("Figures by name, as in gap curves.", ORDER, "--only")] = None,
+    metric: Annotated[str, option_of("accuracy or loss, where there is a figure of each.", ORDER)] = "",
+    size: Annotated[str | None, option_of("WIDTHxHEIGHT in inches, as in 3.25x2.2.", ORDER)] = None,
+    formats: Annotated[Words, option_of("png, svg or pdf; else png svg.", ORDER, "--format")] = None,
+    out: Annotated[
+        Path | None, option_of("The folder to write into; with --together, that of the joined study.", ORDER, "--out")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Draw again what is up to date.")] = False,
     baseline: Baseline = None,
     together: Together = False,
-    out: Out = None,
     prefer: Prefer = None,
     as_json: Json = False,
 ) -> int:
-    """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold]."""
+    """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold].
+
+    Those of a paper: [bold]dropexp plot results/x --only gap curves --format pdf --size 3.25x2.2 --out paper[/bold].
+    A figure drawn to a size has no title: it is printed, for the caption.
+    """
     from dropexp.cli import arguments
     from dropexp.console.screen import say, warn
+    from dropexp.workflow.drawing import ordered
     from dropexp.workflow.drawing import plot as draw
     from dropexp.workflow.reading import studies_below
 
     given = paths or [RESULTS]
-    folders = [join(given, together, out, prefer).folder] if together or out or prefer else studies_below(*given)
-    drawn = of_each(folders, lambda folder: draw(folder, everything, fresh, arguments.split(baseline)))
+    order = ordered(_words(only), _words(formats), size, metric, None if together else out)
+    folders = [join(given, together, out, prefer).folder] if together or prefer else studies_below(*given)
+
+    def one(folder: Path) -> Drawn:
+        return draw(folder, everything, fresh, arguments.split(baseline), order=order.of(folder, folders))
+
+    drawn = of_each(folders, one)
     if as_json:
-        say(
-            json.dumps(
-                [{"study": str(d.folder), "figures": [str(p) for p in d.paths], "drawn": not d.current} for d in drawn],
-                indent=2,
-            )
-        )
-        return 0
+        say(json.dumps([_fact(d) for d in drawn], indent=2))
     for d in drawn:
-        if d.current:
-            say(f"{d.folder}: figures are up to date; --fresh draws them again")
-        else:
-            say("\n".join(str(p) for p in d.paths))
-        if d.note:
-            warn(d.note)
-    return 0 if drawn else 2
+        if not as_json and (d.paths or d.current):
+            say("\n".join(_told(d)))
+        for line in (*d.left_out, *filter(None, [d.note])):
+            warn(line)
+    return 0 if any(d.paths for d in drawn) else 2
+
+
+def _words(given: Sequence[str] | None) -> list[str]:
+    """Return the words of a list, which may have commas."""
+    from dropexp.cli import arguments
+
+    return [word for text in arguments.split(given) for word in text.split(",") if word]
+
+
+def _fact(d: Drawn) -> dict[str, object]:
+    captions = {name: {"title": title, "note": note} for name, (title, note) in d.captions.items()}
+    fact: dict[str, object] = {"study": str(d.folder), "figures": [str(p) for p in d.paths], "drawn": not d.current}
+    return {**fact, "captions": captions, "left_out": list(d.left_out)} if captions or d.left_out else fact
+
+
+def _told(d: Drawn) -> list[str]:
+    """Return the paths of figures, each drawn to order with its title and note beneath it."""
+    if d.current:
+        return [f"{d.folder}: figures are up to date; --fresh draws them again"]
+    lines, told = [], dict(d.captions)
+    for path in d.paths:
+        lines.append(str(path))
+        last = path == [p for p in d.paths if p.stem == path.stem][-1]
+        if last and path.stem in told:
+            title, note = told[path.stem]
+            lines.append(textwrap.fill(f"{title}. {note}.", WIDTH, initial_indent="  ", subsequent_indent="  "))
+    return lines

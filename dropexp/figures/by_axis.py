@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dropexp.analysis.number_format import typeset
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
@@ -15,6 +16,7 @@ from dropexp.experiment.naming import headings, label, value
 from dropexp.figures.axis import Across, across, is_number, main_axis
 from dropexp.figures.axis_range import Scale, scale, upright
 from dropexp.figures.line_labels import End, needed, write_ends
+from dropexp.figures.paper import most, panel
 from dropexp.figures.sheet import NOTE, TEXT, Room, sheet
 from dropexp.figures.style import LINES, MARKERS, SERIES, grid
 from dropexp.figures.text_size import wrap
@@ -61,7 +63,7 @@ def _figure(tidy: Tidy, path: str, place: Across, lines: dict[str, tuple[str, ..
     words = headings(tidy.axes)
     heads = ("test accuracy, percent", f"{'clean gap' if tidy.noisy else 'gap'}, points")
     names = [
-        wrap(f"{name}\n{head}" if name else head, SIZE[0] + 1.0, TEXT, listed=True)
+        wrap(f"{name}\n{head}" if name else head, panel(SIZE)[0] + 1.0, TEXT, listed=True)
         for name, _ in shown
         for head in heads
     ]
@@ -77,12 +79,13 @@ def _figure(tidy: Tidy, path: str, place: Across, lines: dict[str, tuple[str, ..
     word = f"{words[path]} ".replace("_", " ") if is_number(tidy, path) else ""
     tags = [wrap(f"{word}{name}", 1.75, NOTE) for name in kept]
     side = needed([f"{tag} ↓ 88.8" if off else tag for tag in tags], NOTE, bold=True)
-    room = Room(right=side + 0.1, across=side + 0.6).named(names, 2)
-    figure, axes = sheet(_title(tidy, path, kept, means), note, len(names), 2, SIZE, room, (), (place.name, ""))
+    beside, size = min(2, most()), panel(SIZE)
+    room = Room(right=side + 0.1, across=side + 0.6).named(names, beside)
+    figure, axes = sheet(_title(tidy, path, kept, means), note, len(names), beside, size, room, (), (place.name, ""))
     for i, ax in enumerate(axes):
         metric, view, arms = metrics[i % 2], views[i % 2], shown[i // 2][1]
         ax.set_title(names[i], loc="left", fontsize=TEXT)
-        place.dress(ax, 0.25, 0.25, labelled=i + 2 >= len(names))
+        place.dress(ax, 0.25, 0.25, labelled=i + beside >= len(names))
         upright(ax, view, None if i % 2 else 100.0)
         grid(ax)
         ends = []
@@ -111,7 +114,7 @@ def _line(ax: Axes, spots: list[tuple[float, Estimate]], i: int, name: str, view
     ax.plot([x for x, _ in spots], means, **look, markeredgecolor="white", zorder=4)  # type: ignore[arg-type]
     last = spots[-1][1].mean
     arrow = {-1: "↓ ", 1: "↑ "}.get(view.off(last), "")
-    return End(last, f"{name} {arrow}{percent(last / 100)}" if arrow else name, SERIES[i], bold=True)
+    return End(last, typeset(f"{name} {arrow}{percent(last / 100)}") if arrow else name, SERIES[i], bold=True)
 
 
 def _title(tidy: Tidy, path: str, lines: dict[str, tuple[str, ...]], means: dict[tuple[str, str], Estimate]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite, isnan
 
 from matplotlib.axes import Axes
@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dropexp.analysis.judging import REFUTED, SUPPORTED, UNDECIDED, WAITING, ClaimVerdict, judge
+from dropexp.analysis.number_format import typeset
 from dropexp.analysis.rules import TOST
 from dropexp.analysis.tidy import Tidy
 from dropexp.figures.axis_range import Scale, scale
+from dropexp.figures.paper import panel
 from dropexp.figures.sheet import EDGE, GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import BETTER, INK, UNSURE, WORSE, grid
 from dropexp.figures.text_size import height, width, wrap
@@ -68,7 +70,9 @@ def claims_figure(tidy: Tidy) -> Figure | None:
         )
     if any(r.claim.expect == "equal" for r in shown):
         key.append(mark("of equal: the 90% interval, which is to lie in it", color=INK, linestyle="-", linewidth=5))
-    size = (PANEL, sum(r.tall for r in shown))
+    tall = sum(r.tall for r in shown)
+    size = panel((PANEL, tall), rows=True)
+    shown = [replace(r, tall=r.tall * size[1] / tall) for r in shown]
     room = Room(left=left, right=beside, top=0.1, bottom=0.55)
     unit = _unit([RUNS[r.claim.metric].metric for r in shown if r.claim.metric])
     figure, (ax,) = sheet(_title(judged), note, 1, 1, size, room, key, (unit, ""))
@@ -81,7 +85,7 @@ def claims_figure(tidy: Tidy) -> Figure | None:
     grid(ax, "x")
     top = 0.0
     for r in shown:
-        _draw(ax, r, top, view, badge, left)
+        _draw(ax, r, top, view, badge, left, size[0])
         top += r.tall
     ax.axvline(0, color=INK, linewidth=1, zorder=1.5)
     return figure
@@ -114,7 +118,7 @@ def _row(claim: ClaimVerdict, part: bool) -> Row:
     says = wrap(says, room, TEXT, bold=not part)
     notes = [claim.why, *claim.notes] if judged or claim.parts else [*claim.notes, claim.sentence]
     notes = [note for note in notes if note]
-    below = wrap("\n".join(notes), room, NOTE) if notes else ""
+    below = wrap(typeset("\n".join(notes)), room, NOTE) if notes else ""
     numbers = _numbers(claim) if judged else ""
     return Row(claim, part, says, below, numbers, max(height(says, TEXT) + height(below, NOTE) + 0.16, 0.4))
 
@@ -124,7 +128,7 @@ def _numbers(claim: ClaimVerdict) -> str:
     mean, low, high = (f"{100 * v:+.1f}" if metric.fraction else f"{v:+.3f}" for v in (d.mean, d.low, d.high))
     unit = "" if metric.fraction else f" {metric.unit}".rstrip()
     interval = f" [{low}, {high}]" if not d.why else ""
-    return f"{mean}{interval}{unit}, n = {d.n}".replace("-", "−")
+    return typeset(f"{mean}{interval}{unit}, n = {d.n}")
 
 
 def _rule(claim: ClaimVerdict) -> tuple[list[tuple[float, float]], list[float]]:
@@ -149,21 +153,21 @@ def _goal(claim: ClaimVerdict) -> list[float]:
     return [x for x in (*reached, *(end for region in regions for end in region)) if isfinite(x)]
 
 
-def _draw(ax: Axes, row: Row, top: float, view: Scale, badge: float, left: float) -> None:
+def _draw(ax: Axes, row: Row, top: float, view: Scale, badge: float, left: float, wide: float) -> None:
     claim, d = row.claim, row.claim.estimate
     sign, marker, color = LOOKS[claim.verdict]
     y, across = top + row.tall / 2, ax.get_yaxis_transform()
     x = EDGE + 0.2 * row.part
     words = {"transform": across, "fontsize": TEXT}
-    ax.text((x - left) / PANEL, y, f"{sign} {_badge(claim)}", color=color, fontweight="bold", va="center", **words)
+    ax.text((x - left) / wide, y, f"{sign} {_badge(claim)}", color=color, fontweight="bold", va="center", **words)
     first = y - (height(row.says, TEXT) + height(row.below, NOTE)) / 2
     x += badge
-    ax.text((x - left) / PANEL, first, row.says, va="top", fontweight="normal" if row.part else "bold", **words)
+    ax.text((x - left) / wide, first, row.says, va="top", fontweight="normal" if row.part else "bold", **words)
     under = first + height(row.says, TEXT)
-    ax.text((x - left) / PANEL, under, row.below, va="top", transform=across, fontsize=NOTE, color=GREY)
-    ax.text(1 + 0.12 / PANEL, y, row.numbers, va="center", **words)
+    ax.text((x - left) / wide, under, row.below, va="top", transform=across, fontsize=NOTE, color=GREY)
+    ax.text(1 + 0.12 / wide, y, row.numbers, va="center", **words)
     if not row.part and top:
-        ends = [(EDGE - left) / PANEL, 1.0]
+        ends = [(EDGE - left) / wide, 1.0]
         ax.plot(ends, [top, top], color="#D0D0D0", linewidth=0.8, transform=across, clip_on=False, zorder=0)
     if not row.numbers:
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,6 +36,10 @@ class Columns:
     pitch: float
     groups: tuple[int, ...]
     shared: str
+
+    def spread(self, tall: float) -> Columns:
+        """Return the columns in a panel of so many inches, where that is more than the rows ask for."""
+        return replace(self, pitch=max(self.pitch, tall / len(self.cells)))
 
 
 def columns(tidy: Tidy, arms: Sequence[Arm]) -> Columns:

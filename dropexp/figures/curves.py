@@ -1,8 +1,9 @@
-"""curves.png: training and test accuracy over the epochs, one panel per arm, the baseline's test accuracy behind each."""
+"""curves.png and curves-loss.png: training and test accuracy, or loss, over the epochs, one panel per arm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import nan
 
 import numpy as np
@@ -12,14 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from dropexp.analysis.stats import by_epoch
+from dropexp.analysis.curves import kept, trained
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import label
 from dropexp.figures.axis import PANELS
-from dropexp.figures.axis_range import Scale, scale, upright
+from dropexp.figures.axis_range import LEAST, Scale, beyond, scale, upright
 from dropexp.figures.dumbbell import spaced
 from dropexp.figures.line_labels import End, write_ends
+from dropexp.figures.paper import given, panel
 from dropexp.figures.sheet import NOTE, TEXT, Room, beside, mark, sheet
 from dropexp.figures.style import INK, SHADE, TEST, TRAIN, grid
 from dropexp.figures.text_size import wrap
@@ -28,49 +30,118 @@ from dropexp.wording.labels import epoch_rule, footnote, named, percent, seeds
 SIZES = {1: (6.2, 3.5), 2: (3.7, 2.6), 3: (2.45, 2.0), 4: (1.95, 1.8)}
 EARLY = 0.25  # the first epochs, whose climb would flatten everything after it, do not set the limits of y
 LONG = 40  # letters: an arm of a longer name is not named in a title
-ENDS = 0.5  # inches right of a panel for the accuracies in which its curves end
+ENDS = 0.5  # inches right of a panel for the numbers in which its curves end
 BASE: dict[str, object] = {"color": INK, "linestyle": (0, (1, 1.2)), "linewidth": 1.6}
+LOSS_SPAN = 0.02  # nats: the smallest span of a scale
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a figure shows over the epochs: the columns of training and test, and how their numbers are written."""
+
+    train: str
+    test: str
+    percent: bool
+
+    def times(self) -> float:
+        return 100.0 if self.percent else 1.0
+
+    def number(self, shown: float) -> str:
+        """Return a number in the units of the axis as it is written beside a curve."""
+        return percent(shown / 100) if self.percent else f"{shown:.3f}"
+
+
+Bands = tuple[pd.DataFrame, pd.DataFrame]  # mean, low and high by epoch, of training and of test
 
 
 def curves_figure(tidy: Tidy) -> Figure | None:
-    """Return a panel for each function among the arms, up to twelve; None where no epochs are stored."""
-    arms = [arm for arm in {a.arm_id: a for a in reversed(tidy.arms)}.values() if len(tidy.curves(arm))][::-1]
+    """Return a panel of accuracies for each function among the arms, up to twelve; None where no epochs are stored."""
+    return _figure(tidy, Pair(tidy.lead.train, tidy.lead.test, True))
+
+
+def loss_figure(tidy: Tidy) -> Figure | None:
+    """Return a panel of losses for each function among the arms, the lowest test loss marked; None without losses."""
+    return _figure(tidy, Pair("train_loss", "test_loss", False))
+
+
+def _figure(tidy: Tidy, pair: Pair) -> Figure | None:
+    arms = [arm for arm in {a.arm_id: a for a in reversed(tidy.arms)}.values() if _stored(tidy, arm, pair)][::-1]
     if not arms:
         return None
     shown = spaced(arms, PANELS)
     inner = len({arm.value(tidy.axes[-1]) for arm in arms}) if tidy.axes else 0
     columns = beside(len(shown), inner)
-    size = SIZES[columns]
-    bands = {arm.arm_id: _bands(tidy, arm) for arm in shown}
+    size = panel(SIZES[columns])
+    bands = {arm.arm_id: _bands(tidy, arm, pair) for arm in (arms if not pair.percent else shown)}
     bases = {a.arm_id: b for a, b in zip(tidy.arms, tidy.baselines, strict=True) if b is not None}
-    behind = {b.arm_id: _bands(tidy, b)[1] for a in shown if (b := bases.get(a.arm_id)) and len(tidy.curves(b))}
-    last = max(float(band.index.max()) for pair in bands.values() for band in pair)
-    late = {name: [band[band.index > EARLY * last] for band in pair] for name, pair in bands.items()}
-    view = scale([(_numbers(pair, "mean"), _numbers(pair, "low", "high")) for pair in late.values()], cap=100.0)
-    names = [wrap(label(arm, tidy.axes) if tidy.axes else "", size[0] + ENDS, TEXT, listed=True) for arm in shown]
-    note = footnote(tidy, "bands", len(arms) - len(shown)) + "; at the end of each curve its last mean"
-    if any(tidy.finished(arm)["epochs_run"].nunique() > 1 for arm in shown):
-        note += "; means while half of the runs still train"
+    behind = {
+        b.arm_id: _bands(tidy, b, pair)[1] for a in shown if (b := bases.get(a.arm_id)) and _stored(tidy, b, pair)
+    }
+    last = max(float(band.index.max()) for both in bands.values() for band in both)
+    late = [[band[band.index > EARLY * last] for band in bands[arm.arm_id]] for arm in shown]
+    cap, least = (100.0, LEAST) if pair.percent else (None, LOSS_SPAN)
+    view = scale([(_numbers(both, "mean"), _numbers(both, "low", "high")) for both in late], cap, least)
+    names = [wrap(_head(tidy, arm, pair, bands[arm.arm_id][1]), size[0] + ENDS, TEXT, listed=True) for arm in shown]
     stopped = any((tidy.finished(arm)["selected_epoch"] < tidy.finished(arm)["epochs_run"]).any() for arm in shown)
-    room = Room(right=ENDS + 0.1, across=ENDS + 0.15).named(names, columns)
-    key = _key(tidy, bool(behind), stopped)
-    words = ("epoch", "accuracy, percent")
-    figure, axes = sheet(_title(tidy, arms), note, len(shown), columns, size, room, key, words)
+    room = Room(left=0.82 if pair.percent else 0.97, right=ENDS + 0.1, across=ENDS + 0.15).named(names, columns)
+    key = _key(tidy, pair, bool(behind), stopped)
+    words = ("epoch", "accuracy, percent" if pair.percent else "cross-entropy, nats")
+    title = _title(tidy, arms) if pair.percent else _lowest(tidy, arms, {k: v[1] for k, v in bands.items()})
+    note = _note(tidy, pair, shown, len(arms) - len(shown), {arm.arm_id: bands[arm.arm_id] for arm in shown}, view)
+    figure, axes = sheet(title, note, len(shown), columns, size, room, key, words)
     for i, (ax, arm) in enumerate(zip(axes, shown, strict=True)):
         ax.set_title(names[i], loc="left", fontsize=TEXT)
         ax.set_xlim(0 if last > 1 else 0.5, last if last > 1 else 1.5)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         ax.tick_params(labelbottom=i + columns >= len(shown), labelleft=i % columns == 0)
-        upright(ax, view, 100.0)
+        upright(ax, view, cap)
         grid(ax)
         base = bases.get(arm.arm_id)
         _panel(ax, bands[arm.arm_id], behind.get(base.arm_id) if base else None)
-        write_ends(ax, _ends(bands[arm.arm_id], view), NOTE)
+        write_ends(ax, _ends(tidy, arm, pair, view), NOTE)
+        if not pair.percent:
+            _mark_lowest(ax, bands[arm.arm_id][1], view)
         if stopped:
             epochs = tidy.finished(arm)["selected_epoch"].dropna().to_numpy()
             at = np.full(len(epochs), 0.03)
             ax.plot(epochs, at, "|", color=INK, markersize=8, transform=ax.get_xaxis_transform(), zorder=4)
     return figure
+
+
+def _stored(tidy: Tidy, arm: Arm, pair: Pair) -> bool:
+    rows = tidy.curves(arm)
+    return len(rows) > 0 and all(bool(rows[name].notna().any()) for name in (pair.train, pair.test))
+
+
+def _head(tidy: Tidy, arm: Arm, pair: Pair, test: pd.DataFrame) -> str:
+    """Return the name of an arm, with where its test loss is lowest."""
+    name = label(arm, tidy.axes) if tidy.axes else ""
+    if pair.percent or given() is not None:
+        return name
+    lowest = f"lowest {pair.number(float(test['mean'].min()))} at epoch {test['mean'].idxmin():.0f}"
+    return f"{name}\n{lowest}" if name else lowest
+
+
+def _note(tidy: Tidy, pair: Pair, shown: Sequence[Arm], left_out: int, bands: dict[str, Bands], view: Scale) -> str:
+    parts = [footnote(tidy, "bands", left_out), "at the right of each panel the means that tables show"]
+    if pair.percent and any((own["selected_epoch"] < own["epochs_run"]).any() for own in map(tidy.finished, shown)):
+        parts.append("from its selected epoch on a run counts with its value there")
+    if not pair.percent:
+        if any(tidy.finished(arm)["epochs_run"].nunique() > 1 for arm in shown):
+            parts.append("a curve ends where the first of its runs stops")
+        parts.append("test loss that rises while training loss falls is overfitting")
+        if tidy.noisy:
+            parts.append("training loss is on the labels trained on, wrong ones among them")
+    arms = []
+    for arm in shown:
+        means = [float(band["mean"].iloc[-1]) for band in bands[arm.arm_id]]
+        words = f"training {pair.number(means[0])}, test {pair.number(means[1])}"
+        arms.append((label(arm, tidy.axes) if tidy.axes else "", words, means, []))
+    if said := beyond(view, arms):
+        parts.append(said)
+    if any(view.off(float(band["mean"].iloc[0])) for both in bands.values() for band in both):
+        parts.append("the scale leaves out where curves begin")
+    return "; ".join(parts)
 
 
 def _title(tidy: Tidy, arms: list[Arm]) -> str:
@@ -90,11 +161,29 @@ def _title(tidy: Tidy, arms: list[Arm]) -> str:
     return f"Test accuracy {rule}: {' to '.join(parts)}, {seeds(tidy, tuple(arms))}"
 
 
-def _key(tidy: Tidy, behind: bool, stopped: bool) -> list[Line2D]:
+def _lowest(tidy: Tidy, arms: list[Arm], tests: dict[str, pd.DataFrame]) -> str:
+    """Return at which epoch mean test loss is lowest, from the arm where that is earliest to that where it is latest."""
+    found = [(float(tests[arm.arm_id]["mean"].idxmin()), arm) for arm in arms]
+    first, final = min(found, key=lambda pair: pair[0]), max(found, key=lambda pair: pair[0])
+    n, last = seeds(tidy, tuple(arms)), max(float(tests[arm.arm_id].index.max()) for arm in arms)
+    of = f"of {last:.0f}"
+    if first[0] == final[0]:
+        which = "" if len(arms) == 1 else " in every arm"
+        return f"Mean test loss is lowest at epoch {first[0]:.0f} {of}{which}, {n}"
+    named_ends = [label(arm, tidy.axes) for _, arm in (first, final)]
+    if max(map(len, named_ends)) > LONG:
+        return f"Mean test loss is lowest at epoch {first[0]:.0f} to {final[0]:.0f} {of}, by arm, {n}"
+    return f"Mean test loss is lowest at epoch {first[0]:.0f} ({named_ends[0]}) to {final[0]:.0f} ({named_ends[1]}) {of}, {n}"
+
+
+def _key(tidy: Tidy, pair: Pair, behind: bool, stopped: bool) -> list[Line2D]:
+    clean = tidy.noisy and pair.percent
     key = [
-        mark("training (correct labels only)" if tidy.noisy else "training, dropout off", color=TRAIN, linestyle="--"),
+        mark("training (correct labels only)" if clean else "training", color=TRAIN, linestyle="--"),
         mark("test", color=TEST, linestyle="-"),
     ]
+    if not pair.percent:
+        key.append(mark("lowest mean test loss", **LOWEST))
     if behind:
         base = "without dropout" if named(tidy) == "no dropout" else f"at {named(tidy)}"
         key.append(mark(f"test {base}", **BASE))
@@ -103,10 +192,19 @@ def _key(tidy: Tidy, behind: bool, stopped: bool) -> list[Line2D]:
     return key
 
 
-def _bands(tidy: Tidy, arm: Arm) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return mean and interval by epoch, in percent, of training and of test accuracy."""
-    rows = tidy.curves(arm)
-    train, test = (by_epoch(100 * rows[metric], rows["epoch"]) for metric in (tidy.lead.train, tidy.lead.test))
+LOWEST: dict[str, object] = {"color": TEST, "marker": "v", "markersize": 8, "markeredgecolor": "white"}
+
+
+def _mark_lowest(ax: Axes, test: pd.DataFrame, view: Scale) -> None:
+    at = test["mean"].idxmin()
+    if not view.off(float(test["mean"].loc[at])):
+        ax.plot([at], [test["mean"].loc[at]], **LOWEST, linestyle="", clip_on=False, zorder=5)  # type: ignore[arg-type]
+
+
+def _bands(tidy: Tidy, arm: Arm, pair: Pair) -> Bands:
+    """Return mean and interval by epoch, in the units of the axis, of training and of test."""
+    made = kept if pair.percent else trained  # what is kept does not overfit further, and losses are to show that
+    train, test = (pair.times() * made(tidy, arm, name) for name in (pair.train, pair.test))
     return train, test
 
 
@@ -114,7 +212,7 @@ def _numbers(bands: Sequence[pd.DataFrame], *columns: str) -> list[float]:
     return [float(v) for band in bands for column in columns for v in band[column]]
 
 
-def _panel(ax: Axes, bands: tuple[pd.DataFrame, pd.DataFrame], base: pd.DataFrame | None) -> None:
+def _panel(ax: Axes, bands: Bands, base: pd.DataFrame | None) -> None:
     train, test = bands
     x = train.index.to_numpy(dtype=float)
     ax.fill_between(x, test["mean"].reindex(train.index), train["mean"], color=SHADE, linewidth=0, zorder=1)
@@ -126,10 +224,12 @@ def _panel(ax: Axes, bands: tuple[pd.DataFrame, pd.DataFrame], base: pd.DataFram
         ax.plot(base.index.to_numpy(dtype=float), base["mean"], **BASE, zorder=3.5)  # type: ignore[arg-type]
 
 
-def _ends(bands: tuple[pd.DataFrame, pd.DataFrame], view: Scale) -> list[End]:
-    """Return the last means, those off the scale with an arrow."""
-    last = [float(band["mean"].iloc[-1]) if len(band) else nan for band in bands]
-    arrows = ["↓ " if view.off(v) < 0 else "" for v in last]
-    return [
-        End(v, f"{arrow}{percent(v / 100)}", color) for v, arrow, color in zip(last, arrows, (TRAIN, TEST), strict=True)
-    ]
+def _ends(tidy: Tidy, arm: Arm, pair: Pair, view: Scale) -> list[End]:
+    """Return the means at the selected epochs, as tables have them, those off the scale with an arrow."""
+    found = []
+    for name, color in ((pair.train, TRAIN), (pair.test, TEST)):
+        values = tidy.values(arm, name)
+        mean = pair.times() * float(values.mean()) if len(values) else nan
+        arrow = {-1: "↓ ", 1: "↑ "}.get(view.off(mean), "")
+        found.append(End(mean, f"{arrow}{pair.number(mean)}", color))
+    return found

@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dropexp.analysis.inference import EQUAL, ONE_SEED, SAME, Judged
+from dropexp.analysis.number_format import typeset
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict, verdicts
 from dropexp.experiment.naming import label
 from dropexp.figures.axis_range import Scale, scale
 from dropexp.figures.columns import Columns, columns, dots, rule, write
 from dropexp.figures.dumbbell import spaced
+from dropexp.figures.paper import most, panel
 from dropexp.figures.sheet import HEAD, TEXT, Room, mark, sheet
 from dropexp.figures.style import BETTER, INK, UNSURE, WORSE, grid
 from dropexp.figures.text_size import width
@@ -46,9 +48,13 @@ def differences_figure(tidy: Tidy) -> Figure | None:
     left = book.wide + 0.1
     note = footnote(tidy, "small dots are seeds, bars, which hold together", len(arms) - len(shown), starred_words=True)
     note = f"{book.shared} in every row; {note}" if book.shared else note
-    size = (PANEL, max(book.pitch * len(shown), 0.5))
-    room = Room(left=left, right=sides[1] + 0.1, top=0.32, bottom=0.55, across=sides[0] + 0.25)
-    figure, axes = sheet(_title(tidy, list(found.values())[::-1]), note, 2, 2, size, room, _key(shown))
+    size = panel((PANEL, max(book.pitch * len(shown), 0.5)), rows=True)
+    book, columns_beside = book.spread(size[1]), min(2, most())
+    alone = columns_beside == 1  # the panels stand above each other, each with its own columns
+    right = (max(sides) if alone else sides[1]) + 0.1
+    room = Room(left=left, right=right, top=0.32, bottom=0.55, across=sides[0] + 0.25, down=0.87)
+    title = _title(tidy, list(found.values())[::-1])
+    figure, axes = sheet(title, note, 2, columns_beside, size, room, _key(shown))
     gap = f"{'clean ' if tidy.noisy else ''}gap"
     for ax, what, metric, head in (
         (axes[0], "test", tidy.lead.test, "test accuracy: right is better"),
@@ -68,9 +74,11 @@ def differences_figure(tidy: Tidy) -> Figure | None:
         for y, verdict in enumerate(shown):
             _row(ax, getattr(verdict, what), seeds[y], y, book, view)
             place = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": TEXT}
-            ax.text(1 + 0.1 / PANEL, y, words[what][y], **place)
-    write(axes[0], book, left)
-    rule(axes[0], book, (0.1 - left) / PANEL, 2 + (sum(sides) + 0.25) / PANEL)
+            ax.text(1 + 0.1 / size[0], y, words[what][y], **place)
+    for ax in axes if alone else axes[:1]:
+        write(ax, book, left)
+        last = 1 + right / size[0] if alone else 2 + (sum(sides) + 0.25) / size[0]
+        rule(ax, book, (0.1 - left) / size[0], last)
     return figure
 
 
@@ -115,7 +123,7 @@ def _words(judged: Judged) -> str:
 
 def _points(judged: Judged) -> str:
     d = judged.difference
-    return f"{signed(d.mean)} {half(d.half)}".strip().replace("-", "−")
+    return typeset(f"{signed(d.mean)} {half(d.half)}".strip())
 
 
 def _seeds(tidy: Tidy, verdict: Verdict, metric: str) -> list[float]:

@@ -13,10 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from dropexp.analysis.dose import Dose, doses
+from dropexp.analysis.number_format import typeset
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.naming import headings, label, value
 from dropexp.figures.axis import Across, across, is_number
 from dropexp.figures.axis_range import Scale, scale, upright
+from dropexp.figures.paper import most, panel
 from dropexp.figures.sheet import NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import TEST, grid
 from dropexp.figures.text_size import wrap
@@ -40,7 +42,7 @@ def dose_figures(tidy: Tidy) -> Iterator[tuple[str, Figure]]:
 
 def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
     place, shown = across(tidy, path), found[:ROWS]
-    size = (3.9, 2.5 if len(shown) == 1 else 1.9)
+    size, beside = panel((3.9, 2.5 if len(shown) == 1 else 1.9)), min(2, most())
     gap = "clean gap" if tidy.noisy else "gap"
     names = []
     for pair in shown:
@@ -62,8 +64,8 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
         Patch(facecolor=BAND, label="simultaneous 95% band"),
     ]
     title = _title(tidy, path, [test for test, _ in found])
-    room = Room(across=0.65).named(names, 2)
-    figure, axes = sheet(title, note, len(names), 2, size, room, key, (place.label, ""))
+    room = Room(across=0.65, down=0.14 if beside == 2 else 0.3).named(names, beside)
+    figure, axes = sheet(title, note, len(names), beside, size, room, key, (place.label, ""))
     for column, metric in enumerate((tidy.lead.test, tidy.lead.gap)):
         cap = 100.0 if column == 0 else None
         mine = [pair[column] for pair in shown]
@@ -72,7 +74,7 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
         for row, dose in enumerate(mine):
             ax = axes[2 * row + column]
             ax.set_title(names[2 * row + column], loc="left", fontsize=TEXT)
-            place.dress(ax, labelled=row == len(mine) - 1)
+            place.dress(ax, labelled=2 * row + column + beside >= len(axes))
             upright(ax, view, cap)
             grid(ax)
             _panel(ax, tidy, place, dose, metric, view)
@@ -120,7 +122,7 @@ def _panel(ax: Axes, tidy: Tidy, place: Across, dose: Dose, metric: str, view: S
     for arm, e in zip(dose.arms, dose.estimates, strict=True):
         if side := view.off(100 * e.mean):
             at = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom" if side < 0 else "top"}
-            words = f"{'↓' if side < 0 else '↑'} {percent(e.mean)}"
+            words = typeset(f"{'↓' if side < 0 else '↑'} {percent(e.mean)}")
             ax.text(place.at(arm), 0.02 if side < 0 else 0.98, words, fontsize=NOTE, color=TEST, zorder=5, **at)
 
 

@@ -11,12 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from dropexp.analysis.inference import ONE_SEED
+from dropexp.analysis.number_format import typeset
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict, verdicts
 from dropexp.experiment.design import Arm
 from dropexp.figures.axis_range import Scale, scale
 from dropexp.figures.columns import Columns, columns, dots, rule, write
+from dropexp.figures.paper import panel
 from dropexp.figures.sheet import GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import AREA, INK, SHADE, TEST_LOOK, TRAIN_LOOK, grid
 from dropexp.figures.text_size import width
@@ -41,7 +43,8 @@ def dumbbell_figure(tidy: Tidy) -> Figure:
     note = footnote(tidy, "small dots are seeds, bars", len(found) - len(shown), starred_words=True)
     note = f"{book.shared} in every row; {note}" if book.shared else note
     gap = "clean gap" if tidy.noisy else "gap"
-    size = (PANEL, max(book.pitch * len(shown), 0.6))
+    size = panel((PANEL, max(book.pitch * len(shown), 0.6)), rows=True)
+    book = book.spread(size[1])
     room = Room(left=left, right=beside, top=0.3, bottom=0.55)
     figure, (ax,) = sheet(finding(tidy), note, 1, 1, size, room, _key(tidy, shown), ("accuracy, percent", ""))
     samples = [[100 * tidy.values(arm, m) for m in _leads(tidy)] for arm in shown]
@@ -51,12 +54,14 @@ def dumbbell_figure(tidy: Tidy) -> Figure:
     ax.set_xlim(view.low, view.high)
     grid(ax, "x")
     write(ax, book, left)
-    rule(ax, book, -(left - 0.1) / PANEL, 1 + (beside - 0.1) / PANEL)
+    rule(ax, book, -(left - 0.1) / size[0], 1 + (beside - 0.1) / size[0])
     across = ax.get_yaxis_transform()
-    ax.text(1.03, 1 + 0.06 / size[1], f"{gap}, points", transform=ax.transAxes, va="bottom", fontsize=TEXT, color=GREY)
+    right = 1 + 0.14 / size[0]
+    at = {"transform": ax.transAxes, "va": "bottom", "fontsize": TEXT, "color": GREY}
+    ax.text(right, 1 + 0.06 / size[1], f"{gap}, points", **at)
     for y, arm in enumerate(shown):
         _row(ax, tidy, arm, judged[arm.arm_id].baseline, y, book, view)
-        ax.text(1.03, y, words[y], transform=across, va="center", fontsize=TEXT, fontweight="bold")
+        ax.text(right, y, words[y], transform=across, va="center", fontsize=TEXT, fontweight="bold")
     return figure
 
 
@@ -74,7 +79,7 @@ def _leads(tidy: Tidy) -> tuple[str, str]:
 def _words(tidy: Tidy, arm: Arm, verdict: Verdict) -> str:
     e = estimate(tidy.values(arm, tidy.lead.gap))
     word = starred(verdict.gap) if verdict.gap and verdict.gap.word != ONE_SEED else ""
-    return " ".join(filter(None, [percent(e.mean), half(e.half), word]))
+    return typeset(" ".join(filter(None, [percent(e.mean), half(e.half), word])))
 
 
 def _key(tidy: Tidy, shown: list[Arm]) -> list[Line2D | Patch]:

@@ -12,6 +12,7 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import label
 from dropexp.figures.dumbbell import spaced
+from dropexp.figures.paper import panel
 from dropexp.figures.sheet import NOTE, TEXT, Room, beside, mark, sheet
 from dropexp.figures.style import BETTER, INK, WORSE, grid
 from dropexp.figures.text_size import wrap
@@ -35,7 +36,7 @@ def examples_figure(tidy: Tidy) -> Figure | None:
     rows = {arm.arm_id: kept[arm.arm_id].classes for arm in shown}
     classes = _classes(list(rows.values()))
     columns = min(beside(len(shown)), 3)
-    size = (WIDE[columns], PITCH * (len(classes) + 1))
+    size = panel((WIDE[columns], PITCH * (len(classes) + 1)), rows=True)
     names = [wrap(label(arm, tidy.axes) if tidy.axes else "", size[0], TEXT, listed=True) for arm in shown]
     room = Room(left=0.95, right=0.25, bottom=0.55, across=0.3, down=0.2).named(names, columns)
     key = [

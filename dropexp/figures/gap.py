@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from dropexp.analysis.inference import ONE_SEED
+from dropexp.analysis.number_format import typeset
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
@@ -20,6 +21,7 @@ from dropexp.figures.axis_range import Scale, scale, upright
 from dropexp.figures.dumbbell import dumbbell_figure
 from dropexp.figures.gap_numbers import Spot, established, gaps, strip
 from dropexp.figures.line_labels import End, needed, write_ends
+from dropexp.figures.paper import panel
 from dropexp.figures.sheet import HEAD, NOTE, TEXT, Room, beside, inches, mark, sheet
 from dropexp.figures.style import AREA, SEED, TEST, TEST_LOOK, TRAIN, TRAIN_LOOK, aside, grid
 from dropexp.figures.text_size import height, width, wrap
@@ -42,7 +44,7 @@ def gap_figure(tidy: Tidy) -> Figure:
     ends = [[s.train.low, s.train.high, s.test.low, s.test.high] for s in spots]
     view = scale([([*s.train_seeds, *s.test_seeds], bars) for s, bars in zip(spots, ends, strict=True)], cap=100.0)
     columns = beside(len(parts))
-    size = SIZES[columns]
+    size = panel(SIZES[columns])
     names = [wrap(name, size[0], TEXT, listed=True) for name, _ in parts]
     wordy = len(parts) == 1 and len(spots) <= WORDY
     direct = len(parts) == 1 and bool(spots) and not view.off(spots[-1].test.mean)
@@ -85,7 +87,9 @@ def _spot(tidy: Tidy, place: Across, arm: Arm, words: dict[str, str]) -> Spot:
     train, test = (100 * tidy.values(arm, m) for m in (tidy.lead.train, tidy.lead.test))
     gap, word = tidy.values(arm, tidy.lead.gap).mean(), words.get(arm.arm_id, "")
     word = "" if word == ONE_SEED else word
-    return Spot(place.at(arm), estimate(train), estimate(test), tuple(train), tuple(test), percent(float(gap)), word)
+    return Spot(
+        place.at(arm), estimate(train), estimate(test), tuple(train), tuple(test), typeset(percent(float(gap))), word
+    )
 
 
 def _training(tidy: Tidy, between: str = " ") -> str:

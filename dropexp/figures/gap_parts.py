@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from dropexp.analysis.number_format import typeset
 from dropexp.analysis.overfit import PARTS, measured
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import label
 from dropexp.figures.axis import across, main_axis, panels
+from dropexp.figures.paper import panel
 from dropexp.figures.sheet import TEXT, Room, beside, mark, sheet
 from dropexp.figures.style import INK, grid
 from dropexp.figures.text_size import apart, height, width, wrap
@@ -52,7 +54,8 @@ def parts_figure(tidy: Tidy) -> Figure | None:
     columns = beside(len(shown))
     most = max(len(arms) for _, arms in shown)
     wide = min(max(2.3, 0.85 * most + 0.4), (10.0 - 0.3 * columns) / columns)
-    size = (wide, 2.5 if len(shown) > 1 else 3.2)
+    size = panel((wide, 2.5 if len(shown) > 1 else 3.2))
+    wide = size[0]
     names = [wrap(name, wide, TEXT, listed=True) for name, _ in shown]
     ticks = [[wrap(place.word(arm), max(wide / most - 0.1, 0.5), TEXT) for arm in arms] for _, arms in shown]
     tall = max(height(tick, TEXT) for row in ticks for tick in row)
@@ -131,9 +134,17 @@ def _numbers(ax: Axes, stacks: list[Means], tall: float) -> None:
         for _, bottom, part in spans:
             if abs(part) * tall / (high - low) > height("x", TEXT) + 0.04:
                 box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "linewidth": 0}
-                ax.text(x, bottom + part / 2, percent(part / 100), ha="center", va="center", fontsize=TEXT, bbox=box)
+                ax.text(
+                    x,
+                    bottom + part / 2,
+                    typeset(percent(part / 100)),
+                    ha="center",
+                    va="center",
+                    fontsize=TEXT,
+                    bbox=box,
+                )
         top = max(bottom + max(part, 0.0) for _, bottom, part in spans) + 0.04 * (high - low) / tall
-        words = percent(means["apparent"].mean / 100)
+        words = typeset(percent(means["apparent"].mean / 100))
         ax.text(x, top, f"= {words}", ha="center", va="bottom", fontsize=TEXT, fontweight="bold")
 
 

@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from dropexp.analysis.number_format import typeset
 from dropexp.figures.axis_range import scale
+from dropexp.figures.paper import given, most, panel
 from dropexp.figures.sheet import HEAD, NOTE, TEXT, Room, sheet
 from dropexp.figures.style import INK
 from dropexp.figures.text_size import height, whole, width, wrap
@@ -51,12 +53,16 @@ def maps(
     left = max(width(name, TEXT) for name in y_names) + height(down, HEAD) + 0.3
     broad = BROAD if len(columns) > 2 else SINGLE
     cell = min(max(NARROW, (SIDE / 2 - left) / len(columns)), broad, (SIDE - left) / len(columns))
-    size = (cell * len(columns), tall * len(rows))
+    size = panel((cell * len(columns), tall * len(rows)), rows=True)
+    cell, tall = size[0] / len(columns), size[1] / len(rows)
     turned = not all(whole(name, cell - 0.06, TEXT) for name in columns)
     x_names = [_turned(name, cell) if turned else wrap(name, cell - 0.06, TEXT) for name in columns]
     below = max(width(n, TEXT) + 0.1 if turned else height(n, TEXT) + 0.08 for n in x_names)
-    stacked = size[0] > WIDE or left + 2 * size[0] > SIDE + 1
-    names = [wrap(m.name, max(size[0], SIDE / 2) if stacked else size[0] + 0.25, HEAD) for m in measures]
+    stacked = most() < 2 or (given() is None and (size[0] > WIDE or left + 2 * size[0] > SIDE + 1))
+    names = [
+        wrap(m.name, max(size[0], SIDE / 2 if given() is None else 0.0) if stacked else size[0] + 0.25, HEAD)
+        for m in measures
+    ]
     top = 0.1 + max(height(name, HEAD) for name in names)
     room = Room(left=left, bottom=below + 0.3, top=top, down=top + 0.07, across=0.35)
     figure, axes = sheet(title, note, 2, 1 if stacked else 2, size, room, (), (labels[0], down))
@@ -91,7 +97,7 @@ def _draw(ax: Axes, measure: Measure, shape: tuple[int, int], size: tuple[float,
     for (row, column), mean in measure.means.items():
         red, green, blue, _ = image.cmap(image.norm(mean))
         ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.42 else "white"
-        text, points = _fitted(percent(mean / 100), measure.halves.get((row, column), ""), *size)
+        text, points = _fitted(typeset(percent(mean / 100)), measure.halves.get((row, column), ""), *size)
         if points:
             ax.text(column, row, text, ha="center", va="center", color=ink, fontsize=points)
     if measure.framed:

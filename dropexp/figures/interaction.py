@@ -6,12 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropexp.analysis.interaction import Interaction, interactions
+from dropexp.analysis.number_format import typeset
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings, label, value
 from dropexp.figures.axis_range import scale, upright
 from dropexp.figures.line_labels import End, needed, write_ends
+from dropexp.figures.paper import most, panel
 from dropexp.figures.sheet import GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import SERIES, grid
 from dropexp.figures.text_size import height, wrap
@@ -37,7 +39,7 @@ def interaction_figure(tidy: Tidy) -> Figure | None:
     shown = [both[i] for i in sorted(surest)]
     gap = "clean gap" if tidy.noisy else "gap"
     words = headings(tidy.axes)
-    names, ends = [], []
+    names, ends, size, beside = [], [], panel(SIZE), min(2, most())
     for pair in shown:
         rest = tuple(p for p in tidy.axes if p not in (pair[0].first, pair[0].second))
         setting = f"{label(pair[0].cells[0][0], rest)}\n" if rest else ""
@@ -46,17 +48,17 @@ def interaction_figure(tidy: Tidy) -> Figure | None:
                 wrap(f"{words[found.first]} {value(row[0], found.first)}".replace("_", " "), 1.5, NOTE, bold=True)
                 for row in found.cells
             ]
-            names.append(wrap(f"{setting}{what}: {_points(found)} {_word(found)}", SIZE[0] + 1.2, TEXT, listed=True))
+            names.append(wrap(f"{setting}{what}: {_points(found)} {_word(found)}", size[0] + 1.2, TEXT, listed=True))
     ticks = [
-        [wrap(_named(arm, test.second, words), SIZE[0] * 0.47, NOTE) for arm in test.cells[0]] for test, _ in shown
+        [wrap(_named(arm, test.second, words), size[0] * 0.47, NOTE) for arm in test.cells[0]] for test, _ in shown
     ]
     tall = max(height(tick, NOTE) for pair in ticks for tick in pair)
     side = max(needed(ends, NOTE, bold=True), needed([GHOST], NOTE))
-    room = Room(right=side + 0.1, across=side + 0.6, down=tall + 0.2, bottom=tall + 0.2).named(names, 2)
+    room = Room(right=side + 0.1, across=side + 0.6, down=tall + 0.2, bottom=tall + 0.2).named(names, beside)
     note = footnote(tidy, "bars", len(both) - len(shown), "interactions")
     note += f"; {GHOST}: the other line's rise from the same start; in the heading the interaction, its interval for all together"
     key = [mark(GHOST, color=GREY, marker="o", markerfacecolor="none", linestyle=":")]
-    figure, axes = sheet(_title(tidy, [test for test, _ in both]), note, len(names), 2, SIZE, room, key, ("", ""))
+    figure, axes = sheet(_title(tidy, [test for test, _ in both]), note, len(names), beside, size, room, key, ("", ""))
     for column, metric in enumerate((tidy.lead.test, tidy.lead.gap)):
         cap = 100.0 if column == 0 else None
         mine = [pair[column] for pair in shown]
@@ -109,7 +111,7 @@ def _word(found: Interaction) -> str:
 
 def _points(found: Interaction) -> str:
     d = found.difference
-    return f"{signed(d.mean)} {half(d.half)}".strip().replace("-", "−")
+    return typeset(f"{signed(d.mean)} {half(d.half)}".strip())
 
 
 def _title(tidy: Tidy, found: list[Interaction]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -54,14 +54,20 @@ RC: dict[str, Any] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "figure.dpi": 100,
-    "savefig.dpi": 150,
     "svg.hashsalt": "dropexp",
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
     "path.simplify": True,
     "text.parse_math": False,  # a path or a word of the user's may hold a dollar sign
     "axes.unicode_minus": True,
 }
-METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+METADATA: dict[str, dict[str, None]] = {  # the formats, and what would make their bytes depend on day or version
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+ALWAYS = ("png", "svg")
+DPI, PRINT_DPI = 150, 300  # pixels per inch on a screen, and of a figure drawn to a size
 
 
 @contextmanager
@@ -83,15 +89,16 @@ def aside(axes: Axes, points: float = 7.0) -> Transform:
     """Return data coordinates moved right by some points, so that seeds stand beside their interval."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    return axes.transData + ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)
+    wide = figure.get_size_inches()[0]  # a share of the paper, with which it grows and shrinks
+    return axes.transData + ScaledTranslation(points / 72 / wide, 0, figure.transFigure)
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write NAME.png and NAME.svg, whose bytes depend on the figure alone; return their paths."""
+def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = ALWAYS, dpi: int = DPI) -> list[Path]:
+    """Write NAME.png and NAME.svg, or other formats, whose bytes depend on the figure alone; return their paths."""
     paths = []
-    for suffix, metadata in METADATA.items():
+    for suffix in formats:
         content = BytesIO()  # a file opened by name would get the line ends of the system
-        figure.savefig(content, format=suffix, metadata=metadata)
+        figure.savefig(content, format=suffix, metadata=METADATA[suffix], dpi=dpi)
         paths.append(folder / f"{name}.{suffix}")
         write_aside(paths[-1], content.getvalue())
     return paths

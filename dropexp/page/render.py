@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from markupsafe import Markup
 
 import dropexp
 from dropexp.analysis.judging import judge
+from dropexp.analysis.number_format import typeset
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
 from dropexp.page.answer import answer, headline
@@ -84,12 +84,6 @@ def _templates() -> Environment:
         "stamp_name": STAMP,
     }
     return made
-
-
-def typeset(text: str) -> str:
-    """Return a sentence with real minus signs and its numbers held together: `n = 10`, `+0.4 ± 0.3`, `p < 0.001`."""
-    text = re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", text)
-    return re.sub(r" ?([±=<]) (?=[<\d])", lambda m: m.group().replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
 def _policy(style: str, script: str) -> str:
