@@ -15,8 +15,9 @@ def kept(tidy: Tidy, arm: Arm, metric: str) -> pd.DataFrame:
     From its selected epoch on a run counts with its value there, which is its result: the curve ends in the mean that
     tables show. Without early stopping every epoch counts as it is.
     """
-    table, runs = _table(tidy, arm, metric), tidy.finished(arm).set_index("run_id")
-    held = {run_id: _held(own, float(runs.at[run_id, "selected_epoch"])) for run_id, own in table.items()}
+    table, runs = _table(tidy, arm, metric), tidy.finished(arm)
+    selected = dict(zip(runs["run_id"], runs["selected_epoch"], strict=True))
+    held = {run_id: _held(own, selected[run_id]) for run_id, own in table.items()}
     return _means(pd.DataFrame(held, index=table.index))
 
 
