@@ -17,7 +17,7 @@ from dropexp.analysis.rules import At, Evidence
 from dropexp.analysis.stats import Difference, contrast
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.claims import ALL, ALONG, Part
-from dropexp.experiment.leaves import LISTS, shown
+from dropexp.experiment.leaves import LISTS, folded, shown
 from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.naming import headings
 from dropexp.experiment.study import Arm
@@ -127,7 +127,7 @@ class Comparison:
             """Return the interval of a value of the axis minus another, which is 0 for two that are one function."""
             return (lambda level: (0.0, 0.0)) if self._alike(i, j) else at(_minus(i, j, k))
 
-        k, names = len(self.weights), [shown(self.axis, v) for v in self.positions]
+        k, names = len(self.weights), [folded(self.axis, v) for v in self.positions]
         if not self.axis:
             return Evidence(at(self.weights))
         rises = {f"{names[i]} to {names[j]}": step(j, i) for j in range(k) for i in range(j)}
@@ -216,7 +216,7 @@ class _Grid:
         varies = [i for i in range(len(self.rest)) if len({place[i] for place in found}) > 1]
 
         def name(place: tuple[Any, ...]) -> str:
-            return ", ".join(f"{words[self.rest[i]]} {shown(self.rest[i], place[i])}" for i in varies)
+            return ", ".join(f"{words[self.rest[i]]} {folded(self.rest[i], place[i])}" for i in varies)
 
         return tuple(Place(name(place), tuple(map(self.sample, arms))) for place, arms in found.items())
 

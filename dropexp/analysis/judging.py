@@ -15,7 +15,7 @@ from dropexp.analysis.rules import REFUTED, SMALL, SUPPORTED, UNDECIDED, ruled
 from dropexp.analysis.stats import NO_DIFFERENCE, Difference
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.claims import Claim, Part
-from dropexp.experiment.leaves import shown
+from dropexp.experiment.leaves import folded
 from dropexp.experiment.levels import ALPHA, FEWEST, LEVEL
 from dropexp.metrics import RUNS
 
@@ -192,7 +192,7 @@ def _best(what: Comparison, part: Part, times: int) -> str:
     columns = [what.difference(tuple(float(i == j) for j in range(k))) for i in range(k)]
     samples = [d.sample for d in columns if d.sample is not None]
     kept = best(samples, higher=RUNS[part.metric].metric.higher, looks=max(1, times))
-    names = [shown(what.axis, what.positions[i]) for i in kept]
+    names = [folded(what.axis, what.positions[i]) for i in kept]
     metric, n = part.metric.replace("_", " "), min(d.n for d in columns)
     return f"not ruled out as the best {what.axis} by {metric}: {{{', '.join(names)}}}, n = {n}"
 

@@ -74,7 +74,7 @@ class Data(Section):
         0.1, "a count, or a fraction below 1 of what the test set leaves"
     )
     train_size: Annotated[int | None, Field(ge=1)] = shape(None, "examples to train on, or null for all that is left")
-    label_noise: Rate = value(0.0, "the fraction of training labels that is made wrong")
+    label_noise: Rate = value(0.0, "the fraction of training labels that is made wrong", called="wrong labels")
     noisy_validation: bool = value(
         False, "whether the validation labels are made wrong too", needs=(Condition("data.label_noise", "is above", 0),)
     )
@@ -84,7 +84,9 @@ class Model(Section):
     """The network: its kind, its layers and what follows each affine map. What a file leaves out goes by the kind."""
 
     kind: ModelKind = shape("mlp", "the kind of network")
-    hidden: Widths = shape((512,), "units of each hidden layer", by_kind={"cnn": (128,), "lstm": ()})
+    hidden: Widths = shape(
+        (512,), "units of each hidden layer", called="hidden layers", by_kind={"cnn": (128,), "lstm": ()}
+    )
     channels: Widths | None = _only("cnn", (32, 64), "channels of each convolution block")
     kernel: Annotated[int | None, Field(ge=1, le=31)] = _only("cnn", 3, "height and width of a convolution, odd")
     pool: Literal["max", "avg", "none"] | None = _only("cnn", "max", "2 x 2 pooling at the end of a convolution block")

@@ -102,12 +102,14 @@ class Declared:
     """What a field says of itself beyond its type, default, limits and meaning.
 
     `role` is `shape` or `value`; `needs` are the conditions that must all hold for the field to apply; `by_kind` holds its
-    default in those kinds of model that have one of their own. pydantic calls it to complete the field's JSON schema.
+    default in those kinds of model that have one of their own; `called` is what sentences, tables and figures call the
+    field, where that is not its name with blanks. pydantic calls it to complete the field's JSON schema.
     """
 
     role: str
     needs: tuple[Condition, ...] = ()
     by_kind: Mapping[str, Any] = field(default_factory=dict)
+    called: str = ""
 
     def __call__(self, schema: dict[str, Any]) -> None:
         schema["role"] = self.role
@@ -121,15 +123,18 @@ def shape(
     *,
     needs: tuple[Condition, ...] = (),
     by_kind: Mapping[str, Any] | None = None,
+    called: str = "",
     **limits: Any,
 ) -> Any:
     """Return a field that must agree among the runs of a pack, since it decides the shape of tensors."""
-    return Field(default, description=means, json_schema_extra=Declared("shape", needs, by_kind or {}), **limits)
+    return Field(
+        default, description=means, json_schema_extra=Declared("shape", needs, by_kind or {}, called), **limits
+    )
 
 
-def value(default: Any, means: str, *, needs: tuple[Condition, ...] = (), **limits: Any) -> Any:
+def value(default: Any, means: str, *, needs: tuple[Condition, ...] = (), called: str = "", **limits: Any) -> Any:
     """Return a field that may differ among the runs of a pack: one entry of a vector along R."""
-    return Field(default, description=means, json_schema_extra=Declared("value", needs), **limits)
+    return Field(default, description=means, json_schema_extra=Declared("value", needs, called=called), **limits)
 
 
 def declared(section: type[BaseModel], name: str) -> Declared | None:

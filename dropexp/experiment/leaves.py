@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import groupby
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -85,6 +86,15 @@ def shown(path: str, value: Any) -> str:
     if value is None:
         return "off" if path.endswith("patience") else "none"
     return spell(value)
+
+
+def folded(path: str, value: Any) -> str:
+    """Return a value as `shown` does, three or more equal numbers of a list in a row as `64*3`, as they may be written."""
+    if not isinstance(value, tuple) or not all(isinstance(v, int) for v in value):
+        return shown(path, value)
+    runs = [(number, len(list(own))) for number, own in groupby(value)]
+    parts = [f"{number}*{count}" if count > 2 else "+".join([str(number)] * count) for number, count in runs]
+    return "+".join(parts) or shown(path, value)
 
 
 def in_order(items: Iterable[T], paths: Sequence[str], value: Callable[[T, str], Any]) -> list[T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dropexp.experiment.design import Arm
+from dropexp.experiment.leaves import declarations
 from dropexp.quoting import visible
 
 PLAIN = str.maketrans({"±": "+/-", "−": "-", "–": "-", "×": "x", "→": "->", "≥": ">=", "≤": "<="})
@@ -16,17 +17,29 @@ WORDS = {
 
 
 def short(path: str) -> str:
-    """Return the word by which tables and figures call a path: its last part, but for a few."""
+    """Return the word for a path in names of files and conditions: its last part, but for a few."""
     return WORDS.get(path, path.rpartition(".")[2])
 
 
+def called(path: str) -> str:
+    """Return what sentences, tables and figures call a path: what its field says, else its short word with blanks."""
+    field = declarations().get(path)
+    return (field and field.called) or short(path).replace("_", " ")
+
+
+def keys(axes: tuple[str, ...]) -> dict[str, str]:
+    """Return the short word for each axis, with the part before it where two would be alike."""
+    return _apart({path: visible(short(path), "\n") for path in axes})
+
+
 def headings(axes: tuple[str, ...]) -> dict[str, str]:
-    """Return the word for each axis: its last part, with the part before it where two would read alike."""
-    words = [visible(short(path), "\n") for path in axes]
-    return {
-        path: word if words.count(word) == 1 else ".".join(path.split(".")[-2:])
-        for path, word in zip(axes, words, strict=True)
-    }
+    """Return what each axis is called, its last two parts where two would read alike."""
+    return _apart({path: visible(called(path), "\n") for path in axes})
+
+
+def _apart(words: dict[str, str]) -> dict[str, str]:
+    there = list(words.values())
+    return {p: word if there.count(word) == 1 else ".".join(p.split(".")[-2:]) for p, word in words.items()}
 
 
 def value(arm: Arm, path: str) -> str:

@@ -17,7 +17,7 @@ from dropexp.experiment.design import MARGINS, Arm, Design
 from dropexp.experiment.growth import Grow
 from dropexp.experiment.identity import arm_id, canonical, run_ids
 from dropexp.experiment.layout import site_rates
-from dropexp.experiment.leaves import leaf, shown, spell
+from dropexp.experiment.leaves import folded, leaf, spell
 from dropexp.experiment.sources import SOURCES
 
 Grid = tuple[tuple[str, tuple[Any, ...]], ...]  # (YAML path, values as written), ...
@@ -39,7 +39,7 @@ class ConfiguredArm(Arm):
         model, data = self.config.model, self.config.data
         if path == "model.order":
             return model.order.replace("activation", model.activation).replace("-", " > ")
-        return _file_name(data.source) if path == "data.source" else shown(path, self.value(path))
+        return _file_name(data.source) if path == "data.source" else folded(path, self.value(path))
 
     @property
     def cells(self) -> dict[str, str]:

@@ -11,25 +11,29 @@ from matplotlib.axes import Axes
 
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
-from dropexp.experiment.naming import headings, label, value
+from dropexp.experiment.naming import called, headings, label, value
 from dropexp.figures.sheet import TEXT, inches
 from dropexp.figures.text_size import apart, width
 
 PANELS = 12
 FRACTIONS = ("dropout.rate", "data.label_noise")
-UNITS = {
-    "dropout.rate": "dropout rate (probability that a unit is dropped)",
+EXPLAINED = {  # what stands in brackets behind an axis's name, where it runs across a figure
+    "dropout.rate": "probability that a unit is dropped",
+    "data.label_noise": "fraction of the training labels",
+    "early_stopping.patience": "epochs without improvement",
+    "training.batch_size": "examples a step",
+    "model.order": "in a block",
+    "model.hidden": "units of each",
+}
+LONGER = {  # words that a table has no room for
+    "dropout.rate": "dropout rate",
     "data.train_size": "training examples",
-    "data.label_noise": "label noise (fraction of the training labels that is wrong)",
-    "early_stopping.patience": "patience (epochs without improvement)",
-    "training.lr": "learning rate",
-    "training.epochs": "epochs",
-    "training.batch_size": "batch size (examples a step)",
-    "training.weight_decay": "weight decay",
-    "model.order": "order in a block",
-    "dropout.placement": "placement of the masks",
     "dropout.kind": "kind of dropout",
-    "model.hidden": "units of the hidden layers",
+    "training.lr": "learning rate",
+}
+UNITS = {
+    path: LONGER.get(path, called(path)) + (f" ({EXPLAINED[path]})" if path in EXPLAINED else "")
+    for path in (*EXPLAINED, *LONGER)
 }
 
 
@@ -112,7 +116,7 @@ def across(tidy: Tidy, path: str) -> Across:
     if not path:
         return Across("", "", False, False, {"": 0.0})
     values = {value(arm, path): arm.value(path) for arm in tidy.arms}
-    heading = UNITS.get(path, headings(tidy.axes)[path].replace("_", " "))
+    heading = UNITS.get(path, headings(tidy.axes)[path])
     if not is_number(tidy, path):
         return Across(path, heading, False, False, {name: float(i) for i, name in enumerate(values)})
     numbers = [number(v) or 0.0 for v in values.values()]

@@ -76,7 +76,7 @@ def _figure(tidy: Tidy, path: str, place: Across, lines: dict[str, tuple[str, ..
         _view([means[name, m] for name in sorted(once)], cap) for m, cap in zip(metrics, (100.0, None), strict=True)
     ]
     off = any(view.off(means[name, m].mean) for view, m in zip(views, metrics, strict=True) for name in once)
-    word = f"{words[path]} ".replace("_", " ") if is_number(tidy, path) else ""
+    word = f"{words[path]} " if is_number(tidy, path) else ""
     tags = [wrap(f"{word}{name}", 1.75, NOTE) for name in kept]
     side = needed([f"{tag} ↓ 88.8" if off else tag for tag in tags], NOTE, bold=True)
     beside, size = min(2, most()), panel(SIZE)
@@ -119,7 +119,7 @@ def _line(ax: Axes, spots: list[tuple[float, Estimate]], i: int, name: str, view
 
 def _title(tidy: Tidy, path: str, lines: dict[str, tuple[str, ...]], means: dict[tuple[str, str], Estimate]) -> str:
     """Return which value has the highest mean test accuracy over the places that all share, and which the lowest."""
-    word = headings(tidy.axes)[path].replace("_", " ")
+    word = headings(tidy.axes)[path]
     rest = tuple(p for p in tidy.axes if p != path)
     found: list[dict[str, float]] = []
     for values in lines.values():

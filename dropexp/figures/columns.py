@@ -44,7 +44,7 @@ class Columns:
 
 def columns(tidy: Tidy, arms: Sequence[Arm]) -> Columns:
     """Return the columns for arms, each another function; an axis on which all agree is no column."""
-    words = {path: word.replace("_", " ") for path, word in headings(tidy.axes).items()}
+    words = headings(tidy.axes)
     table = {p: [cell(tidy, arm, p) for arm in arms] for p in tidy.axes}
     kept = [p for p in tidy.axes if len(set(table[p])) > 1] or list(tidy.axes)[:1]
     shared = ", ".join(f"{words[p]} {table[p][0]}" for p in tidy.axes if p not in kept)

@@ -128,7 +128,7 @@ def _panel(ax: Axes, tidy: Tidy, place: Across, dose: Dose, metric: str, view: S
 
 def _title(tidy: Tidy, path: str, found: list[Dose]) -> str:
     """Return what validation chooses where that is not the best by test, and which values are not ruled out as the best."""
-    word = headings(tidy.axes)[path].replace("_", " ")
+    word = headings(tidy.axes)[path]
     if len(found) == 1:
         lead = _selected(tidy, word, found[0])
         if len(found[0].best) == len(found[0].arms):

@@ -156,7 +156,7 @@ def _title(tidy: Tidy, shown: list[tuple[str, list[Arm]]], means: dict[str, Mean
 
     arms = [arm for _, own in shown for arm in own]
     worst = max(arms, key=lambda arm: abs(means[arm.arm_id]["apparent"].mean - gap(arm)))
-    where = f"At {label(worst, tidy.axes)} a".replace("_", " ") if tidy.axes else "A"
+    where = f"At {label(worst, tidy.axes)} a" if tidy.axes else "A"
     log, there = percent(means[worst.arm_id]["apparent"].mean / 100), percent(gap(worst) / 100)
     return f"{where} training log shows a gap of {log} points where it is {there}, {seeds(tidy, tuple(arms))}"
 

@@ -76,7 +76,7 @@ def _map(tidy: Tidy, down: str, along: str) -> Map:
 
 def _figure(tidy: Tidy, found: Map) -> Figure:
     words = headings(tidy.axes)
-    others = [words[path].replace("_", " ") for path in tidy.axes if path not in (found.down, found.along)]
+    others = [words[path] for path in tidy.axes if path not in (found.down, found.along)]
     mean = f", mean over {' and '.join(others)}" if others else ""
     note = footnote(tidy, "±" if not others else "") + "; light is high accuracy and a small gap; framed: the best mean"
     labels = (across(tidy, found.along).name, across(tidy, found.down).name)
@@ -121,4 +121,4 @@ def _named(tidy: Tidy, found: Map, cell: Cell) -> str:
     counted = {
         path for path in (found.down, found.along) if any(number(arm.value(path)) is not None for arm in tidy.arms)
     }
-    return ", ".join(f"{words[path]} {name}".replace("_", " ") if path in counted else name for path, name in pairs)
+    return ", ".join(f"{words[path]} {name}" if path in counted else name for path, name in pairs)

@@ -45,8 +45,7 @@ def interaction_figure(tidy: Tidy) -> Figure | None:
         setting = f"{label(pair[0].cells[0][0], rest)}\n" if rest else ""
         for found, what in zip(pair, ("test accuracy", gap), strict=True):
             ends += [
-                wrap(f"{words[found.first]} {value(row[0], found.first)}".replace("_", " "), 1.5, NOTE, bold=True)
-                for row in found.cells
+                wrap(f"{words[found.first]} {value(row[0], found.first)}", 1.5, NOTE, bold=True) for row in found.cells
             ]
             names.append(wrap(f"{setting}{what}: {_points(found)} {_word(found)}", size[0] + 1.2, TEXT, listed=True))
     ticks = [
@@ -123,13 +122,11 @@ def _title(tidy: Tidy, found: list[Interaction]) -> str:
     if len(found) > 1:
         axes = dict.fromkeys(f"{words[f.first]} and {words[f.second]}" for f in found)
         what = f" of {next(iter(axes))}" if len(axes) == 1 else ""
-        return f"Test accuracy: {sure or 'none'} of {len(found)} interactions{what} established, {count}".replace(
-            "_", " "
-        )
+        return f"Test accuracy: {sure or 'none'} of {len(found)} interactions{what} established, {count}"
     (a, b), (c, _) = found[0].cells
     names = [_named(arm, path, words) for arm, path in ((b, found[0].second), (a, found[0].first), (c, found[0].first))]
     if not sure:
-        pair = f"{words[found[0].first]} and {words[found[0].second]}".replace("_", " ")
+        pair = f"{words[found[0].first]} and {words[found[0].second]}"
         return f"Test accuracy: no interaction of {pair} is established ({_points(found[0])} points), {count}"
     more = "more" if found[0].difference.mean > 0 else "less"
     size = _points(found[0]).lstrip("+−")
@@ -138,4 +135,4 @@ def _title(tidy: Tidy, found: list[Interaction]) -> str:
 
 
 def _named(arm: Arm, path: str, words: dict[str, str]) -> str:
-    return f"{words[path]} {value(arm, path)}".replace("_", " ")
+    return f"{words[path]} {value(arm, path)}"

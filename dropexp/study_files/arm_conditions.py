@@ -10,7 +10,7 @@ from dropexp.errors import UsageError
 from dropexp.experiment.design import Arm, Design
 from dropexp.experiment.foreign_study import Foreign
 from dropexp.experiment.leaves import LISTS, shown, spell
-from dropexp.experiment.naming import headings, value
+from dropexp.experiment.naming import keys, value
 from dropexp.experiment.study import Study
 from dropexp.study_files.command_words import read_word
 from dropexp.study_files.path_values import pair, resolve
@@ -33,7 +33,7 @@ def pick(study: Design, conditions: Sequence[str], option: str = "--arm") -> Pic
     """
     arms, paths = tuple(study.arms), list[str]()
     known = list(dict.fromkeys([*study.axes, *(path for arm in arms for path in arm.cells)]))
-    words = {word: path for path, word in headings(study.axes).items()}
+    words = {word: path for path, word in keys(study.axes).items()}
     for condition in conditions:
         if (said := pair(condition)) is None:
             raise UsageError(f"{option} {condition}: write PATH=VALUE, as in {option} rate=0.5")

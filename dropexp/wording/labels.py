@@ -10,7 +10,7 @@ from dropexp.analysis.number_format import half, percent, signed
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
 from dropexp.experiment.design import Arm
-from dropexp.experiment.naming import headings, value
+from dropexp.experiment.naming import headings, keys, value
 
 __all__ = ["half", "percent", "signed"]
 
@@ -25,7 +25,7 @@ WHY = {
 
 def file_word(tidy: Tidy, path: str) -> str:
     """Return an axis as part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9_]+", "-", headings(tidy.axes)[path]).strip("-")[:40] or "axis"
+    return re.sub(r"[^A-Za-z0-9_]+", "-", keys(tidy.axes)[path]).strip("-")[:40] or "axis"
 
 
 def against(tidy: Tidy) -> str:

@@ -13,15 +13,16 @@ from dropexp.figures.all_figures import FIGURES, draw
 from dropexp.wording.labels import percent
 
 NAMES = {
-    "one-arm-one-seed": ["curves", "gap"],
-    "constant": ["curves", "differences", "dose-rate", "gap"],
-    "broken": ["curves", "differences", "gap"],
+    "one-arm-one-seed": ["curves", "curves-loss", "gap"],
+    "constant": ["curves", "curves-loss", "differences", "dose-rate", "gap"],
+    "broken": ["curves", "curves-loss", "differences", "gap"],
     "empty": ["gap"],
     "lost": ["gap"],
-    "answered-one": ["curves", "differences", "examples", "gap"],
+    "answered-one": ["curves", "curves-loss", "differences", "examples", "gap"],
     "answered-many": [
         "by-order",
         "curves",
+        "curves-loss",
         "differences",
         "dose-rate",
         "examples",
@@ -29,12 +30,29 @@ NAMES = {
         "heat-rate-order",
         "interaction",
     ],
-    "parts-one": ["curves", "gap", "gap-parts", "stopping-heat"],
-    "orders": ["curves", "differences", "gap"],
-    "claimed": ["claims", "curves", "differences", "dose-rate", "gap"],
-    "lstm": ["curves", "differences", "gap"],
-    "rate-placement": ["by-placement", "curves", "differences", "dose-rate", "gap", "heat-rate-placement"],
-    "widths": ["by-rate", "curves", "differences", "dose-hidden", "gap", "heat-hidden-rate", "interaction"],
+    "parts-one": ["curves", "curves-loss", "gap", "gap-parts", "stopping-heat"],
+    "orders": ["curves", "curves-loss", "differences", "gap"],
+    "claimed": ["claims", "curves", "curves-loss", "differences", "dose-rate", "gap"],
+    "lstm": ["curves", "curves-loss", "differences", "gap"],
+    "rate-placement": [
+        "by-placement",
+        "curves",
+        "curves-loss",
+        "differences",
+        "dose-rate",
+        "gap",
+        "heat-rate-placement",
+    ],
+    "widths": [
+        "by-rate",
+        "curves",
+        "curves-loss",
+        "differences",
+        "dose-hidden",
+        "gap",
+        "heat-hidden-rate",
+        "interaction",
+    ],
 }
 
 
@@ -45,7 +63,7 @@ def test_draws_what_applies_under_fixed_names(drawn, name):
 
 def test_writes_png_and_svg(cases, tmp_path):
     paths = draw(cases["one-arm-one-seed"](), tmp_path)
-    expected = ["curves.png", "curves.svg", "gap.png", "gap.svg"]
+    expected = sorted(f"{name}.{suffix}" for name in NAMES["one-arm-one-seed"] for suffix in ("png", "svg"))
     assert sorted(p.name for p in paths) == sorted(p.name for p in tmp_path.iterdir()) == expected
 
 
@@ -109,7 +127,7 @@ def texts(figures: list[tuple[str, Figure]]) -> str:
             "claims",
             "supported where the whole interval lies in it | and reaches or passes this line, the margin",
         ),
-        ("widths", "interaction", "of 3 interactions of hidden and rate established, n = 4"),
+        ("widths", "interaction", "of 3 interactions of hidden layers and rate established, n = 4"),
         ("widths", "by-AXIS", "Mean test accuracy by rate: 95.5 percent (rate 0) to 96.5 (rate 0.5), n = 4"),
     ],
 )
@@ -133,7 +151,10 @@ def test_the_baseline_stands_in_every_kind_of_a_map(cases, drawn):
 def test_an_interaction_is_said_in_the_right_direction(drawn):
     """By hand: rate 0.5 brings 1 point at width 16, and 3 points and a tenth a seed at width 64."""
     words = texts(drawn("crossed", "interaction"))
-    assert "Rate 0.5 raises test accuracy by 2.2 ± 0.2 points more at hidden 64 than at hidden 16, n = 5" in words
+    assert (
+        "Rate 0.5 raises test accuracy by 2.2 ± 0.2 points more at hidden layers 64 than at hidden layers 16, n = 5"
+        in words
+    )
 
 
 def test_figures_that_would_have_one_name_have_two(cases, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from dropexp.analysis.number_format import untypeset
 from dropexp.analysis.replay import replay
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import tidy
@@ -17,7 +18,7 @@ ALL = [Setting(name, threshold) for name, row in CRITERIA.items() for threshold 
 
 
 def title(figure) -> str:
-    return " ".join(figure.texts[0].get_text().split())
+    return untypeset(" ".join(figure.texts[0].get_text().split()))
 
 
 def test_the_heat_map_holds_the_means_and_its_title_what_the_ends_save(cases):
@@ -25,7 +26,7 @@ def test_the_heat_map_holds_the_means_and_its_title_what_the_ends_save(cases):
     found = replay(data, ALL)
     with styled():
         figure = replay_figure(data, found)
-    cells = [" ".join(text.get_text().split()) for text in figure.axes[0].texts]
+    cells = [untypeset(" ".join(text.get_text().split())) for text in figure.axes[0].texts]
     assert len(cells) == 7 * 3
     for at, setting in ((0, Setting("patience", 1)), (18, Setting())):  # the first row and the last
         e = estimate(found.of(data.arms[0], setting)["test_accuracy"])

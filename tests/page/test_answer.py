@@ -148,7 +148,7 @@ def test_probabilities(p, text):
     "name,text",
     [
         ("rates", "depend on dropout rate (0, 0.2, 0.5)?"),
-        ("noise", "depend on label noise (0, 0.2) and dropout rate (0, 0.2, 0.5)?"),
+        ("noise", "depend on wrong labels (0, 0.2) and dropout rate (0, 0.2, 0.5)?"),
         ("hundred", "dropout rate (0, 0.05, 0.1, 0.15, 0.2, 0.25, …, 0.95)"),
         ("one-arm", "What are training accuracy, test accuracy and the gap between them?"),
     ],
