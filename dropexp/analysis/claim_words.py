@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dropexp.analysis.number_format import signed
 from dropexp.experiment.claims import ALL, ALONG, DOWNWARD, ORDERED, Claim, Part
-from dropexp.experiment.leaves import LISTS, MAPPINGS, shown
+from dropexp.experiment.leaves import LISTS, MAPPINGS, folded, shown
 from dropexp.experiment.levels import ALPHA
+from dropexp.experiment.naming import called
 from dropexp.metrics import RUNS
 
 if TYPE_CHECKING:
@@ -16,13 +18,21 @@ if TYPE_CHECKING:
 JOINT = {"lower": "is lower than at", "higher": "is higher than at", "equal": "equals that at"}
 
 
-def says(part: Part) -> str:
-    """Return a claim without words of its own as a sentence."""
+def says(
+    part: Part, word: Callable[[str], str] = str, spelt: Callable[[str, Any], str] = shown, along: bool = False
+) -> str:
+    """Return a claim without words of its own as a sentence, by which claims.csv knows it: axes by their paths.
+
+    `word` is how axes are called, `spelt` how values are; `along` leaves out that all values are meant.
+    """
 
     def arms(side: dict[str, Any]) -> str:
-        return ", ".join(f"{path} {value if value == ALL else _values(path, value)}" for path, value in side.items())
+        whole = "" if along else f" {ALL}"
+        return ", ".join(
+            word(path) + (whole if value == ALL else f" {_values(path, value, spelt)}") for path, value in side.items()
+        )
 
-    tuned = f", tuned over {' and '.join(part.tuned_over)}" if part.tuned_over else ""
+    tuned = f", tuned over {' and '.join(map(word, part.tuned_over))}" if part.tuned_over else ""
     metric = part.metric.replace("_", " ")
     if part.expect in ALONG:
         shape = "has its best value inside" if part.expect == "interior_best" else f"is {part.expect}"
@@ -34,9 +44,14 @@ def says(part: Part) -> str:
     return f"{metric} at {arms(part.compare)} {joint.get(part.expect, 'interacts with')} {arms(part.against)}{tuned}"
 
 
-def _values(path: str, value: Any) -> str:
+def spoken(part: Part) -> str:
+    """Return a claim without words of its own as a person reads it: `gap at rate 0.5 is lower than at rate 0`."""
+    return says(part, called, folded, along=True).replace(" 1 points ", " 1 point ")
+
+
+def _values(path: str, value: Any, spelt: Callable[[str, Any], str]) -> str:
     several = isinstance(value, tuple) and path not in LISTS and path not in MAPPINGS
-    return " ".join(shown(path, v) for v in value) if several else shown(path, value)
+    return " ".join(spelt(path, v) for v in value) if several else spelt(path, value)
 
 
 def margin(part: Part) -> str:
@@ -90,7 +105,7 @@ def promised(claim: Claim) -> list[dict[str, str]]:
     found = []
     for part in claim.parts:
         supports, refutes = criteria(part, len(claim.parts))
-        found.append({"says": says(part), "supported_if": supports, "refuted_if": refutes})
+        found.append({"says": spoken(part), "supported_if": supports, "refuted_if": refutes})
     return found
 
 

@@ -127,7 +127,7 @@ class Comparison:
             """Return the interval of a value of the axis minus another, which is 0 for two that are one function."""
             return (lambda level: (0.0, 0.0)) if self._alike(i, j) else at(_minus(i, j, k))
 
-        k, names = len(self.weights), [folded(self.axis, v) for v in self.positions]
+        k, names = len(self.weights), [shown(self.axis, v) for v in self.positions]
         if not self.axis:
             return Evidence(at(self.weights))
         rises = {f"{names[i]} to {names[j]}": step(j, i) for j in range(k) for i in range(j)}

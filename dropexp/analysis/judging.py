@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import isnan, nan
 
 from dropexp.analysis.best import best
-from dropexp.analysis.claim_words import interval, number, says, sentence
+from dropexp.analysis.claim_words import interval, number, says, sentence, spoken
 from dropexp.analysis.contrasts import Comparison, Unjudged, compared, sides
 from dropexp.analysis.family import level_of_one
 from dropexp.analysis.inference import SAME, SEEDS, UNREACHED, looks
@@ -15,7 +15,7 @@ from dropexp.analysis.rules import REFUTED, SMALL, SUPPORTED, UNDECIDED, ruled
 from dropexp.analysis.stats import NO_DIFFERENCE, Difference
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.claims import Claim, Part
-from dropexp.experiment.leaves import folded
+from dropexp.experiment.leaves import shown
 from dropexp.experiment.levels import ALPHA, FEWEST, LEVEL
 from dropexp.metrics import RUNS
 
@@ -31,7 +31,8 @@ ON_TRAINING = ("train", "clean_train")  # sets of examples beside which there is
 class ClaimVerdict:
     """A claim and what its runs say of it.
 
-    `key` names the claim by what it says, in numbers. `estimate` is the difference as the claim puts it, compare
+    `key` names the claim by what it says, in numbers; `says` is what claims.csv keeps of it, `words` what a reader
+    is told where that differs. `estimate` is the difference as the claim puts it, compare
     minus against (of `increasing` and `decreasing` the rise along a straight line from the first value to the last),
     with its 95% interval over seeds. `reach` is how far a verdict goes beyond the test examples: '' where it stands
     over new ones, `for these test examples` where it does not, `reach unknown` where it cannot be told. `reversal` is
@@ -59,6 +60,12 @@ class ClaimVerdict:
     after: bool = False
     errors: float = 1.0
     parts: tuple[ClaimVerdict, ...] = ()
+    words: str = ""
+
+    @property
+    def spoken(self) -> str:
+        """What a reader is told that it says: of a part what that part says by itself."""
+        return self.words or self.says
 
 
 def judge(tidy: Tidy) -> tuple[ClaimVerdict, ...]:
@@ -87,8 +94,11 @@ def _claim(tidy: Tidy, claim: Claim) -> ClaimVerdict:
     reach = _together([f.reach for f in found if f.verdict == word], word)
     said = f"{len(found)} parts: {counts}" + (f"; {reach}" if reach else "")
     whole, key = claim.says or " and ".join(f.says for f in found), " and ".join(f.key for f in found)
+    aloud = claim.says or " and ".join(f.spoken for f in found)
     reversal = any(f.reversal for f in found)
-    return ClaimVerdict(whole, key, word, said, seeds=found[0].seeds, reach=reach, reversal=reversal, parts=found)
+    return ClaimVerdict(
+        whole, key, word, said, seeds=found[0].seeds, reach=reach, reversal=reversal, parts=found, words=aloud
+    )
 
 
 def _together(reaches: Sequence[str], word: str) -> str:
@@ -103,7 +113,16 @@ def _part(tidy: Tidy, words: str, part: Part, parts: int) -> ClaimVerdict:
     seeds = tidy.study.asked or tidy.study.seeds
     key = f"{says(part)}, margin {part.margin:g}"
     blank = ClaimVerdict(
-        words or says(part), key, UNDECIDED, "", (), part.metric, part.expect, part.margin, seeds=seeds
+        words or says(part),
+        key,
+        UNDECIDED,
+        "",
+        (),
+        part.metric,
+        part.expect,
+        part.margin,
+        seeds=seeds,
+        words=spoken(part) if parts > 1 else words or spoken(part),
     )
     if unmade := sum(tidy.study.unmade_at(side) for side in sides(part)):
         return replace(blank, verdict=WAITING, sentence=f"{unmade:,} arm{'s' * (unmade != 1)} without a run")
@@ -192,7 +211,7 @@ def _best(what: Comparison, part: Part, times: int) -> str:
     columns = [what.difference(tuple(float(i == j) for j in range(k))) for i in range(k)]
     samples = [d.sample for d in columns if d.sample is not None]
     kept = best(samples, higher=RUNS[part.metric].metric.higher, looks=max(1, times))
-    names = [folded(what.axis, what.positions[i]) for i in kept]
+    names = [shown(what.axis, what.positions[i]) for i in kept]
     metric, n = part.metric.replace("_", " "), min(d.n for d in columns)
     return f"not ruled out as the best {what.axis} by {metric}: {{{', '.join(names)}}}, n = {n}"
 

@@ -14,7 +14,7 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings, label, value
 from dropexp.figures.axis import Across, across, is_number, main_axis
-from dropexp.figures.axis_range import Scale, scale, upright
+from dropexp.figures.axis_range import Scale, beyond, scale, upright
 from dropexp.figures.line_labels import End, needed, write_ends
 from dropexp.figures.paper import most, panel
 from dropexp.figures.sheet import NOTE, TEXT, Room, sheet
@@ -75,6 +75,13 @@ def _figure(tidy: Tidy, path: str, place: Across, lines: dict[str, tuple[str, ..
     views = [
         _view([means[name, m] for name in sorted(once)], cap) for m, cap in zip(metrics, (100.0, None), strict=True)
     ]
+    for view, m, head in zip(views, metrics, heads, strict=True):
+        named = {a.arm_id: label(a, tidy.axes) for _, arms in shown for a in arms}
+        rows = [
+            (named[i], percent(e.mean / 100), [e.mean], [e.low, e.high]) for i in sorted(once) if (e := means[i, m]).n
+        ]
+        if said := beyond(view, rows):
+            note += f"; {head.split(',')[0]} {said}"
     off = any(view.off(means[name, m].mean) for view, m in zip(views, metrics, strict=True) for name in once)
     word = f"{words[path]} " if is_number(tidy, path) else ""
     tags = [wrap(f"{word}{name}", 1.75, NOTE) for name in kept]

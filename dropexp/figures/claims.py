@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from dropexp.analysis.claim_words import criteria
 from dropexp.analysis.judging import REFUTED, SUPPORTED, UNDECIDED, WAITING, ClaimVerdict, judge
 from dropexp.analysis.number_format import typeset
 from dropexp.analysis.rules import TOST
 from dropexp.analysis.tidy import Tidy
-from dropexp.figures.axis_range import Scale, scale
+from dropexp.experiment.claims import Part
+from dropexp.figures.axis_range import Scale, beyond, scale
 from dropexp.figures.paper import panel
 from dropexp.figures.sheet import EDGE, GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import BETTER, INK, UNSURE, WORSE, grid
@@ -26,6 +28,7 @@ ROWS = 30
 PANEL = 3.0
 SAYS = 3.3  # inches for what a claim says
 GOAL, MUST = "#DCE9F2", "#6F9DBF"  # where an interval must lie, and what it must reach
+BESIDE = ("increasing", "decreasing", "interior_best")  # whose rule is more than one interval can show
 LOOKS = {
     SUPPORTED: ("✓", "o", BETTER),
     REFUTED: ("✗", "X", WORSE),
@@ -58,26 +61,32 @@ def claims_figure(tidy: Tidy) -> Figure | None:
     left = EDGE + badge + SAYS + 0.15
     note = f"bars: {OVER}, compare minus against, paired by seed; each claim by itself"
     note += "".join(f"; {line}" for line in stars_of({r.claim.reach for r in shown}))
+    found = [(r, r.claim.estimate) for r in shown]
+    view = scale([([0.0, 100 * d.mean, *_goal(r.claim)], [100 * d.low, 100 * d.high]) for r, d in found])
+    there = [(r, d) for r, d in found if r.numbers]
+    if said := beyond(
+        view, [(r.claim.spoken, r.numbers, [100 * d.mean], [100 * d.low, 100 * d.high]) for r, d in there]
+    ):
+        note += f"; {said}"
     if len(rows) > len(shown):
         note += f"; {len(rows) - len(shown)} more rows not shown"
     key = [
         mark("compare minus against, 95% interval", color=INK, marker="o", linestyle="-"),
-        Patch(facecolor=GOAL, label="supported where the whole interval lies in it"),
+        Patch(facecolor=GOAL, label="supported where the whole 95% interval lies in it"),
     ]
     if any(_rule(r.claim)[1] for r in shown):
+        line = {"color": MUST, "linestyle": (0, (3, 2)), "linewidth": 1.6}
+        key.append(mark("and the 90% interval reaches or passes this line, the margin", **line))
+    if any(_inner(r.claim) for r in shown):
         key.append(
-            mark("and reaches or passes this line, the margin", color=MUST, linestyle=(0, (3, 2)), linewidth=1.6)
+            mark("90% interval; of equal this one is to lie in the shade", color=INK, linestyle="-", linewidth=5)
         )
-    if any(r.claim.expect == "equal" for r in shown):
-        key.append(mark("of equal: the 90% interval, which is to lie in it", color=INK, linestyle="-", linewidth=5))
     tall = sum(r.tall for r in shown)
     size = panel((PANEL, tall), rows=True)
     shown = [replace(r, tall=r.tall * size[1] / tall) for r in shown]
     room = Room(left=left, right=beside, top=0.1, bottom=0.55)
     unit = _unit([RUNS[r.claim.metric].metric for r in shown if r.claim.metric])
     figure, (ax,) = sheet(_title(judged), note, 1, 1, size, room, key, (unit, ""))
-    found = [(r, r.claim.estimate) for r in shown]
-    view = scale([([0.0, 100 * d.mean, *_goal(r.claim)], [100 * d.low, 100 * d.high]) for r, d in found])
     ax.set_xlim(view.low, view.high)
     ax.set_ylim(size[1], 0)
     ax.set_yticks([])
@@ -101,7 +110,7 @@ def _unit(metrics: Sequence[Metric]) -> str:
 def _title(found: tuple[ClaimVerdict, ...]) -> str:
     counts = {word: sum(c.verdict == word for c in found) for word in LOOKS}
     if len(found) == 1:
-        return f"{found[0].verdict.capitalize()}: {found[0].says}"
+        return f"{found[0].verdict.capitalize()}: {found[0].spoken}"
     parts = [f"{count} {word}" for word, count in counts.items() if count]
     return f"Of {len(found)} claims {', '.join(parts)}"
 
@@ -114,9 +123,10 @@ def _row(claim: ClaimVerdict, part: bool) -> Row:
     room = SAYS - 0.2 * part
     d = claim.estimate
     judged = bool(d.n) and not isnan(d.mean)
-    says = claim.key.rpartition(", margin")[0] if part else claim.says
-    says = wrap(says, room, TEXT, bold=not part)
+    says = wrap(claim.spoken, room, TEXT, bold=not part)
     notes = [claim.why, *claim.notes] if judged or claim.parts else [*claim.notes, claim.sentence]
+    if claim.expect in BESIDE:
+        notes.append(f"supported if {criteria(Part(metric=claim.metric, expect=claim.expect, margin=claim.margin))[0]}")
     notes = [note for note in notes if note]
     below = wrap(typeset("\n".join(notes)), room, NOTE) if notes else ""
     numbers = _numbers(claim) if judged else ""
@@ -145,6 +155,11 @@ def _rule(claim: ClaimVerdict) -> tuple[list[tuple[float, float]], list[float]]:
         "decreasing": ([(-inf, 0.0)], [-m]),
         "interior_best": ([], []),
     }.get(claim.expect, ([(0.0, inf)], [m]))
+
+
+def _inner(claim: ClaimVerdict) -> bool:
+    """Whether the rule looks at the 90% interval too: `equal` asks that it lies within the margin, others that it does not."""
+    return claim.expect == "equal" or bool(_rule(claim)[1])
 
 
 def _goal(claim: ClaimVerdict) -> list[float]:
@@ -190,10 +205,9 @@ def _draw(ax: Axes, row: Row, top: float, view: Scale, badge: float, left: float
             zorder=4,
         )
         return
-    thin = 1.2 if claim.expect == "equal" else 2.6
-    inner = [(d.at(1 - (1 - TOST) * claim.errors), 5.0)] if claim.expect == "equal" else []
-    for (low, high), wide in (((d.low, d.high), thin), *inner):
+    inner = [(d.at(1 - (1 - TOST) * claim.errors), 5.0)] if _inner(claim) else []
+    for (low, high), thick in (((d.low, d.high), 1.2 if inner else 2.6), *inner):
         if isfinite(low):
             ends = max(100 * low, view.low), min(100 * high, view.high)
-            ax.hlines(y, *ends, color=color, linewidth=wide, zorder=3)
+            ax.hlines(y, *ends, color=color, linewidth=thick, zorder=3)
     ax.plot([mean], [y], marker, color=color, markeredgecolor="white", markersize=6.5, zorder=4)

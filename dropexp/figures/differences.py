@@ -11,10 +11,12 @@ from matplotlib.lines import Line2D
 
 from dropexp.analysis.inference import EQUAL, ONE_SEED, SAME, Judged
 from dropexp.analysis.number_format import typeset
+from dropexp.analysis.stats import Difference
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict, verdicts
+from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.naming import label
-from dropexp.figures.axis_range import Scale, scale
+from dropexp.figures.axis_range import Scale, beyond, scale
 from dropexp.figures.columns import Columns, columns, dots, rule, write
 from dropexp.figures.dumbbell import spaced
 from dropexp.figures.paper import most, panel
@@ -46,7 +48,18 @@ def differences_figure(tidy: Tidy) -> Figure | None:
     words = {what: [_words(getattr(v, what)) for v in shown] for what in ("test", "gap")}
     sides = [0.12 + max(width(w, TEXT) for w in column) for column in words.values()]
     left = book.wide + 0.1
-    note = footnote(tidy, "small dots are seeds, bars, which hold together", len(arms) - len(shown), starred_words=True)
+    note = footnote(
+        tidy, "small dots are seeds, bars and ±, which hold together", len(arms) - len(shown), starred_words=True
+    )
+    if any((v.test and v.test.told) or (v.gap and v.gap.told) for v in shown):
+        note += f"; a word for a direction stands where its bar excludes 0 over {FEWEST} seeds or more"
+    panels = {
+        what: _scaled(tidy, shown, what, metric) for what, metric in (("test", tidy.lead.test), ("gap", tidy.lead.gap))
+    }
+    for what, (view, _) in panels.items():
+        rows = [(label(v.arm, tidy.axes), getattr(v, what).difference) for v in shown]
+        if said := beyond(view, [(n, _of(d), [100 * d.mean], [100 * d.low, 100 * d.high]) for n, d in rows]):
+            note += f"; {'test accuracy' if what == 'test' else 'gap'} {said}"
     note = f"{book.shared} in every row; {note}" if book.shared else note
     size = panel((PANEL, max(book.pitch * len(shown), 0.5)), rows=True)
     book, columns_beside = book.spread(size[1]), min(2, most())
@@ -56,13 +69,11 @@ def differences_figure(tidy: Tidy) -> Figure | None:
     title = _title(tidy, list(found.values())[::-1])
     figure, axes = sheet(title, note, 2, columns_beside, size, room, _key(shown))
     gap = f"{'clean ' if tidy.noisy else ''}gap"
-    for ax, what, metric, head in (
-        (axes[0], "test", tidy.lead.test, "test accuracy: right is better"),
-        (axes[1], "gap", tidy.lead.gap, f"{gap}: left is smaller"),
+    for ax, what, head in (
+        (axes[0], "test", "test accuracy: right is better"),
+        (axes[1], "gap", f"{gap}: left is smaller"),
     ):
-        seeds = [_seeds(tidy, v, metric) for v in shown]
-        found_d = [getattr(v, what).difference for v in shown]
-        view = scale([([*s, 0.0], [100 * d.low, 100 * d.high]) for s, d in zip(seeds, found_d, strict=True)])
+        view, seeds = panels[what]
         ax.set_xlim(view.low, view.high)
         ax.set_ylim(len(shown) - 0.5, -0.5)
         ax.set_yticks([])
@@ -80,6 +91,17 @@ def differences_figure(tidy: Tidy) -> Figure | None:
         last = 1 + right / size[0] if alone else 2 + (sum(sides) + 0.25) / size[0]
         rule(ax, book, (0.1 - left) / size[0], last)
     return figure
+
+
+def _scaled(tidy: Tidy, shown: list[Verdict], what: str, metric: str) -> tuple[Scale, list[list[float]]]:
+    """Return the scale of a panel and the differences of each row, seed by seed, in points."""
+    seeds = [_seeds(tidy, v, metric) for v in shown]
+    found = [getattr(v, what).difference for v in shown]
+    return scale([([*s, 0.0], [100 * d.low, 100 * d.high]) for s, d in zip(seeds, found, strict=True)]), seeds
+
+
+def _of(d: Difference) -> str:
+    return f"{signed(d.mean)} {half(d.half)}".strip()
 
 
 def _title(tidy: Tidy, found: list[Verdict]) -> str:
@@ -122,8 +144,7 @@ def _words(judged: Judged) -> str:
 
 
 def _points(judged: Judged) -> str:
-    d = judged.difference
-    return typeset(f"{signed(d.mean)} {half(d.half)}".strip())
+    return typeset(_of(judged.difference))
 
 
 def _seeds(tidy: Tidy, verdict: Verdict, metric: str) -> list[float]:

@@ -17,7 +17,7 @@ from dropexp.analysis.number_format import typeset
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.naming import headings, label, value
 from dropexp.figures.axis import Across, across, is_number
-from dropexp.figures.axis_range import Scale, scale, upright
+from dropexp.figures.axis_range import Scale, beyond, scale, upright
 from dropexp.figures.paper import most, panel
 from dropexp.figures.sheet import NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import TEST, grid
@@ -58,6 +58,18 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
     )
     if len(found) == 1 and (line := validated(found[0][0])):
         note += f"; {line}"
+    views = []
+    for column, (metric, what) in enumerate(((tidy.lead.test, "test accuracy"), (tidy.lead.gap, gap))):
+        mine = [pair[column] for pair in shown]
+        arms = [(arm, band, e) for d in mine for arm, band, e in zip(d.arms, d.bands, d.estimates, strict=True)]
+        cap = 100.0 if column == 0 else None
+        view = scale([(100 * tidy.values(arm, metric), (100 * b.low, 100 * b.high)) for arm, b, _ in arms], cap=cap)
+        views.append(view)
+        rows = [
+            (label(arm, tidy.axes), percent(e.mean), [100 * e.mean], [100 * e.low, 100 * e.high]) for arm, _, e in arms
+        ]
+        if said := beyond(view, list({row[0]: row for row in rows}.values())):
+            note += f"; {what} {said}"
     key: list[Line2D | Patch] = [
         mark("mean, not ruled out as the best", color=TEST, marker="o", linestyle="-"),
         mark("mean, ruled out", color=TEST, marker="o", markerfacecolor="white", linestyle="-"),
@@ -69,8 +81,7 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
     for column, metric in enumerate((tidy.lead.test, tidy.lead.gap)):
         cap = 100.0 if column == 0 else None
         mine = [pair[column] for pair in shown]
-        pairs = [pair for dose in mine for pair in zip(dose.arms, dose.bands, strict=True)]
-        view = scale([(100 * tidy.values(arm, metric), (100 * e.low, 100 * e.high)) for arm, e in pairs], cap=cap)
+        view = views[column]
         for row, dose in enumerate(mine):
             ax = axes[2 * row + column]
             ax.set_title(names[2 * row + column], loc="left", fontsize=TEXT)

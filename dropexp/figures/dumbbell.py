@@ -16,7 +16,8 @@ from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict, verdicts
 from dropexp.experiment.design import Arm
-from dropexp.figures.axis_range import Scale, scale
+from dropexp.experiment.naming import label
+from dropexp.figures.axis_range import Scale, beyond, scale
 from dropexp.figures.columns import Columns, columns, dots, rule, write
 from dropexp.figures.paper import panel
 from dropexp.figures.sheet import GREY, NOTE, TEXT, Room, mark, sheet
@@ -42,15 +43,22 @@ def dumbbell_figure(tidy: Tidy) -> Figure:
     left = book.wide + 0.05
     note = footnote(tidy, "small dots are seeds, bars", len(found) - len(shown), starred_words=True)
     note = f"{book.shared} in every row; {note}" if book.shared else note
+    if any(v.gap and v.gap.told for v in judged.values()):
+        note += "; words compare seed by seed, which these bars do not"
     gap = "clean gap" if tidy.noisy else "gap"
     size = panel((PANEL, max(book.pitch * len(shown), 0.6)), rows=True)
     book = book.spread(size[1])
     room = Room(left=left, right=beside, top=0.3, bottom=0.55)
-    figure, (ax,) = sheet(finding(tidy), note, 1, 1, size, room, _key(tidy, shown), ("accuracy, percent", ""))
     samples = [[100 * tidy.values(arm, m) for m in _leads(tidy)] for arm in shown]
     means = [[estimate(x) for x in pair] for pair in samples]
     ends = [[end for e in pair for end in (e.low, e.high)] for pair in means]
     view = scale([([v for x in pair for v in x], bars) for pair, bars in zip(samples, ends, strict=True)], cap=100.0)
+    arms = [
+        (label(arm, tidy.axes), f"test {test.mean:.1f}, training {train.mean:.1f}", [test.mean, train.mean], bars)
+        for arm, (test, train), bars in zip(shown, means, ends, strict=True)
+    ]
+    note = "; ".join(filter(None, [note, beyond(view, arms)]))
+    figure, (ax,) = sheet(finding(tidy), note, 1, 1, size, room, _key(tidy, shown), ("accuracy, percent", ""))
     ax.set_xlim(view.low, view.high)
     grid(ax, "x")
     write(ax, book, left)
@@ -96,8 +104,9 @@ def _key(tidy: Tidy, shown: list[Arm]) -> list[Line2D | Patch]:
 
 def _row(ax: Axes, tidy: Tidy, arm: Arm, base: Arm | None, y: int, book: Columns, view: Scale) -> None:
     test, train = (estimate(100 * tidy.values(arm, m)) for m in _leads(tidy))
-    if view.off(test.mean):
-        text = f"← test {test.mean:.1f}" + (f", training {train.mean:.1f}" if view.off(train.mean) else "")
+    gone = [f"{name} {e.mean:.1f}" for name, e in (("test", test), ("training", train)) if view.off(e.mean)]
+    if gone:
+        text = f"← {', '.join(gone)}"
         ax.text(0.01, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=NOTE, zorder=5)
     ax.barh(y, train.mean - test.mean, left=test.mean, height=0.13 / book.pitch, color=SHADE, linewidth=0, zorder=1)
     for e, look, metric in ((train, TRAIN_LOOK, tidy.lead.train), (test, TEST_LOOK, tidy.lead.test)):

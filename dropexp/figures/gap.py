@@ -16,8 +16,9 @@ from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
 from dropexp.experiment.design import Arm
+from dropexp.experiment.naming import label
 from dropexp.figures.axis import Across, across, main_axis, panels
-from dropexp.figures.axis_range import Scale, scale, upright
+from dropexp.figures.axis_range import Scale, beyond, scale, upright
 from dropexp.figures.dumbbell import dumbbell_figure
 from dropexp.figures.gap_numbers import Spot, established, gaps, strip
 from dropexp.figures.line_labels import End, needed, write_ends
@@ -51,9 +52,15 @@ def gap_figure(tidy: Tidy) -> Figure:
     labels = (_training(tidy, "\n") if direct else "", "test")
     note = footnote(tidy, "small dots are seeds, bars", left_out, "panels", starred_words=wordy)
     if against(tidy):
-        note += "; the title compares seed by seed, which these bars do not"
+        note += "; words compare seed by seed, which these bars do not"
     if not wordy and any(map(established, spots)):
         note += "; a bold gap differs from the baseline's"
+    named = [label(arm, tidy.axes) for _, arms in parts for arm in _along(tidy, place, arms)]
+    arms_off = [
+        (name, f"test {s.test.mean:.1f}, training {s.train.mean:.1f}", [s.test.mean, s.train.mean], bars)
+        for name, s, bars in zip(named, spots, ends, strict=True)
+    ]
+    note = "; ".join(filter(None, [note, beyond(view, list(dict(zip(named, arms_off, strict=True)).values()))]))
     figure, axes = sheet(
         finding(tidy),
         note,

@@ -16,7 +16,7 @@ from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import headings
 from dropexp.figures.axis import across, number
 from dropexp.figures.heatmap import Cell, Measure, maps
-from dropexp.wording.labels import file_word, footnote, half, percent, seeds
+from dropexp.wording.labels import OVER, file_word, footnote, half, percent, seeds
 
 PAIRS = 3
 CELLS = 400
@@ -78,7 +78,11 @@ def _figure(tidy: Tidy, found: Map) -> Figure:
     words = headings(tidy.axes)
     others = [words[path] for path in tidy.axes if path not in (found.down, found.along)]
     mean = f", mean over {' and '.join(others)}" if others else ""
-    note = footnote(tidy, "±" if not others else "") + "; light is high accuracy and a small gap; framed: the best mean"
+    note = (
+        footnote(tidy, "")
+        + ("" if others or seeds(tidy) == "n = 1" else f"; ±: half the {OVER}")
+        + "; light is high accuracy and a small gap; framed: the best mean"
+    )
     labels = (across(tidy, found.along).name, across(tidy, found.down).name)
     gap = "clean gap" if tidy.noisy else "gap"
     measures = (

@@ -15,7 +15,7 @@ CLAIMS = 3
 
 def question(tidy: Tidy, judged: Sequence[ClaimVerdict]) -> str:
     """Return the question: up to three claims as stated, else how the metrics depend on what was swept."""
-    says = [claim.says for claim in judged]
+    says = [claim.spoken for claim in judged]
     if says:
         more = f"; and {len(says) - CLAIMS} more claims" if len(says) > CLAIMS else ""
         return f"Is it so that {'; that '.join(f'“{text}”' for text in says[:CLAIMS])}{more}?"

@@ -20,7 +20,7 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
 from dropexp.page.answer import answer, headline
 from dropexp.page.arms import arms_grid, notes
-from dropexp.page.claims import claimed, verdicts_in_a_sentence
+from dropexp.page.claims import claimed, differing, verdicts_in_a_sentence
 from dropexp.page.grid import Cell, Column, Grid
 from dropexp.page.origin import (
     Beside,
@@ -116,6 +116,7 @@ def study_page(tidy: Tidy, beside: Beside, stamp: str = "") -> str:
         "facts": _facts(tidy, places),
         "lines": (beside.note or "").splitlines(),
         "claims": claimed(judged),
+        "claims_differ": differing(tidy, judged),
         "pictures": list(pictures(tidy)) if some else [],
         "overfitting": tables,
         "overfitting_notes": lines,

@@ -16,10 +16,10 @@ def judgements(verdicts: Sequence[ClaimVerdict]) -> str:
     """Return the claims as plain text, one verdict each, at most 100 columns wide."""
     lines = ["claims"]
     for verdict in verdicts:
-        lines += _wrapped(f"{MARK[verdict.verdict]} {verdict.verdict:<9}  {verdict.says}", 1, 14)
+        lines += _wrapped(f"{MARK[verdict.verdict]} {verdict.verdict:<9}  {verdict.spoken}", 1, 14)
         lines += _wrapped(verdict.sentence, 14, 14)
         for part in verdict.parts:
-            lines += _wrapped(f"{MARK[part.verdict]} {part.verdict}: {part.sentence}", 14, 16)
+            lines += _wrapped(f"{MARK[part.verdict]} {part.verdict}: {part.spoken}: {part.sentence}", 14, 16)
         for note in [*verdict.notes, *(n for part in verdict.parts for n in part.notes)]:
             lines += _wrapped(f"({note})", 14, 15)
     lines += _wrapped(f"[low, high]: {OVER}, compare minus against, paired by seed; each claim by itself", 1, 3)

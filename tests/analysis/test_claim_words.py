@@ -51,5 +51,5 @@ def test_words_of_a_criterion(given, supports, refutes):
 
 def test_a_conjunction_promises_for_each_part():
     found = promised(Claim(says="both", all=(part("lower", "gap"), part("higher"))))
-    assert [one["says"][:13] for one in found] == ["gap at dropou", "test accuracy"]
+    assert [one["says"][:13] for one in found] == ["gap at rate 0", "test accuracy"]
     assert all("97.5%" in one["refuted_if"] for one in found)

@@ -125,7 +125,7 @@ def texts(figures: list[tuple[str, Figure]]) -> str:
         (
             "claimed",
             "claims",
-            "supported where the whole interval lies in it | and reaches or passes this line, the margin",
+            "supported where the whole 95% interval lies in it | and the 90% interval reaches or passes this line, the margin",
         ),
         ("widths", "interaction", "of 3 interactions of hidden layers and rate established, n = 4"),
         ("widths", "by-AXIS", "Mean test accuracy by rate: 95.5 percent (rate 0) to 96.5 (rate 0.5), n = 4"),
