@@ -79,6 +79,7 @@ def differences_figure(tidy: Tidy) -> Figure | None:
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.axvline(0, color=INK, linewidth=1, zorder=1)
+        head = head if alone or width(head, HEAD) < size[0] + sides[0] + 0.15 else head.split(":")[0]
         ax.set_title(head, loc="left", fontsize=HEAD)
         ax.set_xlabel("points")
         grid(ax, "x")

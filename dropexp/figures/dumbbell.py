@@ -39,13 +39,13 @@ def dumbbell_figure(tidy: Tidy) -> Figure:
         return sheet(finding(tidy), footnote(tidy, ""), 0, 1, (PANEL, 0.1), Room())[0]
     book = columns(tidy, shown)
     words = [_words(tidy, arm, judged[arm.arm_id]) for arm in shown]
-    beside = max((width(w, TEXT, bold=True) for w in words), default=0.0) + 0.3
+    gap = "clean gap" if tidy.noisy else "gap"
+    beside = max([width(f"{gap}, points", TEXT), *(width(w, TEXT, bold=True) for w in words)]) + 0.3
     left = book.wide + 0.05
     note = footnote(tidy, "small dots are seeds, bars", len(found) - len(shown), starred_words=True)
     note = f"{book.shared} in every row; {note}" if book.shared else note
     if any(v.gap and v.gap.told for v in judged.values()):
         note += "; words compare seed by seed, which these bars do not"
-    gap = "clean gap" if tidy.noisy else "gap"
     size = panel((PANEL, max(book.pitch * len(shown), 0.6)), rows=True)
     book = book.spread(size[1])
     room = Room(left=left, right=beside, top=0.3, bottom=0.55)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from dropexp.figures.all_figures import FIGURES
+from dropexp.figures.paper import to_size
 from dropexp.figures.style import styled
 
 FAST = ["rates", "lstm", "elsewhere", "claimed", "collapsed", "answered-many"]
@@ -81,3 +83,28 @@ def test_nothing_overlaps(drawn, name):
 @pytest.mark.parametrize("name", [name for name in CASES if name not in FAST])
 def test_nothing_overlaps_in_any_case(drawn, name):
     check(drawn, name)
+
+
+PAPER = {
+    "rates": (3.25, 2.2),
+    "two": (3.25, 2.2),
+    "one-arm": (3.25, 2.2),
+    "rate-placement": (5.0, 4.5),
+    "claimed": (7.0, 4.0),
+}
+
+
+@pytest.mark.parametrize("name,size", PAPER.items())
+def test_nothing_overlaps_at_the_size_of_a_papers_column(cases, name, size):
+    drawn = []
+    with styled():
+        for kind in FIGURES:
+            for stem, figure in to_size(partial(FIGURES[kind], cases[name]()), *size):
+                if isinstance(figure, Figure):
+                    drawn.append(stem)
+                    assert not faults(figure), stem
+                    assert tuple(figure.get_size_inches()) == size
+                    assert min(t.get_fontsize() for t in figure.findobj(Text) if t.get_text().strip()) >= 6.0
+                else:
+                    assert figure.startswith(f"{stem}: does not fit into"), figure
+    assert {"gap", "curves"} <= {*drawn}, drawn
