@@ -100,7 +100,7 @@ def _spot(tidy: Tidy, place: Across, arm: Arm, words: dict[str, str]) -> Spot:
 
 
 def _training(tidy: Tidy, between: str = " ") -> str:
-    return f"training{between}(labels left{between}alone)" if tidy.noisy else "training"
+    return f"training{between}(correct{between}labels only)" if tidy.noisy else "training"
 
 
 def _key(tidy: Tidy) -> list[Line2D | Patch]:

@@ -15,7 +15,7 @@ from dropexp.figures.axis_range import scale
 from dropexp.figures.paper import given, most, panel
 from dropexp.figures.sheet import HEAD, NOTE, TEXT, Room, sheet
 from dropexp.figures.style import INK
-from dropexp.figures.text_size import height, whole, width, wrap
+from dropexp.figures.text_size import apart, height, whole, width, wrap
 from dropexp.wording.labels import percent
 
 WIDE, SIDE = 5.2, 9.6  # inches of a map that still stands beside another, and of the widest
@@ -72,7 +72,9 @@ def maps(
         ax.set_xticks([], [])
         ax.set_yticks([], [])
         if i or not stacked:
-            ax.set_xticks(range(len(x_names)), x_names, rotation=90 if turned else 0)
+            breadths = [height(n, TEXT) if turned else width(n, TEXT) for n in x_names]
+            kept = apart([cell * k for k in range(len(x_names))], breadths, 0.0)
+            ax.set_xticks(kept, [x_names[k] for k in kept], rotation=90 if turned else 0)
         if stacked or not i:
             ax.set_yticks(range(len(y_names)), y_names)
         ax.tick_params(length=0)
