@@ -100,7 +100,8 @@ def sheet(
         across = shortened(across.split(" (")[0], 2 * min(center, wide - center), HEAD)
     figure.text(center / wide, foot_top, across, fontsize=HEAD, va="bottom", ha="center")
     middle = (tall - top - (rows * size[1] + (rows - 1) * room.down) / 2) / tall
-    upwards = wrap(upwards, 2 * tall * min(middle, 1 - middle), HEAD) if asked else upwards
+    if asked and width(upwards, HEAD) > (free := 2 * tall * min(middle, 1 - middle)):
+        upwards = shortened(upwards.split(",")[0], free, HEAD)
     figure.text(EDGE / wide, middle, upwards, fontsize=HEAD, va="center", ha="left", rotation=90)
     look = {"fontsize": NOTE, "color": GREY, "va": "bottom", "ha": "left", "visible": not asked}
     figure.text(EDGE / wide, 0.08 / tall, foot or note, **look)
