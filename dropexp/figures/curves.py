@@ -83,7 +83,8 @@ def _figure(tidy: Tidy, pair: Pair) -> Figure | None:
     view = scale([(_numbers(both, "mean"), _numbers(both, "low", "high")) for both in late], cap, least)
     names = [wrap(_head(tidy, arm, pair, bands[arm.arm_id][1]), size[0] + ENDS, TEXT, listed=True) for arm in shown]
     stopped = any((tidy.finished(arm)["selected_epoch"] < tidy.finished(arm)["epochs_run"]).any() for arm in shown)
-    room = Room(left=0.82 if pair.percent else 0.97, right=ENDS + 0.1, across=ENDS + 0.15).named(names, columns)
+    decimals = not pair.percent or view.high - view.low < 1  # of the ticks, two or more
+    room = Room(left=0.97 if decimals else 0.82, right=ENDS + 0.1, across=ENDS + 0.15).named(names, columns)
     key = _key(tidy, pair, bool(behind), stopped)
     words = ("epoch", "accuracy, percent" if pair.percent else "cross-entropy, nats")
     title = _title(tidy, arms) if pair.percent else _lowest(tidy, arms, {k: v[1] for k, v in bands.items()})
