@@ -11,6 +11,7 @@ from dropexp.cli import everyday, learn, training
 from dropexp.cli.compare import compare
 from dropexp.cli.export import export
 from dropexp.cli.laws import laws
+from dropexp.cli.remove import remove
 from dropexp.cli.report import report
 from dropexp.cli.stopping import stopping
 from dropexp.cli.verify import verify
@@ -37,6 +38,7 @@ VERBS = (
     ("stopping", stopping, DEEPER),
     ("export", export, DEEPER),
     ("verify", verify, DEEPER),
+    ("remove", remove, DEEPER),
     ("laws", laws, LEARN),
     ("data", learn.data, LEARN),
 )

@@ -16,15 +16,17 @@ from dropexp.experiment.claims import Claim, Part
 from dropexp.experiment.design import Design
 
 COLUMNS = ("entry", "time", "kind", "runs_stored", "arms_stored", "content", "sha256")
-DESIGN, LOOK = "design", "look"
+DESIGN, LOOK, REMOVAL = "design", "look", "removal"
 LONGEST = 1 << 28  # characters of a cell: the ids of all arms of a large grid
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: of kind `design` what is declared from then on, of kind `look` the seeds on which all was judged.
+    """A row: of kind `design` what is declared from then on, of kind `look` the seeds on which all was judged, of kind
+    `removal` the seeds by arm whose runs were moved aside then.
 
-    `arms_stored` of a design are the ids of the arms that had runs then, with a space between. `sha256` covers the row
+    `runs_stored` counts the runs that had been stored by then, those removed since included: a result that was seen stays
+    seen. `arms_stored` of a design are the ids of their arms, with a space between. `sha256` covers the row
     before too, so that no row can be changed, taken out or put between two others without those after it.
     """
 
@@ -49,6 +51,12 @@ class Entry:
     @cached_property
     def stored(self) -> frozenset[str]:
         return frozenset(self.arms_stored.split())
+
+    @cached_property
+    def removed(self) -> frozenset[tuple[str, int]]:
+        """The arm and the seed of each run that a row of kind `removal` speaks of."""
+        arms = self.said["arms"].items() if self.kind == REMOVAL else ()
+        return frozenset((arm_id, seed) for arm_id, seeds in arms for seed in seeds)
 
 
 @dataclass(frozen=True)
@@ -156,13 +164,14 @@ def _entry(number: int, row: Sequence[str]) -> Entry:
     except (ValueError, TypeError, RecursionError):
         raise ValueError(f"entry {number}: its time or its content cannot be read") from None
     if found.kind not in SHAPES or not whole or not aware or not _shaped(said, SHAPES[found.kind]):
-        raise ValueError(f"entry {number} is neither a design nor a look")
+        raise ValueError(f"entry {number} is no design, look or removal")
     return found
 
 
 SHAPES: dict[str, dict[str, tuple[type, ...]]] = {  # of what a row says
     DESIGN: {"arms": (list,), "baseline": (dict,), "claims": (list,), "margins": (dict,), "seeds": (int, list, dict)},
     LOOK: {"arms": (dict,), "seeds": (list,)},
+    REMOVAL: {"arms": (dict,)},
 }
 
 
@@ -170,6 +179,11 @@ def _shaped(said: Mapping[str, Any], shape: Mapping[str, tuple[type, ...]]) -> b
     if set(said) != set(shape) or not all(isinstance(said[name], kinds) for name, kinds in shape.items()):
         return False
     parts = [claim.get("parts") if isinstance(claim, dict) else None for claim in said.get("claims", ())]
-    lists = [said["arms"], said["seeds"] if isinstance(said["seeds"], list) else []]
+    seeds = said.get("seeds")
+    lists = [said["arms"], seeds if isinstance(seeds, list) else []]
+    if shape is SHAPES[REMOVAL]:
+        lists = [said["arms"], *said["arms"].values()]
+        if not all(isinstance(own, list) for own in lists[1:]):
+            return False
     plain = all(isinstance(item, str | int) for items in lists for item in items)
     return plain and all(isinstance(found, list) and all(isinstance(p, dict) for p in found) for found in parts)

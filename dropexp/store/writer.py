@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ from dropexp.errors import StoreError
 from dropexp.experiment.study import Run
 from dropexp.records import Failure, Outcome
 from dropexp.rows import COLUMNS, NUMERIC, cells_of, config_cells, line_of, lines_of
-from dropexp.store import seals
+from dropexp.store import removal, seals
 from dropexp.store.csv_lines import TORN, Lost, by_run, unsealed
 from dropexp.store.folder import Store
 from dropexp.store.intact import Held, few
@@ -25,7 +25,7 @@ from dropexp.store.prediction_order import arranged, as_lines, rewrite, without_
 from dropexp.store.predictions import NAME as PREDICTIONS
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, save
 
-OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", "design.csv", NAME, NOTE)
+OTHERS = ("study.yaml", "summary.csv", "overfit.csv", "claims.csv", "design.csv", NAME, NOTE, removal.JOURNAL)
 MOST_SUMMARY = 64 * files.MIB  # bytes of summary.csv
 DIFFERENT = "replaced by the result of training it again"
 
@@ -41,6 +41,7 @@ class Writer:
         self.store, self.folder = Store(folder), folder
         self._holder = Holder(folder)
         try:
+            removal.finish(folder)
             found = self.store.held()
             self._refuse_loss(found)
             for name in NUMERIC:
@@ -158,6 +159,13 @@ class Writer:
             found.numbers[name] = [number for its, number, _ in pairs if not its]
         self._tidy(found)
 
+    def remove(self, run_ids: Collection[str], loose: Sequence[Path] = ()) -> None:
+        """Take runs out of every file, and `loose` files of theirs; the caller has copied them aside, as a whole."""
+        self._holder.check()
+        removal.remove(self.folder, run_ids, loose)
+        self._stored -= set(run_ids)
+        self._tidy(self.store.held())
+
     def append_failures(self, failures: Sequence[Failure]) -> None:
         self._append("failures.csv", lines_of(failures))
 
@@ -196,6 +204,7 @@ class Writer:
 
         Raises StoreError, before anything is written, where a file was edited.
         """
+        removal.finish(self.folder)  # where Ctrl-C ended one
         self._tidy(self.store.held())
 
     def _tidy(self, found: Held) -> None:

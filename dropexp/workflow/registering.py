@@ -1,8 +1,8 @@
-"""Said first: what a study declares is on the disk before anything is trained, and after it which seeds all was judged on."""
+"""Said first: what a study declares is on the disk before anything is trained, and later what was looked at and removed."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from dropexp.experiment.design import Design
 from dropexp.experiment.registration import (
     DESIGN,
     LOOK,
+    REMOVAL,
     Entry,
     canonical_json,
     declared,
@@ -58,7 +59,7 @@ def register(writer: Writer, study: Design) -> str | None:
 
     It is on the disk on return. Return a sentence with the hash of the row, None where there is no new one.
     """
-    before, says = entries(writer.folder), declared(study)
+    before, says = _of_these_arms(writer, study), declared(study)
     last = next((entry for entry in reversed(before) if entry.kind == DESIGN), None)
     if last is not None and last.content == canonical_json(says):
         return None
@@ -91,10 +92,27 @@ def _among(there: Collection[int], seeds: Collection[int]) -> int:
     return len(set(there).intersection(seeds))
 
 
+def removed(writer: Writer, runs: Iterable[tuple[str, int]]) -> None:
+    """Add to design.csv that the runs of these arms and seeds are moved aside; on the disk on return."""
+    seeds: dict[str, list[int]] = {}
+    for arm_id, seed in sorted(runs):
+        seeds.setdefault(arm_id, []).append(seed)
+    if seeds:
+        _add(writer, entries(writer.folder), REMOVAL, {"arms": seeds})
+
+
+def _of_these_arms(writer: Writer, study: Design) -> list[Entry]:
+    """Return the rows of design.csv, none where all runs were removed and no row speaks of an arm of this study."""
+    found, own = entries(writer.folder), {arm.arm_id for arm in study.arms}
+    emptied = not writer.store.lines("runs.csv") and any(entry.kind == REMOVAL for entry in found)
+    return [] if emptied and not any(entry.arms & own for entry in found) else found
+
+
 def _add(writer: Writer, before: list[Entry], kind: str, says: dict[str, object]) -> Entry:
-    stored = [line.split(",", 2)[1] for line in writer.store.lines("runs.csv")]
+    rows = (line.split(",", 3) for line in writer.store.lines("runs.csv"))
+    seen = {(row[1], int(row[2])) for row in rows}.union(*(entry.removed for entry in before))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    made = following(before, now, kind, len(stored), set(stored) if kind == DESIGN else (), says)
+    made = following(before, now, kind, len(seen), {arm for arm, _ in seen} if kind == DESIGN else (), says)
     writer.write(NAME, written([*before, made]))
     return made
 

@@ -69,12 +69,7 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     with Writer(out) as writer:
         notes = (*notes, *writer.notes)
         writer.write("study.yaml", text)
-        writer.gather_predictions(gathered({run: rows[folder].predictions for run, folder in chosen.items()}))
-        # a row in the last says that a run is done
-        for name in ("epochs.csv", "probes.csv", "provenance.csv", "runs.csv"):
-            lines = [line for run, folder in chosen.items() for line in rows[folder].of(name, run)]
-            if lines or (out / name).exists():
-                writer.write(name, line_of(COLUMNS[name]) + "".join(lines))
+        poured(writer, rows, chosen)
         writer.tidy()
         register(writer, study)  # with the runs there already, so that nothing counts as said before them
         summarise(writer)
@@ -107,6 +102,16 @@ class Rows:
 
     def of(self, name: str, run: str) -> list[str]:
         return self.by_run[name].get(run, [])
+
+
+def poured(writer: Writer, rows: Mapping[Path, Rows], chosen: Mapping[str, Path]) -> None:
+    """Write the files of a study from the rows of others: `chosen` says by run out of which folder."""
+    writer.gather_predictions(gathered({run: rows[folder].predictions for run, folder in chosen.items()}))
+    # a row in the last says that a run is done
+    for name in ("epochs.csv", "probes.csv", "provenance.csv", "runs.csv"):
+        lines = [line for run, folder in chosen.items() for line in rows[folder].of(name, run)]
+        if lines or (writer.folder / name).exists():
+            writer.write(name, line_of(COLUMNS[name]) + "".join(lines))
 
 
 def _chosen(rows: Mapping[Path, Rows], prefer: Path | None) -> dict[str, Path]:

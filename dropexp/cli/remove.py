@@ -1,0 +1,88 @@
+"""remove: runs of a study, or a whole study, moved aside and put back; nothing is ever deleted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropexp.cli.options import Json, Words, option_of
+
+if TYPE_CHECKING:
+    from dropexp.workflow.removing import Removed
+
+
+def remove(
+    path: Annotated[Path, typer.Argument(help="A study's folder.", show_default=False)],
+    arms: Annotated[
+        Words,
+        option_of("Arms whose runs to move aside, as in rate=0.5 placement=input; may be repeated.", None, "--arm"),
+    ] = None,
+    study: Annotated[bool, option_of("Move the whole study aside.", None, "--study")] = False,
+    restore: Annotated[
+        Path | None,
+        option_of("Put the runs in this folder back, which an earlier remove moved aside.", None, "--restore"),
+    ] = None,
+    dry_run: Annotated[bool, option_of("Say what would be moved, and move nothing.", None, "--dry-run")] = False,
+    as_json: Json = False,
+) -> int:
+    """Move runs or a whole study aside; nothing is deleted: [bold]dropexp remove results/quickstart --arm rate=0.5[/bold]."""
+    from dropexp.cli import arguments
+    from dropexp.console.screen import say
+    from dropexp.errors import UsageError
+    from dropexp.workflow.reading import is_study
+    from dropexp.workflow.removing import remove_arms, remove_study
+    from dropexp.workflow.removing import restore as put_back
+
+    if sum((bool(arms), study, restore is not None)) != 1:
+        raise UsageError("remove: say what to move: --arm PATH=VALUE for runs, or --study for all; or --restore FOLDER")
+    if restore is not None:
+        if dry_run:
+            raise UsageError("--dry-run: goes with --arm or --study; --restore removes nothing")
+        runs = put_back(path, restore)
+        text = f"{path.as_posix()}: {_runs(runs)} put back from {restore.as_posix()}, which is left as it is"
+        say(json.dumps({"study": path.as_posix(), "restored": runs, "from": restore.as_posix()}) if as_json else text)
+        return 0
+    if not is_study(path):
+        raise UsageError(f"{path}: no study's folder; name one study, as in dropexp remove results/quickstart --study")
+    if study:
+        made = remove_study(path, dry_run)
+    else:
+        made = remove_arms(path, [arguments.split([conditions]) for conditions in arms or ()], dry_run)
+    say(json.dumps(facts(made, dry_run), indent=2) if as_json else "\n".join(lines(made, dry_run)))
+    return 0
+
+
+def facts(made: Removed, dry_run: bool) -> dict[str, object]:
+    """Return what `remove --json` prints."""
+    return {
+        "study": made.folder.as_posix(), "moved": not dry_run, "to": made.aside.as_posix(), "whole_study": made.whole,
+        "arms": list(made.arms), "runs": made.runs, "unfinished_runs": made.unfinished, "notes": list(made.notes),
+    }  # fmt: skip
+
+
+def lines(made: Removed, dry_run: bool) -> list[str]:
+    """Return what was moved, where to, and how to get it back, as lines for a person."""
+    folder, aside = made.folder.as_posix(), made.aside.as_posix()
+    of = "the study" if made.whole else "; ".join(made.arms)
+    also = f" and {made.unfinished} unfinished" if made.unfinished else ""
+    found = [f"{'would move' if dry_run else 'moved'} {_runs(made.runs)}{also} of {folder} ({of}) to {aside}"]
+    found += list(made.notes)
+    if dry_run:
+        return [*found, "nothing was moved; leave out --dry-run to do it"]
+    if made.by_hand:
+        return [*found, f"to get the study back, rename {aside} to {folder}"]
+    found.append(f"to get {'it' if made.whole else 'them'} back: dropexp remove {folder} --restore {aside}")
+    if not made.whole:
+        found.append(
+            f"'dropexp run' with the same study trains these runs again; 'dropexp plot {folder}' redraws figures"
+        )
+    return found
+
+
+def _runs(count: int) -> str:
+    from dropexp.quoting import counted
+
+    return counted(count, "run")

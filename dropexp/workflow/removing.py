@@ -1,0 +1,143 @@
+"""Runs or a whole study moved aside, never deleted, and put back: design.csv goes on, so that what was seen stays seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropexp.errors import StoreError, UsageError
+from dropexp.experiment.naming import label
+from dropexp.files import make_folders
+from dropexp.rows import COLUMNS, line_of
+from dropexp.store import removal
+from dropexp.store.folder import Store, set_aside
+from dropexp.store.writer import Writer
+from dropexp.study_files.arm_conditions import pick
+from dropexp.train.checkpoint import FOLDER as CHECKPOINTS
+from dropexp.workflow.reading import reading
+from dropexp.workflow.registering import NAME as DESIGN
+from dropexp.workflow.registering import entries, removed
+from dropexp.workflow.running import summarise
+from dropexp.workflow.together import Rows, poured
+
+WHOLE = ("study.yaml", DESIGN, *removal.DERIVED, "claims.csv")  # what a folder of runs moved aside has of the study
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was moved aside, or would be: how many runs of a study, how many unfinished ones, of which arms, and where to."""
+
+    folder: Path
+    aside: Path
+    runs: int
+    unfinished: int
+    arms: tuple[str, ...]
+    whole: bool
+    by_hand: bool = False  # a study of others, which comes back by its old name alone
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The runs of some arms: those that are stored, by run_id with arm and seed, and the checkpoints of others."""
+
+    runs: Mapping[str, tuple[str, int]]
+    checkpoints: tuple[Path, ...]
+    failures: tuple[str, ...]
+    arms: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def remove_arms(folder: Path, arms: Sequence[Sequence[str]], dry: bool = False) -> Removed:
+    """Move all that a folder holds of the arms that meet any of the lists of conditions into a new folder beside it.
+
+    The copy is complete before anything is removed, and a kill at any moment loses nothing. Raises UsageError where no
+    arm meets the conditions or none of them has a run, StoreError where the folder is in use, unreadable or not to write.
+    """
+    if not (folder / "study.yaml").is_file():
+        raise UsageError(
+            f"{folder}: --arm takes runs out of studies that dropexp trained; edit the table of others where it was made"
+        )
+    found, aside = _chosen(folder, arms), removal.free_name(folder)
+    if not dry:
+        with Writer(folder) as writer:
+            found = _chosen(folder, arms)  # nobody else writes from here on
+            gone = {*found.runs, *found.failures}
+            removal.copied(folder, gone, WHOLE, found.checkpoints, aside)
+            removed(writer, found.runs.values())
+            writer.remove(gone, found.checkpoints)
+            summarise(writer)
+    return Removed(folder, aside, len(found.runs), len(found.checkpoints), found.arms, False, notes=found.notes)
+
+
+def remove_study(folder: Path, dry: bool = False) -> Removed:
+    """Move a whole study aside. What it declared, and what was seen of it, stays in design.csv under its name.
+
+    Raises StoreError where the folder is in use or cannot be moved.
+    """
+    own, aside = (folder / "study.yaml").is_file(), removal.free_name(folder)
+    rows = Store(folder).cells() if own else []
+    if not dry:
+        said = entries(folder) if own else []
+        if said and rows:
+            with Writer(folder) as writer:
+                removed(writer, [(row["arm_id"], int(row["seed"])) for row in rows])
+        set_aside(folder)
+        if said:
+            make_folders(folder)
+            removal.place(aside / DESIGN, folder / DESIGN)
+    return Removed(folder, aside, len(rows), 0, (), True, not own)
+
+
+def restore(folder: Path, aside: Path) -> int:
+    """Put the runs that were moved to `aside` back into a study's folder, and return how many were not there already.
+
+    `aside` stays as it is. Raises UsageError where it holds no runs, or those of a study of another name.
+    """
+    if not (aside / "study.yaml").is_file():
+        raise UsageError(
+            f"--restore {aside}: holds no runs that were moved aside; 'dropexp remove' said where it put them"
+        )
+    if not removal.is_aside(folder, aside):
+        raise UsageError(
+            f"--restore {aside}: was not moved aside from {folder}; to join studies, use compare --together"
+        )
+    with Writer(folder) as writer:
+        if not (folder / "study.yaml").exists():
+            removal.place(aside / "study.yaml", folder / "study.yaml")
+        rows = {path: Rows(path) for path in (folder, aside)}
+        chosen = {run: path for path in (aside, folder) for run in rows[path].runs}  # its own rows win
+        back = [run for run, path in chosen.items() if path == aside]
+        removal.copy_weights(aside, folder, back)
+        for path in (aside / CHECKPOINTS).glob("*.checkpoint"):
+            if path.stem not in chosen and not (there := folder / CHECKPOINTS / path.name).exists():
+                removal.place(path, there)
+        failed = dict.fromkeys([*writer.store.lines("failures.csv"), *Store(aside).lines("failures.csv")])
+        if failed:
+            writer.write("failures.csv", line_of(COLUMNS["failures.csv"]) + "".join(failed))
+        poured(writer, rows, chosen)
+        writer.tidy()
+        summarise(writer)
+    return len(back)
+
+
+def _chosen(folder: Path, arms: Sequence[Sequence[str]]) -> Chosen:
+    shown, _ = reading(folder)
+    picked = {arm.arm_id: arm for conditions in arms for arm in pick(shown.study, conditions).arms}
+    store = Store(folder)
+    rows = [row for row in store.cells() if row["arm_id"] in picked]
+    failures = [row for row in store.frame("failures.csv").to_dict("records") if row["arm_id"] in picked]
+    runs = {row["run_id"]: (row["arm_id"], int(row["seed"])) for row in rows}
+    names = {*runs, *(run.run_id for run in shown.study.runs() if run.arm_id in picked)}
+    checkpoints = [p for p in (folder / CHECKPOINTS).glob("*.checkpoint") if p.stem in names and not p.is_symlink()]
+    asked = "; ".join(" ".join(conditions) for conditions in arms)
+    if not (runs or checkpoints or failures):
+        raise UsageError(f"--arm {asked}: no run of it is stored in {folder}; there is nothing to remove")
+    axes = shown.study.axes
+    named = tuple(label(arm, axes) for arm in picked.values())
+    others = [label(arm, axes) for arm in shown.study.arms if arm.arm_id in picked and label(arm, axes) not in named]
+    some = "; ".join(others[:SHOWN]) + (f"; and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
+    notes = (f"the same function, and so the same runs: {some}",) if others else ()
+    return Chosen(runs, tuple(sorted(checkpoints)), tuple(row["run_id"] for row in failures), named, notes)
