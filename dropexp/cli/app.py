@@ -13,6 +13,7 @@ from dropexp.cli.export import export
 from dropexp.cli.laws import laws
 from dropexp.cli.remove import remove
 from dropexp.cli.report import report
+from dropexp.cli.show import show
 from dropexp.cli.stopping import stopping
 from dropexp.cli.verify import verify
 
@@ -34,6 +35,7 @@ VERBS = (
     ("sweep", training.sweep, EVERYDAY),
     ("plot", everyday.plot, EVERYDAY),
     ("report", report, EVERYDAY),
+    ("show", show, EVERYDAY),
     ("compare", compare, DEEPER),
     ("stopping", stopping, DEEPER),
     ("export", export, DEEPER),

@@ -114,6 +114,16 @@ def say(text: str) -> None:
     print(fits(text, sys.stdout), flush=True)
 
 
+def tell(text: str, stream: TextIO | None = None) -> None:
+    """Print a result for people: in the columns that there are, its verdicts in colour on a terminal; to stdout by default."""
+    from dropexp.console.fitting import fitted, room
+    from dropexp.console.tones import colours, toned
+
+    to = stream or sys.stdout
+    said = fitted(fits(text, to), room(to))
+    print(toned(said) if colours(to) else said, file=to, flush=True)
+
+
 def hand_over(text: str) -> None:
     """Print what is a file's content: as it stands, unless a terminal would obey what is in it."""
     if sys.stdout.isatty():

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropexp.errors import StoreError, UsageError
+from dropexp.errors import UsageError
 from dropexp.experiment.naming import label
+from dropexp.experiment.study import Study
 from dropexp.files import make_folders
 from dropexp.rows import COLUMNS, line_of
 from dropexp.store import removal
@@ -130,7 +131,8 @@ def _chosen(folder: Path, arms: Sequence[Sequence[str]]) -> Chosen:
     rows = [row for row in store.cells() if row["arm_id"] in picked]
     failures = [row for row in store.frame("failures.csv").to_dict("records") if row["arm_id"] in picked]
     runs = {row["run_id"]: (row["arm_id"], int(row["seed"])) for row in rows}
-    names = {*runs, *(run.run_id for run in shown.study.runs() if run.arm_id in picked)}
+    planned = shown.study.runs() if isinstance(shown.study, Study) else []
+    names = {*runs, *(run.run_id for run in planned if run.arm_id in picked)}
     checkpoints = [p for p in (folder / CHECKPOINTS).glob("*.checkpoint") if p.stem in names and not p.is_symlink()]
     asked = "; ".join(" ".join(conditions) for conditions in arms)
     if not (runs or checkpoints or failures):

@@ -59,7 +59,7 @@ def faulty(folder):
     made_up = ("final_", "runs.csv", "epochs.csv")
     found = verify(folder, 0).mismatches
     return [
-        m for m in found if m.column == "rows_digest" or not m.file.startswith(made_up) and m.column != "predictions"
+        m for m in found if m.column == "rows_digest" or (not m.file.startswith(made_up) and m.column != "predictions")
     ]
 
 
