@@ -87,15 +87,17 @@ OPTIONS = {  # of each command, without their --
     "data": "data-dir json",
     "export": "all json out to",
     "init": "list schema",
-    "laws": "figure json",
+    "laws": "figure json quiet",
     "plot": "all baseline fresh json out prefer together",
-    "report": "all baseline fresh json out prefer together",
+    "remove": "arm dry-run json restore study",
+    "report": "all baseline fresh json open out prefer quiet together",
     "run": (
-        "baseline data data-dir device dry-run epochs executor fresh jobs kinds lr no-plot orders pack patiences placements "
-        "rates results seeds set study threads yes"
+        "baseline data data-dir device dry-run epochs executor fresh jobs json kinds lr no-plot orders pack patiences "
+        "placements quiet rates results seeds set study threads verbose yes"
     ),
+    "show": "all baseline json",
     "stopping": "all alphas criteria json min-deltas monitor patiences strips",
-    "verify": "all data-dir jobs json sample seed",
+    "verify": "all data-dir jobs json quiet sample seed",
 }
 
 

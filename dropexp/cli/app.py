@@ -9,6 +9,7 @@ import typer
 from dropexp import __version__
 from dropexp.cli import everyday, learn, training
 from dropexp.cli.compare import compare
+from dropexp.cli.examples import epilog
 from dropexp.cli.export import export
 from dropexp.cli.laws import laws
 from dropexp.cli.remove import remove
@@ -21,7 +22,6 @@ app = typer.Typer(
     name="dropexp",
     help="Does dropout help this network on this data? At which rate, in which place? Answers with error bars.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,7 +45,7 @@ VERBS = (
     ("data", learn.data, LEARN),
 )
 for _name, _command, _panel in VERBS:
-    app.command(_name, rich_help_panel=_panel)(_command)
+    app.command(_name, rich_help_panel=_panel, epilog=epilog(_name))(_command)
 
 
 def _version(asked: bool) -> None:

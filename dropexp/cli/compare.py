@@ -39,7 +39,7 @@ def compare(
 ) -> int:
     """Compare two studies, or two arms: [bold]dropexp compare results/quickstart --arm rate=0.5 --arm rate=0[/bold]."""
     from dropexp.cli import arguments
-    from dropexp.console.screen import say, warn
+    from dropexp.console.screen import say, tell, warn
     from dropexp.errors import UsageError
     from dropexp.tables.comparison import comparison
     from dropexp.tables.examples import examples as examples_table
@@ -63,9 +63,9 @@ def compare(
         facts = [{**fact(pair), **({"examples": example_facts(pair)} if examples else {})} for pair in pairs]
         say(json.dumps({"a": names[0], "b": names[1], "pairs": facts}, indent=2))
     else:
-        say(comparison(pairs, names))
+        tell(comparison(pairs, names))
         if examples:
-            say(f"\n{examples_table(pairs)}")
+            tell(f"\n{examples_table(pairs)}")
     return 0
 
 
@@ -87,12 +87,12 @@ def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | Non
 
 
 def _table_of(folder: Path) -> int:
-    from dropexp.console.screen import say, warn
+    from dropexp.console.screen import say, tell, warn
     from dropexp.tables.arms import table
     from dropexp.workflow.reading import reading
 
     shown, note = reading(folder)
-    say(table(shown) if not shown.runs.empty else "no finished run yet")
+    tell(table(shown) if not shown.runs.empty else "no finished run yet")
     if note:
         warn(note)
     say(f"\n{folder.as_posix()}/")

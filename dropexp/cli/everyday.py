@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropexp.cli.compare import Prefer, Together, join
+from dropexp.cli.completion import completing
 from dropexp.cli.options import RESULTS, Baseline, Json, Studies, Words, of_each, option_of, request_of
 from dropexp.signatures import taking
 from dropexp.workflow.request import Request
@@ -27,8 +28,13 @@ WIDTH = 100
 
 def init(
     name: Annotated[
-        str | None, typer.Argument(help="A shipped study to copy, or the file to write.", show_default=False)
-    ] = None,
+        str | None,
+        typer.Argument(
+            help="A shipped study to copy, or the file to write.",
+            show_default=False,
+            autocompletion=completing("studies"),
+        ),
+    ] = None,  # fmt: skip
     listing: Annotated[bool, typer.Option("--list", help="Name the shipped studies.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a study, for editors.")] = False,
 ) -> int:

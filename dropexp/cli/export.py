@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dropexp.cli.completion import completing
 from dropexp.cli.options import Json
 
 
@@ -19,6 +20,7 @@ def export(
             help="latex, markdown, csv, parquet or tensorboard. In csv, a word that a spreadsheet would run as a formula "
             "has an apostrophe before it.",
             show_default=False,
+            autocompletion=completing("formats"),
         ),
     ],
     out: Annotated[

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.options import Json
+from dropexp.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
     from dropexp.laws.law import Check, Law, Result
@@ -22,16 +23,23 @@ def laws(
     figure: Annotated[
         Path | None, typer.Option("--figure", help=f"Draw {FIGURE_OF} into a .png or .svg.", show_default=False)
     ] = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Check the laws of dropout on the code that trains: [bold]dropexp laws per-sample[/bold]."""
     from dropexp.console.screen import say
+    from dropexp.console.steps import Steps
+    from dropexp.console.voice import Voice
 
     if figure is not None:
         _check_figure(name, figure)
     from dropexp.laws.all_laws import chosen, examine
 
-    results = [(law, examine(law)) for law in chosen(name)]
+    voice, results, every = Voice(quiet), [], chosen(name)
+    with Steps(sys.stderr, len(every), "laws", quiet) as steps:
+        for law in every:
+            with steps.step(law.id):
+                results.append((law, examine(law)))
     if figure is not None:
         _draw(figure)
     if as_json:
@@ -41,11 +49,11 @@ def laws(
             )
         )
     elif name is None:
-        say("\n".join(_overview(results)))
+        voice.tell("\n".join(_overview(results)))
     else:
-        say("\n".join(_detail(*results[0])))
+        voice.tell("\n".join(_detail(*results[0])))
         if figure is not None:
-            say(f"\n{figure}")
+            voice.tell(f"\n{figure}")
     return 0 if all(result.holds for _, result in results) else 1
 
 

@@ -8,11 +8,15 @@ from typing import Annotated
 
 import typer
 
+from dropexp.cli.completion import completing
 from dropexp.cli.options import DataDir, Json
 
 
 def data(
-    names: Annotated[list[str] | None, typer.Argument(help="Sources to fetch and check.", show_default=False)] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Sources to fetch and check.", show_default=False, autocompletion=completing("sources")),
+    ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from dropexp.cli.completion import completing
 from dropexp.workflow.request import AXES, MOST, SHORTCUTS, Options, Request
 
 T = TypeVar("T")
@@ -21,9 +22,13 @@ def option_of(help: str, panel: str | None, *names: str, shown: bool = False, **
 
 
 Rates = Annotated[Words, option_of("Dropout rates, as in 0 0.2 0.5, 0,0.2 or 0:0.8:0.2.", LIST)]
-Kinds = Annotated[Words, option_of("Kinds of dropout, as in bernoulli vanilla.", LIST)]
-Placements = Annotated[Words, option_of("Places, as in hidden input+hidden.", LIST)]
-Orders = Annotated[Words, option_of("Orders of a block, as in NAD DNA.", LIST)]
+Kinds = Annotated[
+    Words, option_of("Kinds of dropout, as in bernoulli vanilla.", LIST, autocompletion=completing("kinds"))
+]
+Placements = Annotated[
+    Words, option_of("Places, as in hidden input+hidden.", LIST, autocompletion=completing("placements"))
+]
+Orders = Annotated[Words, option_of("Orders of a block, as in NAD DNA.", LIST, autocompletion=completing("orders"))]
 Patiences = Annotated[Words, option_of("Early-stopping patiences, as in none 5 20.", LIST)]
 Seeds = Annotated[Words, option_of("5 for seeds 0 to 4; 3 4 or [7] names seeds.", LIST)]
 Data = Annotated[Words, option_of("Data sets, as in mnist, or a path to your own.", LIST)]
@@ -47,17 +52,21 @@ Threads = Annotated[
 PackSize = Annotated[
     int | None, option_of("Runs trained together; no effect on results.", RUNNING, "--pack", min=1, max=MOST["pack"])
 ]
-Device = Annotated[str, option_of("cpu, cuda, mps or auto.", RUNNING, shown=True)]
+Device = Annotated[str, option_of("cpu, cuda, mps or auto.", RUNNING, shown=True, autocompletion=completing("devices"))]
 Executor = Annotated[
     str | None,
-    option_of("inline (in this process) or pool (worker processes); without it, what suits the work.", RUNNING),
-]
+    option_of(
+        "inline (in this process) or pool (worker processes); without it, what suits the work.",
+        RUNNING, autocompletion=completing("executors"),
+    ),
+]  # fmt: skip
 DataDir = Annotated[
     Path | None, option_of("Where data sets are stored; else $DROPEXP_DATA or a cache folder.", RUNNING)
 ]
 Fresh = Annotated[bool, option_of("Move the study's old folder aside first.", RUNNING, "--fresh")]
 Yes = Annotated[bool, option_of("Allow more than 100,000 runs.", RUNNING, "--yes")]
 Json = Annotated[bool, option_of("Print JSON.", None, "--json")]
+Quiet = Annotated[bool, option_of("Print errors only, and with --json the JSON.", None, "--quiet", "-q")]
 Studies = Annotated[
     list[Path] | None, typer.Argument(help="Studies, or folders of studies; else results.", show_default=False)
 ]

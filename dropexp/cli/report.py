@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dropexp.cli.compare import Prefer, Together, join
-from dropexp.cli.options import RESULTS, Baseline, Json, Studies, of_each, option_of
+from dropexp.cli.options import RESULTS, Baseline, Json, Quiet, Studies, of_each, option_of
 
 
 def report(
@@ -25,11 +26,17 @@ def report(
         ),
     ] = None,
     prefer: Prefer = None,
+    opened: Annotated[
+        bool, option_of("Open the page in the browser, of several studies their index.", None, "--open")
+    ] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Write a study as one page that needs nothing else: [bold]dropexp report results/quickstart[/bold]."""
     from dropexp.cli import arguments
     from dropexp.console.screen import say, warn
+    from dropexp.console.steps import Steps
+    from dropexp.console.voice import Voice
     from dropexp.errors import UsageError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.reporting import index
@@ -42,22 +49,38 @@ def report(
     if target and len({folder.name for folder in folders}) < len(folders):
         raise UsageError(f"--out {out}: two of the studies have one name; write them one by one")
 
+    voice = Voice(quiet)
+    steps = Steps(sys.stderr, len(folders), "reports", quiet)
+
     def page(folder: Path) -> Any:
         file = target / f"{folder.name}.html" if target and several else target
-        return write(folder, everything, fresh, file, arguments.split(baseline))
+        with steps.step(folder.as_posix()):
+            return write(folder, everything, fresh, file, arguments.split(baseline))
 
-    made = of_each(folders, page)
+    with steps:
+        made = of_each(folders, page)
     front = index(given[0], made, target) if made and several and (target or len(given) == 1) else None
     if as_json:
         say(json.dumps({"index": front and str(front), "studies": [_facts(r) for r in made]}, indent=2))
-        return 0 if made else 2
-    for r in made:
-        say(f"{r.path}: {'up to date; --fresh writes it again' if r.current else r.sums.answer}")
+    for r in made if not as_json else ():
+        voice.tell(f"{r.path}: {'up to date; --fresh writes it again' if r.current else r.sums.answer}")
         if r.note:
-            warn(r.note)
-    if front:
-        say(str(front))
+            voice.warn(r.note)
+    if front and not as_json:
+        voice.tell(str(front))
+    if opened and made and not _open(front or made[0].path):
+        warn(f"--open: no browser was found here; open {front or made[0].path} in one")
     return 0 if made else 2
+
+
+def _open(page: Path) -> bool:
+    """Have the browser open a page; return whether there is one."""
+    import webbrowser
+
+    try:
+        return webbrowser.open(page.resolve().as_uri())
+    except webbrowser.Error:
+        return False
 
 
 def _target(out: Path | None, several: bool) -> Path | None:

@@ -43,7 +43,7 @@ def stopping(
     if as_json:
         say(json.dumps([_fact(one) for one in found], indent=2))
     else:
-        say("\n\n".join(_told(one, len(folders) > 1) for one in found))
+        tell("\n\n".join(_told(one, len(folders) > 1) for one in found))
     return 0 if found else 2
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropexp.cli.options import RUNNING, option_of, request_of
+from dropexp.cli.options import RUNNING, Quiet, option_of, request_of
 from dropexp.signatures import taking
 from dropexp.workflow.request import Request
 
 if TYPE_CHECKING:
+    from dropexp.console.voice import Voice
     from dropexp.experiment.study import Study
     from dropexp.workflow.running import Finished
 
@@ -25,10 +27,17 @@ OneConfig = Annotated[
 ]
 DryRun = Annotated[bool, option_of("Print what check prints, and train nothing.", RUNNING, "--dry-run")]
 NoPlot = Annotated[bool, option_of("Draw no figures at the end.", RUNNING, "--no-plot")]
+Verbose = Annotated[bool, option_of("Print packs, workers, times and where files are too.", None, "--verbose", "-v")]
+LastLine = Annotated[
+    bool, option_of("Print the results as JSON, one last line on stdout; all else to stderr.", None, "--json")
+]
 
 
 @taking(request_of)
-def run(request: Request, configs: Configs = None, dry_run: DryRun = False, no_plot: NoPlot = False) -> int:
+def run(
+    request: Request, configs: Configs = None, dry_run: DryRun = False, no_plot: NoPlot = False,
+    quiet: Quiet = False, verbose: Verbose = False, as_json: LastLine = False,
+) -> int:  # fmt: skip
     """Train the study that a YAML file describes: [bold]dropexp run config.yaml[/bold]."""
     from dropexp.errors import UsageError
 
@@ -40,17 +49,20 @@ def run(request: Request, configs: Configs = None, dry_run: DryRun = False, no_p
     asked = [replace(request, config=config) for config in configs]
     with _loading(request, dry_run):
         studies = [one.study() for one in asked]  # all, before any is trained
-        return max(_train(*each, dry_run, no_plot) for each in zip(asked, studies, strict=True))
+        return _each(list(zip(asked, studies, strict=True)), dry_run, no_plot, _voice(quiet, verbose, as_json))
 
 
 @taking(request_of)
-def sweep(request: Request, config: OneConfig = None, dry_run: DryRun = False, no_plot: NoPlot = False) -> int:
+def sweep(
+    request: Request, config: OneConfig = None, dry_run: DryRun = False, no_plot: NoPlot = False,
+    quiet: Quiet = False, verbose: Verbose = False, as_json: LastLine = False,
+) -> int:  # fmt: skip
     """Sweep axes from the command line: [bold]dropexp sweep --rates 0 0.2 0.5[/bold]."""
     from dropexp.study_files.shipped import shipped
 
     asked = replace(request, config=config or shipped()["quickstart"])
     with _loading(request, dry_run):
-        return _train(asked, asked.study(), dry_run, no_plot)
+        return _each([(asked, asked.study())], dry_run, no_plot, _voice(quiet, verbose, as_json))
 
 
 def _loading(request: Request, dry_run: bool) -> AbstractContextManager[None]:
@@ -64,62 +76,103 @@ def _loading(request: Request, dry_run: bool) -> AbstractContextManager[None]:
     return loading("dropexp.train.pack")  # TRAINS, whose own file would take as long as reading the study
 
 
-def _train(request: Request, made: Study, dry_run: bool, no_plot: bool) -> int:
-    if dry_run:
+def _voice(quiet: bool, verbose: bool, as_json: bool) -> Voice:
+    from dropexp.console.voice import Voice
+    from dropexp.errors import UsageError
+
+    if quiet and verbose:
+        raise UsageError("--quiet: prints errors alone, and --verbose more than usual; give one of the two")
+    return Voice(quiet, verbose, as_json)
+
+
+def _each(asked: list[tuple[Request, Study]], dry_run: bool, no_plot: bool, voice: Voice) -> int:
+    """Train studies one after another, and print the document of all that were trained; return the exit code."""
+    said: list[dict[str, Any]] = []
+    try:
+        if dry_run:
+            return max(_plan(*each, voice, said) for each in asked)
+        return max(_train(*each, no_plot, voice, said) for each in asked)
+    finally:
+        if said:  # what an interruption leaves too
+            voice.document({"studies": said})
+
+
+def _plan(request: Request, made: Study, voice: Voice, said: list[dict[str, Any]]) -> int:
+    if voice.as_json or voice.quiet:
+        from dropexp.workflow.checking import facts
+
+        said.append(facts(made, request.options, False))
+    else:
         from dropexp.cli.describe import describe
 
         describe(made, request.options, show_config=False)
-        return 0
+    return 0
 
-    from dropexp.console.progress import Progress
+
+def _train(request: Request, made: Study, no_plot: bool, voice: Voice, said: list[dict[str, Any]]) -> int:
+    from dropexp.console.progress import Progress, duration
     from dropexp.workflow.drawing import load
+    from dropexp.workflow.running import Listener
     from dropexp.workflow.running import run as train
 
-    progress = Progress(sys.stderr)
-    listener = progress.listener() if no_plot else replace(progress.listener(), waiting=load)
+    begun = time.monotonic()
+    progress = Progress(sys.stderr, request.options if voice.verbose else None)
+    listener = Listener() if voice.quiet else progress.listener()
     try:
-        finished = train(made, request.options, listener)
+        finished = train(made, request.options, listener if no_plot else replace(listener, waiting=load))
     finally:
         progress.close()
-    return _conclude(finished, no_plot, request.baseline)
+    trained = time.monotonic()
+    try:
+        return _conclude(finished, no_plot, request.baseline, voice, said)
+    finally:
+        times = (
+            f"{duration(trained - begun)} for training, {duration(time.monotonic() - trained)} for table and figures"
+        )
+        voice.detail(f"{times}; each run's share stands in {(finished.folder / 'provenance.csv').as_posix()}")
 
 
-def _conclude(finished: Finished, no_plot: bool, baseline: tuple[str, ...]) -> int:
-    """Print the table and where the files are; return the exit code."""
-    from dropexp.analysis.judging import judge
-    from dropexp.console.screen import say, warn
+def _conclude(
+    finished: Finished, no_plot: bool, baseline: tuple[str, ...], voice: Voice, said: list[dict[str, Any]]
+) -> int:
+    """Print the table and where the files are, and add to `said` what JSON holds of them; return the exit code."""
+    from dropexp.cli.show import results
+    from dropexp.console.screen import warn
     from dropexp.errors import Interrupted
     from dropexp.quoting import counted
-    from dropexp.tables.arms import table
-    from dropexp.tables.claims import judgements
     from dropexp.workflow.drawing import plot
     from dropexp.workflow.reading import accused, reading
 
-    folder = finished.folder
+    folder, say = finished.folder, voice.tell
     shown, note = reading(folder, baseline=baseline)
-    if not shown.runs.empty:
-        say(table(shown))
-        if note:
-            say(note)
-    if shown.study.claims:
-        say("\n" + judgements(judge(shown)))
+    results(shown, note, voice)
     if finished.trained == 0 and not finished.failures and not finished.interrupted:
         say(f"\nevery run of this study was there already: 0 runs trained ({folder / 'runs.csv'})")
     figures: tuple[Path, ...] = ()  # those of what is stored now: older ones may answer another question
     if not no_plot and not finished.interrupted and not shown.runs.empty:
         figures = plot(folder, baseline=baseline, known=(shown, note)).paths
+    found = len(accused(shown))  # by earlier commands too: a study that cannot be trusted does not end with 0
+    if voice.as_json:
+        from dropexp.workflow.showing import document
+
+        said.append({
+            **document(folder, shown, note), "trained": finished.trained, "interrupted": finished.interrupted,
+            "failed": [{"run_id": f.run_id, "error": f.error} for f in finished.failures], "audited_wrong": found,
+            "figures": [path.as_posix() for path in figures],
+        })  # fmt: skip
     files = [p.name for p in (folder / "runs.csv", folder / "epochs.csv", folder / "summary.csv") if p.exists()]
     if files:
         say(f"\n{folder.as_posix()}/  {'  '.join(files)}")
     if figures:
         more = f"  and {len(figures) - FIGURES_SHOWN} more" if len(figures) > FIGURES_SHOWN else ""
         say(f"figures: {'  '.join(p.as_posix() for p in figures[:FIGURES_SHOWN])}{more}")
+    if not finished.interrupted and not shown.runs.empty:
+        say(f"next: dropexp report {folder.as_posix()}")
     for failure in finished.failures[:5]:
         warn(f"failed: {failure.run_id}: {failure.error}")
     if finished.failures:
         warn(f"{len(finished.failures)} runs failed (failures.csv); the same command tries them again")
         return 1
-    found = len(accused(shown))  # by earlier commands too: a study that cannot be trusted does not end with 0
     if found:
         warn(
             f"the audit of dropout found what should not be in {counted(found, 'run')} (probes.csv): do not trust these runs"

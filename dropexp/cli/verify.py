@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropexp.cli.options import RESULTS, DataDir, Folder, Jobs, Json, of_each, option_of
+from dropexp.cli.options import RESULTS, DataDir, Folder, Jobs, Json, Quiet, of_each, option_of
 
 if TYPE_CHECKING:
     from dropexp.analysis.consistency import Mismatch
@@ -30,14 +30,16 @@ def verify(
     ] = None,
     jobs: Jobs = None,
     data_dir: DataDir = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Check that results are what training gives: [bold]dropexp verify results/[/bold]."""
     from dropexp.console.progress import Progress
-    from dropexp.console.screen import say
+    from dropexp.console.screen import say, tell
     from dropexp.errors import UsageError
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.request import Options
+    from dropexp.workflow.running import Listener
     from dropexp.workflow.verifying import verify as verified
 
     if everything and sample is not None:
@@ -47,12 +49,13 @@ def verify(
 
     def look(folder: Path) -> Verified:
         progress = Progress(sys.stderr)
+        listener = Listener() if quiet else progress.listener()
         try:
-            made = verified(folder, size, chosen, Options(jobs=jobs, data_dir=data_dir), progress.listener())
+            made = verified(folder, size, chosen, Options(jobs=jobs, data_dir=data_dir), listener)
         finally:
             progress.close()
-        if not as_json:
-            say("\n".join(lines(made)))
+        if not as_json and not (quiet and made.fine):
+            tell("\n".join(lines(made)))
         return made
 
     folders = studies_below(path)

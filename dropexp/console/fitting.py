@@ -12,8 +12,8 @@ USUAL = 100  # columns, for which tables are made; more are not used
 LEAST = 30  # columns; a narrower terminal wraps by itself
 
 
-def room(stream: TextIO) -> int:
-    """Return how many columns there are for a text: those that COLUMNS or the terminal says, at most the usual."""
+def room(stream: TextIO) -> int | None:
+    """Return how many columns there are for a text, by COLUMNS or the terminal, at most the usual; None where nothing says."""
     said = os.environ.get("COLUMNS", "")
     columns = int(said) if said.isdecimal() else 0
     if not columns and stream.isatty():
@@ -21,7 +21,7 @@ def room(stream: TextIO) -> int:
             columns = os.get_terminal_size(stream.fileno()).columns
         except (OSError, ValueError):
             columns = 0
-    return max(LEAST, min(USUAL, columns or USUAL))
+    return max(LEAST, min(USUAL, columns)) if columns else None
 
 
 def fitted(text: str, width: int) -> str:

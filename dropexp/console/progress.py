@@ -7,13 +7,16 @@ import time
 from typing import Any, TextIO
 
 from dropexp.console.screen import Stream, fits
+from dropexp.data import cache_dir
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run
 from dropexp.quoting import counted
+from dropexp.train.checkpoint import FOLDER
 from dropexp.workflow.planning import Plan, tally
+from dropexp.workflow.request import Options
 from dropexp.workflow.running import Listener
 
-SHOWN_ARMS = 8
+SHOWN_ARMS, SHOWN_PACKS = 8, 20
 FIRST_SECONDS, QUIET_SECONDS = 4.0, 15.0  # before the first plain line, and between two
 
 
@@ -29,9 +32,11 @@ def duration(seconds: float) -> str:
 class Progress:
     """Hears of every epoch and shows it; `listener()` is what a workflow tells."""
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: TextIO, verbose: Options | None = None):
+        """`verbose` is how the study is trained, where packs, times and places are to be told too."""
         # the API's may be closed as well
         self.stream: TextIO = stream if isinstance(stream, Stream) else Stream(stream)  # type: ignore[assignment]
+        self.verbose = verbose
         self.live: Any = None
         self.bar: Any = None
         self.accuracy: dict[str, dict[str, float]] = {}
@@ -70,6 +75,9 @@ class Progress:
             self._print(f"{label(arm, study.axes)} is the same function as {label(kept, study.axes)}: trained once")
         for line in hints(plan):
             self._print(line)
+        for line in details(plan, self.verbose) if self.verbose else ():
+            self._print(line)
+        self.begun, self.packs = time.monotonic(), 0
         self.total = sum(run.config.training.epochs for run in plan.todo)
         self.spoke = time.monotonic()
         if plan.todo and self.stream.isatty():
@@ -109,6 +117,12 @@ class Progress:
     def finished(self, pack: list[Run]) -> None:
         for run in pack:
             self.done_epochs[run.run_id] = run.config.training.epochs  # one that stopped early is done too
+        if self.verbose:
+            self.packs += 1
+            after = duration(time.monotonic() - self.begun)
+            self._print(
+                f"{counted(len(pack), 'run')} stored after {after} (pack {self.packs} of {len(self.plan.packs)})"
+            )
         self._advance()
 
     def _advance(self) -> None:
@@ -130,6 +144,29 @@ class Progress:
         if self.live is not None:
             self.live.stop()
             self.live = None
+
+
+def details(plan: Plan, options: Options) -> list[str]:
+    """Return lines on how a plan is trained: packs, workers, how much work that is, and where everything is."""
+    folder = options.results / plan.study.name
+    lines = [
+        f"folder: {folder.as_posix()}; checkpoints: {(plan.executor.keeps(folder) / FOLDER).as_posix()}; "
+        f"downloads: {cache_dir(options.data_dir)}"
+    ]
+    if not plan.todo:
+        return lines
+    lines.append(
+        f"trained: {plan.executor.says}; {counted(plan.jobs, 'worker')}, {counted(options.threads, 'thread')} each, "
+        f"device {plan.executor.device(options.device)}; roughly {duration(plan.seconds)} of work for one thread"
+    )
+    for number, pack in enumerate(plan.packs[:SHOWN_PACKS], 1):
+        arms = len({run.arm_id for run in pack})
+        epochs = max(run.config.training.epochs for run in pack)
+        lines.append(
+            f"pack {number}: {counted(len(pack), 'run')} of {counted(arms, 'arm')}, {counted(epochs, 'epoch')} at most"
+        )
+    more = len(plan.packs) - SHOWN_PACKS
+    return [*lines, f"and {counted(more, 'pack')} more"] if more > 0 else lines
 
 
 def hints(plan: Plan) -> list[str]:

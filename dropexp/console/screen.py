@@ -120,7 +120,8 @@ def tell(text: str, stream: TextIO | None = None) -> None:
     from dropexp.console.tones import colours, toned
 
     to = stream or sys.stdout
-    said = fitted(fits(text, to), room(to))
+    said, columns = fits(text, to), room(to)
+    said = fitted(said, columns) if columns else said
     print(toned(said) if colours(to) else said, file=to, flush=True)
 
 

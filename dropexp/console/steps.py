@@ -1,0 +1,59 @@
+"""Progress of what goes on step after step, as laws and reports do: a bar on a terminal, else now and then a line."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+from dropexp.console.progress import FIRST_SECONDS, QUIET_SECONDS
+from dropexp.console.screen import fits
+
+
+class Steps:
+    """Tells how many of so many steps are done, and which is going on; a context manager that takes the bar away."""
+
+    def __init__(self, stream: TextIO, total: int, what: str, quiet: bool = False):
+        self.stream, self.total, self.what, self.quiet = stream, total, what, quiet
+        self.done, self.bar, self.task = 0, None, None  # type: int, Any, Any
+        self.spoke, self.wait = time.monotonic(), FIRST_SECONDS
+
+    def __enter__(self) -> Steps:
+        if not self.quiet and self.stream.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            columns = (
+                TextColumn(self.what),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[name]}", markup=False),
+            )
+            self.bar = Progress(*columns, console=Console(file=self.stream), transient=True)
+            self.task = self.bar.add_task("", total=self.total, name="")
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Say that a step begins, and count it when it has ended, well or not."""
+        if self.bar is not None:
+            self.bar.update(self.task, name=fits(name, self.stream))
+        elif not self.quiet and time.monotonic() - self.spoke > self.wait:
+            self.spoke, self.wait = time.monotonic(), QUIET_SECONDS
+            print(
+                fits(f"{self.done} of {self.total} {self.what} done, now {name}", self.stream),
+                file=self.stream,
+                flush=True,
+            )
+        try:
+            yield
+        finally:
+            self.done += 1
+            if self.bar is not None:
+                self.bar.update(self.task, completed=self.done)
