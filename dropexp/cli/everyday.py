@@ -34,7 +34,7 @@ def init(
             show_default=False,
             autocompletion=completing("studies"),
         ),
-    ] = None,  # fmt: skip
+    ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Name the shipped studies.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a study, for editors.")] = False,
 ) -> int:

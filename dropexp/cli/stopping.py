@@ -29,7 +29,7 @@ def stopping(
     as_json: Json = False,
 ) -> int:
     """Replay early-stopping rules without retraining: [bold]dropexp stopping results/x --patiences 1 5 20[/bold]."""
-    from dropexp.console.screen import say, warn
+    from dropexp.console.screen import say, tell, warn
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.replaying import replay_rules
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from dropexp.console.progress import FIRST_SECONDS, QUIET_SECONDS
 from dropexp.console.screen import fits
@@ -16,7 +16,9 @@ class Steps:
 
     def __init__(self, stream: TextIO, total: int, what: str, quiet: bool = False):
         self.stream, self.total, self.what, self.quiet = stream, total, what, quiet
-        self.done, self.bar, self.task = 0, None, None  # type: int, Any, Any
+        self.done = 0
+        self.bar: Any = None
+        self.task: Any = None
         self.spoke, self.wait = time.monotonic(), FIRST_SECONDS
 
     def __enter__(self) -> Steps:

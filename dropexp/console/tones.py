@@ -22,7 +22,8 @@ DIFFERENCES: dict[str, str] = {
     inference.SAME: DIM,
 }
 VERDICTS = {rules.SUPPORTED: GREEN, rules.REFUTED: RED, rules.UNDECIDED: DIM, WAITING: DIM}
-LAWS = {"holds": GREEN, "DOES NOT HOLD": RED, "does NOT hold": RED, "NO": RED}
+LAWS = {"holds": GREEN, "DOES NOT HOLD": RED, "does NOT hold": RED}
+OF_A_LAW = {"yes": GREEN, "NO": RED}
 
 
 def _any(words: Mapping[str, str]) -> str:
@@ -36,7 +37,8 @@ TONES: tuple[tuple[re.Pattern[str], Mapping[str, str]], ...] = (
     (re.compile(rf"(?<=\d )({_any(DIFFERENCES)})(?=[*†‡]*(?:  |$))", re.MULTILINE), DIFFERENCES),
     (re.compile(rf"(?<=  )({_any({inference.SAME: DIM})})(?=[*†‡]*(?:  |$))", re.MULTILINE), DIFFERENCES),
     (re.compile(rf"(?<=^ [+x?.] )({_any(VERDICTS)})(?=  )", re.MULTILINE), VERDICTS),
-    (re.compile(rf"(?<=[ :])({_any(LAWS)})$", re.MULTILINE), LAWS),
+    (re.compile(rf"(?<=: |w )({_any(LAWS)})$", re.MULTILINE), LAWS),
+    (re.compile(rf"(?<=  )({_any(OF_A_LAW)})$", re.MULTILINE), OF_A_LAW),
 )
 
 
