@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from dropexp.console.progress import FIRST_SECONDS, QUIET_SECONDS
-from dropexp.console.screen import fits
+from dropexp.console.screen import fits, warn
 
 
 class Steps:
@@ -48,11 +48,7 @@ class Steps:
             self.bar.update(self.task, name=fits(name, self.stream))
         elif not self.quiet and time.monotonic() - self.spoke > self.wait:
             self.spoke, self.wait = time.monotonic(), QUIET_SECONDS
-            print(
-                fits(f"{self.done} of {self.total} {self.what} done, now {name}", self.stream),
-                file=self.stream,
-                flush=True,
-            )
+            warn(f"{self.done} of {self.total} {self.what} done, now {name}")
         try:
             yield
         finally:

@@ -94,7 +94,7 @@ def no_folder(name: Any) -> str | None:
     if name.partition(".")[0].lower() in DEVICES:
         return "Windows reserves that name for a device"
     if ".old-" in name:
-        return "names with '.old-' are those of folders that --fresh moved aside"
+        return "names with '.old-' are those of folders that --fresh or remove moved aside"
     return None
 
 

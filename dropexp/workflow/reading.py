@@ -147,5 +147,5 @@ def studies_below(*paths: Path) -> list[Path]:
 
 
 def is_study(folder: Path) -> bool:
-    """Whether a folder holds results: a study.yaml, or an epochs.csv of others; none that --fresh moved aside."""
+    """Whether a folder holds results: a study.yaml, or an epochs.csv of others; none that was moved aside."""
     return ".old-" not in folder.name and any((folder / name).is_file() for name in ("study.yaml", "epochs.csv"))
