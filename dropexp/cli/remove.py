@@ -38,6 +38,8 @@ def remove(
 
     if sum((bool(arms), study, restore is not None)) != 1:
         raise UsageError("remove: say what to move: --arm PATH=VALUE for runs, or --study for all; or --restore FOLDER")
+    if path.name in ("", ".."):  # the folder one is in has a name too
+        path = path.resolve()
     if restore is not None:
         if dry_run:
             raise UsageError("--dry-run: goes with --arm or --study; --restore removes nothing")

@@ -65,6 +65,7 @@ def copied(folder: Path, run_ids: Collection[str], whole: Sequence[str], loose: 
         files.sync_folder(aside.parent)
     except OSError as error:
         where = error.filename or part
+        shutil.rmtree(part, ignore_errors=True)  # it takes the room that is lacking
         raise StoreError(f"{where}: cannot be written ({error.strerror}); nothing was removed; make room") from None
 
 

@@ -139,7 +139,7 @@ def studies_below(*paths: Path) -> list[Path]:
     for path in paths:
         if not path.is_dir():
             raise StoreError(f"{path}: no such folder; 'dropexp sweep' makes results/quickstart")
-        inside = [path] if is_study(path) else sorted(p for p in path.iterdir() if p.is_dir() and is_study(p))
+        inside = [path] if _holds(path) else sorted(p for p in path.iterdir() if p.is_dir() and is_study(p))
         if not inside:
             raise StoreError(f"{path}: no study in this folder yet; 'dropexp sweep --rates 0 0.2 0.5' makes one")
         found |= dict.fromkeys(inside)
@@ -148,4 +148,8 @@ def studies_below(*paths: Path) -> list[Path]:
 
 def is_study(folder: Path) -> bool:
     """Whether a folder holds results: a study.yaml, or an epochs.csv of others; none that was moved aside."""
-    return ".old-" not in folder.name and any((folder / name).is_file() for name in ("study.yaml", "epochs.csv"))
+    return ".old-" not in folder.name and _holds(folder)
+
+
+def _holds(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("study.yaml", "epochs.csv"))

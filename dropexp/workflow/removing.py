@@ -22,7 +22,7 @@ from dropexp.workflow.registering import entries, removed
 from dropexp.workflow.running import summarise
 from dropexp.workflow.together import Rows, poured
 
-WHOLE = ("study.yaml", DESIGN, *removal.DERIVED, "claims.csv")  # what a folder of runs moved aside has of the study
+WHOLE = ("study.yaml", DESIGN)  # what a folder of runs moved aside has of the study
 SHOWN = 5
 
 

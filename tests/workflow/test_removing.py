@@ -1,5 +1,7 @@
 """Removing: runs go aside as a whole and come back, what was seen stays seen, and a kill at any moment loses nothing."""
 
+import errno
+import json
 import shutil
 
 import pytest
@@ -208,6 +210,33 @@ def test_an_end_at_any_moment_loses_nothing_and_the_next_command_goes_on(folder,
             patched.setattr(removing, "summarise", lambda writer: None)
             remove_arms(folder, [["rate=0.5"]])
     assert len(runs(folder)) == 6
+
+
+def test_the_folder_one_is_in_and_runs_moved_aside_can_be_named(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert main(["remove", ".", "--arm", "rate=0.5"]) == 0
+    aside = folder.with_name("s.old-1")
+    assert (
+        f"to get them back: dropexp remove {folder.as_posix()} --restore {aside.as_posix()}" in capsys.readouterr().out
+    )
+    assert main(["show", str(aside)]) == 0
+    assert "2 of 9 runs are there" in capsys.readouterr().out
+    assert main(["show", str(folder.parent), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["studies"][0]["runs"] == 6, "a list holds none that was moved aside"
+
+
+def test_a_copy_that_cannot_be_written_removes_nothing(folder, monkeypatch):
+    before = content(folder)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(removal, "_copy_predictions", full)
+        with pytest.raises(StoreError, match="nothing was removed; make room"):
+            remove_arms(folder, [["rate=0.5"]])
+    assert {name: text for name, text in content(folder).items() if name in before} == before
+    assert not list(folder.parent.glob("*.old-*"))
 
 
 def test_a_dry_run_writes_nothing(folder, capsys):
