@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,9 +44,12 @@ def remove(
     if restore is not None:
         if dry_run:
             raise UsageError("--dry-run: goes with --arm or --study; --restore removes nothing")
-        runs = put_back(path, restore)
-        text = f"{path.as_posix()}: {_runs(runs)} put back from {restore.as_posix()}, which is left as it is"
-        say(json.dumps({"study": path.as_posix(), "restored": runs, "from": restore.as_posix()}) if as_json else text)
+        runs, unfinished = put_back(path, restore)
+        text = (
+            f"{path.as_posix()}: {_runs(runs, unfinished)} put back from {restore.as_posix()}, which is left as it is"
+        )
+        fact = {"study": path.as_posix(), "from": restore.as_posix(), "runs": runs, "unfinished_runs": unfinished}
+        say(json.dumps(fact, indent=2) if as_json else text)
         return 0
     if not is_study(path):
         raise UsageError(f"{path}: no study's folder; name one study, as in dropexp remove results/quickstart --study")
@@ -61,7 +65,8 @@ def facts(made: Removed, dry_run: bool) -> dict[str, object]:
     """Return what `remove --json` prints."""
     return {
         "study": made.folder.as_posix(), "moved": not dry_run, "to": made.aside.as_posix(), "whole_study": made.whole,
-        "arms": list(made.arms), "runs": made.runs, "unfinished_runs": made.unfinished, "notes": list(made.notes),
+        "arms": list(made.arms), "runs": made.runs, "unfinished_runs": made.unfinished,
+        "failed_runs": made.failed, "notes": list(made.notes),
     }  # fmt: skip
 
 
@@ -69,22 +74,27 @@ def lines(made: Removed, dry_run: bool) -> list[str]:
     """Return what was moved, where to, and how to get it back, as lines for a person."""
     folder, aside = made.folder.as_posix(), made.aside.as_posix()
     of = "the study" if made.whole else "; ".join(made.arms)
-    also = f" and {made.unfinished} unfinished" if made.unfinished else ""
-    found = [f"{'would move' if dry_run else 'moved'} {_runs(made.runs)}{also} of {folder} ({of}) to {aside}"]
+    runs = _runs(made.runs, made.unfinished, made.failed)
+    found = [f"{'would move' if dry_run else 'moved'} {runs} of {folder} ({of}) to {aside}"]
     found += list(made.notes)
     if dry_run:
         return [*found, "nothing was moved; leave out --dry-run to do it"]
     if made.by_hand:
         return [*found, f"to get the study back, rename {aside} to {folder}"]
-    found.append(f"to get {'it' if made.whole else 'them'} back: dropexp remove {folder} --restore {aside}")
+    here, there = quote(folder), quote(aside)
+    found.append(f"to get {'it' if made.whole else 'them'} back: dropexp remove {here} --restore {there}")
+    if made.whole and (made.folder / "design.csv").exists():
+        found.append(f"{folder}/design.csv stays: a claim made after these results were seen is after the fact")
     if not made.whole:
-        found.append(
-            f"'dropexp run' with the same study trains these runs again; 'dropexp plot {folder}' redraws figures"
+        figures = (
+            f"; 'dropexp plot {here}' draws the figures without them" if (made.folder / "figures").is_dir() else ""
         )
+        found.append(f"'dropexp run' with the same study trains them again{figures}")
     return found
 
 
-def _runs(count: int) -> str:
+def _runs(finished: int, unfinished: int, failed: int = 0) -> str:
     from dropexp.quoting import counted
 
-    return counted(count, "run")
+    kinds = ((finished, "run"), (unfinished, "unfinished run"), (failed, "failed run"))
+    return " and ".join(counted(count, name) for count, name in kinds if count) or "0 runs"

@@ -7,6 +7,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -167,7 +168,7 @@ def _conclude(
         more = f"  and {len(figures) - FIGURES_SHOWN} more" if len(figures) > FIGURES_SHOWN else ""
         say(f"figures: {'  '.join(p.as_posix() for p in figures[:FIGURES_SHOWN])}{more}")
     if not finished.interrupted and not shown.runs.empty:
-        say(f"next: dropexp report {folder.as_posix()}")
+        say(f"next: dropexp report {quote(folder.as_posix())}")
     for failure in finished.failures[:5]:
         warn(f"failed: {failure.run_id}: {failure.error}")
     if finished.failures:

@@ -28,12 +28,13 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Removed:
-    """What was moved aside, or would be: how many runs of a study, how many unfinished ones, of which arms, and where to."""
+    """What was moved aside, or would be: how many runs of a study, finished, unfinished and failed, and where to."""
 
     folder: Path
     aside: Path
     runs: int
     unfinished: int
+    failed: int
     arms: tuple[str, ...]
     whole: bool
     by_hand: bool = False  # a study of others, which comes back by its old name alone
@@ -70,7 +71,16 @@ def remove_arms(folder: Path, arms: Sequence[Sequence[str]], dry: bool = False) 
             removed(writer, found.runs.values())
             writer.remove(gone, found.checkpoints)
             summarise(writer)
-    return Removed(folder, aside, len(found.runs), len(found.checkpoints), found.arms, False, notes=found.notes)
+    return Removed(
+        folder,
+        aside,
+        len(found.runs),
+        len(found.checkpoints),
+        len(set(found.failures)),
+        found.arms,
+        False,
+        notes=found.notes,
+    )
 
 
 def remove_study(folder: Path, dry: bool = False) -> Removed:
@@ -89,11 +99,13 @@ def remove_study(folder: Path, dry: bool = False) -> Removed:
         if said:
             make_folders(folder)
             removal.place(aside / DESIGN, folder / DESIGN)
-    return Removed(folder, aside, len(rows), 0, (), True, not own)
+    return Removed(folder, aside, len(rows), 0, 0, (), True, not own)
 
 
-def restore(folder: Path, aside: Path) -> int:
-    """Put the runs that were moved to `aside` back into a study's folder, and return how many were not there already.
+def restore(folder: Path, aside: Path) -> tuple[int, int]:
+    """Put the runs that were moved to `aside` back into a study's folder.
+
+    Return how many finished runs and how many unfinished ones were not there already.
 
     `aside` stays as it is. Raises UsageError where it holds no runs, or those of a study of another name.
     """
@@ -112,16 +124,17 @@ def restore(folder: Path, aside: Path) -> int:
         chosen = {run: path for path in (aside, folder) for run in rows[path].runs}  # its own rows win
         back = [run for run, path in chosen.items() if path == aside]
         removal.copy_weights(aside, folder, back)
-        for path in (aside / CHECKPOINTS).glob("*.checkpoint"):
-            if path.stem not in chosen and not (there := folder / CHECKPOINTS / path.name).exists():
-                removal.place(path, there)
+        kept = {path: folder / CHECKPOINTS / path.name for path in (aside / CHECKPOINTS).glob("*.checkpoint")}
+        begun = {path: there for path, there in kept.items() if path.stem not in chosen and not there.exists()}
+        for path, there in begun.items():
+            removal.place(path, there)
         failed = dict.fromkeys([*writer.store.lines("failures.csv"), *Store(aside).lines("failures.csv")])
         if failed:
             writer.write("failures.csv", line_of(COLUMNS["failures.csv"]) + "".join(failed))
         poured(writer, rows, chosen)
         writer.tidy()
         summarise(writer)
-    return len(back)
+    return len(back), len(begun)
 
 
 def _chosen(folder: Path, arms: Sequence[Sequence[str]]) -> Chosen:

@@ -72,7 +72,7 @@ def runs(folder):
 def test_runs_go_aside_with_all_that_was_kept_of_them_and_come_back_byte_for_byte(folder):
     before = content(folder)
     gone = remove_arms(folder, [["rate=0.5"]])
-    assert (gone.runs, gone.unfinished, gone.arms) == (2, 1, ("rate 0.5",))
+    assert (gone.runs, gone.unfinished, gone.failed, gone.arms) == (2, 1, 1, ("rate 0.5",))
     here, there = content(folder), content(gone.aside)
     for name in ("runs.csv", "epochs.csv", "provenance.csv", "failures.csv"):
         lines = [line for held in (here, there) for line in held[name].splitlines()[1:]]
@@ -88,7 +88,7 @@ def test_runs_go_aside_with_all_that_was_kept_of_them_and_come_back_byte_for_byt
     assert not Store(folder).doubts()
     assert not Store(gone.aside).doubts()
 
-    assert restore(folder, gone.aside) == 2
+    assert restore(folder, gone.aside) == (2, 1)
     after = content(folder)
     for name in (*FILES, *extra):
         assert after[name] == before[name], name
@@ -242,7 +242,7 @@ def test_a_copy_that_cannot_be_written_removes_nothing(folder, monkeypatch):
 def test_a_dry_run_writes_nothing(folder, capsys):
     before = content(folder)
     assert main(["remove", str(folder), "--arm", "rate=0.5", "--dry-run"]) == 0
-    assert "would move 2 runs and 1 unfinished" in capsys.readouterr().out
+    assert "would move 2 runs and 1 unfinished run and 1 failed run of" in capsys.readouterr().out
     assert main(["remove", str(folder), "--study", "--dry-run"]) == 0
     assert content(folder) == before
     assert not list(folder.parent.glob("*.old-*"))
