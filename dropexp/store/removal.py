@@ -50,15 +50,15 @@ def copied(folder: Path, run_ids: Collection[str], whole: Sequence[str], loose: 
         part.mkdir()
         for name in whole:
             if (folder / name).is_file():
-                _copy(folder / name, part / name)
+                _copy(folder / name, folder, part)
         found = held(folder)
         for name, lines in found.lines.items():
             if own := [line for line in lines if _run(line) in run_ids]:
                 files.write_aside(part / name, (line_of(COLUMNS[name]) + "".join(own)).encode())
         _copy_predictions(folder, found.lines["runs.csv"], run_ids, part)
-        weights = [path for run_id in run_ids for own in files_of(folder, run_id).values() for path in own]
+        weights = [path for run_id in run_ids for path in _weights(folder, run_id)]
         for path in (*weights, *loose):
-            _copy(path, part / path.relative_to(folder))
+            _copy(path, folder, part)
         for inside in (part, *(path for path in part.rglob("*") if path.is_dir())):
             files.sync_folder(inside)
         part.rename(aside)
@@ -75,34 +75,40 @@ def _copy_predictions(folder: Path, rows: Sequence[str], run_ids: Collection[str
         files.write_parts_aside(part / PREDICTIONS, parts(folder, records))
 
 
-def place(path: Path, target: Path) -> None:
-    """Copy a file of a study to another folder; raises StoreError where it cannot be written."""
-    _guard(target.parent, partial(_copy, path, target))
+def place(path: Path, folder: Path, target: Path) -> None:
+    """Copy a file below a study's folder to the same place below another; raises StoreError where it cannot be written."""
+    _guard(target, partial(_copy, path, folder, target))
 
 
-def _copy(path: Path, target: Path) -> None:
+def _copy(path: Path, folder: Path, target: Path) -> None:
     """Copy a file that is only ever replaced as a whole: by a second name where the file system has such, else its bytes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    files.refuse_link(path)
+    inside = path.relative_to(folder)
+    for part in (inside, *inside.parents[:-1]):
+        files.refuse_link(folder / part)
+        files.refuse_link(target / part)
+    there = target / inside
+    there.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(path, target)
+        os.link(path, there)
     except OSError:
         with files.open_bounded(path, MOST_WEIGHTS) as file:
-            files.write_parts_aside(target, iter(lambda: file.read(files.CHUNK), b""))
+            files.write_parts_aside(there, iter(lambda: file.read(files.CHUNK), b""))
 
 
 def copy_weights(folder: Path, target: Path, run_ids: Iterable[str]) -> None:
     """Copy the weights of runs from one study's folder to another, where there are none of theirs; raises StoreError."""
-    for path in (path for run_id in run_ids for own in files_of(folder, run_id).values() for path in own):
-        there = target / path.relative_to(folder)
-        if not there.exists():
-            place(path, there)
+    for path in (path for run_id in run_ids for path in _weights(folder, run_id)):
+        if not (target / path.relative_to(folder)).exists():
+            place(path, folder, target)
 
 
 def is_aside(folder: Path, aside: Path) -> bool:
     """Whether the name of a folder is one that `free_name` gives to what is moved aside from another."""
-    own, there = folder.resolve(), aside.resolve()
-    return own.parent == there.parent and re.fullmatch(rf"{re.escape(own.name)}\.old-\d+", there.name) is not None
+    own, there = folder.absolute(), aside.absolute()
+    return (
+        own.parent.resolve() == there.parent.resolve()
+        and re.fullmatch(rf"{re.escape(own.name)}\.old-\d+", there.name) is not None
+    )
 
 
 def remove(folder: Path, run_ids: Collection[str], loose: Iterable[Path]) -> None:
@@ -153,14 +159,23 @@ def _drop(folder: Path, gone: Collection[str], loose: Iterable[Path]) -> None:
             files.write_aside(folder / name, (line_of(COLUMNS[name]) + "".join(left)).encode())
     rewrite(folder, index, kept)
     for run_id in gone:
-        for path in (path for own in files_of(folder, run_id).values() for path in own):
+        for path in _weights(folder, run_id):
             files.remove(path)
-        with contextlib.suppress(OSError):
-            (folder / WEIGHTS / run_id).rmdir()
+        if not (folder / WEIGHTS).is_symlink():
+            with contextlib.suppress(OSError):
+                (folder / WEIGHTS / run_id).rmdir()
     for path in loose:
-        files.remove(path)
+        if not path.parent.is_symlink():
+            files.remove(path)
     files.remove(folder / JOURNAL)
     files.sync_folder(folder)
+
+
+def _weights(folder: Path, run_id: str) -> list[Path]:
+    """Return the files of a run's weights, none where their folder is a link: what that leads to is a stranger's."""
+    if (folder / WEIGHTS).is_symlink():
+        return []
+    return [path for own in files_of(folder, run_id).values() for path in own]
 
 
 def _remember(folder: Path, lost: Sequence[Lost]) -> None:

@@ -98,7 +98,7 @@ def remove_study(folder: Path, dry: bool = False) -> Removed:
         set_aside(folder)
         if said:
             make_folders(folder)
-            removal.place(aside / DESIGN, folder / DESIGN)
+            removal.place(aside / DESIGN, aside, folder)
     return Removed(folder, aside, len(rows), 0, 0, (), True, not own)
 
 
@@ -119,15 +119,18 @@ def restore(folder: Path, aside: Path) -> tuple[int, int]:
         )
     with Writer(folder) as writer:
         if not (folder / "study.yaml").exists():
-            removal.place(aside / "study.yaml", folder / "study.yaml")
+            removal.place(aside / "study.yaml", aside, folder)
         rows = {path: Rows(path) for path in (folder, aside)}
         chosen = {run: path for path in (aside, folder) for run in rows[path].runs}  # its own rows win
         back = [run for run, path in chosen.items() if path == aside]
         removal.copy_weights(aside, folder, back)
-        kept = {path: folder / CHECKPOINTS / path.name for path in (aside / CHECKPOINTS).glob("*.checkpoint")}
-        begun = {path: there for path, there in kept.items() if path.stem not in chosen and not there.exists()}
-        for path, there in begun.items():
-            removal.place(path, there)
+        begun = [
+            path
+            for path in _begun(aside)
+            if path.stem not in chosen and not (folder / CHECKPOINTS / path.name).exists()
+        ]
+        for path in begun:
+            removal.place(path, aside, folder)
         failed = dict.fromkeys([*writer.store.lines("failures.csv"), *Store(aside).lines("failures.csv")])
         if failed:
             writer.write("failures.csv", line_of(COLUMNS["failures.csv"]) + "".join(failed))
@@ -135,6 +138,12 @@ def restore(folder: Path, aside: Path) -> tuple[int, int]:
         writer.tidy()
         summarise(writer)
     return len(back), len(begun)
+
+
+def _begun(folder: Path) -> list[Path]:
+    """Return the checkpoints that a folder holds, none where they are reached by a link."""
+    kept = folder / CHECKPOINTS
+    return [] if kept.is_symlink() else [path for path in kept.glob("*.checkpoint") if not path.is_symlink()]
 
 
 def _chosen(folder: Path, arms: Sequence[Sequence[str]]) -> Chosen:
@@ -146,7 +155,7 @@ def _chosen(folder: Path, arms: Sequence[Sequence[str]]) -> Chosen:
     runs = {row["run_id"]: (row["arm_id"], int(row["seed"])) for row in rows}
     planned = shown.study.runs() if isinstance(shown.study, Study) else []
     names = {*runs, *(run.run_id for run in planned if run.arm_id in picked)}
-    checkpoints = [p for p in (folder / CHECKPOINTS).glob("*.checkpoint") if p.stem in names and not p.is_symlink()]
+    checkpoints = [path for path in _begun(folder) if path.stem in names]
     asked = "; ".join(" ".join(conditions) for conditions in arms)
     if not (runs or checkpoints or failures):
         raise UsageError(f"--arm {asked}: no run of it is stored in {folder}; there is nothing to remove")

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 
 import pytest
@@ -225,6 +226,16 @@ def test_the_folder_one_is_in_and_runs_moved_aside_can_be_named(folder, monkeypa
     assert json.loads(capsys.readouterr().out)["studies"][0]["runs"] == 6, "a list holds none that was moved aside"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_study_that_the_user_reaches_by_a_link_is_no_strangers(folder):
+    before, link = content(folder), folder.with_name("linked")
+    link.symlink_to(folder)
+    gone = remove_arms(link, [["rate=0.5"]])
+    assert gone.aside.name == "linked.old-1"
+    restore(link, gone.aside)
+    assert {name: text for name, text in content(folder).items() if name in FILES} == {n: before[n] for n in FILES}
+
+
 def test_a_copy_that_cannot_be_written_removes_nothing(folder, monkeypatch):
     before = content(folder)
 
@@ -287,6 +298,24 @@ def test_tables_of_others_are_moved_as_a_whole_only(tmp_path):
     assert gone.by_hand
     assert not folder.exists()
     assert (gone.aside / "epochs.csv").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+@pytest.mark.parametrize("name", ["weights", ".checkpoints"])
+def test_nothing_is_removed_or_written_through_a_link(folder, tmp_path, name):
+    mine = (folder / name).rename(tmp_path / "mine")
+    (folder / name).symlink_to(mine)
+    before = content(mine)
+    gone = remove_arms(folder, [["rate=0.5"]])
+    assert content(mine) == before
+    assert not (gone.aside / name).exists()
+    (gone.aside / name).mkdir()
+    (gone.aside / name / next(iter(before))).write_bytes(b"other")
+    for path in mine.iterdir():
+        path.unlink()
+    with pytest.raises(StoreError, match="symbolic link"):
+        restore(folder, gone.aside)
+    assert not list(mine.iterdir())
 
 
 def test_a_journal_that_leads_out_of_the_folder_is_not_followed(folder, tmp_path):
