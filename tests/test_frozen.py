@@ -88,7 +88,7 @@ OPTIONS = {  # of each command, without their --
     "export": "all json out to",
     "init": "list schema",
     "laws": "figure json quiet",
-    "plot": "all baseline fresh json out prefer together",
+    "plot": "all baseline format fresh json metric only out prefer size together",
     "remove": "arm dry-run json restore study",
     "report": "all baseline fresh json open out prefer quiet together",
     "run": (
