@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """`kind` is name (heads its row), number, word or text; `choice` offers its values for filtering."""
+    """`kind` is name (heads its row), number, word, text or long (a sentence); `choice` offers its values for filtering."""
 
     heading: str
     kind: str

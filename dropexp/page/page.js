@@ -25,6 +25,7 @@
 
   function sortable(table, original) {
     const heads = [...table.tHead.rows[0].cells];
+    table.dataset.sorts = "";
     heads.forEach((head, column) => {
       if (head.classList.contains("link")) return;
       const button = make("button", head.textContent);
@@ -116,6 +117,23 @@
     section.querySelector("h2").after(tools);
   }
 
+  function enlargeable(card) {
+    const image = card.querySelector("img");
+    const button = make("button");
+    button.type = "button";
+    button.className = "zoom";
+    const show = (large) => {
+      card.classList.toggle("large", large);
+      button.textContent = large ? "Fit to width" : "Enlarge";
+      button.hidden = !large && image.width > 0.85 * image.getAttribute("width"); // legible as it is
+    };
+    const turn = () => button.hidden || show(!card.classList.contains("large"));
+    button.addEventListener("click", turn);
+    image.addEventListener("click", turn);
+    card.after(button);
+    new ResizeObserver(() => show(card.classList.contains("large"))).observe(card);
+  }
+
   function reveal() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
@@ -126,6 +144,7 @@
   }
 
   document.querySelectorAll("table[data-sortable]").forEach(enhance);
+  document.querySelectorAll(".card").forEach(enlargeable);
   const runs = document.getElementById("runs");
   if (runs) openable(runs);
   addEventListener("hashchange", reveal);

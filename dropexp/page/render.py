@@ -38,6 +38,7 @@ from dropexp.page.pictures import pictures
 from dropexp.page.question import question
 from dropexp.page.runs import HEIGHT, WIDTH, anchors, arm_runs
 from dropexp.quoting import visible
+from dropexp.wording.glossary import TERMS, meaning
 from dropexp.wording.labels import OVER, epoch_rule, seeds
 
 STAMP = "dropexp-stamp"
@@ -75,13 +76,14 @@ def _templates() -> Environment:
         finalize=lambda value: visible(value) if type(value) is str else value,  # no page of HTML may hold a control
     )  # fmt: skip
     style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    made.filters["typeset"] = typeset
+    made.filters |= {"typeset": typeset, "meaning": meaning}
     made.globals |= {
         "style": Markup(style),
         "script": Markup(script),
         "policy": _policy(style, script),
         "version": dropexp.__version__,
         "stamp_name": STAMP,
+        "glossary": TERMS,
     }
     return made
 
@@ -158,7 +160,7 @@ def index_page(title: str, rows: Sequence[tuple[str, Sums]]) -> str:
     """Return the index of several studies: `rows` holds the address of each page beside what is said of it."""
     columns = (
         Column("study", "name", tuple(Cell(s.name, link=address) for address, s in rows)),
-        Column("answer", "text", tuple(Cell(s.answer) for _, s in rows)),
+        Column("answer", "long", tuple(Cell(s.answer) for _, s in rows)),
         Column("n", "number", tuple(Cell(s.n) for _, s in rows)),
         Column("runs", "number", tuple(Cell(f"{s.runs:,}", s.runs) for _, s in rows)),
         Column("last run", "text", tuple(Cell(s.date) for _, s in rows)),
