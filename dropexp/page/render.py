@@ -163,7 +163,7 @@ def index_page(title: str, rows: Sequence[tuple[str, Sums]]) -> str:
         Column("answer", "long", tuple(Cell(s.answer) for _, s in rows)),
         Column("n", "number", tuple(Cell(s.n) for _, s in rows)),
         Column("runs", "number", tuple(Cell(f"{s.runs:,}", s.runs) for _, s in rows)),
-        Column("last run", "text", tuple(Cell(s.date) for _, s in rows)),
+        Column("last run", "number", tuple(Cell(s.date) for _, s in rows)),
     )
     grid = Grid("studies-table", "Every study with its answer", columns, sortable=True)
     return _templates().get_template("index.html.j2").render(title=title, grid=grid, stamp="", over=OVER)

@@ -124,6 +124,54 @@ def test_nothing_runs_out_of_the_page(opened, width):
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [320, 360])
+def test_on_a_phone_nothing_scrolls_sideways(opened, width):
+    opened.size(width)
+    opened.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    wide = "[...document.querySelectorAll('body *')].filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1"
+    inline = " && getComputedStyle(e).display !== 'inline' && getComputedStyle(e).clipPath === 'none')"
+    assert opened.evaluate(f"{wide}{inline}.map(e => `${{e.tagName}}.${{e.className}} ${{e.scrollWidth}}`)") == []
+    right = "Math.max(...[...document.querySelectorAll('main *, footer *')].map(e => e.getBoundingClientRect().right))"
+    assert opened.evaluate(right) <= width + 1
+
+
+def test_on_a_phone_a_number_stands_beneath_the_name_of_its_column_and_rows_sort(opened):
+    opened.size(360)
+    cell = "document.querySelector('#arms-table tbody td.number')"
+    assert opened.evaluate(f"getComputedStyle({cell}, '::before').content.includes({cell}.dataset.label)")
+    assert opened.evaluate(f"getComputedStyle({cell}.parentElement).display") == "grid"
+    first = opened.evaluate(COLUMN.format(4))
+    opened.evaluate(BUTTON.format(4) + ".click()")
+    assert opened.evaluate(COLUMN.format(4)) == sorted(first, key=lambda text: float(text.split("\u00a0")[0]))
+    tree = opened.call("Accessibility.getFullAXTree")["nodes"]
+    roles = [node["role"]["value"] for node in tree if not node.get("ignored")]
+    assert {"table", "row", "cell", "rowheader"} <= set(roles), "still a table to who hears it"
+
+
+def test_a_figure_fits_and_is_enlarged(opened):
+    opened.size(360)
+    opened.evaluate("new Promise(done => setTimeout(done, 100))")
+    image, button = "document.querySelector('.card img')", "document.querySelector('.zoom')"
+    assert opened.evaluate(f"{image}.clientWidth") < 340
+    assert opened.evaluate(f"{button}.textContent") == "Enlarge"
+    opened.evaluate(f"{button}.click()")
+    assert opened.evaluate(f"{image}.clientWidth === Number({image}.getAttribute('width'))")
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 360, "it scrolls in its own box"
+    opened.evaluate(f"{button}.click()")
+    assert opened.evaluate(f"{image}.clientWidth") < 340
+    opened.size(1400)
+    opened.evaluate("new Promise(done => setTimeout(done, 100))")
+    assert opened.evaluate("[...document.querySelectorAll('.zoom')].every(b => b.hidden)"), "nothing to enlarge"
+
+
+def test_a_wide_table_keeps_its_first_column_in_sight(opened):
+    opened.size(700)
+    opened.evaluate("document.querySelector('#arms-table').parentElement.scrollLeft = 150")
+    left = "document.querySelector('#arms-table tbody th').getBoundingClientRect().left"
+    assert opened.evaluate(left) >= 0
+    assert opened.evaluate("document.querySelector('#arms-table').parentElement.scrollLeft") == 150
+
+
 def luminance(browser, expression: str) -> float:
     red, green, blue = browser.evaluate(f"{expression}.match(/[0-9.]+/g).slice(0, 3).map(Number)")
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red / 255, green / 255, blue / 255)]
@@ -156,8 +204,21 @@ def test_paper_has_no_controls_and_all_that_matters(opened):
         "details.arm[open]",
     ):
         assert opened.evaluate(shown.format(selector)), selector
+    assert opened.evaluate("document.querySelector('#glossary dd').checkVisibility()"), "its words are explained"
     opened.media("print", "dark")
     assert luminance(opened, "getComputedStyle(document.body).backgroundColor") == 1, "paper is white"
+
+
+def test_paper_splits_no_figure_and_leaves_no_heading_alone(opened):
+    """Each page is looked at by what begins on it: no figure is higher than a page, and headings keep what follows."""
+    opened.media("print")
+    opened.size(690, 1000)  # what A4 leaves between its margins
+    assert opened.evaluate("Math.max(...[...document.querySelectorAll('figure')].map(e => e.offsetHeight))") < 1000
+    for selector in ("h2", "h3", "figcaption"):
+        kept = f"getComputedStyle(document.querySelector('{selector}')).breakAfter"
+        assert opened.evaluate(kept) == "avoid"
+    assert opened.evaluate("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid"
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 690
 
 
 def test_without_the_script_the_page_is_whole(browser, page):
@@ -171,7 +232,7 @@ def test_without_the_script_the_page_is_whole(browser, page):
     roles = [node["role"]["value"] for node in tree if not node.get("ignored")]
     assert not {"button", "combobox", "searchbox", "textbox"} & set(roles), "a dead control"
     assert {"main", "navigation", "banner", "contentinfo", "table", "image"} <= set(roles)
-    assert roles.count("DisclosureTriangle") == 6
+    assert roles.count("DisclosureTriangle") == 6 + 1  # one per arm, and the glossary
     assert browser.complaints() == []
 
 
@@ -198,3 +259,19 @@ def test_the_index_sorts_by_date(browser, cases, tmp_path):
     ]
     assert browser.complaints() == []
     assert browser.requests() == []
+
+
+@pytest.mark.parametrize("width", [320, 360, 768])
+def test_the_index_fits(browser, cases, tmp_path, width):
+    made = sums(cases["patience"](), Beside())
+    rows = [
+        (f"{i}.html", type(made)(f"a-rather-long-name-of-a-study-{i}", made.answer, "1", i, "2030")) for i in (0, 1)
+    ]
+    (tmp_path / "index.html").write_text(index_page("results", rows), encoding="utf-8")
+    browser.media()
+    browser.size(width)
+    browser.open((tmp_path / "index.html").as_uri())
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.evaluate("document.querySelector('.scroll').scrollWidth") <= width
+    answer = "document.querySelector('td.long').clientWidth"
+    assert browser.evaluate(answer) > 200, "a sentence has room"

@@ -23,6 +23,7 @@ from dropexp.page.claims import verdicts_in_a_sentence
 from dropexp.page.grid import Cell, ranked
 from dropexp.page.origin import Beside
 from dropexp.page.render import index_page, study_page, typeset
+from dropexp.wording.glossary import TERMS
 
 NASTY = '</script><script>alert("1")</script><img src=x onerror=alert(1)>&\'"'
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -155,7 +156,7 @@ def test_the_table_holds_the_numbers_of_the_rows(cases, no_pictures):
 def test_every_run_stands_behind_a_disclosure(cases, no_pictures):
     tidy = cases["broken"]()
     root = parsed(study_page(tidy, Beside()))
-    runs = [e for e in root.iter(HTML + "details") if "run" in e.get("class").split()]
+    runs = [e for e in root.iter(HTML + "details") if "run" in e.get("class", "").split()]
     assert len(runs) == len(tidy.runs) == 20
     words = [" ".join("".join(e.itertext()).split()) for e in runs]
     assert all(any(run_id in text for text in words) for run_id in tidy.runs["run_id"])
@@ -293,6 +294,32 @@ def test_the_index_names_every_study():
     page = index_page("results", [("one/report.html", sums), ("b%20c/report.html", replace(sums, name="<b>"))])
     check(page)
     root = parsed(page)
-    assert [a.get("href") for a in root.iter(HTML + "a")][1:] == ["one/report.html", "b%20c/report.html"]
+    assert [a.get("href") for a in root.iter(HTML + "a")][1:-1] == ["one/report.html", "b%20c/report.html"]
     assert texts(root, "th")[5:] == ["one", "<b>"]
     assert texts(root, "td")[:4] == ["Dropout narrows the gap, n = 5", "5", "10", "2030-01-02"]
+
+
+def test_every_page_explains_its_words(cases, no_pictures):
+    for page in (study_page(cases["noise"](), Beside()), index_page("results", [])):
+        root = parsed(page)
+        terms = next(e for e in root.iter(HTML + "details") if e.get("id") == "glossary")
+        assert set(texts(terms, "dt")) == {term.title for term in TERMS}
+        assert "#glossary" in [a.get("href") for a in root.iter(HTML + "a")]
+    root = parsed(study_page(cases["noise"](), Beside()))
+    titles = {
+        " ".join("".join(e.itertext()).split()): e.get("title")
+        for e in root.iter(HTML + "th")
+        if e.get("scope") == "col"
+    }
+    unexplained = [heading for heading, title in titles.items() if not title]
+    assert titles["memorised"].startswith("The percentage of wrong training labels")
+    assert not {"n", "test", "clean gap", "test p", "gap verdict"} & set(unexplained)
+
+
+def test_every_cell_knows_the_heading_of_its_column(cases, no_pictures):
+    """On a phone a row is a block, and each number stands beneath the name of its column."""
+    root = parsed(study_page(cases["rates"](), Beside("study: x\n")))
+    for table in root.iter(HTML + "table"):
+        heads = [" ".join("".join(e.itertext()).split()) for e in table.iter(HTML + "th") if e.get("scope") == "col"]
+        for row in table.find(HTML + "tbody"):
+            assert [cell.get("data-label") for cell in row] == heads
