@@ -53,6 +53,7 @@ _ADDED: tuple[dict[str, tuple[str, ...]], ...] = (  # beside those of metrics, w
         "provenance.csv": ("row_digest",),
     },
     {"runs.csv": ("predictions",)},
+    {"runs.csv": ("data.ignore", "data.blanks")},
 )
 Added = dict[str, tuple[str, ...]]
 

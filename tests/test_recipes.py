@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import dropexp
+from dropexp import rows
 
 PACKAGE = Path(dropexp.__file__).parent
 ROOT = Path(__file__).parent.parent
@@ -69,7 +70,7 @@ if "data set" in ADD:
         x = np.load(files["stripes.npy"])
         return Dataset(source, x, np.arange(len(x)) % 3, None, ("flat", "steep", "round"))
 
-    table("SOURCES")["stripes"] = Source("Stripes", (1, 4, 5), 3, 90, None, "nobody")
+    table("SOURCES")["stripes"] = Source("Stripes", (1, 4, 5), (30, 30, 30), None, "nobody")
     table("PUBLISHED")["stripes"] = Published(
         {"stripes.npy": hashlib.md5(there.read_bytes()).hexdigest()}, ("https://mirror.invalid/",)
     )
@@ -194,9 +195,9 @@ def test_the_recipes_name_no_table_that_their_test_leaves_out():
 
 METRIC = """    Metric(
         "brier", "Brier score", "", higher=False, low=0.0, high=1.0, chance=lambda k: (k - 1) / k**2, counts=False,
-        on=("train", "val", "test"), averaged=("train_brier", "test_brier"), since=5,
+        on=("train", "val", "test"), averaged=("train_brier", "test_brier"), since={since},
     ),
-"""
+""".replace("{since}", str(len(rows.ADDED) + 1))  # what comes after all that there is
 BRIER = """
     "brier": lambda logits_RBK, guess_RB, labels_RB: (
         (torch.softmax(logits_RBK, -1) - torch.nn.functional.one_hot(labels_RB, logits_RBK.shape[-1])) ** 2

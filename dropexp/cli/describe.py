@@ -32,8 +32,8 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
     study = plan.study
     if show_config:
         say(to_yaml(study))
-    for source in study.sources:
-        say(_data(source, plan))
+    for as_read in study.readings:
+        say(_data(as_read, plan))
     drawn = max(study.arms, key=lambda a: sum(site_rates(a.config.dropout, a.config.model).values()))
     say("\n".join(network(drawn, plan.layouts[pack_key(drawn.trained)])))
     networks = {(a.config.model, a.config.dropout) for a in study.arms}
@@ -71,17 +71,17 @@ def growth(grow: Grow) -> str:
     return f"{grow.grow_to} seeds at most: {more}"
 
 
-def _data(source: str, plan: Plan) -> str:
-    key = next(pack_key(a.trained) for a in plan.study.arms if a.config.data.source == source)
-    size = plan.sizes[key]
+def _data(as_read: str, plan: Plan) -> str:
+    arm = next(a for a in plan.study.arms if a.config.data.as_read == as_read)
+    size, source = plan.sizes[pack_key(arm.trained)], arm.config.data.source
     name = SOURCES[source].title if source in SOURCES else source
     lines = [
         f"data: {name}: {size.train} training, {size.val} validation, {size.test} test examples",
-        f"  inputs: {standardised(plan.layouts[key].example)}",
+        f"  inputs: {standardised(plan.layouts[pack_key(arm.trained)].example)}",
     ]
-    if source in plan.datasets:
-        lines += [f"  {note}" for note in plan.datasets[source].notes]
-    return "\n".join(lines)
+    if as_read in plan.datasets:
+        lines += [f"  {note}" for note in plan.datasets[as_read].notes]
+    return "\n".join([*lines, f"  {plan.balance(arm.config.data).sentence}"])
 
 
 def network(arm: ConfiguredArm, layout: Layout) -> list[str]:

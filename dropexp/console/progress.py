@@ -7,7 +7,7 @@ import time
 from typing import Any, TextIO
 
 from dropexp.console.screen import Stream, fits
-from dropexp.data import cache_dir
+from dropexp.data import balance, cache_dir
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run
 from dropexp.quoting import counted
@@ -71,6 +71,10 @@ class Progress:
         if study.grow:
             text += f"; {study.grow.grow_to} seeds at most"
         self._print(text)
+        for dataset in plan.datasets.values() if plan.todo else ():
+            if dataset.sha256:  # a user's own
+                said = "; ".join([*dataset.notes, balance(dataset).sentence])
+                self._print(f"data: {dataset.source}: {said}")
         for arm, kept in study.twins()[:5]:
             self._print(f"{label(arm, study.axes)} is the same function as {label(kept, study.axes)}: trained once")
         for line in hints(plan):

@@ -1,93 +1,76 @@
-"""A user's .csv: numeric columns, one of them the label."""
+"""A user's .csv: numeric columns, one of them the label; some may be left out, and blank cells dropped or filled in."""
 
 from __future__ import annotations
 
-import csv
-import math
 import warnings
-from collections.abc import Iterator
-from itertools import count, islice
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
+from dropexp.data.csv_cells import LARGEST, Cells, decimal_comma, read_cells
+from dropexp.data.csv_form import LINE, SEPARATORS, Form, as_list, form_of
 from dropexp.data.dataset import Dataset, assemble, bounded, shorten
 from dropexp.errors import DataError
 from dropexp.experiment.config import Data
-from dropexp.experiment.vocabulary import meant
-from dropexp.quoting import spelt
-
-_LARGEST = float(np.finfo(np.float32).max)
-COLUMNS, LINE = 100_000, 4_000_000  # columns, and characters of a line
+from dropexp.quoting import counted, spelt
 
 
 def read_csv(path: Path, data: Data, sha256: str) -> Dataset:
-    """Read vectors (N, F) float32 from a comma-separated file with a header line; column `data.label` is the label.
+    """Read vectors (N, F) float32 from a file with a header line; column `data.label` is the label.
 
-    Raises DataError, naming line and column, for a cell that is empty or no finite number.
+    Commas, semicolons or tabs separate the cells; columns in `data.ignore` are left out. Cells that `data.blanks` fills in
+    are NaN in what is returned: their values are the training examples', which a split chooses. Raises DataError, naming
+    line and column, for a cell that is no finite number, and for a blank one where `data.blanks` refuses them.
     """
-    columns = _header(path)
-    label = data.label
-    if label is None:
+    form = form_of(path, data.label)
+    if data.label is None:
         raise DataError(
-            f"{path}: data.label is not set; set it to the column that holds the label, one of {shorten(columns)}"
+            f"{path}: data.label is not set; set it to the column that holds the label, one of {shorten(form.columns)}"
         )
-    if columns.count(label) != 1:
-        why = "has no column" if label not in columns else "has more than one column"
+    label = form.place(data.label, "data.label")
+    inputs = _inputs(form, data, label)
+    notes = [f"{len(inputs)} of the {len(form.columns)} columns are inputs, {spelt(data.label)} is the label"]
+    if data.ignore:
+        notes[0] += f", left out: {shorten(data.ignore)}"
+    if form.separator != ",":
+        notes.append(f"cells are separated by {SEPARATORS[form.separator]}")
+    cells = _values(form, inputs, label)
+    if cells.comma:
+        notes.append(f"numbers have decimal commas, as {spelt(cells.comma)} has")
+    if len(cells.words) == 0:
+        raise DataError(f"{path}: has a header and no rows; add one example per line")
+    cells = _without_blanks(form, inputs, label, cells, data.blanks, notes)
+    notes += [
+        f"column {spelt(form.columns[c])} counts the lines; leave it out with data.ignore if it is no measurement"
+        for c in _counting(inputs, cells.x)
+    ]
+
+    def row(i: int) -> str:
+        return f"line {cells.lines[i] if cells.lines else next(islice(form.lines(), i + 1, None))[0]}"
+
+    part = ("the table", cells.x.astype(np.float32), f"column {spelt(data.label)}", _labels(cells.words))
+    return assemble(data.source, str(path), [part], sha256=sha256, notes=notes, row=row, blanks=True)
+
+
+def _inputs(form: Form, data: Data, label: int) -> list[int]:
+    """Return the places of the columns to learn from."""
+    ignored = data.ignore or ()
+    for name in ignored:
+        if name not in form.columns:
+            form.place(name, "data.ignore")
+        if name == data.label:
+            raise DataError(
+                f"{form.path}: {spelt(name)} is data.label, and data.ignore leaves it out; name it in one of them"
+            )
+    inputs = [i for i, name in enumerate(form.columns) if i != label and name not in ignored]
+    if not inputs:
+        left = f"; data.ignore leaves out {shorten(ignored)}" if ignored else ""
         raise DataError(
-            f"{path}: {why} {spelt(label)} (data.label); its columns are {shorten(columns)}{meant(label, columns)}"
+            f"{form.path}: {spelt(form.columns[label])} is its only column{left}; add numeric columns to learn from"
         )
-    if len(columns) < 2:
-        raise DataError(f"{path}: {spelt(label)} is its only column; add numeric columns to learn from")
-    x, labels = _values(path, columns, columns.index(label))
-    return assemble(
-        data.source,
-        str(path),
-        [("the table", x, f"column {spelt(label)}", _labels(labels))],
-        sha256=sha256,
-        notes=[f"{len(columns) - 1} of the {len(columns)} columns are inputs, {spelt(label)} is the label"],
-        row=lambda i: f"line {next(islice(_rows(path), i + 1, None))[0]}",
-    )
-
-
-def _header(path: Path) -> list[str]:
-    first = next(_rows(path), None)
-    if first is None:
-        raise DataError(f"{path}: is empty; its first line must name the columns")
-    columns = [name.strip() for name in first[1]]
-    if len(columns) > COLUMNS:
-        raise DataError(f"{path}: its first line names {len(columns):,} columns; {COLUMNS:,} are allowed")
-    for mark, called in ((";", "semicolons"), ("\t", "tabs")):
-        if len(columns) == 1 and mark in columns[0]:
-            raise DataError(f"{path}: its columns are separated by {called}; separate them by commas")
-    return columns
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of each line that is not blank, with its cells."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(_bounded_lines(path, file))
-            for cells in reader:
-                if cells:
-                    yield reader.line_num, cells
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (at byte {error.start}); save it as UTF-8") from None
-    except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num}: {error}; save it as plain CSV") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-
-
-def _bounded_lines(path: Path, file: IO[str]) -> Iterator[str]:
-    for number in count(1):
-        line = file.readline(LINE)
-        if len(line) == LINE:
-            raise DataError(f"{path}: line {number} has {LINE:,} characters or more; is it a table of text?")
-        if not line:
-            return
-        yield line
+    return inputs
 
 
 def _dense(path: Path, columns: int) -> bool:
@@ -105,64 +88,93 @@ def _dense(path: Path, columns: int) -> bool:
     return lines * columns <= path.stat().st_size
 
 
-def _values(path: Path, columns: list[str], label: int) -> tuple[np.ndarray, list[str]]:
-    """Return the numbers (N, F) float32, and the labels as words, of a table that holds nothing else."""
+def _values(form: Form, inputs: Sequence[int], label: int) -> Cells:
+    """Return what a table holds, by pandas where all inputs are plain numbers, else cell by cell."""
     import pandas as pd
 
-    bounded(path, "the table", path.stat().st_size)
+    bounded(form.path, "the table", form.path.stat().st_size)
+    first = next(islice(form.lines(), 1, None), (0, []))[1]
+    comma = next((first[i].strip() for i in inputs if i < len(first) and decimal_comma(first[i].strip())), None)
     try:
-        if not _dense(path, len(columns)):
+        if not _dense(form.path, len(form.columns)):
             raise ValueError
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             frame = pd.read_csv(
-                path, header=0, names=range(len(columns)), index_col=False, dtype={label: str},
-                na_filter=False, skipinitialspace=True, encoding="utf-8-sig", low_memory=False,
+                form.path, sep=form.separator, decimal="," if comma else ".", header=0, names=range(len(form.columns)),
+                index_col=False, dtype={label: str}, na_filter=False, skipinitialspace=True, encoding="utf-8-sig",
+                low_memory=False,
             )  # fmt: skip
-        numbers = frame.drop(columns=label)
         words = [str(word).strip() for word in frame[label]]
+        numbers = frame[list(inputs)]
         plain = all(dtype.kind in "iuf" for dtype in numbers.dtypes) and all(words)
         x = numbers.to_numpy(np.float64) if plain else None
     except (ValueError, OSError, pd.errors.ParserWarning):
         x = None
-    if x is None or not (np.abs(x) <= _LARGEST).all():
-        x, words = _cell_by_cell(path, columns, label)
-    if len(x) == 0:
-        raise DataError(f"{path}: has a header and no rows; add one example per line")
-    return x.astype(np.float32), words
+    if x is None or not (np.abs(x) <= LARGEST).all():
+        return read_cells(form, inputs, label)
+    return Cells(x, words, [], {}, comma)
 
 
-def _cell_by_cell(path: Path, columns: list[str], label: int) -> tuple[np.ndarray, list[str]]:
-    """Read a table slowly, so that a DataError can name line and column of the first cell that is wrong."""
-    x, words = [], []
-    for line, cells in islice(_rows(path), 1, None):
-        if len(cells) != len(columns):
+def _without_blanks(
+    form: Form, inputs: Sequence[int], label: int, cells: Cells, policy: str, notes: list[str]
+) -> Cells:
+    """Return the lines to keep, and say in `notes` what became of blanks; raises DataError where they are refused."""
+    blank = np.isnan(cells.x)
+    unlabelled = np.array([not word for word in cells.words])
+    counts = {column: int(n) for column, n in zip(inputs, blank.sum(0), strict=True) if n}
+    if unlabelled.any():
+        counts[label] = int(unlabelled.sum())
+    if not counts:
+        return cells
+    total = len(cells.words)
+    if empty := [form.columns[c] for c, n in counts.items() if n == total and c != label]:
+        raise DataError(
+            f"{form.path}: blank in all lines: {shorten(empty)}; leave {'it' if len(empty) == 1 else 'them'} out with "
+            f"data.ignore: {as_list(empty)}"
+        )
+    gone = blank.any(1) | unlabelled
+    each = shorten(f"{form.columns[column]} {n}" for column, n in counts.items())
+    blanks, of = sum(counts.values()), f"{int(gone.sum())} of {counted(total, 'line')}"
+    many = f"{counted(blanks, 'cell')} in {of} {'is' if blanks == 1 else 'are'} blank ({each})"
+    if policy == "refuse":
+        column = min(counts, key=lambda c: (_first(cells, c, label), c))
+        line, cell = (_first(cells, label, label), "") if column == label else cells.blank[column]
+        what = f"{spelt(cell)} stands for a blank cell" if cell else "the cell is empty"
+        raise DataError(
+            f"{form.where(line, column)}: {what}; {many}: set data.blanks to drop, which leaves such "
+            "lines out, or to mean or median, which fills them in from the training examples, or leave columns out with "
+            "data.ignore"
+        )
+    if policy != "drop":
+        if unlabelled.any():
             raise DataError(
-                f"{path}: line {line} has {len(cells)} cells, and the header names {len(columns)} columns;"
-                " make them equal"
+                f"{form.where(_first(cells, label, label), label)}: the cell is empty in {counted(int(unlabelled.sum()), 'line')}, "
+                "and a label cannot be filled in; remove such lines, or set data.blanks to drop"
             )
-        cells = [cell.strip() for cell in cells]
-        for column, (name, cell) in enumerate(zip(columns, cells, strict=True)):
-            where = f"{path}: line {line}, column {spelt(name)}"
-            if not cell:
-                raise DataError(f"{where}: the cell is empty; fill it in or remove the line")
-            if column != label and (why := _wrong(cell)):
-                raise DataError(f"{where}: {spelt(cell)} {why}; give numbers only, or remove the line or the column")
-        words.append(cells.pop(label))
-        x.append([float(cell) for cell in cells])
-    return np.array(x), words
+        notes.append(f"{many}: filled in with the {policy} of the training examples of each split")
+        return cells
+    if gone.all():
+        raise DataError(
+            f"{form.path}: every line has a blank cell ({each}), and data.blanks drop leaves none; leave columns out with "
+            "data.ignore, or set data.blanks to mean or median"
+        )
+    notes.append(f"{of} left out for blank cells ({each})")
+    kept = np.flatnonzero(~gone)
+    return Cells(cells.x[kept], [cells.words[i] for i in kept], [cells.lines[i] for i in kept], {}, cells.comma)
 
 
-def _wrong(cell: str) -> str:
-    try:
-        number = float(cell) if "_" not in cell else None
-    except ValueError:
-        number = None
-    if number is None:
-        return "is not a number"
-    if not math.isfinite(number):
-        return "is not a finite number"
-    return "is too large for a 32-bit float" if abs(number) > _LARGEST else ""
+def _first(cells: Cells, column: int, label: int) -> int:
+    """Return the line of a column's first blank cell."""
+    return cells.lines[cells.words.index("")] if column == label else cells.blank[column][0]
+
+
+def _counting(inputs: Sequence[int], x: np.ndarray) -> list[int]:
+    """Return the columns that count the lines up one by one, as an index does."""
+    if len(x) < 3:
+        return []
+    likely = np.flatnonzero((np.diff(x[:3], axis=0) == 1).all(0))
+    return [inputs[int(i)] for i in likely if (np.diff(x[:, i]) == 1).all()]
 
 
 def _labels(words: list[str]) -> np.ndarray:

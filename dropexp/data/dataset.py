@@ -25,7 +25,8 @@ class Dataset:
 
     `x` is (N, F) float32 for vectors or (N, C, H, W) uint8 or float32 for images; `y` is (N,) int64 in 0..K-1; `n_test` counts
     the official test rows at the end, None where there are none; `classes` are the original labels in their sorted order;
-    `sha256` is that of a user's content, None for a built-in source; `notes` are sentences.
+    `sha256` is that of a user's content, None for a built-in source; `notes` are sentences. NaN in the vectors of a .csv is a
+    blank cell, which each split fills in.
     """
 
     source: str
@@ -45,6 +46,11 @@ class Dataset:
     def kind(self) -> str:
         """Either 'vector' or 'image'."""
         return "vector" if self.x.ndim == 2 else "image"
+
+    @cached_property
+    def has_blanks(self) -> bool:
+        """Whether x holds NaN, which stands for a blank cell of a .csv."""
+        return self.kind == "vector" and bool(np.isnan(self.x).any())
 
     @cached_property
     def pixel_sums(self) -> np.ndarray:
@@ -67,12 +73,13 @@ def assemble(
     sha256: str | None = None,
     notes: Iterable[str] = (),
     row: Callable[[int], str] = "row {} (counted from 0)".format,
+    blanks: bool = False,
 ) -> Dataset:
     """Make a Dataset of one part (name of x, x, name of y, labels), or of two, the second the official test set.
 
     x is (N, F), (N, H, W), (N, C, H, W) or (N, H, W, C), finite numbers; labels are (N,) whole numbers or
-    words. `place` is the path that messages begin with and `row` names a row in them. Raises DataError where
-    the numbers, shapes or labels do not fit together.
+    words. `place` is the path that messages begin with and `row` names a row in them; with `blanks`, numbers may be NaN,
+    which `split` fills in. Raises DataError where the numbers, shapes or labels do not fit together.
     """
     told = list(notes)
     numbers, labels = [], []
@@ -88,7 +95,7 @@ def assemble(
                 f"{place}: {x_name} has examples of shape {x.shape[1:]} and {parts[0][0]} of {parts[0][1].shape[1:]}; "
                 "they must be equal"
             )
-        numbers.append(_numbers(x, place, x_name, row))
+        numbers.append(_numbers(x, place, x_name, row, blanks))
         labels.append(_labels(y, place, y_name, row))
     if len({values.dtype.kind for values in labels}) > 1:
         raise DataError(f"{place}: {parts[0][2]} and {parts[1][2]} mix numbers and words; use one of them in both")
@@ -155,7 +162,7 @@ def bounded(place: object, what: str, size: int, stored: int | None = None) -> N
         )
 
 
-def _numbers(x: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> np.ndarray:
+def _numbers(x: np.ndarray, place: str, name: str, row: Callable[[int], str], blanks: bool) -> np.ndarray:
     """Return x as uint8 where it is whole numbers of 8 bits, else float32."""
     if x.dtype.kind not in "buif":
         raise DataError(f"{place}: {name} holds {_called(x.dtype)}; it must hold numbers")
@@ -169,10 +176,11 @@ def _numbers(x: np.ndarray, place: str, name: str, row: Callable[[int], str]) ->
         return x.astype(np.uint8, copy=False)
     with np.errstate(over="ignore"):
         single = x.astype(np.float32, copy=False)
-    bad = ~np.isfinite(single).reshape(len(x), -1).all(1)
+    fine = np.isfinite(single) | np.isnan(x) if blanks else np.isfinite(single)
+    bad = ~fine.reshape(len(x), -1).all(1)
     if bad.any():
         first = int(bad.argmax())
-        value = x[first].reshape(-1)[(~np.isfinite(single[first])).reshape(-1).argmax()]
+        value = x[first].reshape(-1)[(~fine[first]).reshape(-1).argmax()]
         why = "is too large for a 32-bit float" if np.isfinite(value) else "is not a finite number"
         raise DataError(
             f"{place}: {name}, {row(first)}: {value!s} {why}; {int(bad.sum())} of {len(x)} rows are like it:"

@@ -21,7 +21,8 @@ class Split:
 
     `train`, `val` and `test` are int64 row numbers of Dataset.x, `train` in the order of its permutation; `labels` is (N,)
     int64, those trained on; `wrong` is (N,) bool, True where a label was replaced; `mean` and `sd` are float32, (C,) for images
-    and (F,) for vectors, of the training rows in the units of x, an sd of 0 counting as 1.
+    and (F,) for vectors, of the training rows in the units of x, an sd of 0 counting as 1. `fill` is (F,) float32 in these
+    units, what stands for blank cells, from the training rows alone; None where there are none.
     """
 
     train: np.ndarray
@@ -31,6 +32,7 @@ class Split:
     wrong: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
+    fill: np.ndarray | None = None
 
 
 def sizes(data: Data, n_total: int, n_official_test: int | None) -> tuple[int, int, int]:
@@ -107,7 +109,8 @@ def split(dataset: Dataset, data: Data, *, split_seed: int, label_seed: int) -> 
 
     Each row has its own draw in each stream, so that test and validation do not move with train_size or label
     noise, smaller training sets are the beginning of larger ones, and the wrong labels at a lower noise are
-    among those at a higher one, wrong in the same way. Raises DataError as `sizes` does.
+    among those at a higher one, wrong in the same way. Raises DataError as `sizes` does, and where no training example
+    says what to fill a column in with.
     """
     n_total = len(dataset.x)
     n_train, n_val, _ = sizes(data, n_total, dataset.n_test)
@@ -120,8 +123,9 @@ def split(dataset: Dataset, data: Data, *, split_seed: int, label_seed: int) -> 
     train = _shuffled(rest, _draws(split_seed, "split", "train", n_total))[:n_train]
     noisy = (train, val) if data.noisy_validation else (train,)
     labels, wrong = _noise(dataset, data.label_noise, label_seed, noisy)
-    mean, sd = _scale(dataset, train)
-    return Split(train, val, test, labels, wrong, mean, sd)
+    fill = _fill(dataset, data, train) if dataset.has_blanks else None
+    mean, sd = _scale(dataset, train, fill)
+    return Split(train, val, test, labels, wrong, mean, sd, fill)
 
 
 def test_rows(dataset: Dataset, data: Data, split_seed: int) -> np.ndarray:
@@ -155,8 +159,23 @@ def _noise(dataset: Dataset, noise: float, seed: int, subsets: tuple[np.ndarray,
     return labels, wrong
 
 
-def _scale(dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and sd (divisor n) over the training rows, (C,) or (F,) float32."""
+def _fill(dataset: Dataset, data: Data, rows: np.ndarray) -> np.ndarray:
+    """Return the mean or median of each column over the training rows in which it is not blank, (F,) float32."""
+    columns = []
+    for at in range(dataset.x.shape[1]):
+        column = dataset.x[rows, at]
+        there = column[~np.isnan(column)].astype(np.float64)
+        if not len(there):
+            raise DataError(
+                f"data.blanks: no training example has a number in input {at + 1} of {dataset.x.shape[1]} of {data.source}, so "
+                f"there is no {data.blanks} to fill in; train on more examples, or leave that column out with data.ignore"
+            )
+        columns.append(np.median(there) if data.blanks == "median" else there.mean())
+    return np.array(columns).astype(np.float32)
+
+
+def _scale(dataset: Dataset, rows: np.ndarray, fill: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and sd (divisor n) over the training rows, blanks filled in, (C,) or (F,) float32."""
     if dataset.x.dtype == np.uint8 and dataset.kind == "image":
         total, squares = dataset.pixel_sums[:, rows].sum(1)
         count = len(rows) * int(np.prod(dataset.x.shape[2:]))
@@ -166,10 +185,15 @@ def _scale(dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return _single(mean, var)
     axes = (0, 2, 3) if dataset.kind == "image" else (0,)
     keep = (slice(None), None, None) if dataset.kind == "image" else (slice(None),)
-    chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+    starts = range(0, len(rows), _CHUNK)
+
+    def chunk(start: int) -> np.ndarray:
+        values = dataset.x[rows[start : start + _CHUNK]]
+        return values if fill is None else np.where(np.isnan(values), fill, values)
+
     count = len(rows) * int(np.prod([dataset.x.shape[a] for a in axes[1:]]))
-    mean = np.sum([dataset.x[c].sum(axes, dtype=np.float64) for c in chunks], axis=0) / count
-    var = np.sum([((dataset.x[c] - mean[keep]) ** 2).sum(axes) for c in chunks], axis=0) / count
+    mean = np.sum([chunk(s).sum(axes, dtype=np.float64) for s in starts], axis=0) / count
+    var = np.sum([((chunk(s) - mean[keep]) ** 2).sum(axes) for s in starts], axis=0) / count
     return _single(mean, var)
 
 

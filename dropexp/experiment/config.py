@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from dropexp.experiment.fields import Condition, Places, Rate, RateAt, Section, Widths, declared, shape, value
+from dropexp.experiment.fields import Condition, Places, Rate, RateAt, Section, Widths, Words, declared, shape, value
 from dropexp.experiment.kinds import KINDS, kinds_with
 from dropexp.experiment.rate_shapes import SHAPES
 from dropexp.experiment.sources import SOURCES
@@ -25,12 +25,14 @@ else:  # words that stand in a table are taken from it, which a type checker can
     RateShape = Literal[tuple(SHAPES)]
 Activation = Literal["relu", "tanh", "sigmoid", "selu", "gelu", "leaky_relu", "linear"]
 ModelKind = Literal["mlp", "cnn", "lstm"]
+Blanks = Literal["refuse", "drop", "mean", "median"]
 
 # What several fields need in order to apply; what one field needs stands on it alone.
 STOPPING = (Condition("early_stopping.patience", "is set"),)
 SGD = (Condition("training.optimizer", "is", ("sgd",)),)
 LR_STEPS = (Condition("training.schedule.shape", "is", ("step",)),)
 LINEAR = (Condition("dropout.schedule.shape", "is", ("linear",)),)
+TABLE = (Condition("data.source", "ends in", ".csv"),)
 
 
 def _only(kind: str, default: Any, means: str) -> Any:
@@ -52,6 +54,25 @@ def _one_line(given: str) -> str:
     return given
 
 
+def _column(given: str) -> str:
+    """Refuse the name of a column that a cell of runs.csv could not give back: names are joined by + there."""
+    if given == "none" or "+" in given or given != given.strip():
+        raise ValueError(
+            "this name cannot be told from others in runs.csv; rename the column, without + and outer blanks"
+        )
+    return _one_line(given)
+
+
+def _as_set(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Return columns in one order, each once; no column is as none said."""
+    return tuple(sorted(set(given or ()))) or None
+
+
+Columns = Annotated[
+    Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(_column)], ...], Words], AfterValidator(_as_set)
+]
+
+
 class Data(Section):
     """The data set, how its examples are divided, and how many labels are made wrong."""
 
@@ -64,8 +85,15 @@ class Data(Section):
     label: Annotated[str, AfterValidator(_one_line)] | None = shape(
         None,
         "the column of a .csv that holds the label",
-        needs=(Condition("data.source", "ends in", ".csv"),),
+        needs=TABLE,
         min_length=1,
+    )
+    ignore: Columns | None = shape(None, "the columns of a .csv that are left out", needs=TABLE)
+    blanks: Blanks = shape(
+        "refuse",
+        "what is done about the blank cells of a .csv: refuse the file, drop their lines, or fill them in with the mean or "
+        "median of the training examples",
+        needs=TABLE,
     )
     test_size: Annotated[int | float | None, Field(gt=0)] = shape(
         None, "a count, a fraction below 1, or null for the official test set, else 30%"
@@ -78,6 +106,16 @@ class Data(Section):
     noisy_validation: bool = value(
         False, "whether the validation labels are made wrong too", needs=(Condition("data.label_noise", "is above", 0),)
     )
+
+    @property
+    def as_read(self) -> str:
+        """What tells one data set in memory from another: the source, and whatever decides which of its cells are read."""
+        said = {name: getattr(self, name) for name in READ_BY}
+        changed = [f"{name}={of}" for name, of in said.items() if of != type(self).model_fields[name].default]
+        return "\n".join([self.source, *changed])
+
+
+READ_BY = ("label", "ignore", "blanks")  # the fields of Data, beside the source, that a reader goes by
 
 
 class Model(Section):

@@ -153,6 +153,13 @@ def _listed(given: Any) -> Any:
     return (given,) if isinstance(given, str | int | float) and not isinstance(given, bool) else given
 
 
+def _words(given: Any) -> Any:
+    """Turn a YAML list, or a single word, into a tuple of words; 2020 is a word there, as the name of a column may be."""
+    listed = given if isinstance(given, list | tuple) else (given,)
+    words = tuple(str(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in listed)
+    return words if isinstance(given, list | tuple | str | int) and not isinstance(given, bool) else given
+
+
 def _paired(given: Any) -> Any:
     """Turn a YAML mapping of place to rate into sorted pairs, which can be hashed."""
     return tuple(sorted(given.items(), key=lambda pair: str(pair[0]))) if isinstance(given, dict) else given
@@ -160,5 +167,6 @@ def _paired(given: Any) -> Any:
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], BeforeValidator(_listed)]
+Words = BeforeValidator(_words)
 Places = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 RateAt = Annotated[tuple[tuple[str, Rate], ...], BeforeValidator(_paired)]

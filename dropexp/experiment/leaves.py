@@ -13,7 +13,8 @@ from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Declared, Section, declared
 
 T = TypeVar("T")
-LISTS = ("model.hidden", "model.channels", "dropout.placement")
+LISTS = ("data.ignore", "model.hidden", "model.channels", "dropout.placement")
+NAMES = ("data.ignore",)  # of these, the lists of words that are never numbers, whatever they look like
 MAPPINGS = ("dropout.rate_at",)
 
 

@@ -12,7 +12,7 @@ from dropexp.experiment.applicability import cells
 from dropexp.experiment.boxes import Box, where
 from dropexp.experiment.boxes import cells as cells_of
 from dropexp.experiment.claims import Claim
-from dropexp.experiment.config import Config
+from dropexp.experiment.config import Config, Data
 from dropexp.experiment.design import MARGINS, Arm, Design
 from dropexp.experiment.growth import Grow
 from dropexp.experiment.identity import arm_id, canonical, run_ids
@@ -62,7 +62,8 @@ class ConfiguredArm(Arm):
     def population(self) -> tuple[object, ...]:
         """The data and how the test examples are set aside, which a seed then draws."""
         data = self.trained.data
-        return data.sha256 or data.source, data.test_size, self.trained.streams.split
+        lines = data.blanks, data.ignore if data.blanks == "drop" else None  # which lines of a .csv are examples
+        return data.sha256 or data.source, data.label, lines, data.test_size, self.trained.streams.split
 
 
 def _file_name(path: str) -> str:
@@ -139,6 +140,11 @@ class Study(Design):
     @property
     def sources(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(c.data.source for c in self.configs))
+
+    @property
+    def readings(self) -> dict[str, Data]:
+        """The data sets of the study, each once, under what it is read as."""
+        return {c.data.as_read: c.data for c in self.configs[::-1]}
 
     @property
     def own_sources(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dropexp.errors import UsageError
 from dropexp.experiment.fields import OFF, takes_null
-from dropexp.experiment.leaves import LISTS, MAPPINGS, annotation, roles
+from dropexp.experiment.leaves import LISTS, MAPPINGS, NAMES, annotation, roles
 from dropexp.study_files.yaml_scalars import core_value
 
 _RANGE = re.compile(r"[-+.\deE]+:[-+.\deE]+(:[-+.\deE]+)?")
@@ -16,6 +16,8 @@ _RANGE = re.compile(r"[-+.\deE]+:[-+.\deE]+(:[-+.\deE]+)?")
 
 def read_word(path: str, word: str) -> Any:
     """Read one word of the command line as a value for the field at `path`; `none` turns a thing off."""
+    if path in NAMES:
+        return [] if word == OFF else word.split("+")
     if path in LISTS:
         return [] if word == OFF else [core_value(part) for part in word.split("+")]
     if path in MAPPINGS:

@@ -53,6 +53,10 @@ class Feed:
             torch.from_numpy(np.stack([s.mean for s in chosen])).to(self.dtype).view(per_stream).to(self.device)
         )
         self._sd = torch.from_numpy(np.stack([s.sd for s in chosen])).to(self.dtype).view(per_stream).to(self.device)
+        self._fill = None  # what stands for blank cells, (S, 1, F)
+        if chosen[0].fill is not None:
+            fills = torch.from_numpy(np.stack([s.fill for s in chosen if s.fill is not None]))
+            self._fill = fills.to(self.dtype)[:, None].to(self.device)
         self._ready = None
         if self.rows_SN.numel() * self.pool[0].numel() * self.dtype.itemsize <= READY_BYTES:
             self._ready = self._standardised(self.rows_SN)
@@ -64,8 +68,11 @@ class Feed:
         self._index()
 
     def _standardised(self, rows_SB: Tensor) -> Tensor:
-        """Return the examples in these rows, each stream's by its own scale: (S, B, ...)."""
-        return self.pool[rows_SB].to(self.dtype).sub_(self._mean).div_(self._sd)
+        """Return the examples in these rows, each stream's filled in and by its own scale: (S, B, ...)."""
+        x_SB = self.pool[rows_SB].to(self.dtype)
+        if self._fill is not None:
+            x_SB = torch.where(x_SB.isnan(), self._fill, x_SB)
+        return x_SB.sub_(self._mean).div_(self._sd)
 
     def _gather(self, at_SB: Tensor) -> Tensor:
         """Return standardised examples (R, B, ...) for positions (S, B) in each stream's rows."""

@@ -40,7 +40,7 @@ def _best(made: Plan, key: tuple[str, ...], runs: list[Run], allowed: float) -> 
     from dropexp.train.timing import seconds_a_step
 
     config = runs[0].config
-    dataset, network = made.datasets[config.data.source], made.layouts[key]
+    dataset, network = made.datasets[config.data.as_read], made.layouts[key]
     size = min(largest(config, network, room(made)), -(-len(runs) // made.jobs))
     best, least = pack_size(config, network, room(made)), float("inf")
     clock = time.perf_counter()

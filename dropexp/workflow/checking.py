@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from dropexp.analysis.claim_words import promised
-from dropexp.experiment.config import Config
+from dropexp.experiment.config import Config, Data
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import site_rates
 from dropexp.experiment.naming import label
@@ -26,6 +26,7 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
     study = plan.study
     return {
         "study": study.name,
+        "data": [_data(plan, data) for data in study.readings.values()],
         "axes": list(study.axes),
         "seeds": list(study.seeds),
         "seeds_at_most": study.grow.grow_to if study.grow else len(study.seeds),
@@ -48,6 +49,18 @@ def facts(study: Study, options: Options, timed: bool) -> dict[str, Any]:
         "claims": [{"says": c.says, "parts": promised(c)} for c in study.claims],
         "seconds": estimate(plan) if timed and plan.packs else None,
         "outlook": fact(outlook(study)),
+    }
+
+
+def _data(plan: Plan, data: Data) -> dict[str, Any]:
+    found = plan.balance(data)
+    notes = list(plan.datasets[data.as_read].notes) if data.as_read in plan.datasets else []
+    return {
+        "source": data.source,
+        "notes": notes,
+        "classes": found.counts,
+        "test": found.test,
+        "guessed": found.guessed,
     }
 
 
@@ -109,6 +122,6 @@ def estimate(made: Plan) -> float:
             if known and time.perf_counter() - clock > 20:
                 known[key] = next(iter(known.values()))
             else:
-                known[key] = measure(pack, made.datasets[pack[0].config.data.source])
+                known[key] = measure(pack, made.datasets[pack[0].config.data.as_read])
         total += known[key] * max(run.config.training.epochs for run in pack)
     return total / max(1, made.jobs)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from dropexp.data import Dataset, cache_dir, load, sizes
+from dropexp.data import Balance, Dataset, balance, cache_dir, load, sizes
 from dropexp.errors import ConfigError, DataError, UsageError
 from dropexp.executors.all_executors import chosen
 from dropexp.executors.executor import Executor
+from dropexp.experiment.config import Data
 from dropexp.experiment.layout import Layout, layout
 from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.packs import PACK_BYTES, Size, bytes_per_run, keys_by_arm, pack_key, plan, seconds
@@ -33,7 +34,7 @@ class Plan:
     """A study with its data in sight: what is to be trained, in which packs, by how many workers."""
 
     study: Study
-    datasets: dict[str, Dataset]
+    datasets: dict[str, Dataset]  # under `Data.as_read`
     layouts: dict[tuple[str, ...], Layout]
     sizes: dict[tuple[str, ...], Size]
     todo: list[Run]
@@ -43,6 +44,10 @@ class Plan:
     packs: list[list[Run]] = field(default_factory=list)
     begun: dict[str, int] = field(default_factory=dict)  # epochs that a run's checkpoint has behind it
     notes: list[str] = field(default_factory=list)  # checkpoints that cannot be used
+
+    def balance(self, data: Data) -> Balance:
+        """Return how many examples each class of a data set has."""
+        return balance(self.datasets.get(data.as_read) or SOURCES[data.source])
 
     @cached_property
     def seconds(self) -> float:
@@ -83,18 +88,17 @@ def prepare(
 
 def _prepare(study: Study, options: Options, data: bool, downloading: Callable[[str, int, int], None] | None) -> Plan:
     datasets: dict[str, Dataset] = {}
-    first = {c.data.source: c.data for c in study.configs[::-1]}
-    for source in study.sources:
-        if data or source not in SOURCES:
-            datasets[source] = load(first[source], folder=study.folder, data_dir=options.data_dir, progress=downloading)
-    contents = {s: d.sha256 for s, d in datasets.items() if s not in SOURCES and d.sha256}
+    for as_read, asked in study.readings.items():
+        if data or asked.source not in SOURCES:
+            datasets[as_read] = load(asked, folder=study.folder, data_dir=options.data_dir, progress=downloading)
+    contents = {d.source: d.sha256 for d in datasets.values() if d.source not in SOURCES and d.sha256}
     study = study.with_contents(contents)
     layouts: dict[tuple[str, ...], Layout] = {}
     counts: dict[tuple[str, ...], Size] = {}
     for arm in study.arms:
         key = pack_key(arm.trained)
         if key not in layouts:
-            example, classes, total, test = _facts(arm.trained.data.source, datasets)
+            example, classes, total, test = _facts(arm.trained.data, datasets)
             layouts[key] = layout(arm.trained, example, classes)
             counts[key] = Size(*sizes(arm.trained.data, total, test))
             _fits(arm.trained, counts[key])
@@ -186,12 +190,12 @@ def executor_check(options: Options) -> None:
         raise UsageError(f"--device: torch sees no {options.device} device here; use --device cpu")
 
 
-def _facts(source: str, datasets: dict[str, Dataset]) -> tuple[tuple[int, ...], int, int, int | None]:
-    """Return example shape, classes, examples in all and official test examples of a source."""
-    if source in datasets:
-        made = datasets[source]
+def _facts(data: Data, datasets: dict[str, Dataset]) -> tuple[tuple[int, ...], int, int, int | None]:
+    """Return example shape, classes, examples in all and official test examples of a data set."""
+    if data.as_read in datasets:
+        made = datasets[data.as_read]
         return made.example, len(made.classes), len(made.y), made.n_test
-    row = SOURCES[source]
+    row = SOURCES[data.source]
     return row.example, row.classes, row.pool + (row.test or 0), row.test
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dropexp.analysis.consistency import Mismatch, Row, Stored, apart
 from dropexp.data import Dataset, load, sizes
 from dropexp.errors import DataError, Interrupted
+from dropexp.experiment.config import Data
 from dropexp.experiment.identity import canonical
 from dropexp.experiment.layout import layout
 from dropexp.experiment.packs import Size, pack_key
@@ -51,7 +52,7 @@ class Again:
         configs = {row["run_id"]: canonical(from_cells(row.cells)) for row in rows}
         runs = [Run(configs[r["run_id"]], int(r["seed"]), r["arm_id"], r["run_id"]) for r in rows]
         datasets = self._datasets(runs)
-        runs = [run for run in runs if run.config.data.source in datasets and self._same_data(run, datasets)]
+        runs = [run for run in runs if run.config.data.as_read in datasets and self._same_data(run, datasets)]
         asked = {row["probe"] for run in runs for row in self.stored.probes.get(run.run_id, ())}
         asked |= {probe for row in rows for probe in names_of_probes(row["probes_taken"])}
         predicted = "probabilities" if any(row["predictions"] for row in rows) else "none"  # which hold the classes too
@@ -60,7 +61,7 @@ class Again:
         )
         made = Plan(study, datasets, {}, {}, runs, 0)
         for run in runs:
-            key, data = pack_key(run.config), datasets[run.config.data.source]
+            key, data = pack_key(run.config), datasets[run.config.data.as_read]
             made.layouts[key] = layout(run.config, data.example, len(data.classes))
             made.sizes[key] = Size(*sizes(run.config.data, len(data.y), data.n_test))
         if not runs:
@@ -77,29 +78,32 @@ class Again:
 
     def _datasets(self, runs: Sequence[Run]) -> dict[str, Dataset]:
         """Load what the runs were trained on: built-in sets by name, a user's files by their content."""
-        own: dict[str | None, Dataset] = {}
+        own: dict[str | None, str] = {}  # sha256 -> the path at which the study has that content
+        made: dict[str, Dataset] = {}
         found: dict[str, Dataset] = {}
         problems: dict[str, str] = {}
-        where = {c.data.source: c.data for c in self.study.configs}
-        for source in self.study.own_sources:
-            try:
-                made = load(where[source], folder=self.study.folder, data_dir=self.options.data_dir)
-                own[made.sha256] = made
-            except DataError as error:
-                problems[source] = error.messages[0]
-        for run in runs:
-            data = run.config.data
-            if data.source in found:
-                continue
+
+        def read(data: Data) -> Dataset:
+            if data.as_read not in made:
+                made[data.as_read] = load(data, folder=self.study.folder, data_dir=self.options.data_dir)
+            return made[data.as_read]
+
+        for data in self.study.readings.values():
             if data.source not in SOURCES:
-                if data.sha256 in own:
-                    found[data.source] = own[data.sha256]
+                try:
+                    own[read(data).sha256] = data.source
+                except DataError as error:
+                    problems[data.source] = error.messages[0]
+        for data in dict.fromkeys(run.config.data for run in runs):
+            if data.as_read in found:
                 continue
-            try:
-                found[data.source] = load(data, folder=self.study.folder, data_dir=self.options.data_dir)
-            except DataError as error:
-                problems[data.source] = error.messages[0]
-        lost = {run.config.data.source for run in runs} - set(found)
+            here = data if data.source in SOURCES else data.model_copy(update={"source": own.get(data.sha256)})
+            if here.source is not None:
+                try:
+                    found[data.as_read] = read(here)
+                except DataError as error:
+                    problems[data.source] = error.messages[0]
+        lost = {run.config.data.source for run in runs if run.config.data.as_read not in found}
         self.left += [
             problems.get(s, f"{s}: its content has changed since, or study.yaml names it no more") for s in lost
         ]
@@ -107,7 +111,7 @@ class Again:
 
     def _same_data(self, run: Run, datasets: dict[str, Dataset]) -> bool:
         data = run.config.data
-        if data.source in SOURCES or datasets[data.source].sha256 == data.sha256:
+        if data.source in SOURCES or datasets[data.as_read].sha256 == data.sha256:
             return True
         self.left.append(f"{run.run_id}: {data.source} has changed since")
         return False

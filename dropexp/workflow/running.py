@@ -204,7 +204,7 @@ def _round(
     device = executor.device(options.device)
     works = [
         Work(
-            tuple(pack), pack[0].config.data.source, *made.study.kept,
+            tuple(pack), pack[0].config.data.as_read, *made.study.kept,
             device, options.threads, checkpoints,
         )
         for pack in packs

@@ -100,13 +100,13 @@ def web(monkeypatch, tmp_path):
         (tarfile.TarInfo("../evil"), b"x"),
     )
     monkeypatch.setitem(PUBLISHED, "mnist", Published(packed, mirrors, plain))
-    monkeypatch.setitem(SOURCES, "mnist", Source("MNIST", (1, 4, 5), 10, 60, 10, "stand-in"))
+    monkeypatch.setitem(SOURCES, "mnist", Source("MNIST", (1, 4, 5), (6,) * 10, (1,) * 10, "stand-in"))
     monkeypatch.setitem(
         PUBLISHED,
         "cifar10",
         Published({n: md5(c) for n, c in BATCHES.items()}, mirrors, archive=("c.tar.gz", md5(archive))),
     )
-    monkeypatch.setitem(SOURCES, "cifar10", Source("CIFAR-10", (3, 32, 32), 10, 50, 20, "stand-in"))
+    monkeypatch.setitem(SOURCES, "cifar10", Source("CIFAR-10", (3, 32, 32), (5,) * 10, (2,) * 10, "stand-in"))
     monkeypatch.setenv("DROPEXP_DATA", str(tmp_path / "cache"))
     found = Web(archive)
     monkeypatch.setattr(requests, "get", found.get)

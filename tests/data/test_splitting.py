@@ -215,3 +215,43 @@ def test_a_large_offset_costs_no_precision():
     x = (np.random.default_rng(0).normal(size=(4000, 2)) + 30_000).astype(np.float32)
     found = cut(Dataset("made", x, np.arange(4000) % 2, None, ("0", "1")))
     np.testing.assert_allclose(found.sd, x[found.train].astype(np.float64).std(0), rtol=1e-6)
+
+
+def with_blanks(seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal([5, -3, 100], [1, 2, 30], (200, 3)).astype(np.float32)
+    x[rng.random(x.shape) < 0.2] = np.nan
+    return Dataset("d.csv", x, rng.integers(0, 2, 200), None, ("0", "1"))
+
+
+@pytest.mark.parametrize("blanks, taken", [("mean", np.nanmean), ("median", np.nanmedian)])
+def test_blanks_are_filled_in_from_the_training_rows_alone(blanks, taken):
+    dataset = with_blanks()
+    found = cut(dataset, source="d.csv", label="y", blanks=blanks)
+    rows = dataset.x[found.train].astype(np.float64)
+    fill = taken(rows, axis=0)
+    np.testing.assert_allclose(found.fill, fill, rtol=1e-6)
+    filled = np.where(np.isnan(rows), fill, rows)
+    np.testing.assert_allclose(found.mean, filled.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(found.sd, filled.std(0), rtol=1e-6)
+    others = np.setdiff1d(np.arange(200), found.train)
+    changed = dataset.x.copy()
+    changed[others] *= 1000
+    moved = cut(Dataset("d.csv", changed, dataset.y, None, dataset.classes), source="d.csv", label="y", blanks=blanks)
+    for name in ("fill", "mean", "sd"):
+        np.testing.assert_array_equal(getattr(moved, name), getattr(found, name))
+
+
+def test_a_split_whose_training_rows_say_nothing_of_a_column_is_refused():
+    dataset = with_blanks()
+    found = cut(dataset, source="d.csv", label="y", blanks="mean")
+    dataset.x[found.train, 1] = np.nan
+    with pytest.raises(
+        DataError, match=r"no training example has a number in input 2 of 3 of d\.csv, so there is no mean"
+    ):
+        cut(dataset, source="d.csv", label="y", blanks="mean")
+
+
+def test_data_without_blanks_have_nothing_to_fill_in():
+    assert cut(made()).fill is None
+    assert cut(made(shape=(4,))).fill is None

@@ -14,6 +14,8 @@ from dropexp.study_files.schema import schema
 
 NEEDY = {  # every field that needs something -> a value beside its default, and what it takes for the field to apply
     "data.label": ("digit", {"data.source": "mine.csv"}),
+    "data.ignore": (("id",), {"data.source": "mine.csv"}),
+    "data.blanks": ("drop", {"data.source": "mine.csv"}),
     "data.noisy_validation": (True, {"data.label_noise": 0.1}),
     "model.channels": ((4,), {"model.kind": "cnn"}),
     "model.kernel": (5, {"model.kind": "cnn"}),

@@ -28,12 +28,24 @@ def csv_case(tmp_path, mutated, table):
 
     def check(rng):
         raw = table(rng, rows)
+        if rng.random() < 0.3:
+            raw = raw.replace(b",", rng.choice((b";", b"\t"))).replace(b".", rng.choice((b".", b",")))
         path.write_bytes(mutated(rng, raw) if rng.random() < 0.2 else raw)
         found = load(
-            Data(source="d.csv", label=rng.choice(("label", "label", "label", "a", "b", "c"))), folder=tmp_path
+            Data(
+                source="d.csv",
+                label=rng.choice(("label", "label", "label", "a", "b", "c")),
+                ignore=rng.choice((None, None, ("a",), ("b", "column 3"))),
+                blanks=rng.choice(("refuse", "drop", "mean", "median")),
+            ),
+            folder=tmp_path,
         )
-        assert np.isfinite(found.x).all()
         assert len(found.x) == len(found.y)
+        if found.has_blanks:
+            assert not np.isinf(found.x).any()
+            assert any("filled in with the" in note for note in found.notes)
+        else:
+            assert np.isfinite(found.x).all()
 
     return check
 
