@@ -12,6 +12,7 @@ import pandas as pd
 
 from dropexp.console.progress import Progress
 from dropexp.errors import ConfigError, Interrupted, UsageError
+from dropexp.inline import Figures
 from dropexp.notebook import Comparison, Results
 from dropexp.signatures import taking
 from dropexp.study_files.command_words import read_word
@@ -119,18 +120,18 @@ def read(folder: str | Path, everything: bool = False) -> Results:
     return Results(Path(folder), *reading(Path(folder), everything))
 
 
-def plot(*folders: str | Path, everything: bool = False, fresh: bool = False, **order: Any) -> list[Path]:
+def plot(*folders: str | Path, everything: bool = False, fresh: bool = False, **order: Any) -> Figures:
     """Draw the figures of every study at or below the folders; return the paths of the figures.
 
     `order` is what `Results.plot` takes to draw some figures to order.
     """
     found = studies_below(*map(Path, folders or ("results",)))
     wanted = drawing.ordered(**order)
-    return [
+    return Figures(
         path
         for folder in found
         for path in drawing.plot(folder, everything, fresh, order=wanted.of(folder, found)).paths
-    ]
+    )
 
 
 def compare(*folders: str | Path, arms: Conditions | Sequence[Conditions] = ()) -> Comparison:

@@ -17,6 +17,10 @@ class DropexpError(Exception):
         self.messages = (messages,) if isinstance(messages, str) else tuple(messages)
         super().__init__("\n".join(self.messages))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that a notebook shows of it: what happened, and no traceback of our code."""
+        return [f"{type(self).__name__}: {message}" for message in self.messages]
+
     def __reduce__(self) -> tuple[type, tuple[tuple[str, ...]]]:
         return type(self), (self.messages,)  # so that it survives the way back from a worker process
 

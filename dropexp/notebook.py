@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -21,12 +21,22 @@ from dropexp.analysis.verdicts import verdicts
 from dropexp.errors import UsageError
 from dropexp.experiment.naming import label
 from dropexp.export.formats import export
+from dropexp.inline import Figures, Page, Rules, Verification, rules
+from dropexp.metrics import MONITORS
+from dropexp.quoting import spelt
 from dropexp.records import Failure
 from dropexp.study_files.arm_conditions import pick
 from dropexp.tables.arms import columns, notes, table
 from dropexp.tables.comparison import comparison
+from dropexp.train.work import threads_kept
 from dropexp.workflow.drawing import ordered, plot
 from dropexp.workflow.reading import accused
+from dropexp.workflow.replaying import replay_rules
+from dropexp.workflow.reporting import report
+from dropexp.workflow.request import Options
+from dropexp.workflow.verifying import verify
+
+Numbers = float | Sequence[float] | None  # one or several; None for the usual ones
 
 
 def _html(headings: Iterable[str], rows: Iterable[Iterable[str]], notes: Iterable[str]) -> str:
@@ -111,7 +121,7 @@ class Results:
         """Return the table that the command line prints."""
         return "no finished run yet" if self.tidy.runs.empty else table(self.tidy)
 
-    def plot(self, fresh: bool = False, **order: Any) -> list[Path]:
+    def plot(self, fresh: bool = False, **order: Any) -> Figures:
         """Draw the figures into the study's folder, where anything has changed; return their paths.
 
         Some figures are drawn to order by `only=["gap", "curves"]`, `formats=["pdf"]`, `size=(3.25, 2.2)` in inches,
@@ -121,7 +131,45 @@ class Results:
         drawn = plot(self.folder, again=fresh, order=ordered(**order))
         for line in drawn.left_out:
             warnings.warn(line, stacklevel=2)
-        return list(drawn.paths)
+        return Figures(drawn.paths)
+
+    def report(self, out: str | Path | None = None, fresh: bool = False) -> Page:
+        """Write the study as one page, report.html in its folder or `out`, where anything has changed."""
+        made = report(self.folder, again=fresh, out=None if out is None else Path(out))
+        return Page(made.path, made.sums.answer)
+
+    def stopping(
+        self,
+        *,
+        criteria: str | Sequence[str] | None = None,
+        patiences: Numbers = None,
+        min_deltas: Numbers = None,
+        alphas: Numbers = None,
+        strips: Numbers = None,
+        monitor: str = "val_loss",
+    ) -> Rules:
+        """Replay early-stopping rules on the stored epochs, as `dropexp stopping` does: all rules with their usual numbers.
+
+        Raises UsageError for rules and numbers that there are not, StoreError where there is nothing to replay.
+        """
+        if monitor not in MONITORS:
+            raise UsageError(f"monitor: {spelt(str(monitor))} is not one of {', '.join(MONITORS)}")
+        numbers = {"patiences": patiences, "min_deltas": min_deltas, "alphas": alphas, "strips": strips}
+        return Rules(replay_rules(self.folder, rules(numbers, criteria), monitor))
+
+    def verify(
+        self, sample: int | None = 5, *, seed: int = 0, jobs: int | None = None, data_dir: str | Path | None = None
+    ) -> Verification:
+        """Check the files against each other, and train `sample` runs again, drawn by `seed`; None trains all of them.
+
+        What was found is true where all agrees. Nothing in the folder is changed.
+        """
+        for name, number, least in (("sample", sample, 0), ("seed", seed, 0), ("jobs", jobs, 1)):
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
+                raise UsageError(f"{name}: {spelt(str(number))} is not a whole number from {least}")
+        options = Options(jobs=jobs, data_dir=None if data_dir is None else Path(data_dir))
+        with threads_kept():
+            return Verification(verify(self.folder, sample, seed, options))
 
     def export(self, to: str, out: str | Path | None = None) -> str:
         """Return the study as latex, markdown or csv, or write it to `out`, as parquet or tensorboard too."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dropexp.metrics import MONITORS
@@ -197,6 +197,41 @@ class Setting:
         if rule is None:
             return Stopper(int(self.threshold), monitor, self.min_delta)
         return Prechelt(rule, self.threshold, monitor)
+
+
+def settings(
+    names: Iterable[str], thresholds: Mapping[str, Sequence[float]], min_deltas: Sequence[float] = (0.0,)
+) -> tuple[Setting, ...]:
+    """Return criteria, rows of CRITERIA, at each of the thresholds of their option, the usual ones where it has none."""
+    found = [
+        Setting(name, threshold, min_delta)
+        for name in names
+        for threshold in thresholds.get(CRITERIA[name].option) or CRITERIA[name].usual
+        for min_delta in (min_deltas if name == "patience" else (0.0,))
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Number:
+    """The numbers that an option of rules takes, and the words for them."""
+
+    words: str
+    whole: bool = False
+    zero: bool = False
+
+    def allows(self, given: object) -> bool:
+        """Return whether a value is such a number."""
+        if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+            return False
+        if self.whole:
+            return isinstance(given, int) and 1 <= given <= 1_000_000
+        return given >= 0 if self.zero else given > 0
+
+
+_COUNT, _ABOVE = Number("a whole number from 1 to 1,000,000", whole=True), Number("a number above 0")
+NUMBERS = {row.option: _COUNT if row.whole else _ABOVE for row in CRITERIA.values()}
+NUMBERS["--min-deltas"] = Number("a number from 0", zero=True)
 
 
 def follow(state: Stopper | Prechelt, numbers: Sequence[float], train_losses: Sequence[float]) -> Stopper | Prechelt:

@@ -19,6 +19,7 @@ LEVELS = [
     ("laws", "figures", "tables"),
     ("page", "export"),
     ("workflow",),
+    ("inline",),
     ("console", "notebook"),
     ("api",),
     ("cli",),
@@ -33,7 +34,17 @@ FENCES = {
         "laws",
         "executors/machine.py",
     ),  # which asks, inside a function, whether a device is there
-    "pandas": ("store", "foreign", "analysis", *PICTURES, "export", "data/csv_table.py", "notebook.py", "api.py"),
+    "pandas": (
+        "store",
+        "foreign",
+        "analysis",
+        *PICTURES,
+        "export",
+        "data/csv_table.py",
+        "inline.py",
+        "notebook.py",
+        "api.py",
+    ),
     "matplotlib": (
         "figures",
         "page",

@@ -52,7 +52,7 @@ def _settings(criteria: Sequence[str] | None, lists: dict[str, list[str] | None]
     from dropexp.cli.arguments import split
     from dropexp.errors import UsageError
     from dropexp.experiment.vocabulary import meant
-    from dropexp.stopping import CRITERIA, Setting
+    from dropexp.stopping import CRITERIA, settings
 
     names = list(dict.fromkeys(w for word in split(criteria) for w in word.lower().split(",") if w)) or list(CRITERIA)
     for name in names:
@@ -63,30 +63,22 @@ def _settings(criteria: Sequence[str] | None, lists: dict[str, list[str] | None]
         users = [n for n, row in CRITERIA.items() if option == row.option] or ["patience"]
         if words and not set(users) & set(names):
             raise UsageError(f"{option}: --criteria {' '.join(names)} has no use for it; add {' or '.join(users)}")
-    deltas = _numbers("--min-deltas", lists["--min-deltas"], 0.0) or (0.0,)
-    found = []
-    for name in names:
-        row = CRITERIA[name]
-        thresholds = _numbers(row.option, lists[row.option], 1 if row.whole else None) or row.usual
-        found += [Setting(name, x, d) for x in thresholds for d in (deltas if name == "patience" else (0.0,))]
-    return tuple(dict.fromkeys(found))
+    numbers = {option: _numbers(option, words) for option, words in lists.items()}
+    return settings(names, numbers, numbers["--min-deltas"] or (0.0,))
 
 
-def _numbers(option: str, given: list[str] | None, least: float | None) -> tuple[float, ...]:
-    """Return the numbers of a list: whole from 1, of at least 0, or, with `least` None, above 0."""
-    from math import isfinite
-
+def _numbers(option: str, given: list[str] | None) -> tuple[float, ...]:
+    """Return the numbers of a list, () where there is none."""
     from dropexp.cli.arguments import split
     from dropexp.errors import UsageError
+    from dropexp.stopping import NUMBERS
     from dropexp.study_files.command_words import read_words
 
     words = split(given)
-    what = {1: "a whole number from 1 to 1,000,000", 0.0: "a number from 0", None: "a number above 0"}[least]
+    what = NUMBERS[option].words
     found = []
     for value in read_words("early_stopping.patience", words, f"{option} {' '.join(words)}"):
-        whole = isinstance(value, int) and value <= 1_000_000
-        number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-        if not number or (value < least if least is not None else value <= 0) or (least == 1 and not whole):
+        if not NUMBERS[option].allows(value):
             hint = "training to the end is always shown" if value is None else "the folder goes before the lists"
             said = "none" if value is None else value
             raise UsageError(f"{option}: {said} is not {what}" + (f"; {hint}" if isinstance(said, str) else ""))

@@ -51,12 +51,16 @@ def _picture(name: str, figure: Figure) -> Picture:
     canvas.draw()
     image = Image.fromarray(_inked(np.asarray(canvas.buffer_rgba())[:, :, :3]))
     width, height = (round(96 * size / DPI) for size in image.size)
-    content = BytesIO()
-    image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        content, "png", optimize=True
-    )
-    uri = f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+    uri = f"data:image/png;base64,{base64.b64encode(compressed(image)).decode('ascii')}"
     return Picture(name, finding or name, note, uri, width, height)
+
+
+def compressed(image: Image.Image) -> bytes:
+    """Return a picture as a PNG of few colours."""
+    content = BytesIO()
+    few = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few.save(content, "png", optimize=True)
+    return content.getvalue()
 
 
 def _inked(pixels: np.ndarray) -> np.ndarray:
