@@ -102,6 +102,36 @@ def test_options_are_what_python_calls_lists_and_numbers(folder, options, seeds,
     assert not (folder / "results").exists()
 
 
+def test_numbers_of_other_libraries_name_the_same_arms(folder):
+    """A rate of 0.2 in 32 bits is 0.2: otherwise the runs would have other names, and all would be trained again."""
+    import torch
+
+    def names(rates, **more):
+        made = dropexp.check({**DICT, "sweep": {"dropout.rate": rates}, **more}, seeds=np.int32(2))
+        return [arm["arm_id"] for arm in made["arms"]]
+
+    plain = names([0, 0.2, 0.5])
+    for rates in (
+        np.array([0, 0.2, 0.5], np.float32), torch.tensor([0, 0.2, 0.5]), [np.float16(0), np.float32(0.2), torch.tensor(0.5)],
+        pd.Series([0, 0.2, 0.5]), (0, np.float64(0.2), 0.5),
+    ):  # fmt: skip
+        assert names(rates) == plain
+    assert names((0, 0.2, 0.5), model={"hidden": np.array([20])}) == plain
+    assert dropexp.check(DICT, rates=np.array([0, 0.2], np.float32), baseline={"rate": np.float64(0.2)})
+
+
+def test_conditions_are_spelt_as_on_the_command_line():
+    from dropexp.study_files.path_values import pairs
+
+    given = {
+        "rate": np.float64(0.5),
+        "hidden": [64, np.int64(64)],
+        "rate_at": {"input": np.float32(0.2)},
+        "seed": np.int64(3),
+    }
+    assert pairs(given) == ["rate=0.5", "hidden=64+64", "rate_at=input=0.2", "seed=3"]
+
+
 def test_every_mistake_in_a_dict_is_a_message():
     with pytest.raises(dropexp.ConfigError) as caught:
         dropexp.check({"dropout": {"rate": 1.5, "kid": 1}, "modl": {}, "seeds": 0})
@@ -125,6 +155,12 @@ ENDLESS += [ENDLESS, ENDLESS]
         ({"sweep": {"dropout.rate": range(10**12)}}, "more than 50,000 values"),
         ({"training": {"lr": float("nan")}}, r"training\.lr: \.nan is not finite"),
         ({"study": "a/b"}, "is not the name of one folder"),
+        ({"sweep": {"dropout.rate": {0, 0.5}}}, "a set, which no study holds; write a list"),
+        (
+            {"sweep": {"dropout.rate": (r / 2 for r in range(2))}},
+            "a generator, which no study holds; write a list",
+        ),
+        ({"data": {"source": pd.DataFrame({"a": [1]})}}, r"data\.source: a DataFrame, which no study holds"),
     ],
 )
 def test_what_no_file_could_hold_is_refused(content, says):

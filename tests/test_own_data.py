@@ -46,8 +46,8 @@ def test_check_and_run_say_what_was_recognised(folder, capsys):
         assert line in shown
     assert main(["run", "s.yaml", "--no-plot", "--jobs", "1"]) == 0
     told = capsys.readouterr().err
-    assert "data: own.csv: read as vectors (N, F) of 3 features; " in told
-    assert "cells are separated by semicolons; numbers have decimal commas" in told
+    assert "\ndata: own.csv\n  read as vectors (N, F) of 3 features\n" in told
+    assert "\n  cells are separated by semicolons\n  numbers have decimal commas" in told
     found = rows(folder)
     assert {(row["data.ignore"], row["data.blanks"]) for row in found} == {("id+name", "mean")}
     assert all(float(row["train_loss"]) > 0 for row in found), "no blank cell reaches the network"

@@ -73,8 +73,12 @@ class Progress:
         self._print(text)
         for dataset in plan.datasets.values() if plan.todo else ():
             if dataset.sha256:  # a user's own
-                said = "; ".join([*dataset.notes, balance(dataset).sentence])
-                self._print(f"data: {dataset.source}: {said}")
+                for line in (
+                    f"data: {dataset.source}",
+                    *(f"  {n}" for n in dataset.notes),
+                    f"  {balance(dataset).sentence}",
+                ):
+                    self._print(line)
         for arm, kept in study.twins()[:5]:
             self._print(f"{label(arm, study.axes)} is the same function as {label(kept, study.axes)}: trained once")
         for line in hints(plan):

@@ -144,7 +144,10 @@ class Study(Design):
     @property
     def readings(self) -> dict[str, Data]:
         """The data sets of the study, each once, under what it is read as."""
-        return {c.data.as_read: c.data for c in self.configs[::-1]}
+        found: dict[str, Data] = {}
+        for config in self.configs:
+            found.setdefault(config.data.as_read, config.data)
+        return found
 
     @property
     def own_sources(self) -> tuple[str, ...]:

@@ -41,7 +41,8 @@ def to_torch(
     `example` is an example's shape, (F,) or (C, H, W), and `weights` a mapping as `save_weights` stores it
     (`numpy.load("weights/<run_id>.npz")`), or one run's slice of a network's parameters and statistics. `mean` and `sd` are
     those of the run's training examples, (F,) or (C,), so that the module takes examples as they are in the data set;
-    None for both where it is to take standardised ones. `epoch` is the one that the weights are of.
+    None for both where it is to take standardised ones. Blank cells of a .csv are to be filled in with the split's `fill`
+    first. `epoch` is the one that the weights are of.
 
         data = dropexp.data.load(config.data, folder=folder)
         parts = dropexp.data.split(data, config.data, split_seed=seed, label_seed=seed)

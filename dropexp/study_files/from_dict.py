@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dropexp.errors import ConfigError
 from dropexp.quoting import dotted, spelt
@@ -17,14 +19,29 @@ DICT = "<dict>"  # what stands in messages for the path of a file
 def read_mapping(content: Mapping[Any, Any], shown: str = DICT) -> Document:
     """Return the document that a dict makes, as a file with its values would; messages know no lines.
 
-    Tuples, ranges and arrays count as lists, numbers of numpy as numbers, paths as words. Raises ConfigError with every
-    value that no file could hold.
+    Tuples, ranges and arrays count as lists, numbers of numpy and torch as numbers, paths as words. A number in 32 bits is
+    the one that it is written as: 0.2, not 0.20000000298. Raises ConfigError with every value that no file could hold.
     """
     reader = _Reader()
     plain = reader.read(content, ())
     if reader.mistakes:
         raise ConfigError(f"{shown}: {text}" for text in dict.fromkeys(reader.mistakes))
     return Document(shown, plain, Node((0, 0), plain))
+
+
+def without_arrays(value: Any) -> Any:
+    """Return an array or a number of numpy or torch as lists and numbers of Python; anything else as it is."""
+    if not hasattr(value, "tolist"):
+        return value
+    found, kind = value.tolist(), str(getattr(value, "dtype", "")).rpartition(".")[2]
+    return _shortest(found, kind) if kind in ("float32", "float16") else found
+
+
+def _shortest(found: Any, kind: str) -> Any:
+    """Return numbers of fewer bits as the shortest decimals that stand for them."""
+    if isinstance(found, list):
+        return [_shortest(inner, kind) for inner in found]
+    return float(str(np.dtype(kind).type(found)))
 
 
 class _Reader:
@@ -40,7 +57,7 @@ class _Reader:
         if isinstance(value, Mapping):
             return self._mapping(value, loc)
         if hasattr(value, "tolist"):  # arrays and numbers of numpy and torch
-            return self.read(value.tolist(), loc)
+            return self.read(without_arrays(value), loc)
         if isinstance(value, list | tuple | range):
             return self._list(value, loc)
         if isinstance(value, Path):
@@ -50,6 +67,10 @@ class _Reader:
                 return kind(value)
         if value is None:
             return None
+        if isinstance(value, set | frozenset | Iterator):
+            return self._refuse(
+                loc, f"a {type(value).__name__}, which no study holds; write a list, as sorted() makes one"
+            )
         return self._refuse(
             loc,
             f"a value of type {type(value).__name__} cannot be part of a study; use a number, a word, a list or a dict",

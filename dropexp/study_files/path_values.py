@@ -11,6 +11,7 @@ from dropexp.experiment.leaves import roles, spell
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.vocabulary import SHORT_NAMES, near
 from dropexp.quoting import clean
+from dropexp.study_files.from_dict import without_arrays
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,16 @@ def pair(text: str) -> tuple[str, str] | None:
 def pairs(given: str | Mapping[str, Any] | Sequence[str]) -> list[str]:
     """Return PATH=VALUE for each condition that Python gives: words in one text or several, or a dict of them."""
     if isinstance(given, Mapping):
-        return [f"{path}={spell(value)}" for path, value in given.items()]
+        return [f"{path}={spell(_as_stored(value))}" for path, value in given.items()]
     return given.split() if isinstance(given, str) else list(given)
+
+
+def _as_stored(value: Any) -> Any:
+    """Return a value as a configuration holds it: numbers of Python, and tuples for lists and mappings."""
+    plain = without_arrays(value)
+    if isinstance(plain, Mapping):
+        return tuple((name, _as_stored(inner)) for name, inner in plain.items())
+    return tuple(map(_as_stored, plain)) if isinstance(plain, list | tuple) else plain
 
 
 def resolve(
