@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from dropexp.cli import main
+from dropexp.study_files.from_dict import read_mapping
+from dropexp.study_files.parse import parse
 
 STUDY = """
 data: {source: own.csv, label: kind, ignore: [id, name], blanks: mean, val_size: 0}
@@ -92,3 +94,25 @@ def test_labels_may_be_swept(folder):
     (folder / "s.yaml").write_text(STUDY + SWEPT)
     assert main(["run", "s.yaml", "--no-plot", "--jobs", "1"]) == 0
     assert {row["data.label"]: row["classes"] for row in rows(folder)} == {"size": "3", "kind": "2"}
+
+
+def test_arms_with_other_examples_are_not_paired():
+    def population(**fields):
+        data = {"source": "own.csv", "label": "kind", **fields}
+        return parse(read_mapping({"data": data}), name="s").arms[0].population
+
+    assert population(ignore=["a"], blanks="mean") != population(ignore=["a"], blanks="drop"), "other lines"
+    assert population(ignore=["a"], blanks="drop") != population(ignore=["b"], blanks="drop"), "other lines"
+    assert population(ignore=["a"], blanks="mean") == population(ignore=["b"], blanks="mean")
+    assert population() != population(label="size")
+
+
+def test_a_column_without_a_training_value_fails_that_run_with_a_sentence(folder, capsys):
+    lines = ["a,b,y", *(f"{i},{'' if i else 3},{i % 2}" for i in range(40))]
+    (folder / "own.csv").write_text("\n".join(lines))
+    text = "data: {source: own.csv, label: y, blanks: median}\nmodel: {hidden: [4]}\ntraining: {epochs: 1}\nseeds: 4\n"
+    (folder / "s.yaml").write_text(text)
+    assert main(["run", "s.yaml", "--no-plot", "--jobs", "1"]) == 1
+    told = capsys.readouterr().err
+    assert "data.blanks: no training example has a number in input 2 of 2 of own.csv, so there is no median" in told
+    assert 0 < len(rows(folder)) < 4, "the other seeds are trained"

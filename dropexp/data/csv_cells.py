@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -53,7 +53,6 @@ class _Seen:
     point: tuple[int, int, str] | None = None
     wrong: dict[int, _Wrong] = field(default_factory=dict)
     blank: dict[int, tuple[int, str]] = field(default_factory=dict)
-    numbers: dict[int, int] = field(default_factory=dict)
 
 
 def decimal_comma(cell: str) -> bool:
@@ -73,14 +72,25 @@ def read_cells(form: Form, inputs: Sequence[int], label: int) -> Cells:
                 f"{form.path}: line {line} has {len(cells)} cells, and the header names {len(form.columns)} columns;"
                 " make them equal"
             )
-        numbers.extend([_number(cells[column].strip(), line, column, seen) for column in inputs])
+        numbers.extend(_row([cells[column].strip() for column in inputs], line, inputs, seen))
         words.append(cells[label].strip())
         lines.append(line)
     _refuse_mixed(form, seen)
-    if seen.wrong:
-        raise DataError(_not_numbers(form, seen))
     x = np.array(numbers, np.float64).reshape(len(lines), len(inputs))
+    if seen.wrong:
+        there = dict(zip(inputs, (~np.isnan(x)).sum(0).tolist(), strict=True))
+        raise DataError(_not_numbers(form, seen, there))
     return Cells(x, words, lines, seen.blank, seen.comma[2] if seen.comma else None)
+
+
+def _row(cells: list[str], line: int, columns: Sequence[int], seen: _Seen) -> list[float]:
+    """Return the cells of a line as numbers, NaN for those that are blank or none; what they show goes into `seen`."""
+    try:
+        row = list(map(float, cells))
+    except ValueError:
+        row = []
+    plain = row and seen.point and all(-LARGEST <= number <= LARGEST for number in row) and "_" not in "".join(cells)
+    return row if plain else [_number(cell, line, column, seen) for cell, column in zip(cells, columns, strict=True)]
 
 
 def _number(cell: str, line: int, column: int, seen: _Seen) -> float:
@@ -96,7 +106,6 @@ def _number(cell: str, line: int, column: int, seen: _Seen) -> float:
         seen.point = (line, column, cell) if not _wrong(cell)[1] else None
     number, why = _wrong(text)
     if not why:
-        seen.numbers[column] = seen.numbers.get(column, 0) + 1
         return number
     if cell.lower() in BLANK:
         seen.blank.setdefault(column, (line, cell))
@@ -136,9 +145,12 @@ def _refuse_mixed(form: Form, seen: _Seen) -> None:
         )
 
 
-def _not_numbers(form: Form, seen: _Seen) -> str:
-    """Return the sentence for cells that are no numbers: the first of them, and the columns that hold words throughout."""
-    text = [c for c, wrong in sorted(seen.wrong.items()) if wrong.count > seen.numbers.get(c, 0)]
+def _not_numbers(form: Form, seen: _Seen, numbers: Mapping[int, int]) -> str:
+    """Return the sentence for cells that are no numbers: the first of them, and the columns that hold words throughout.
+
+    `numbers` counts the numbers in each column.
+    """
+    text = [c for c, wrong in sorted(seen.wrong.items()) if wrong.count > numbers[c]]
     odd = {c: wrong for c, wrong in seen.wrong.items() if c not in text}
     column, first = min((odd or seen.wrong).items(), key=lambda item: (item[1].line, item[0]))
     says = f"{form.where(first.line, column)}: {spelt(first.cell)} {first.why}"

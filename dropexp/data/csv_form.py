@@ -12,7 +12,7 @@ from typing import IO
 from dropexp.data.dataset import shorten
 from dropexp.errors import DataError
 from dropexp.experiment.vocabulary import meant
-from dropexp.quoting import spelt
+from dropexp.quoting import any_of, spelt
 
 COLUMNS, LINE = 100_000, 4_000_000  # columns, and characters of a line
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -40,6 +40,8 @@ class Form:
         if self.columns.count(name) != 1:
             why = "has no column" if name not in self.columns else "has more than one column"
             known = f"its columns are {shorten(self.columns)}{meant(name, self.columns)}"
+            if len(self.columns) == 1:
+                known += f"; cells are separated by {any_of(SEPARATORS.values())}"
             raise DataError(f"{self.path}: {why} {spelt(name)} ({field}); {known}")
         return self.columns.index(name)
 
@@ -66,6 +68,10 @@ def form_of(path: Path, label: str | None) -> Form:
     columns = found[separator]
     if len(columns) > COLUMNS:
         raise DataError(f"{path}: its first line names {len(columns):,} columns; {COLUMNS:,} are allowed")
+    if columns[0].startswith("sep="):
+        raise DataError(
+            f"{path}: its first line, {columns[0]!r}, is for one program only; remove it, so that names come first"
+        )
     if label not in columns and sum(map(_numeric, columns)) * 2 >= len(columns):
         raise DataError(
             f"{path}: its first line holds numbers ({shorten(columns)}) and must name the columns; add a line above it, "

@@ -53,6 +53,8 @@ MISTAKES = [
     ("y\n1\n2\n", "'y' is its only column"),
     ("a;b;z\n1;2;3\n", "has no column 'y' (data.label); its columns are a, b, z"),
     ("5.1,3.5,setosa\n4.9,3,setosa\n", "its first line holds numbers (5.1, 3.5, setosa) and must name the columns"),
+    ("a|y\n1|2\n", "its columns are a|y; cells are separated by commas, semicolons or tabs"),
+    ("sep=;\na;y\n1;2\n3;4\n", "its first line, 'sep=', is for one program only; remove it"),
     ("1;2\n3;4\n", "add a line above it, such as x1;y"),
     ("a;y\n1,234;u\n2;v\n", "line 2, column 'a': '1,234' may be 1234 or 1.234; write it without the comma"),
     ("a;y\n3;u\n1,5;v\n2.5;v\n", "line 3, column 'a': '1,5' has a decimal comma, and '2.5' in line 4 a decimal point"),
