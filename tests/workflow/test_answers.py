@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from dropexp.errors import StoreError
-from dropexp.rows import COLUMNS, SEAL, cells_of, line_of
+from dropexp.rows import COLUMNS, SEAL, cells_of, headers, line_of
 from dropexp.store import prediction_records as records
 from dropexp.store import seals
 from dropexp.store.folder import Store
@@ -131,7 +131,7 @@ def older(folder):
         row["rows_digest"] = seals.rows_digest(
             row, *(_own(folder, name, row["run_id"]) for name in ("epochs.csv", "probes.csv"))
         )
-    columns = [column for column in COLUMNS["runs.csv"] if column != "predictions"]
+    columns = next(header for header in headers("runs.csv") if "predictions" not in header)
     text = line_of(columns) + "".join(line_of(row[column] for column in columns) for row in rows)
     (folder / "runs.csv").write_text(text)
     summed = pd.read_csv(folder / "summary.csv", dtype=str, keep_default_na=False)
