@@ -155,12 +155,12 @@ ENDLESS += [ENDLESS, ENDLESS]
         ({"sweep": {"dropout.rate": range(10**12)}}, "more than 50,000 values"),
         ({"training": {"lr": float("nan")}}, r"training\.lr: \.nan is not finite"),
         ({"study": "a/b"}, "is not the name of one folder"),
-        ({"sweep": {"dropout.rate": {0, 0.5}}}, "a set, which no study holds; write a list"),
+        ({"sweep": {"dropout.rate": {0, 0.5}}}, "a value of type set cannot be part of a study; use a list"),
         (
             {"sweep": {"dropout.rate": (r / 2 for r in range(2))}},
-            "a generator, which no study holds; write a list",
+            "a value of type generator cannot be part of a study; use a list",
         ),
-        ({"data": {"source": pd.DataFrame({"a": [1]})}}, r"data\.source: a DataFrame, which no study holds"),
+        ({"data": {"source": pd.DataFrame({"a": [1]})}}, r"data\.source: a value of type DataFrame cannot be part"),
     ],
 )
 def test_what_no_file_could_hold_is_refused(content, says):

@@ -69,7 +69,8 @@ class _Reader:
             return None
         if isinstance(value, set | frozenset | Iterator):
             return self._refuse(
-                loc, f"a {type(value).__name__}, which no study holds; write a list, as sorted() makes one"
+                loc,
+                f"a value of type {type(value).__name__} cannot be part of a study; use a list, as sorted() makes one",
             )
         return self._refuse(
             loc,
