@@ -78,7 +78,7 @@ def test_what_is_commented_out_is_a_study_too():
     whole = re.sub(
         r"(?m)^( *)# ?(- |  +|)(\w+: |early_stopping:|claims:)", r"\1\2\3", TEXT.replace("study: NAME", "study: x")
     )
-    whole = re.sub(r"(?m)^ *label: species.*\n", "", whole)
+    whole = re.sub(r"(?m)^ *(label|ignore|blanks): .*\n", "", whole)  # of a .csv alone
     study = parse(read_text(whole, "config.yaml"))
     assert study.name == "x"
     assert study.base.early_stopping.patience == 10
