@@ -13,7 +13,7 @@ from dropexp.analysis.inference import (
     Judged,
     Question,
     Side,
-    against_baselines,
+    answers,
     judged,
     looks,
 )
@@ -59,8 +59,8 @@ def compare(a: Sequence[Side], b: Sequence[Side], paths: Sequence[str], alone: b
     pairs = list({(x.arm.arm_id, y.arm.arm_id): (x, y) for x, y in matched(a, b, paths)}.values())
     rows: list[list[Contrast]] = [[] for _ in pairs]
     for members in (TOGETHER, *((m,) for m in METRICS if m not in TOGETHER)):
-        answers = _answers(pairs, members, alone)
-        for row, (x, y), own in zip(rows, pairs, answers, strict=True):
+        told = _answers(pairs, members, alone)
+        for row, (x, y), own in zip(rows, pairs, told, strict=True):
             for metric, answer in zip(members, own, strict=True):
                 if answer.difference.n or not isnan(answer.difference.mean):
                     row.append(Contrast(metric, estimate(x.values(metric)), estimate(y.values(metric)), answer))
@@ -80,7 +80,7 @@ def _answers(pairs: Sequence[tuple[Side, Side]], members: Sequence[str], alone: 
 
 
 def _within(tidy: Tidy, x: Side, y: Side, metric: str, members: tuple[str, ...]) -> Judged:
-    table = against_baselines(tidy, metric)
+    table = answers(tidy, metric)
     for a, b, sign in ((x, y, 1), (y, x, -1)):
         if found := table.get((a.arm.arm_id, b.arm.arm_id)):
             return found if sign == 1 else turned(found, metric)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dropexp.analysis.best import best
-from dropexp.analysis.inference import against_baselines, looks
+from dropexp.analysis.inference import answers, looks
 from dropexp.analysis.stats import Estimate, estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
@@ -85,12 +85,12 @@ def _dose(tidy: Tidy, metric: str, axis: str, arms: tuple[Arm, ...]) -> Dose:
     column = str(getattr(tidy.lead, metric))
     samples = [tidy.values(arm, column) for arm in arms]
     higher = RUNS[column].metric.higher
-    answers = against_baselines(tidy, metric)
+    table = answers(tidy, metric)
 
     def known(j: int, i: int) -> bool | None:
         """Whether the table says that arm j is better than arm i, None where it does not compare them."""
         for a, b, sign in ((j, i, 1), (i, j, -1)):
-            answer = answers.get((arms[a].arm_id, arms[b].arm_id))
+            answer = table.get((arms[a].arm_id, arms[b].arm_id))
             if answer is not None:
                 return answer.told and sign * answer.difference.side == (1 if higher else -1)
         return None

@@ -212,27 +212,39 @@ def _after(q: Question, word: str) -> bool:
     return late or (word == EQUAL and tidy.history.margins_after(_margin_name(tidy, q.metric)))
 
 
-Key = tuple[str, str]  # the arm_ids of an arm and of its baseline
+Key = tuple[str, str]  # the arm_ids of an arm and of the one that it is compared with
 
 
-def against_baselines(tidy: Tidy, metric: str) -> Mapping[Key, Judged]:
-    """Return the answer for each arm that has a baseline, arms that are one function once.
+def pairs(tidy: Tidy) -> dict[Key, tuple[Arm, Arm]]:
+    """Return the comparisons of a study: each arm with its baseline, then along axes; arms that are one function once."""
+    based = [(a, b) for a, b in zip(tidy.arms, tidy.baselines, strict=True) if b is not None]
+    return {(a.arm_id, b.arm_id): (a, b) for a, b in (*based, *((x.arm, x.against) for x in tidy.along))}
 
-    Test accuracy and the gap of all arms are one family, so that a study's words err together with 5% at most; any other
-    metric is a family of its own. They are found once per study.
+
+def answers(tidy: Tidy, metric: str) -> Mapping[Key, Judged]:
+    """Return the answer for each comparison of a study, those with baselines and those along axes.
+
+    Test accuracy and the gap in all comparisons are one family, so that a study's words err together with 5% at most;
+    any other metric is a family of its own. They are found once per study.
     """
     members = TOGETHER if metric in TOGETHER else (metric,)
     if members not in tidy.kept:
-        pairs = {(a.arm_id, b.arm_id): (a, b) for a, b in zip(tidy.arms, tidy.baselines, strict=True) if b is not None}
-        questions = [Question(m, Side(tidy, a), Side(tidy, b)) for m in members for a, b in pairs.values()]
-        answers = judged(questions, looks(tidy))
-        names = [(m, key) for m in members for key in pairs]
-        told = {m: {key: j for (n, key), j in zip(names, answers, strict=True) if n == m} for m in members}
+        compared = pairs(tidy)
+        questions = [Question(m, Side(tidy, a), Side(tidy, b)) for m in members for a, b in compared.values()]
+        found = judged(questions, looks(tidy))
+        names = [(m, key) for m in members for key in compared]
+        told = {m: {key: j for (n, key), j in zip(names, found, strict=True) if n == m} for m in members}
         if members == TOGETHER:
-            told["gap"] = _explained(told["test"], told["gap"], against_baselines(tidy, "train"))
+            told["gap"] = _explained(told["test"], told["gap"], answers(tidy, "train"))
         tidy.kept[members] = told
-    found: Mapping[Key, Judged] = tidy.kept[members][metric]
-    return found
+    kept: Mapping[Key, Judged] = tidy.kept[members][metric]
+    return kept
+
+
+def against_baselines(tidy: Tidy, metric: str) -> Mapping[Key, Judged]:
+    """Return the answer for each arm that has a baseline, arms that are one function once."""
+    along = {(x.arm.arm_id, x.against.arm_id) for x in tidy.along}
+    return {key: j for key, j in answers(tidy, metric).items() if key not in along}
 
 
 def _explained(test: Mapping[Key, Judged], gap: Mapping[Key, Judged], train: Mapping[Key, Judged]) -> dict[Key, Judged]:

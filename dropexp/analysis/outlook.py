@@ -37,7 +37,7 @@ class Outlook:
 
 
 def outlook(design: Design) -> Outlook:
-    """Return the outlook of a design: each arm against its baseline, in test accuracy and in the gap."""
+    """Return the outlook of a design: all of its comparisons, in test accuracy and in the gap."""
     return outlook_of(comparisons(design), len(design.seeds))
 
 
@@ -49,7 +49,8 @@ def outlook_of(count: int, seeds: int) -> Outlook:
 def comparisons(design: Design) -> int:
     """Return how many differences a study judges together; arms that are one function count once."""
     pairs = zip(design.arms, design.baselines, strict=True)
-    return len(TOGETHER) * len({(arm.arm_id, base.arm_id) for arm, base in pairs if base is not None})
+    based = {(arm.arm_id, base.arm_id) for arm, base in pairs if base is not None}
+    return len(TOGETHER) * (len(based) + len(design.along))
 
 
 def critical(n: int, alpha: float = ALPHA) -> float:

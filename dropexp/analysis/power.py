@@ -8,7 +8,7 @@ from functools import cached_property
 from math import nan
 from statistics import median
 
-from dropexp.analysis.inference import against_baselines
+from dropexp.analysis.inference import answers
 from dropexp.analysis.outlook import power, seeds_needed, upper_limit
 from dropexp.analysis.stats import difference
 from dropexp.analysis.tidy import Tidy
@@ -76,8 +76,7 @@ def plans(tidy: Tidy, metric: str, detect: float, comparisons: int | None = None
 
 def family_level(tidy: Tidy) -> float:
     """Return the two-sided level of each interval in a study's table, which allows for all of its comparisons and looks."""
-    answers = against_baselines(tidy, "test")
-    return next((answer.level for answer in answers.values()), ALPHA)
+    return next((answer.level for answer in answers(tidy, "test").values()), ALPHA)
 
 
 def _pairs(tidy: Tidy) -> list[tuple[Arm, Arm]]:

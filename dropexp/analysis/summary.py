@@ -24,12 +24,12 @@ def summary(tidy: Tidy) -> pd.DataFrame:
 
     `n` counts the runs that enter the means; the `n_diverged` others are left out. `low` and `high` are the 95%
     t-interval over seeds. `diff` is the arm minus its baseline paired by seed; `diff_low` and `diff_high` hold together
-    for all arms, in test accuracy and gap together; `diff_p` is two-sided by Student's t, `diff_p_family` that of the
-    family, `diff_dz` the mean in sds of the difference, `diff_agree` the seeds that share its sign. `diff_examples_*`
-    is the interval over new test examples too, `diff_word` the word for the difference, and `diff_reach` what limits
-    it. All are empty where they do not exist.
+    for all comparisons of the study, in test accuracy and gap together; `diff_p` is two-sided by Student's t,
+    `diff_p_family` that of the family, `diff_dz` the mean in sds of the difference, `diff_agree` the seeds that share its
+    sign. `diff_examples_*` is the interval over new test examples too, `diff_word` the word for the difference, and
+    `diff_reach` what limits it. All are empty where they do not exist.
     """
-    answers = {metric: against_baselines(tidy, _asked(tidy, metric)) for metric in averaged(tidy.noisy)}
+    answers = {metric: against_baselines(tidy, asked(tidy, metric)) for metric in averaged(tidy.noisy)}
     rows = []
     for arm, base in zip(tidy.arms, tidy.baselines, strict=True):
         row: dict[str, Any] = {
@@ -63,7 +63,7 @@ def summary(tidy: Tidy) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _asked(tidy: Tidy, column: str) -> str:
+def asked(tidy: Tidy, column: str) -> str:
     """Return what the inference calls a column: those that the study leads with by their part."""
     lead = {tidy.lead.train: "train", tidy.lead.test: "test", tidy.lead.gap: "gap"}
     return lead.get(column, ALL_LABELS if column == "gap" else column)

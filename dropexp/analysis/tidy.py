@@ -13,7 +13,7 @@ import pandas as pd
 
 from dropexp.analysis.history import NO_HISTORY, History
 from dropexp.analysis.outcomes import NoOutcomes, Outcome, Outcomes
-from dropexp.experiment.design import Arm, Design
+from dropexp.experiment.design import Along, Arm, Design
 from dropexp.metrics import EPOCHS, RUNS, Column
 from dropexp.records import EpochRow, ProbeRow, RunRow, words
 
@@ -60,6 +60,9 @@ class Tidy:
     judged: tuple[Mapping[str, str], ...] = ()
     outcomes: Outcomes = field(default_factory=NoOutcomes)
     history: History = NO_HISTORY
+    along_axes: bool = (
+        True  # whether arms are compared along axes too, and without dropout at all; before 0.5.0 they were not
+    )
 
     @property
     def lead(self) -> Lead:
@@ -70,7 +73,14 @@ class Tidy:
     @property
     def baselines(self) -> tuple[Arm | None, ...]:
         """The baseline of each arm, in the order of the arms; None for a baseline itself."""
+        if not self.along_axes and not any(arm.masked for arm in self.arms):
+            return (None,) * len(self.arms)
         return self.study.baselines
+
+    @property
+    def along(self) -> tuple[Along, ...]:
+        """The comparisons along axes beside those with the baselines."""
+        return self.study.along if self.along_axes else ()
 
     @cached_property
     def _by_arm(self) -> dict[str, pd.DataFrame]:

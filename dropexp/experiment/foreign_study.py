@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dropexp.experiment.design import Arm, Design
+from dropexp.experiment.design import RATE, Arm, Design
 from dropexp.experiment.identity import digest, slug
 from dropexp.experiment.leaves import shown, spell
 
-RATE, NOISE = "dropout.rate", "data.label_noise"
+NOISE = "data.label_noise"
 PATHS = {"rate": RATE, "dropout": RATE, "dropout_rate": RATE, "dropout.rate": RATE, "p": RATE, "label_noise": NOISE}
 
 

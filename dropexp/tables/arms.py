@@ -4,57 +4,45 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from dropexp.analysis.inference import EQUAL, SAME, UNDERFITTING, Judged, margin_of
+from dropexp.analysis.inference import EQUAL, SAME, UNDERFITTING, margin_of
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import Verdict, verdicts
+from dropexp.analysis.verdicts import Verdict, along_axes, verdicts
 from dropexp.experiment.design import Arm
 from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.naming import headings, label, plain, value
-from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent, signed, starred
+from dropexp.tables.along import along
+from dropexp.tables.columns import WIDTH, Column, difference, side_by_side, wide
+from dropexp.wording.along import chance_line
+from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent
+from dropexp.wording.movements import movements
 from dropexp.wording.power import power_line
 from dropexp.wording.scope import scope
 
-__all__ = ["Column", "plain", "side_by_side", "table"]
+__all__ = ["WIDTH", "Column", "plain", "side_by_side", "table"]
 
-WIDTH = 100
 TWINS = 6  # lines on arms that are the same function
 PLACES = 3
-
-
-@dataclass(frozen=True)
-class Column:
-    """A heading and its cells; a cell is a number, to be aligned at its right, and what follows it."""
-
-    heading: str
-    cells: list[tuple[str, str]]
-
-    def lines(self) -> list[str]:
-        number = max(len(first) for first, _ in self.cells)
-        texts = [f"{first.rjust(number)} {rest}".rstrip() if first else rest for first, rest in self.cells]
-        if not any(rest for _, rest in self.cells):
-            return [text.rjust(len(self.heading)) for text in [self.heading.rjust(number), *texts]]
-        return [self.heading, *texts]
 
 
 def table(tidy: Tidy) -> str:
     """Return the table as plain text, at most 100 columns wide where the names of the axes allow it.
 
     Accuracies are in percent and gaps and differences in points, with one decimal; ± is half the 95% interval
-    over seeds. Arms are named by the axes that vary. Wider tables stand in two parts, then with a line an
-    arm.
+    over seeds. Arms are named by the axes that vary. Wider tables stand in two parts, then with one line per
+    arm. The comparisons along axes follow, one row per comparison.
     """
     found = verdicts(tidy)
     axes, numbers, versus = columns(tidy, found)
     body = side_by_side(axes + numbers + versus)
-    if _wide(body) and versus:
+    if wide(body) and versus:
         body = [*side_by_side(axes + numbers), "", *side_by_side(axes + versus)]
-    if _wide(body):
+    if wide(body):
         body = _stacked(tidy, numbers + versus)
-    if _wide(body) and versus:
+    if wide(body) and versus:
         body = [*_stacked(tidy, numbers), "", *_stacked(tidy, versus)]
+    body += along(tidy)
     wrapped = [part for line in notes(tidy, found) for part in textwrap.wrap(line, WIDTH - 1, subsequent_indent="  ")]
     return "\n".join([*body, "", *(f" {line}" for line in wrapped)])
 
@@ -67,10 +55,6 @@ def columns(tidy: Tidy, found: tuple[Verdict, ...]) -> tuple[list[Column], list[
 def notes(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     """Return the sentences beneath the table: what the numbers are, and what the reader must know of single ones."""
     return [line for note in NOTES for line in note(tidy, found)]
-
-
-def _wide(lines: list[str]) -> bool:
-    return max(map(len, lines)) > WIDTH
 
 
 def _axes(tidy: Tidy) -> list[Column]:
@@ -109,28 +93,11 @@ def _versus(tidy: Tidy, found: tuple[Verdict, ...]) -> list[Column]:
     for what, title in (("test", "test"), ("gap", f"{'clean ' if tidy.noisy else ''}gap")):
         judged = [getattr(v, what) for v in found]
         cells = [
-            ("", SAME) if what == "test" and v.twin and v.baseline is None else _cell(j)
+            ("", SAME) if what == "test" and v.twin and v.baseline is None else difference(j)
             for v, j in zip(found, judged, strict=True)
         ]
         columns.append(Column(f"{title} vs {name}", cells))
     return columns
-
-
-def _cell(judged: Judged | None) -> tuple[str, str]:
-    if judged is None:
-        return "", ""
-    if judged.word == SAME:
-        return "", SAME
-    d = judged.difference
-    return signed(d.mean), f"{half(d.half)} {starred(judged)}".strip()
-
-
-def side_by_side(columns: list[Column]) -> list[str]:
-    """Set columns side by side, three spaces apart, or two where that saves the width."""
-    rows = list(zip(*(column.lines() for column in columns), strict=True))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    between = "   " if sum(widths) + 3 * len(widths) < WIDTH else "  "
-    return [(" " + between.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))).rstrip() for row in rows]
 
 
 def _stacked(tidy: Tidy, columns: list[Column]) -> list[str]:
@@ -160,7 +127,8 @@ def _legend(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
 
 
 def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
-    judged = [j for v in found for j in (v.test, v.gap) if j]
+    axes = along_axes(tidy)
+    judged = [j for v in (*found, *axes) for j in (v.test, v.gap) if j]
     if not judged:
         return []
     family = max(j.family for j in judged)
@@ -170,7 +138,8 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     if any(1 < j.difference.n < FEWEST for j in judged):
         line += f" over {FEWEST} seeds or more"
     if family > 1:
-        line += ", and the intervals of all arms, in test and gap, hold together with 95%"
+        what = "comparisons" if axes else "arms"
+        line += f", and the intervals of all {what}, in test and gap, hold together with 95%"
     if any(v.mirrored for v in found):
         line += "; where training accuracy is the same in every run, gap is minus test: one finding"
     if grow := tidy.study.grow:
@@ -181,11 +150,13 @@ def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
 
 
 def _bare(tidy: Tidy, found: tuple[Verdict, ...]) -> bool:
-    return not tidy.study.chosen and all(v.baseline is None or not v.baseline.masked for v in found)
+    dropout = any(arm.masked for arm in tidy.arms)
+    return dropout and not tidy.study.chosen and all(v.baseline is None or not v.baseline.masked for v in found)
 
 
 def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     """What the reader must know of single words in the table."""
+    found = (*found, *along_axes(tidy))
     judged = [j for v in found for j in (v.test, v.gap) if j]
     reasons = {j.difference.why for j in judged if j.word != SAME}
     lines = []
@@ -194,6 +165,9 @@ def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
             lines.append(f"{what}, {EQUAL}: the interval lies within ± {100 * margin_of(tidy, what):g} points")
     if any(j.word == UNDERFITTING for j in judged):
         lines.append(f"{UNDERFITTING}: the gap shrank because training accuracy fell; test did not rise")
+    lines += _shrunk(tidy, found)
+    if guessing := chance_line(tidy):
+        lines.append(guessing)
     if "one seed" in reasons or all(len(tidy.finished(arm)) == 1 for arm in tidy.arms):
         lines.append(f"one seed gives no interval; {tidy.study.more_seeds} does")
     if changed := [j for j in judged if j.with_chance]:
@@ -202,6 +176,20 @@ def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     if "variance 0" in reasons:
         lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
     return lines
+
+
+def _shrunk(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
+    """Return the smaller gaps that are not the test's doing alone, with all three movements, a few of many."""
+    moved = [(v, three) for v in found if (three := movements(v))]
+    lines = [f"smaller gap, {_compared(tidy, v)}: {three}" for v, three in moved[:TWINS]]
+    return [*lines, f"and {len(moved) - TWINS} more gaps that are smaller so"] if len(moved) > TWINS else lines
+
+
+def _compared(tidy: Tidy, v: Verdict) -> str:
+    """Return what is compared, as in a sentence: the arm, and along which axis it is not against its baseline."""
+    if not v.axis or v.baseline is None:
+        return label(v.arm, tidy.axes)
+    return f"{label(v.arm, tidy.axes)} against {headings(tidy.axes)[v.axis]} {value(v.baseline, v.axis)}"
 
 
 def _missing(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:

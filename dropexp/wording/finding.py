@@ -10,6 +10,7 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict, verdicts
 from dropexp.experiment.naming import label
 from dropexp.wording.labels import half, here, named, percent, seeds
+from dropexp.wording.movements import levels, movements
 
 FIRST = ("smaller", UNDERFITTING, "larger", EQUAL, UNDECIDED, ONE_SEED, SAME)  # what a title would rather speak of
 
@@ -61,11 +62,8 @@ def _sentence(tidy: Tidy, v: Verdict, gap: str) -> str:
     assert v.gap is not None
     assert v.test is not None
     assert v.baseline is not None
-    own, base = (tidy.values(arm, tidy.lead.gap) for arm in (v.arm, v.baseline))
-    if v.gap.difference.paired:
-        shared = own.index.intersection(base.index)
-        own, base = own.loc[shared], base.loc[shared]
-    now, there, n = percent(own.mean()), percent(base.mean()), v.gap.difference.n
+    now, there = (percent(x) for x in levels(tidy, v, tidy.lead.gap))
+    n = v.gap.difference.n
     name = label(v.arm, tidy.axes)
     name = name[:1].upper() + name[1:]
     if v.gap.word in (EQUAL, UNDECIDED, ONE_SEED, SAME):
@@ -75,6 +73,6 @@ def _sentence(tidy: Tidy, v: Verdict, gap: str) -> str:
         name = name.replace("Rate", "Dropout")
     verb = "widens" if v.gap.word == "larger" else "narrows"
     text = f"{name} {verb} the {gap} from {there} to {now} points{here([v.gap])}, n = {n}"
-    if v.gap.word == UNDERFITTING:
-        return f"{text}: underfitting, training accuracy fell"
+    if three := movements(v):
+        return f"{text}: {UNDERFITTING}, {three}" if v.gap.word == UNDERFITTING else f"{text}: {three}"
     return f"{text}, but test accuracy falls" if v.test.word == "worse" else text

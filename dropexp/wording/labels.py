@@ -37,16 +37,16 @@ def against(tidy: Tidy) -> str:
     if named := tidy.study.chosen:
         parts = [f"{words.get(path, path)} {shown}" for path, shown in named]
         return named[0][1] if len(tidy.axes) == len(named) == 1 else ", ".join(parts)
-    if any(not base.masked for base in bases):
+    if any(arm.masked for arm in tidy.arms) and any(not base.masked for base in bases):
         rates = {base.value("dropout.rate") for base in bases}
         if "dropout.rate" not in tidy.axes or rates != {0.0}:
             return "no dropout"
         return "0" if len(tidy.axes) == 1 else "rate 0"
-    shared = [p for p in tidy.axes[:1] if len({base.value(p) for base in bases}) == 1]
-    if not shared:
+    path = tidy.study.baseline_axis
+    if path is None or len({base.value(path) for base in bases}) != 1:
         return "baseline"
-    shown_value = value(bases[0], shared[0])
-    return shown_value if len(tidy.axes) == 1 else f"{words[shared[0]]} {shown_value}"
+    shown_value = value(bases[0], path)
+    return shown_value if len(tidy.axes) == 1 else f"{words[path]} {shown_value}"
 
 
 def named(tidy: Tidy) -> str:

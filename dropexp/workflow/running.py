@@ -17,7 +17,7 @@ from dropexp.executors.template import forget
 from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
 from dropexp.store.folder import set_aside
-from dropexp.store.writer import Writer
+from dropexp.store.writer import ALONG, Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.union import seen_from
 from dropexp.study_files.writing import to_yaml
@@ -256,15 +256,19 @@ def written(study: Study, folder: Path) -> str:
 
 
 def summarise(writer: Writer) -> Tidy:
-    """Write summary.csv, overfit.csv and, where the study makes claims, claims.csv from what the folder holds; return that."""
+    """Write summary.csv, overfit.csv and, where there are any, comparisons along axes and claims; return what the folder holds."""
     shown, _ = reading(writer.folder)
+    from dropexp.analysis.axis_differences import axis_differences
     from dropexp.analysis.claims_csv import entries
     from dropexp.analysis.claims_csv import written as text_of
     from dropexp.analysis.judging import judge
     from dropexp.analysis.overfit import overfit
     from dropexp.analysis.summary import summary
 
-    for name, rows in (("summary.csv", summary(shown)), ("overfit.csv", overfit(shown))):
+    tables = [("summary.csv", summary(shown)), ("overfit.csv", overfit(shown))]
+    if shown.along or (writer.folder / ALONG).exists():
+        tables.insert(1, (ALONG, axis_differences(shown)))
+    for name, rows in tables:
         writer.write(name, rows.to_csv(index=False, lineterminator="\n"))
     if shown.study.claims or shown.judged:
         writer.write("claims.csv", text_of(entries(judge(shown), shown.judged)))

@@ -1,9 +1,10 @@
-"""What follows from a study's rows, verified: summary.csv, claims.csv, and design.csv beside them."""
+"""What follows from a study's rows, verified: summary.csv, axis_differences.csv, claims.csv, and design.csv beside them."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from dropexp.analysis.consistency import Mismatch, Stored, apart, table
 from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.registration import faults
 from dropexp.rows import line_of
+from dropexp.store.writer import ALONG
 from dropexp.workflow.reading import ABSENT, content_of, reading
 from dropexp.workflow.registering import NAME, entries
 
@@ -53,13 +55,14 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def made_again(folder: Path, stored: Stored) -> Iterator[Mismatch]:
-    """Yield the cells of summary.csv and claims.csv that are not what the study's runs make."""
+    """Yield the cells of summary.csv, axis_differences.csv and claims.csv that are not what the study's runs make."""
     if not (folder / "summary.csv").exists():
         yield Mismatch("summary.csv", 0, "", "", "", f"is missing; {AGAIN}")
         return
     try:
         shown, _ = reading(folder)
-        yield from _summed(content_of(folder / "summary.csv").decode("utf-8"), shown)
+        summed, along = content_of(folder / "summary.csv"), content_of(folder / ALONG)
+        yield from _together(summed, along, shown)
     except (DropexpError, OSError, ValueError, KeyError) as error:
         yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
         return
@@ -82,6 +85,37 @@ def _claimed(content: bytes, shown: Tidy, expected: bool) -> Iterator[Mismatch]:
                     yield Mismatch("claims.csv", line, column, row[column], cell, "judged again from runs.csv")
         elif expected:
             yield Mismatch("claims.csv", 0, "claim", "", made["claim"], f"the study's claim is not there; {AGAIN}")
+
+
+def _together(summed: bytes, along: bytes, shown: Tidy) -> Iterator[Mismatch]:
+    """Yield what is wrong in summary.csv and axis_differences.csv, whose intervals hold together.
+
+    Before 0.5.0 arms were compared with baselines alone: where the file is missing, summary.csv may be of that kind.
+    """
+    text = summed.decode("utf-8")
+    wrong = list(_summed(text, shown))
+    if along != ABSENT:
+        yield from wrong
+        yield from _along(along.decode("utf-8"), shown)
+    elif not wrong and shown.along:
+        yield Mismatch(ALONG, 0, "", "", "", f"is missing; {AGAIN}")
+    elif wrong and list(_summed(text, replace(shown, along_axes=False))):
+        yield from wrong
+
+
+def _along(text: str, shown: Tidy) -> Iterator[Mismatch]:
+    from dropexp.analysis.axis_differences import COLUMNS, axis_differences
+
+    ours, wrong = table(ALONG, text, COLUMNS, cells)
+    yield from wrong
+    theirs, _ = table(ALONG, axis_differences(shown).to_csv(index=False, lineterminator="\n"), COLUMNS, cells)
+    if len(ours) != len(theirs):
+        why = "one row per comparison along an axis and metric"
+        yield Mismatch(ALONG, 0, "", f"{len(ours)} rows", f"{len(theirs)} rows", why)
+    for row, made in zip(ours, theirs, strict=False):
+        for mismatch in apart(ALONG, row, made, "computed again from runs.csv"):
+            if not _close(mismatch.stored, mismatch.expected):
+                yield mismatch
 
 
 def _summed(text: str, shown: Tidy) -> Iterator[Mismatch]:

@@ -16,7 +16,7 @@ from dropexp.wording.labels import file_word, half, percent, signed
         ("one-seed", "one seed, no interval"),
         ("constant", "Rate 0.2: gap 0.0 against 0.0 points, undecided, n = 5"),
         ("one-arm-one-seed", "n = 1, no interval"),
-        ("rate-orders", "Gap against rate 0: smaller in 6, undecided in 2 of 8 arms, reach unknown, n = 10"),
+        ("rate-orders", "Gap against rate 0: smaller in 5, undecided in 3 of 8 arms, reach unknown, n = 10"),
         ("empty", "No finished run"),
         ("lost", "No finished run"),
         ("noise", "Clean gap against rate 0: smaller in 3, undecided in 1 of 4 arms"),
