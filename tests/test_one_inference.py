@@ -11,19 +11,23 @@ import pandas as pd
 import pytest
 from made_up_studies import study as grid_of
 
+from dropexp.analysis.axis_differences import axis_differences
 from dropexp.analysis.compare import Side, compare
 from dropexp.analysis.dose import doses
 from dropexp.analysis.inference import EQUAL, OPEN, SAME, margin_of
 from dropexp.analysis.summary import summary
 from dropexp.analysis.tidy import Tidy, tidy
-from dropexp.analysis.verdicts import Verdict, verdicts
-from dropexp.experiment.naming import label
+from dropexp.analysis.verdicts import Verdict, along_axes, everything, verdicts
+from dropexp.experiment.naming import label, value
 from dropexp.export.formats import export
 from dropexp.figures.differences import _title as differences_title
+from dropexp.metrics import averaged
 from dropexp.notebook import Results
-from dropexp.page.answer import answer
+from dropexp.page.answer import answer, headline
 from dropexp.page.arms import arms_grid
-from dropexp.tables.arms import columns
+from dropexp.tables.arms import columns, table
+from dropexp.tables.columns import difference
+from dropexp.wording.along import against, by_axis
 from dropexp.wording.finding import finding
 from dropexp.wording.labels import half, signed, starred
 
@@ -34,6 +38,8 @@ GRIDS = (
     {"dropout.placement": [["hidden"], ["input"]], "dropout.rate": [0.0, 0.5]},
     {"dropout.kind": ["bernoulli", "gaussian"]},
     {"early_stopping.patience": [None, 5], "dropout.rate": [0.0, 0.2, 0.5]},
+    {"model.hidden": [(16,), (64,), (256,)]},
+    {"model.norm": ["none", "batch"], "model.hidden": [(16,), (64,), (256,)]},
 )
 
 
@@ -60,8 +66,12 @@ def random_study(number: int) -> Tidy:
 
 def agree(shown: Tidy) -> None:
     found = verdicts(shown)
-    told = {(v.arm.arm_id, what): getattr(v, what) for v in found if v.baseline for what in ("test", "gap")}
-    for (_, what), j in told.items():
+    told = {
+        (v.arm.arm_id, v.baseline.arm_id, what): getattr(v, what)
+        for v in everything(shown) if v.baseline for what in ("test", "gap")
+    }  # fmt: skip
+    assert len({frozenset(key) for key in told}) == len(told)  # nothing is asked twice, nor the other way round
+    for (_, _, what), j in told.items():
         excludes = j.difference.low > 0 or j.difference.high < 0
         if j.with_chance or j.difference.n < 3 or j.word == SAME:
             assert j.word in (*OPEN, SAME)
@@ -75,14 +85,14 @@ def agree(shown: Tidy) -> None:
     _frames(shown, told)
     _page(shown, found, told)
     _titles(shown, found)
-    _pairs(shown, found)
-    for dose in doses(shown, "test", "dropout.rate") if "dropout.rate" in shown.axes else ():
-        kept = {arm.arm_id for arm in dose.best}
-        assert not any(told[a.arm_id, "test"].word == "worse" for a in dose.best if (a.arm_id, "test") in told)
-        for arm in dose.arms:
-            base = next((v.baseline for v in found if v.arm.arm_id == arm.arm_id and v.baseline), None)
-            if base and told[arm.arm_id, "test"].word == "better" and base in dose.arms:
-                assert base.arm_id not in kept
+    _headline(shown)
+    _pairs(shown, everything(shown))
+    for dose in (dose for path in shown.axes for dose in doses(shown, "test", path)):
+        kept, there = {arm.arm_id for arm in dose.best}, {arm.arm_id for arm in dose.arms}
+        for (arm, other, what), j in told.items():
+            if what == "test" and {arm, other} <= there:
+                assert j.word != "worse" or arm not in kept
+                assert j.word != "better" or other not in kept
 
 
 def _tables(shown: Tidy, found: tuple[Verdict, ...]) -> None:
@@ -95,15 +105,30 @@ def _tables(shown: Tidy, found: tuple[Verdict, ...]) -> None:
                 assert (number, rest) == (signed(d.mean), f"{half(d.half)} {starred(j)}".strip())
     for line in export(shown, "markdown", None).splitlines():
         assert "Holm" not in line
+    lines = table(shown).splitlines()
+    for v in along_axes(shown):
+        cells = [" ".join(difference(j)).strip() for j in (v.test, v.gap)]
+        pairs = zip(lines, [*lines[1:], ""], strict=True)  # a wide table has the name of a comparison above its numbers
+        own = [f"{a} {b}" for a, b in pairs if value(v.arm, v.axis) in a.replace(",", "").split()]
+        assert any(all(cell in line for cell in cells) for line in own), (cells, lines)
 
 
 def _frames(shown: Tidy, told: dict) -> None:
     for row in summary(shown).to_dict("records"):
         for metric, what in ((shown.lead.test, "test"), (shown.lead.gap, "gap")):
-            if j := told.get((row["arm_id"], what)):
+            if j := told.get((row["arm_id"], row["baseline_arm"], what)):
                 ends = np.array([row[f"{metric}_diff_low"], row[f"{metric}_diff_high"], row[f"{metric}_diff_p_family"]])
                 np.testing.assert_array_equal(ends, [j.difference.low, j.difference.high, j.p_family])
                 assert row[f"{metric}_diff_word"] == j.word
+    along, names = axis_differences(shown), {"test": shown.lead.test, "gap": shown.lead.gap}
+    for v in along_axes(shown):
+        for what, metric in names.items():
+            own = along[(along["arm_id"] == v.arm.arm_id) & (along["against_arm"] == v.baseline.arm_id)]
+            (row,) = own[own["metric"] == metric].to_dict("records")
+            j = getattr(v, what)
+            np.testing.assert_array_equal([row["low"], row["high"]], [j.difference.low, j.difference.high])
+            assert (row["word"], row["axis"]) == (j.word, v.axis)
+    assert len(along) == len(along_axes(shown)) * len(averaged(shown.noisy))
     frame = Results(Path(), shown).verdicts
     for v in verdicts(shown):
         for what in ("test", "gap"):
@@ -125,6 +150,9 @@ def _page(shown: Tidy, found: tuple[Verdict, ...], told: dict) -> None:
         for fact in facts:
             word = fact.word.split(",")[0].removesuffix(" for these test examples")
             assert (word in OPEN) is is_open
+    for line in said.open:  # what is undecided, counted: no more than there is
+        (count,) = re.findall(r"undecided in (\d+)", line) or ["0"]
+        assert int(count) <= sum(j.word == "undecided" for j in told.values())
     words = {j.said for j in told.values()}
     assert {f.word for f in (*said.established, *said.undecided) if f.of.startswith(("test", "gap"))} <= words | {SAME}
 
@@ -138,6 +166,23 @@ def _titles(shown: Tidy, found: tuple[Verdict, ...]) -> None:
         title, counts = differences_title(shown, once), Counter(v.test.word for v in once)
         for word, count in re.findall(r"(better|worse|undecided) in (\d+)", title):
             assert counts[word] == int(count), title
+
+
+def _headline(shown: Tidy) -> None:
+    text = headline(shown, verdicts(shown))
+    for path, found in by_axis(shown).items():
+        tests = [v.test.word for v in found]
+        if len(shown.axes) == 1:
+            assert ("test accuracy rises" in text) <= ("better" in tests), text
+            assert ("test accuracy falls" in text) <= ("worse" in tests), text
+            continue
+        (clause,) = re.findall(
+            rf"Against {re.escape(against(shown, path))}: test accuracy ([^;.]*) of {len(found)}\b", text
+        )
+        counts = Counter(tests)
+        clause = clause.split(" of ")[0]  # the gap's counts follow
+        for word in ("better", "worse", "undecided"):
+            assert re.findall(rf"\b{word} in (\d+)", clause) == [str(counts[word])] * bool(counts[word]), text
 
 
 def _pairs(shown: Tidy, found: tuple[Verdict, ...]) -> None:
@@ -154,7 +199,7 @@ def _pairs(shown: Tidy, found: tuple[Verdict, ...]) -> None:
                 assert c.judged.word == j.word
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", range(16))
 def test_no_output_disagrees_with_another(number):
     agree(random_study(number))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
@@ -17,19 +16,22 @@ from dropexp.analysis.inference import (
     UNDECIDED,
     UNDERFITTING,
     Judged,
-    against_baselines,
 )
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict
-from dropexp.experiment.design import Arm
+from dropexp.experiment.design import RATE
 from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.naming import label
+from dropexp.page.measures import Measure, counted, left_open, measures, probability
+from dropexp.wording.along import chance_line, clauses
 from dropexp.wording.finding import finding, spoken_of
-from dropexp.wording.labels import WHY, half, hint, listed, named, oracle, percent, signed
+from dropexp.wording.labels import WHY, half, hint, listed, oracle, percent, signed
+from dropexp.wording.movements import levels, movements
 from dropexp.wording.power import power_line
 from dropexp.wording.scope import validated
 
 MOST = 12  # differences that are told one by one
+FEW = 4  # undecided ones
 TONES = {
     "better": "good",
     "smaller": "good",
@@ -54,119 +56,98 @@ class Fact:
 
 @dataclass(frozen=True)
 class Answer:
-    """`headline` is one sentence; `counts` sums up many arms; `limits` is what no number here can say.
+    """`headline` is a few sentences; `counts` sums up many arms; `limits` is what no number here can say.
 
-    `chosen` is what validation chooses.
+    `open` sums up what is undecided, where there is too much of it to be told one by one. `chosen` is what validation
+    chooses.
     """
 
     headline: str
     counts: tuple[str, ...]
     established: tuple[Fact, ...]
     undecided: tuple[Fact, ...]
+    open: tuple[str, ...]
     limits: tuple[str, ...]
     chosen: str = ""
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One metric's judgements, one row per pair of arm and baseline: `noun` names it, `unit` is that of its level."""
-
-    metric: str
-    noun: str
-    unit: str
-    judged: tuple[tuple[Arm, Arm, Judged], ...]
-
-
-Row = tuple[Measure, Arm, Arm, Judged]
+Row = tuple[Measure, Verdict, Judged]
 
 
 def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
     """Return what the verdicts say in words; each function among the arms is told once."""
-    measures = _measures(tidy, found)
+    told_of = measures(tidy, found)
     if not any(len(tidy.finished(arm)) for arm in tidy.arms):
-        return Answer(headline(tidy, found), (), (), (), ("Anything: no run has finished.",))
-    rows = [(m, arm, base, j) for m in measures for arm, base, j in m.judged if j.difference.n or m is measures[0]]
-    one = {v.arm.arm_id for v in found if v.mirrored}  # test accuracy and gap are one finding, told once
-    rows = [row for row in rows if row[0].metric != tidy.lead.gap or row[1].arm_id not in one]
-    counts = tuple(f"{_counted(m, tidy)}." for m in measures) if len(rows) > MOST else ()
-    told, left = ([row for row in rows if (row[3].word in OPEN) is unsure] for unsure in (False, True))
+        return Answer(headline(tidy, found), (), (), (), (), ("Anything: no run has finished.",))
+    rows = [(m, v, j) for m in told_of for v, j in m.judged if j.difference.n or m.metric == tidy.lead.test]
+    # test accuracy and gap are one finding where training accuracy is the same in every run: told once
+    rows = [row for row in rows if row[0].metric != tidy.lead.gap or not row[1].mirrored]
+    counts = tuple(f"{counted(m)}." for m in told_of) if len(rows) > MOST else ()
+    told, left = ([row for row in rows if (row[2].word in OPEN) is unsure] for unsure in (False, True))
     if counts:
-        told, left = _largest(told), _largest(left)
-    facts = (
-        tuple(_with_gap(_fact(tidy, *row), row, tidy) if row[1].arm_id in one else _fact(tidy, *row) for row in kept)
-        for kept in (told, left)
-    )
+        told = _largest(told)
+    summed: tuple[str, ...] = ()
+    if len(left) > FEW:
+        summed, left = tuple(f"{line}." for m in told_of if (line := _left_open(tidy, m))), []
+    facts = (tuple(_fact(tidy, *row) for row in kept) for kept in (told, left))
     chosen = ""
     along = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
     if len(along) == 1 and (line := validated(along[0])):
         chosen = f"Chosen without the test set, {line}."
-    return Answer(headline(tidy, found), counts, *facts, tuple(_limits(tidy, measures)), chosen)
+    return Answer(headline(tidy, found), counts, *facts, summed, tuple(_limits(tidy, told_of)), chosen)
 
 
-def _with_gap(fact: Fact, row: Row, tidy: Tidy) -> Fact:
-    """Return a fact of test accuracy that stands for the gap's too."""
-    if row[0].metric != tidy.lead.test:
-        return fact
-    return replace(fact, detail=f"{fact.detail}; training accuracy is the same, so the gap is minus this")
+def _left_open(tidy: Tidy, measure: Measure) -> str:
+    if measure.metric == tidy.lead.gap:
+        measure = replace(measure, judged=tuple((v, j) for v, j in measure.judged if not v.mirrored))
+    return left_open(measure)
 
 
 def headline(tidy: Tidy, found: Sequence[Verdict]) -> str:
-    """Return the answer in one sentence: the gap's title, then what became of the other metrics, with numbers."""
-    text, v = finding(tidy), spoken_of(tidy)
+    """Return the answer: what each axis but the rate does, then what dropout does, then which arms are at chance level."""
     if not any(len(tidy.finished(arm)) for arm in tidy.arms):
-        return text
-    for measure in _measures(tidy, found):
-        if measure.metric == tidy.lead.gap:
+        return finding(tidy)
+    parts, axis = clauses(tidy), tidy.study.baseline_axis
+    if not parts or (any(v.baseline for v in found) and (axis is None or axis.startswith(RATE))):
+        parts.append(_dropout(tidy, found))
+    parts.append(chance_line(tidy))
+    return ". ".join(f"{part[:1].upper()}{part[1:]}" for part in parts if part)
+
+
+def _dropout(tidy: Tidy, found: Sequence[Verdict]) -> str:
+    """Return the gap's title, then what became of the other metrics against the baselines, with numbers."""
+    text, v = finding(tidy), spoken_of(tidy)
+    for measure in measures(tidy, found):
+        if measure.axis or measure.metric == tidy.lead.gap:
             continue
         if v is None:
-            text += f"; {_counted(measure, tidy, short=True)}"
+            text += f"; {counted(measure, short=True)}"
             continue
-        for arm, _, judged in measure.judged:
-            told = judged.word in (SAME, ONE_SEED) or (measure.metric == tidy.lead.test and "test accuracy" in text)
-            if arm is v.arm and not told:
+        for own, judged in measure.judged:
+            told = judged.word in (SAME, ONE_SEED) or (measure.metric == tidy.lead.test and "but test accuracy" in text)
+            if own.arm is v.arm and not told:
                 text += f"; {measure.noun} {_size(judged)}, {judged.said}"
     return text
 
 
-def _measures(tidy: Tidy, found: Sequence[Verdict]) -> list[Measure]:
-    once = list({v.arm.arm_id: v for v in reversed(found) if v.baseline}.values())[::-1]
-    if not once:
-        return []
-    measures = []
-    clean = "clean " if tidy.noisy else ""
-    for what, metric, noun, unit in (
-        ("test", tidy.lead.test, "test accuracy", "percent"),
-        ("gap", tidy.lead.gap, f"{clean}gap", "points"),
-    ):
-        rows = [(v.arm, v.baseline, getattr(v, what)) for v in once if v.baseline]
-        measures.append(Measure(metric, noun, unit, tuple(row for row in rows if row[2])))
-    if tidy.noisy:
-        measures.append(Measure("memorised", "wrong labels memorised", "percent", tuple(_memorised(tidy, once))))
-    return measures
-
-
-def _memorised(tidy: Tidy, once: Sequence[Verdict]) -> Iterator[tuple[Arm, Arm, Judged]]:
-    """Yield what the study's inference says of the memorised fraction, where arms have one."""
-    found = against_baselines(tidy, "memorised")
-    for v in once:
-        if v.baseline and (judged := found[v.arm.arm_id, v.baseline.arm_id]).difference.n:
-            yield v.arm, v.baseline, judged
-
-
-def _fact(tidy: Tidy, measure: Measure, arm: Arm, base: Arm, judged: Judged) -> Fact:
+def _fact(tidy: Tidy, measure: Measure, v: Verdict, judged: Judged) -> Fact:
+    assert v.baseline is not None
     d = judged.difference
     tone = TONES.get(judged.word, {"less": "good", "more": "bad"}.get(judged.word, "open"))
-    of = f"{measure.noun}, {label(arm, tidy.axes)} against {named(tidy) if len(tidy.axes) < 2 else label(base, tidy.axes)}"
+    reference = measure.reference if measure.axis or len(tidy.axes) < 2 else label(v.baseline, tidy.axes)
+    of = f"{measure.noun}, {label(v.arm, tidy.axes)} against {reference}"
     if judged.word == SAME:
         return Fact("0.0 points", of, "the same bits in every loss and accuracy of every seed", SAME, tone)
     if not d.n:
         return Fact("–", of, "no seed has a finished run of both", "no runs", tone)
-    own, other = (tidy.values(a, measure.metric) for a in (arm, base))
-    if d.paired:
-        shared = own.index.intersection(other.index)
-        own, other = own.loc[shared], other.loc[shared]
-    parts = [f"{percent(own.mean())} against {percent(other.mean())} {measure.unit}", f"n = {d.n}", *_grounds(judged)]
-    return Fact(_size(judged), of, ", ".join(parts), judged.said, tone)
+    own, other = levels(tidy, v, measure.metric)
+    parts = [f"{percent(own)} against {percent(other)} {measure.unit}", f"n = {d.n}", *_grounds(judged)]
+    detail = ", ".join(parts)
+    if measure.metric == tidy.lead.test and v.mirrored:
+        detail += "; training accuracy is the same, so the gap is minus this"
+    if measure.metric == tidy.lead.gap and (three := movements(v)):
+        detail += f"; {three}"
+    return Fact(_size(judged), of, detail, judged.said, tone)
 
 
 def _grounds(judged: Judged) -> Iterator[str]:
@@ -191,31 +172,16 @@ def _grounds(judged: Judged) -> Iterator[str]:
             yield f"runs diverged: {judged.with_chance}"
 
 
-def probability(p: float) -> str:
-    """Return a p-value as it is read: `p = 0.031`, `p < 0.001`, `no p` where there is none."""
-    return "no p" if isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-
-
 def _size(judged: Judged) -> str:
     return f"{signed(judged.difference.mean)} {half(judged.difference.half)}".strip() + " points"
 
 
-def _counted(measure: Measure, tidy: Tidy, short: bool = False) -> str:
-    """Return how many arms each word is said of, and the span of the mean differences."""
-    words = Counter(judged.word for _, _, judged in measure.judged)
-    tally = ", ".join(f"{word} in {count}" for word, count in words.most_common())
-    sizes = [judged.difference.mean for _, _, judged in measure.judged if judged.difference.n]
-    span = f"{signed(min(sizes))} to {signed(max(sizes))} points" if sizes else "no difference"
-    if short:
-        return f"{measure.noun}: {tally}, {span}"
-    return f"{measure.noun.capitalize()} against {named(tidy)}: {tally} of {len(measure.judged)} arms; mean differences {span}"
-
-
-def _best(tidy: Tidy, compared: int) -> Iterator[str]:
+def _best(tidy: Tidy, told_of: Sequence[Measure], compared: int) -> Iterator[str]:
     """Yield which arms may be the best, where one axis orders them all; else that nothing is said of that."""
     found = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
     if len(found) != 1:
-        yield f"Which of the {compared} arms compared is best of all: each is held against {named(tidy)} alone."
+        references = listed(list(dict.fromkeys(m.reference for m in told_of)))
+        yield f"Which of the {compared} arms compared is best of all: each is held against {references} alone."
     elif len(found[0].best) > 1:
         names = listed([label(arm, tidy.axes) for arm in found[0].best])
         yield f"Which arm is best in test accuracy: not ruled out are {names}."
@@ -225,29 +191,29 @@ def _largest(rows: list[Row]) -> list[Row]:
     """Return the largest differences of each metric, a few of many."""
     found = []
     for metric in dict.fromkeys(m.metric for m, *_ in rows):
-        mine = [row for row in rows if row[0].metric == metric and row[3].word != SAME and row[3].difference.n]
-        found += sorted(mine, key=lambda row: -abs(row[3].difference.mean))[: MOST // 4]
+        mine = [row for row in rows if row[0].metric == metric and row[2].word != SAME and row[2].difference.n]
+        found += sorted(mine, key=lambda row: -abs(row[2].difference.mean))[: MOST // 4]
     return found
 
 
-def _limits(tidy: Tidy, measures: Sequence[Measure]) -> Iterator[str]:
+def _limits(tidy: Tidy, told_of: Sequence[Measure]) -> Iterator[str]:
     """Yield what the numbers cannot say, as far as the rows tell."""
     yield (
         "Other data, other networks and other training settings: every interval is over seeds, for this pool of "
         "examples."
     )
-    answers = [judged for m in measures for _, _, judged in m.judged if judged.told]
+    answers = [judged for m in told_of for _, judged in m.judged if judged.told]
     for reach, why in WHY.items():
         if any(judged.reach == reach for judged in answers):
             yield f"What reads “{reach}”, beyond them: {why}." if reach == SEEDS else f"New test examples: {why}."
-    if any(judged.word == UNDECIDED for m in measures for _, _, judged in m.judged):
+    if any(judged.word == UNDECIDED for m in told_of for _, judged in m.judged):
         yield from (f"Small differences: {line}." for line in power_line(tidy))
-    compared = len(measures[0].judged) if measures else 0
+    compared = len({v.arm.arm_id for m in told_of for v, _ in m.judged})
     if compared > 1:
-        yield from _best(tidy, compared)
-    if compared * len(measures) > MOST:
+        yield from _best(tidy, told_of, compared)
+    if sum(len(m.judged) for m in told_of) > MOST:
         yield "How large the largest difference is: picked out of many, it is likely to be overstated."
-    if not measures and len(tidy.arms) > 0:
+    if not told_of and len(tidy.arms) > 0:
         yield "What dropout does: there is no arm to compare with."
     rates = {arm.value("training.lr") for arm in tidy.arms}
     if compared and len(rates) == 1 and rates != {None}:

@@ -10,8 +10,9 @@ from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict
 from dropexp.experiment.naming import headings, value
-from dropexp.page.answer import TONES, probability
+from dropexp.page.answer import TONES
 from dropexp.page.grid import Cell, Column, Grid, ranked
+from dropexp.page.measures import probability
 from dropexp.tables.arms import NOTES
 from dropexp.wording.labels import against, half, percent, signed
 

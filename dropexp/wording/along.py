@@ -131,12 +131,11 @@ def _counts(tidy: Tidy, path: str, found: Sequence[Verdict]) -> str:
         text += f", {'clean ' if tidy.noisy else ''}gap {_tally(gaps)}"
     if v.test and v.test.word in VERBS:
         own, base = levels(tidy, v, tidy.lead.test)
-        name = f"{headings(tidy.axes)[path]} {value(v.arm, path)}"
-        where = elsewhere(tidy, v, path)
-        text += f"; most with {name} at {where}: from {percent(base)} to {percent(own)} percent"
+        text += f"; most with {value(v.arm, path)} at {elsewhere(tidy, v, path)}: from {percent(base)} to {percent(own)} percent"
     return text
 
 
 def _tally(judged: Sequence[Judged]) -> str:
     words = Counter(j.word for j in judged)
-    return f"{listed([f'{word} in {count}' for word, count in words.most_common()])} of {len(judged)}"
+    order = sorted(words, key=lambda word: (word in (*OPEN, SAME, EQUAL), -words[word]))  # what is said comes first
+    return f"{listed([f'{word} in {words[word]}' for word in order])} of {len(judged)}"

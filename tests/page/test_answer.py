@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from dropexp.analysis.verdicts import verdicts
-from dropexp.page.answer import answer, headline, probability
+from dropexp.page.answer import answer, headline
+from dropexp.page.measures import probability
 from dropexp.page.question import question
 
 BASE, BETTER = [0.90, 0.91, 0.92, 0.93], [0.91, 0.93, 0.95, 0.95]  # differences 0.01, 0.02, 0.03, 0.02
@@ -81,7 +82,7 @@ def test_what_is_not_established(cases, name, sentence):
     [
         ("rates", "every interval is over seeds, for this pool of examples"),
         ("rates", "New test examples: no stored predictions say"),
-        ("rate-placement", "arms compared is best of all: each is held against rate 0 alone."),
+        ("rate-placement", "arms compared is best of all: each is held against rate 0 and placement hidden alone."),
         ("rates", "at its own best learning rate: all were trained at 0.05."),
         ("one-seed", "a single run has no interval"),
         ("one-arm", "there is no arm to compare with"),
@@ -106,11 +107,14 @@ def test_a_swept_learning_rate_is_no_common_one(cases):
 
 def test_many_arms_are_counted_and_the_largest_told(cases):
     found = said(cases["hundred"]())
-    assert len(found.counts) == 2
+    assert len(found.counts) == 4  # against rate 0 and along the learning rates, in test accuracy and gap
     assert "of 95 arms; mean differences" in found.counts[0]
+    assert "against lr 0.01" in found.counts[2]
     sizes = [abs(float(f.number.split()[0])) for f in found.established if f.of.startswith("test accuracy")]
     assert sizes == sorted(sizes, reverse=True)
-    assert len(found.established) + len(found.undecided) <= 12
+    assert len(found.established) <= 12
+    assert not found.undecided
+    assert found.open[0].startswith("Test accuracy against rate 0: undecided in 54 of 95 arms; their intervals reach from ")
 
 
 def test_arms_that_are_one_function_are_told_once(cases):
