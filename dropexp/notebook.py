@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from dropexp.analysis.axis_differences import axis_differences
 from dropexp.analysis.compare import Pair
 from dropexp.analysis.fixed_broken import against_baseline
 from dropexp.analysis.labelled_rows import epochs_frame, runs_frame
@@ -29,6 +30,7 @@ from dropexp.study_files.arm_conditions import pick
 from dropexp.tables.arms import columns, notes, table
 from dropexp.tables.comparison import comparison
 from dropexp.train.work import threads_kept
+from dropexp.wording.movements import movements
 from dropexp.workflow.drawing import ordered, plot
 from dropexp.workflow.reading import accused
 from dropexp.workflow.replaying import replay_rules
@@ -82,7 +84,10 @@ class Results:
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
-        """A row an arm and metric: the difference to its baseline with its interval, p and word."""
+        """One row per arm and metric: the difference to its baseline with its interval, p and word.
+
+        `movements` tells all three differences where a smaller gap is not the test's doing alone.
+        """
         rows = []
         for v in verdicts(self.tidy):
             for metric in ("train", "test", "gap"):
@@ -96,8 +101,14 @@ class Results:
                         "reach": judged.reach if judged.told else "",
                     }
                     row |= {"examples_low": judged.examples[0], "examples_high": judged.examples[1]}
+                    row |= {"movements": movements(v) if metric == "gap" else ""}
                     rows.append(row | {"after_the_fact": judged.after})
         return pd.DataFrame(rows)
+
+    @cached_property
+    def axis_differences(self) -> pd.DataFrame:
+        """One row per comparison along an axis and metric, as in axis_differences.csv; empty where there are none."""
+        return axis_differences(self.tidy)
 
     def examples(self, *conditions: str) -> pd.DataFrame:
         """Return a row a test example of one arm, named as in "rate=0.5": in how many seeds it is fixed and broken.

@@ -1,4 +1,4 @@
-"""The table of arms: what varies, means with intervals, and the differences to the baseline with their words."""
+"""The tables of arms: means and differences to the baseline with their words, and the comparisons along axes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,36 @@ from math import nan
 from dropexp.analysis.inference import SAME, Judged
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
-from dropexp.analysis.verdicts import Verdict
+from dropexp.analysis.verdicts import Verdict, along_axes
 from dropexp.experiment.naming import headings, value
 from dropexp.page.answer import TONES
 from dropexp.page.grid import Cell, Column, Grid, ranked
 from dropexp.page.measures import probability
 from dropexp.tables.arms import NOTES
+from dropexp.wording.along import elsewhere
 from dropexp.wording.labels import against, half, percent, signed
 
 
 def arms_grid(tidy: Tidy, found: Sequence[Verdict], anchors: dict[str, str]) -> Grid:
     """Return the table, one row per arm; `anchors` maps an arm_id to the place of its runs in the page."""
     return Grid("arms-table", "Every arm, in percent and points", tuple(_columns(tidy, found, anchors)), sortable=True)
+
+
+def axes_grid(tidy: Tidy) -> Grid | None:
+    """Return the table of comparisons along axes, one row per comparison; None where there are none."""
+    found = along_axes(tidy)
+    if not found:
+        return None
+    words = headings(tidy.axes)
+    columns = [
+        Column("axis", "name", tuple(Cell(words[v.axis]) for v in found), choice=True),
+        Column("value", "text", tuple(Cell(value(v.arm, v.axis)) for v in found)),
+        Column("against", "text", tuple(Cell(value(v.baseline, v.axis) if v.baseline else "") for v in found)),
+    ]
+    if len(tidy.axes) > 1:
+        columns.append(Column("at", "text", tuple(Cell(elsewhere(tidy, v, v.axis)) for v in found)))
+    caption = "Arms compared along each axis, in points"
+    return Grid("axes-table", caption, (*columns, *_judged(tidy, found, "")), sortable=True)
 
 
 def notes(tidy: Tidy, found: Sequence[Verdict]) -> list[str]:
@@ -42,14 +60,21 @@ def _columns(tidy: Tidy, found: Sequence[Verdict], anchors: dict[str, str]) -> l
     ):
         columns.append(Column(heading, "number", tuple(_mean(tidy, arm, metric) for arm in tidy.arms)))
     if name := against(tidy):
-        for what, heading in (("test", "test"), ("gap", f"{clean}gap")):
-            judged = [getattr(v, what) for v in found]
-            columns.append(Column(f"{heading} vs {name}", "number", tuple(map(_difference, judged))))
-            words = tuple(_word(j, v) for j, v in zip(judged, found, strict=True))
-            columns.append(Column(f"{heading} verdict", "word", words, choice=True))
-            columns.append(Column(f"{heading} p", "number", tuple(map(_probability, judged))))
+        columns += _judged(tidy, found, f" vs {name}")
     runs = tuple(Cell("runs", link=f"#{anchors[a.arm_id]}") if a.arm_id in anchors else Cell("") for a in tidy.arms)
     return [*columns, Column("runs", "link", runs)]
+
+
+def _judged(tidy: Tidy, found: Sequence[Verdict], versus: str) -> list[Column]:
+    """Return the differences in test accuracy and gap, each with its word and its p."""
+    columns = []
+    for what, heading in (("test", "test"), ("gap", f"{'clean ' if tidy.noisy else ''}gap")):
+        judged = [getattr(v, what) for v in found]
+        columns.append(Column(f"{heading}{versus}", "number", tuple(map(_difference, judged))))
+        words = tuple(_word(j, v) for j, v in zip(judged, found, strict=True))
+        columns.append(Column(f"{heading} verdict", "word", words, choice=True))
+        columns.append(Column(f"{heading} p", "number", tuple(map(_probability, judged))))
+    return columns
 
 
 def named_by(tidy: Tidy) -> list[Column]:

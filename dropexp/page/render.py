@@ -19,7 +19,7 @@ from dropexp.analysis.number_format import typeset
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
 from dropexp.page.answer import answer, headline
-from dropexp.page.arms import arms_grid, notes
+from dropexp.page.arms import arms_grid, axes_grid, notes
 from dropexp.page.claims import claimed, differing, verdicts_in_a_sentence
 from dropexp.page.grid import Cell, Column, Grid
 from dropexp.page.origin import (
@@ -123,6 +123,7 @@ def study_page(tidy: Tidy, beside: Beside, stamp: str = "") -> str:
         "overfitting": tables,
         "overfitting_notes": lines,
         "grid": arms_grid(tidy, found, anchors(tidy)),
+        "axes": axes_grid(tidy),
         "notes": notes(tidy, found),
         "arms": arms,
         "curve": (WIDTH, HEIGHT),

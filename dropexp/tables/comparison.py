@@ -12,6 +12,7 @@ from dropexp.experiment.naming import headings, label
 from dropexp.metrics import RUNS
 from dropexp.tables.arms import WIDTH, Column, side_by_side
 from dropexp.wording.labels import LATE, OVER, epoch_rule, half, percent, signed, starred, stars
+from dropexp.wording.movements import moved
 
 SHOWN = 5  # paths on which the sides differ
 
@@ -90,7 +91,17 @@ def _notes(pairs: tuple[Pair, ...]) -> list[str]:
     ]
     if any(side.tidy.noisy for side in sides):
         lines.append("where labels are wrong, train and gap are those of the examples whose label was left alone")
-    return [*lines, *_pairing(pairs), *_absent(sides)]
+    return [*lines, *_shrunk(pairs), *_pairing(pairs), *_absent(sides)]
+
+
+def _shrunk(pairs: tuple[Pair, ...]) -> list[str]:
+    """Return all three movements of each smaller gap that is not the test's doing alone."""
+    lines = []
+    for pair in pairs:
+        train, test, gap = ({c.metric: c.judged for c in pair.contrasts}.get(m) for m in ("train", "test", "gap"))
+        if three := moved(train, test, gap):
+            lines.append(f"smaller gap{f', {common(pair)}' if len(pairs) > 1 else ''}: {three}")
+    return lines
 
 
 def _pairing(pairs: tuple[Pair, ...]) -> list[str]:

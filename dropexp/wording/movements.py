@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dropexp.analysis.inference import UNDERFITTING
+from dropexp.analysis.inference import EQUAL, UNDERFITTING, Judged
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import Verdict
 from dropexp.wording.labels import signed
+
+NAMES = ("training accuracy", "test accuracy", "gap")
 
 
 def levels(tidy: Tidy, v: Verdict, metric: str) -> tuple[float, float]:
@@ -20,11 +22,18 @@ def levels(tidy: Tidy, v: Verdict, metric: str) -> tuple[float, float]:
 
 
 def movements(v: Verdict) -> str:
-    """Return how training accuracy, test accuracy and the gap moved, where a smaller gap is not the test's doing alone.
+    """Return how training accuracy, test accuracy and the gap moved, where a smaller gap is not the test's doing alone."""
+    return moved(v.train, v.test, v.gap)
 
-    That is where the gap is smaller and training accuracy moved too; else ''.
-    """
-    if not (v.train and v.test and v.gap) or v.gap.word not in ("smaller", UNDERFITTING) or not v.train.told:
+
+def moved(train: Judged | None, test: Judged | None, gap: Judged | None) -> str:
+    """Return all three movements where the gap is smaller and training accuracy moved too; else ''."""
+    if (
+        not (train and test and gap)
+        or gap.word not in ("smaller", UNDERFITTING)
+        or not train.told
+        or train.word == EQUAL
+    ):
         return ""
-    train, test, gap = (signed(j.difference.mean) for j in (v.train, v.test, v.gap))
-    return f"training accuracy {train}, test accuracy {test}, gap {gap} points"
+    parts = (f"{name} {signed(j.difference.mean)}" for name, j in zip(NAMES, (train, test, gap), strict=True))
+    return f"{', '.join(parts)} points"

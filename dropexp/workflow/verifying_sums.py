@@ -93,13 +93,13 @@ def _together(summed: bytes, along: bytes, shown: Tidy) -> Iterator[Mismatch]:
     Before 0.5.0 arms were compared with baselines alone: where the file is missing, summary.csv may be of that kind.
     """
     text = summed.decode("utf-8")
-    wrong = list(_summed(text, shown))
     if along != ABSENT:
-        yield from wrong
+        yield from _summed(text, shown)
         yield from _along(along.decode("utf-8"), shown)
-    elif not wrong and shown.along:
-        yield Mismatch(ALONG, 0, "", "", "", f"is missing; {AGAIN}")
-    elif wrong and list(_summed(text, replace(shown, along_axes=False))):
+    elif list(_summed(text, replace(shown, along_axes=False))):
+        wrong = list(_summed(text, shown))
+        if not wrong and shown.along:
+            yield Mismatch(ALONG, 0, "", "", "", f"is missing; {AGAIN}")
         yield from wrong
 
 

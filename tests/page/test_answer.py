@@ -114,7 +114,9 @@ def test_many_arms_are_counted_and_the_largest_told(cases):
     assert sizes == sorted(sizes, reverse=True)
     assert len(found.established) <= 12
     assert not found.undecided
-    assert found.open[0].startswith("Test accuracy against rate 0: undecided in 54 of 95 arms; their intervals reach from ")
+    assert found.open[0].startswith(
+        "Test accuracy against rate 0: undecided in 54 of 95 arms; their intervals reach from "
+    )
 
 
 def test_arms_that_are_one_function_are_told_once(cases):
