@@ -173,3 +173,40 @@ def test_the_claim(folder):
     equal = max(abs(d.mean() - narrow), abs(d.mean() + narrow)) < 0.005
     supported = below > 0 and above >= 0.005 and not equal
     assert row["verdict"] == ("supported" if supported else "refuted" if above < 0.005 else "undecided")
+
+
+AXES = "study: axes\nseeds: 6\nsweep:\n  model.hidden: [[8], [16], [24]]\n  dropout.rate: [0, 0.5]\n"
+
+
+def test_differences_along_an_axis_hold_together_with_those_to_rate_0(tmp_path, store_study):
+    from dropexp.store.writer import Writer
+    from dropexp.workflow.running import summarise
+
+    store_study(tmp_path, AXES)
+    with Writer(tmp_path) as writer:
+        summarise(writer)
+    values: dict[tuple[str, str], dict[int, float]] = {}
+    for row in rows(tmp_path, "runs.csv"):
+        values.setdefault((row["model.hidden"], row["dropout.rate"]), {})[int(row["seed"])] = float(
+            row["test_accuracy"]
+        )
+    x = {arm: np.array([own[s] for s in sorted(own)]) for arm, own in values.items()}
+    first, *others = dict.fromkeys(hidden for hidden, _ in x)
+    based = [x[hidden, "0.5"] - x[hidden, "0"] for hidden in (first, *others)]
+    along = {(hidden, rate): x[hidden, rate] - x[first, rate] for hidden in others for rate in ("0", "0.5")}
+    level = level_by_hand([*based, *along.values()])  # training accuracy is always 1: the gap is the same finding
+    found = [row for row in rows(tmp_path, "axis_differences.csv") if row["metric"] in ("test_accuracy", "gap")]
+    assert len(found) == 2 * len(along)
+    for row in found:
+        sign = 1 if row["metric"] == "test_accuracy" else -1
+        d = sign * along[row["value"], row["elsewhere"].removeprefix("rate ")]
+        error = d.std(ddof=1) / sqrt(6)
+        assert (row["axis"], row["against"], row["n"]) == ("model.hidden", first, "6")
+        close(row["diff"], d.mean())
+        close(row["p"], 2 * stats.t.sf(abs(d.mean() / error), 5))
+        low, high = float(row["low"]), float(row["high"])
+        assert (high - low) / 2 == pytest.approx(stats.t.ppf(1 - level / 2, 5) * error, rel=0.02)
+        words = {"test_accuracy": ("better", "worse"), "gap": ("larger", "smaller")}[row["metric"]]
+        said = words[0] if low > 0 else words[1] if high < 0 else ""
+        assert row["word"] == (said or ("no difference that counts" if max(-low, high) < 0.005 else "undecided"))
+        assert (float(row["p_family"]) < 0.05) == bool(said)
