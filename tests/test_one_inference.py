@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,11 @@ def agree(shown: Tidy) -> None:
             if what == "test" and {arm, other} <= there:
                 assert j.word != "worse" or arm not in kept
                 assert j.word != "better" or other not in kept
+        for a, b in combinations(dose.arms[:4], 2):
+            (pair,) = compare([Side(shown, a)], [Side(shown, b)], [])
+            for word in (c.judged.word for c in pair.contrasts if c.metric == "test"):
+                assert word != "worse" or a.arm_id not in kept  # what compare calls worse is not among the best
+                assert word != "better" or b.arm_id not in kept
 
 
 def _tables(shown: Tidy, found: tuple[Verdict, ...]) -> None:

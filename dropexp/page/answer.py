@@ -28,7 +28,7 @@ from dropexp.wording.finding import finding, spoken_of
 from dropexp.wording.labels import WHY, half, hint, listed, oracle, percent, signed
 from dropexp.wording.movements import levels, movements
 from dropexp.wording.power import power_line
-from dropexp.wording.scope import validated
+from dropexp.wording.scope import ONE_SIDED, validated
 
 MOST = 12  # differences that are told one by one
 FEW = 4  # undecided ones
@@ -185,6 +185,8 @@ def _best(tidy: Tidy, told_of: Sequence[Measure], compared: int) -> Iterator[str
     elif len(found[0].best) > 1:
         names = listed([label(arm, tidy.axes) for arm in found[0].best])
         yield f"Which arm is best in test accuracy: not ruled out are {names}."
+        if len(found[0].best) < len(found[0].arms):
+            yield ONE_SIDED
 
 
 def _largest(rows: list[Row]) -> list[Row]:

@@ -18,6 +18,10 @@ STREAMS = {
     "split": "which examples are for training and validation",
 }
 NAMED = 3  # arms that are named one by one
+ONE_SIDED = (  # why a set of the best and a comparison of two arms may seem to differ
+    "How far a ruled-out arm is behind: it is ruled out by a one-sided test against all others; `dropexp compare` tests a "
+    "pair in both directions, and may call it undecided."
+)
 
 
 def scope(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
