@@ -94,7 +94,7 @@ def agree(shown: Tidy) -> None:
             if what == "test" and {arm, other} <= there:
                 assert j.word != "worse" or arm not in kept
                 assert j.word != "better" or other not in kept
-        for a, b in combinations(dose.arms[:4], 2):
+        for a, b in combinations(dose.arms[:3], 2):
             (pair,) = compare([Side(shown, a)], [Side(shown, b)], [])
             for word in (c.judged.word for c in pair.contrasts if c.metric == "test"):
                 assert word != "worse" or a.arm_id not in kept  # what compare calls worse is not among the best
@@ -205,7 +205,7 @@ def _pairs(shown: Tidy, found: tuple[Verdict, ...]) -> None:
                 assert c.judged.word == j.word
 
 
-@pytest.mark.parametrize("number", range(16))
+@pytest.mark.parametrize("number", range(12))
 def test_no_output_disagrees_with_another(number):
     agree(random_study(number))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isnan
 
 from dropexp.analysis.dose import doses
@@ -82,9 +82,11 @@ def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
     rows = [(m, v, j) for m in told_of for v, j in m.judged if j.difference.n or m.metric == tidy.lead.test]
     # test accuracy and gap are one finding where training accuracy is the same in every run: told once
     rows = [row for row in rows if row[0].metric != tidy.lead.gap or not row[1].mirrored]
-    counts = tuple(f"{counted(m)}." for m in told_of) if len(rows) > MOST else ()
+    many = len(rows) > MOST
+    # what is wholly undecided is summed up under what is not established
+    counts = tuple(f"{counted(m)}." for m in told_of if many and any(j.word not in OPEN for _, j in m.judged))
     told, left = ([row for row in rows if (row[2].word in OPEN) is unsure] for unsure in (False, True))
-    if counts:
+    if many:
         told = _largest(told)
     summed: tuple[str, ...] = ()
     if len(left) > FEW:
@@ -98,9 +100,9 @@ def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
 
 
 def _left_open(tidy: Tidy, measure: Measure) -> str:
-    if measure.metric == tidy.lead.gap:
-        measure = replace(measure, judged=tuple((v, j) for v, j in measure.judged if not v.mirrored))
-    return left_open(measure)
+    """Return what a measure leaves open; a gap that is always minus test accuracy leaves open the same."""
+    same = measure.metric == tidy.lead.gap and all(v.mirrored for v, _ in measure.judged)
+    return "" if same else left_open(measure)
 
 
 def headline(tidy: Tidy, found: Sequence[Verdict]) -> str:
@@ -190,11 +192,14 @@ def _best(tidy: Tidy, told_of: Sequence[Measure], compared: int) -> Iterator[str
 
 
 def _largest(rows: list[Row]) -> list[Row]:
-    """Return the largest differences of each metric, a few of many."""
+    """Return the largest differences of each metric against each reference, a few of many."""
+    kinds = dict.fromkeys((m.metric, m.axis) for m, *_ in rows)
+    each = MOST // 4 if len({axis for _, axis in kinds}) < 2 else MOST // 6
     found = []
-    for metric in dict.fromkeys(m.metric for m, *_ in rows):
-        mine = [row for row in rows if row[0].metric == metric and row[2].word != SAME and row[2].difference.n]
-        found += sorted(mine, key=lambda row: -abs(row[2].difference.mean))[: MOST // 4]
+    for kind in kinds:
+        mine = [row for row in rows if (row[0].metric, row[0].axis) == kind]
+        mine = [row for row in mine if row[2].word != SAME and row[2].difference.n]
+        found += sorted(mine, key=lambda row: -abs(row[2].difference.mean))[:each]
     return found
 
 

@@ -111,6 +111,7 @@ def test_many_arms_are_counted_and_the_largest_told(cases):
     assert len(found.counts) == 4  # against rate 0 and along the learning rates, in test accuracy and gap
     assert "of 95 arms; mean differences" in found.counts[0]
     assert "against lr 0.01" in found.counts[2]
+    assert all("undecided in 77" in line for line in found.open[2:])
     sizes = [abs(float(f.number.split()[0])) for f in found.established if f.of.startswith("test accuracy")]
     assert sizes == sorted(sizes, reverse=True)
     assert len(found.established) <= 12
