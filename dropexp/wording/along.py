@@ -129,10 +129,13 @@ def _counts(tidy: Tidy, path: str, found: Sequence[Verdict]) -> str:
     gaps = [x.gap for x in found if x.gap and not x.mirrored]
     if any(j.told and j.word != EQUAL for j in gaps):
         text += f", {'clean ' if tidy.noisy else ''}gap {_tally(gaps)}"
-    if v.test and v.test.word in VERBS:
+    if v.test is None or not v.test.difference.n or v.test.word == SAME:
+        return text
+    name, d = f"{value(v.arm, path)} at {elsewhere(tidy, v, path)}", v.test.difference
+    if v.test.word in VERBS:
         own, base = levels(tidy, v, tidy.lead.test)
-        text += f"; most with {value(v.arm, path)} at {elsewhere(tidy, v, path)}: from {percent(base)} to {percent(own)} percent"
-    return text
+        return f"{text}; most with {name}: from {percent(base)} to {percent(own)} percent"
+    return f"{text}; the largest difference with {name}: {f'{signed(d.mean)} {half(d.half)}'.strip()} points"
 
 
 def _tally(judged: Sequence[Judged]) -> str:

@@ -53,31 +53,31 @@ def shrunk() -> Tidy:
 
 def test_one_axis_is_answered_by_its_strongest_comparison(depth):
     text = headline(depth, verdicts(depth))
-    assert text.startswith("With hidden 64")
+    assert text.startswith("With hidden layers 64")
     assert "instead of 64, test accuracy falls from 90.1 to 9.7 percent (-80.4 ±" in text
-    assert "n = 5. Test accuracy of all: worse in 2 of 2. At chance level: hidden 64" in text
+    assert "n = 5. Test accuracy of all: worse in 2 of 2. At chance level: hidden layers 64*4" in text
     assert "64, 64" not in text
 
 
 def test_one_axis_without_dropout_has_its_columns_in_the_table(depth):
     assert "test vs 64" in table(depth)
     assert "-80.4" in table(depth)
-    assert finding(depth).startswith("Hidden 64")
+    assert finding(depth).startswith("Hidden layers 64")
 
 
 def test_several_axes_have_a_clause_each_and_dropout_its_own(crossed):
     along, most, dropout, chance = headline(crossed, verdicts(crossed)).replace("; most", ". Most").split(". ")
-    assert along.startswith("Against hidden 64: test accuracy worse in 2 of 2")
+    assert along.startswith("Against hidden layers 64: test accuracy worse in 2 of 2")
     assert most.startswith("Most with 64")
     assert dropout.startswith("Gap against rate 0:")
-    assert chance.startswith("At chance level: hidden 64")
+    assert chance.startswith("At chance level: hidden layers 64*4")
     assert "rate" not in chance  # both rates are
 
 
 def test_comparisons_along_an_axis_stand_beneath_the_table(crossed):
     lines = table(crossed).splitlines()
     assert max(map(len, lines)) <= WIDTH
-    (at,) = [i for i, line in enumerate(lines) if line.startswith(" hidden vs 64")]
+    (at,) = [i for i, line in enumerate(lines) if line.startswith(" hidden layers vs 64")]
     assert lines[at + 1].split()[1:4] == ["0", "-80.3", "±"]
     assert "worse" in lines[at + 1]
     assert any("at chance level" in line for line in lines)
@@ -86,7 +86,7 @@ def test_comparisons_along_an_axis_stand_beneath_the_table(crossed):
 
 def test_the_page_has_them_as_cards_and_as_a_table(crossed):
     found = answer(crossed, verdicts(crossed))
-    assert [f.word.split(",")[0] for f in found.established if f.of.endswith("against hidden 64")][:2] == ["worse"] * 2
+    assert [f.word.split(",")[0] for f in found.established if f.of.endswith("against hidden layers 64")][:2] == ["worse"] * 2
     grid = axes_grid(crossed)
     assert [cell.text for cell in grid.columns[3].cells] == ["rate 0", "rate 0.2"]
     assert axes_grid(results({"dropout.rate": (0.0, 0.5)}, [0.9, 0.91], [0.99, 0.99])) is None
