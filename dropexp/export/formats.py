@@ -17,7 +17,7 @@ from dropexp.export.markdown import markdown
 from dropexp.files import write_named
 from dropexp.rows import COLUMNS
 
-OWN = (*COLUMNS, "study.yaml", "summary.csv")
+OWN = (*COLUMNS, "study.yaml", "summary.csv", "axis_differences.csv")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from dropexp.store.weights import files_of
 
 JOURNAL = ".removing"  # which runs are being removed; they stand aside as a whole from the moment this file exists
 MOST_JOURNAL = 64 * files.MIB
-DERIVED = ("summary.csv", "overfit.csv", "stopping.csv")  # made from the rows; wrong as soon as one is removed
+ALONG = "axis_differences.csv"
+DERIVED = ("summary.csv", ALONG, "overfit.csv", "stopping.csv")  # made from the rows; wrong as soon as one is removed
 PART = ".part"  # ends the name of a folder that is not yet whole
 
 

@@ -25,8 +25,17 @@ from dropexp.store.prediction_order import arranged, as_lines, rewrite, without_
 from dropexp.store.predictions import NAME as PREDICTIONS
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, save
 
-ALONG = "axis_differences.csv"
-OTHERS = ("study.yaml", "summary.csv", ALONG, "overfit.csv", "claims.csv", "design.csv", NAME, NOTE, removal.JOURNAL)
+OTHERS = (
+    "study.yaml",
+    "summary.csv",
+    removal.ALONG,
+    "overfit.csv",
+    "claims.csv",
+    "design.csv",
+    NAME,
+    NOTE,
+    removal.JOURNAL,
+)
 MOST_SUMMARY = 64 * files.MIB  # bytes of summary.csv
 DIFFERENT = "replaced by the result of training it again"
 

@@ -13,12 +13,11 @@ from dropexp.errors import StoreError
 from dropexp.files import GIB, make_folders, read_bounded, write_aside
 from dropexp.store.folder import MOST_STUDY, Store
 from dropexp.store.frames import framed
-from dropexp.store.writer import ALONG
+from dropexp.store.removal import DERIVED
 from dropexp.workflow.drawing import stamp_of
 from dropexp.workflow.reading import reading
 
 PAGE, INDEX = "report.html", "index.html"
-DERIVED = ("summary.csv", ALONG, "overfit.csv", "stopping.csv")  # they follow from the others
 HEAD = 4096  # characters among which a page's stamp stands
 MOST_PAGE = GIB  # bytes
 

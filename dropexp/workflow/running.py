@@ -17,7 +17,8 @@ from dropexp.executors.template import forget
 from dropexp.experiment.study import Run, Study
 from dropexp.records import Failure, Outcome
 from dropexp.store.folder import set_aside
-from dropexp.store.writer import ALONG, Writer
+from dropexp.store.removal import ALONG
+from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.union import seen_from
 from dropexp.study_files.writing import to_yaml

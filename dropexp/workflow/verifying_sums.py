@@ -12,7 +12,7 @@ from dropexp.analysis.consistency import Mismatch, Stored, apart, table
 from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.registration import faults
 from dropexp.rows import line_of
-from dropexp.store.writer import ALONG
+from dropexp.store.removal import ALONG
 from dropexp.workflow.reading import ABSENT, content_of, reading
 from dropexp.workflow.registering import NAME, entries
 

@@ -86,7 +86,9 @@ def test_comparisons_along_an_axis_stand_beneath_the_table(crossed):
 
 def test_the_page_has_them_as_cards_and_as_a_table(crossed):
     found = answer(crossed, verdicts(crossed))
-    assert [f.word.split(",")[0] for f in found.established if f.of.endswith("against hidden layers 64")][:2] == ["worse"] * 2
+    assert [f.word.split(",")[0] for f in found.established if f.of.endswith("against hidden layers 64")][:2] == [
+        "worse"
+    ] * 2
     grid = axes_grid(crossed)
     assert [cell.text for cell in grid.columns[3].cells] == ["rate 0", "rate 0.2"]
     assert axes_grid(results({"dropout.rate": (0.0, 0.5)}, [0.9, 0.91], [0.99, 0.99])) is None

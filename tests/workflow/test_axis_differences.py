@@ -10,6 +10,7 @@ import pytest
 from dropexp.analysis.summary import summary
 from dropexp.store.writer import Writer
 from dropexp.workflow.reading import reading
+from dropexp.workflow.removing import remove_arms
 from dropexp.workflow.running import summarise
 from dropexp.workflow.verifying import verify
 
@@ -91,3 +92,11 @@ def test_older_folders_lack_it_without_blame(tmp_path, store_study, text):
     summed.loc[0, "gap_mean"] = "0.5"
     summed.to_csv(tmp_path / "summary.csv", index=False, lineterminator="\n")
     assert {m.column for m in blamed(tmp_path, "summary.csv")} >= {"gap_mean"}
+
+
+def test_it_goes_with_summary_csv_where_runs_are_removed(tmp_path, store_study):
+    stored(tmp_path / "s", store_study, TWO)
+    before = (tmp_path / "s" / FILE).read_bytes()
+    remove_arms(tmp_path / "s", [["hidden=64", "rate=0.5"]])
+    assert (tmp_path / "s" / FILE).read_bytes() != before
+    assert not blamed(tmp_path / "s", FILE)
