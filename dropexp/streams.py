@@ -6,13 +6,14 @@ import hashlib
 
 import numpy as np
 
-PURPOSES = ("init", "order", "mask", "split", "labels")
+PURPOSES = ("init", "order", "mask", "split", "labels")  # that training draws from, each of which a study can pin
+PROBE = "probe"  # what diagnostics draw from, beside masks
 
 
 def generator(seed: int, purpose: str, place: str = "", index: int = 0) -> np.random.Generator:
     """Return the generator of one stream, a pure function of its four names.
 
-    `seed` is any integer >= 0; `purpose` is one of PURPOSES; `place` names a layer, mask site or is empty;
+    `seed` is any integer >= 0; `purpose` is one of PURPOSES or PROBE; `place` names a layer, mask site or is empty;
     `index` is an epoch or a pass over the data. Streams of different names are independent: the key is hashed
     (BLAKE2b, 256 bits) before it seeds SFC64, whose cycles do not meet in practice. Nothing is shared or
     advanced between callers, so a stream needs no state in a checkpoint and does not know of packs.
@@ -22,7 +23,7 @@ def generator(seed: int, purpose: str, place: str = "", index: int = 0) -> np.ra
 
 def key(seed: int, purpose: str, place: str = "", index: int = 0) -> int:
     """Return the 256 bits that a stream's four names stand for, which seed whatever draws it."""
-    if purpose not in PURPOSES:
+    if purpose not in (*PURPOSES, PROBE):
         raise ValueError(f"unknown stream {purpose!r}; the streams are {', '.join(PURPOSES)}")
     name = f"{seed}|{purpose}|{place}|{index}".encode()
     return int.from_bytes(hashlib.blake2b(name, digest_size=32).digest(), "little")

@@ -80,9 +80,9 @@ if "probe" in ADD:
     from dropexp.experiment.probes import Probe
 
     table("PROBES")["weight_norms"] = Probe("the L2 norm of each weight", "each layer", "nobody")
-    table("MEASURES")["weight_norms"] = lambda network, feed, noise: [
+    table("MEASURES")["weight_norms"] = lambda look: [
         (name.removesuffix(".weight"), "", [float(w.detach().norm()) for w in tensor])
-        for name, tensor in network.parameters.items()
+        for name, tensor in look.network.parameters.items()
         if name.endswith(".weight")
     ]
 

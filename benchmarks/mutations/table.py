@@ -25,7 +25,7 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('generator(seed, "mask", site, epoch)', 'generator(seed, "mask", "", epoch)'),
         ('streams = [generator(seed, "mask", site, epoch) for', 'streams = [generator(seed, "mask", site) for'),
         ('streams = [generator(seed, "mask", site, epoch) for', 'streams = [generator(0, "mask", site, epoch) for'),
-        ('return Noise(self.sites, self.seeds, self.seed_of_R, self.epoch)', 'return self'),
+        ('return Noise(self.sites, self.seeds, self.seed_of_R, self.epoch, self.drawn_for)', 'return self'),
         ('rates.get(name, 0.0) > 0 or (', 'rates.get(name, 0.0) > 0.5 or ('),
         (' or (kind.acts_on == "weight" and name in rates) for', ' for'),
         ('dropout.recurrent == "sequence"', 'dropout.recurrent != "step"'),
@@ -191,10 +191,13 @@ MUTATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         ('tensor[index] for name, tensor in self.state.items()', 'tensor[: len(index)] for name, tensor in self.state.items()'),
         ('            tensor.grad = None ', '            pass '),
     ]),
-    "train/probes.py": ("train/test_probes.py", [
+    "train/looking.py": ("train/test_probes.py", [
         ('network.put(statistics)', 'pass'),
-        ('_accuracy(network, feed, noise.epoch, noise, "batch")', '_accuracy(network, feed, noise.epoch, None, "batch")'),
-        ('noise.again())', 'noise)'),
+        ('network.put({name: tensor})', 'pass'),
+        ('            tensor.grad = None', '            pass'),
+    ]),
+    "train/probe_gap_parts.py": ("train/test_probes.py", [
+        ('_accuracy(look, look.training_masks(), "batch")', '_accuracy(look, None, "batch")'),
     ]),
     "train/recorder.py": ("train/test_training.py train/test_checkpoint.py test_stopping.py", [
         ('elif number >= self.run.config.training.epochs:', 'elif number > self.run.config.training.epochs:'),

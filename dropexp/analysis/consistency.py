@@ -212,8 +212,9 @@ def _probed(run: Row, rows: Sequence[Row]) -> Iterator[Mismatch]:
         seen.add(key)
         if row["probe"] not in PROBES and not row["probe"].startswith(AUDIT):
             yield Mismatch("probes.csv", row.line, "probe", row["probe"], " | ".join(PROBES), "no such probe")
-        if not row["epoch"].isdigit() or not 1 <= int(row["epoch"]) <= last:
-            yield Mismatch("probes.csv", row.line, "epoch", row["epoch"], f"1 to {last}", "the run's epochs")
+        first = int(row["probe"] not in PROBES or "start" not in PROBES[row["probe"]].moments)
+        if not row["epoch"].isdigit() or not first <= int(row["epoch"]) <= last:
+            yield Mismatch("probes.csv", row.line, "epoch", row["epoch"], f"{first} to {last}", "the run's epochs")
 
 
 def apart(file: str, row: Row, expected: Row, why: str) -> Iterator[Mismatch]:

@@ -13,8 +13,10 @@ from dropexp.experiment.config import Dropout
 from dropexp.experiment.growth import Grow
 from dropexp.experiment.kinds import KINDS
 from dropexp.experiment.layout import Block, Layout, norm_parameters, site_rates
+from dropexp.experiment.leaves import spell
 from dropexp.experiment.naming import label
 from dropexp.experiment.packs import pack_key
+from dropexp.experiment.probes import MOMENTS, PROBES, name_of, settings_of
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import ConfiguredArm, Study
 from dropexp.quoting import counted
@@ -58,6 +60,8 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
     say("differences that count: " + ", ".join(f"{metric} {margin:g}" for metric, margin in study.margins.items()))
     if study.claims:
         say("\n".join(claims(study)))
+    if study.probes:
+        say("\n".join(probes(study)))
     if doubt := hopeless(study):
         say(doubt)
     if timed and plan.packs:
@@ -149,6 +153,28 @@ def claims(study: Study) -> list[str]:
             says = f"{part['says']}: " if claim.says else ""
             rule = f"supported if {part['supported_if']}; refuted if {part['refuted_if']}; otherwise undecided"
             lines += wrap(f"{says}{rule}", 100, initial_indent="    ", subsequent_indent="      ")
+    return lines
+
+
+def probes(study: Study) -> list[str]:
+    """Return what each probe measures, when, with which settings, at what cost, and in which arms there is anything."""
+    lines = [f"probes: {len(study.probes)}, measured into probes.csv"]
+    for word in study.probes:
+        row = PROBES[name_of(word)]
+        fields, chosen = row.settings.model_fields, settings_of(word)
+        lines += wrap(f"{name_of(word)}: {row.means}", 100, initial_indent="  ", subsequent_indent="    ")
+        when = "; ".join(MOMENTS[moment] for moment in row.moments)
+        about = [
+            f"measured {when}",
+            *(f"{key} {spell(getattr(chosen, key))}: {f.description}" for key, f in fields.items()),
+        ]
+        about += [f"cost: {row.cost}"] if row.cost else []
+        measured = sum(row.measures(arm.trained) for arm in study.arms)
+        if measured < len(study.arms):
+            needed = " and ".join(map(str, row.needs))
+            about.append(f"needs {needed}: {measured or 'none'} of {counted(len(study.arms), 'arm')}")
+        for text in about:
+            lines += wrap(text, 100, initial_indent="    ", subsequent_indent="      ")
     return lines
 
 

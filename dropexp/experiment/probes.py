@@ -2,50 +2,163 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dropexp.experiment.config import Config
-from dropexp.experiment.leaves import leaf
+from dropexp.experiment.fields import Condition
+from dropexp.experiment.leaves import leaf, spell
+from dropexp.experiment.probe_settings import EveryEpoch, Settings, earlier
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
+
+# When a probe is measured. Its rows carry the epoch whose weights they were measured on.
+MOMENTS = {
+    "start": "before training, on the initial weights (epoch 0)",
+    "epoch": "after an epoch, on the weights that it ended with",
+    "selected": "when training has ended, on the weights of the selected epoch",
+    "last": "when training has ended, on the weights of the last epoch",
+}
+AT_THE_END = ("selected", "last")
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One row of the table of probes, each measured after every epoch on the weights that the epoch ended with.
+    """One row of the table of probes.
 
     `means` is one line for `check` and the README, `layers` what stands in the column `layer` of probes.csv, `at` what stands
-    in the column `at` ('' where there is one number per layer), `source` the paper. `needs` is the value that a field must
-    have, as (YAML path, value), for there to be anything to measure.
+    in the column `at` ('' where there is one number per layer), `source` the paper. `moments` are keys of MOMENTS: one that
+    is measured after epochs has settings with `every`. `formula` is what is computed, `cost` what it adds to training.
+    `needs` are the conditions under which there is anything to measure.
     """
 
     means: str
     layers: str
     source: str
     at: str = ""
-    needs: tuple[str, str] | None = None
+    needs: tuple[Condition, ...] = ()
+    moments: tuple[str, ...] = ("epoch",)
+    settings: type[Settings] = EveryEpoch
+    formula: str = ""
+    cost: str = ""
 
     def measures(self, config: Config) -> bool:
         """Return whether a network of this configuration has what the probe looks at."""
-        return self.needs is None or leaf(config, self.needs[0]) == self.needs[1]
+        return all(condition.holds(leaf(config, condition.path)) for condition in self.needs)
+
+    def due(self, moment: str, settings: Settings, epoch: int) -> bool:
+        """Return whether the probe is measured at a moment; `epoch` counts from 1 and matters after an epoch alone."""
+        return moment in self.moments and (moment != "epoch" or epoch % getattr(settings, "every", 1) == 0)
 
 
+BATCH_NORM = (Condition("model.norm", "is", ("batch",)),)
 PROBES: dict[str, Probe] = {
     "gradient_norms": Probe(
         "the L2 norm of each weight's gradient, over the epoch's first batch",
         "each layer",
         "Glorot & Bengio 2010, fig. 7",
+        formula="square root of the sum of squares of the gradient of the batch's mean loss",
+        cost="one step of training per measured epoch",
     ),
     "variance_shift": Probe(
         "the variance at each batch norm without dropout, over the running one that was taken with it",
         "each layer with batch norm",
         "Li et al. 2019, section 3",
         at="'' for the ratio of the sums over channels, 'median' for the median of the channels' ratios",
-        needs=("model.norm", "batch"),
+        needs=BATCH_NORM,
+        formula="variance over the training examples with dropout off, divided by the running variance",
+        cost="one evaluation of the training examples per measured epoch",
     ),
     "gap_parts": Probe(
         "training accuracies in several ways, which take apart the gap that a training log shows",
         "noise_batch, batch, running: with masks and batch statistics, without masks, with running statistics besides",
         "",
+        formula="correct guesses divided by examples, over the epoch's own batches",
+        cost="two or three evaluations of the training examples per measured epoch",
     ),
 }
+
+
+# A probe with its settings is one word, such as `gradient_norms every=5`: what a study asks for, what a checkpoint must agree
+# with and what a row of runs.csv says was taken. All settings are written out but `every=1`. A word that leaves out another
+# is of a version that had no such setting; it counts as the same probe with that setting's default.
+
+
+def asked(name: str, settings: Settings | None = None) -> str:
+    """Return the word for a probe with settings, by default its own."""
+    given = PROBES[name].settings() if settings is None else settings
+    values = {key: getattr(given, key) for key in type(given).model_fields}
+    return " ".join([name, *(f"{key}={_spelt(v)}" for key, v in values.items() if (key, v) != ("every", 1))])
+
+
+def _spelt(value: object) -> str:
+    return spell(value).replace("+", "")  # which joins words; 1e+20 is 1e20
+
+
+def name_of(word: str) -> str:
+    """Return the name of the probe that a word asks for."""
+    return word.partition(" ")[0]
+
+
+@lru_cache(maxsize=1024)
+def settings_of(word: str) -> Settings:
+    """Return the settings in a word; what it leaves out has its default.
+
+    Raises KeyError for an unknown probe and ValueError for settings that it has not.
+    """
+    return _read(word, {})
+
+
+def _read(word: str, otherwise: Mapping[str, object]) -> Settings:
+    name, *pairs = word.split(" ")
+    given = dict(pair.split("=", 1) for pair in pairs)
+    return PROBES[name].settings.model_validate_strings({**{k: spell(v) for k, v in otherwise.items()}, **given})
+
+
+def complete(word: str) -> str:
+    """Return a word with all its settings, by which two are compared; one of an unknown probe or setting as it is."""
+    try:
+        return asked(name_of(word), settings_of(word))
+    except (KeyError, ValueError):
+        return word
+
+
+def again(word: str) -> str | None:
+    """Return what measures again what a stored word says was taken, None where this version cannot.
+
+    What an earlier version measured without settings that came later, those measure with the values they have for that.
+    """
+    try:
+        return asked(name_of(word), _read(word, earlier(PROBES[name_of(word)].settings)))
+    except (KeyError, ValueError):
+        return None
+
+
+def due(words: Iterable[str], moment: str, epoch: int = 0) -> list[str]:
+    """Return the words whose probes are measured at a moment, in the order of PROBES."""
+    return [word for word in newest(words) if PROBES[name_of(word)].due(moment, settings_of(word), epoch)]
+
+
+def place_of(name: str) -> int:
+    """Return where a probe's rows stand among those of one epoch: in the order of PROBES, then all others."""
+    return next((i for i, known in enumerate(PROBES) if known == name), len(PROBES))
+
+
+def newest(words: Iterable[str]) -> list[str]:
+    """Return one word per probe, the last of each, in the order of PROBES and then of names."""
+    last = {name_of(word): word for word in words}
+    return [last[name] for name in sorted(last, key=lambda name: (place_of(name), name))]
+
+
+def epochs_of(word: str, epochs_run: int, selected: int | None, diverged: bool) -> set[int]:
+    """Return the epochs that a run has rows of where its network has what the probe looks at; a stored word's probe is known.
+
+    An earlier version measured after epochs alone.
+    """
+    probe, settings = PROBES[name_of(word)], settings_of(word)
+    ends = {"start": 0, "selected": selected, "last": (epochs_run - diverged) or None}
+    moments = probe.moments if complete(word) == word else ("epoch",)
+    return {epoch for moment in moments if (epoch := ends.get(moment)) is not None} | {
+        epoch for epoch in range(1, epochs_run + 1) if probe.due("epoch", settings, epoch)
+    }

@@ -95,11 +95,13 @@ def shift_points(kind: str) -> list[tuple[float, float, float]]:
     network = window(SHIFT_UNITS, rates, kind=kind, activation="relu", norm="batch", order="ADN", dtype=torch.float32)
     totals: list[Tensor] = []
 
-    def record(_: str, entering: Tensor) -> None:
-        x = entering.double()
-        totals.append(torch.stack([x.sum((1, 2, 3)), x.square().sum((1, 2, 3))]))
+    def record(_: str, point: str, entering: Tensor) -> Tensor:
+        if point == "norm":
+            x = entering.double()
+            totals.append(torch.stack([x.sum((1, 2)), x.square().sum((1, 2))]))
+        return entering
 
-    network.watch = record
+    network.tap = record
     noise = masks(network)
     x = normal("shift", SHIFT_STEPS, SHIFT_BATCH, SHIFT_UNITS, dtype=torch.float32)
     with torch.no_grad():

@@ -80,19 +80,25 @@ class Site:
 
 
 class Noise:
-    """The masks of one epoch: each (seed, site) has its stream, read step by step in the order of the steps."""
+    """The masks of one epoch: each (seed, site) has its stream, read step by step in the order of the steps.
 
-    def __init__(self, sites: dict[str, Site], seeds: Sequence[int], seed_of_R: Tensor, epoch: int):
+    Masks that are not those of training have streams of their own, by the words in `drawn_for`.
+    """
+
+    def __init__(
+        self, sites: dict[str, Site], seeds: Sequence[int], seed_of_R: Tensor, epoch: int, drawn_for: str = ""
+    ):
+        self.drawn_for = drawn_for
         self.sites, self.seeds, self.seed_of_R, self.epoch = sites, seeds, seed_of_R, epoch
         draw = integers_here if seed_of_R.device.type == "cpu" else integers_there
         device = seed_of_R.device
-        self._draws = {name: draw(seeds, name, epoch, device) for name in sites}
+        self._draws = {name: draw(seeds, drawn_for + name, epoch, device) for name in sites}
         fine = [name for name, site in sites.items() if site.law.bits == 32]
-        self._finer = {name: draw(seeds, f"{name}.finer", epoch, device) for name in fine}
+        self._finer = {name: draw(seeds, f"{drawn_for}{name}.finer", epoch, device) for name in fine}
 
     def again(self) -> Noise:
         """Return the same masks from the epoch's first step on."""
-        return Noise(self.sites, self.seeds, self.seed_of_R, self.epoch)
+        return Noise(self.sites, self.seeds, self.seed_of_R, self.epoch, self.drawn_for)
 
     def mask(self, name: str, batch: int) -> Mask | None:
         """Return the next step's factor and offset at a site, None where nothing is masked.

@@ -29,7 +29,7 @@ from dropexp.nn.layers import (
     convolve_grouped,
     running_norm,
 )  # fmt: skip
-from dropexp.nn.protocol import Watch
+from dropexp.nn.protocol import Tap
 from dropexp.nn.recurrent import RecurrentMask, lstm
 
 JOINED = (("activation",), ("activation", "dropout"))  # steps that DenseRelu takes at once
@@ -53,7 +53,7 @@ class Network:
         self.parameters, self.statistics = begun.parameters, begun.statistics
         self.roles, self.unit_axes, self.batch_norms = begun.roles, begun.unit_axes, begun.batch_norms
         self.device = torch.device("cpu")
-        self.watch: Watch | None = None
+        self.tap: Tap | None = None
         self.noisy_calls = 0
         self.epoch = 1
         self.sites = self._sites()
@@ -120,9 +120,10 @@ class Network:
         if self.model.kind == "lstm":
             x_RB = x_RB.transpose(2, 3).flatten(3)  # (R, B, C, H, W) -> (R, B, T = H, F = C W)
         x = self._mask(x_RB if self.model.kind != "mlp" else x_RB.flatten(2), "input", noise)
+        x = self._seen("input", "input", x)
         for block in self.layout.blocks:
             if block.kind == "lstm":
-                x = self._recurrent(x, block, noise)
+                x = self._seen(block.name, "units", self._recurrent(x, block, noise))
                 continue
             if (joined := self._joined(x, block, noise)) is not None:
                 x = joined
@@ -131,20 +132,25 @@ class Network:
             if noise is None and self._matches_moments(block):
                 steps = steps[steps.index("activation") + 1 :]
             for step in steps:
+                if step != "dropout":
+                    x = self._seen(block.name, step, x)
                 if step == "norm":
                     x = self._norm(x, block, norm)
                 elif step == "activation":
                     x = self.activation(x)
                 elif not self.weights_masked:
                     x = self._mask(x, block.name, noise)
-            x = POOLS[block.pool](x)
+            x = POOLS[block.pool](self._seen(block.name, "units", x))
         return x
+
+    def _seen(self, layer: str, point: str, x: Tensor) -> Tensor:
+        return x if self.tap is None else self.tap(layer, point, x)
 
     def _joined(self, x: Tensor, block: Block, noise: Noise | None) -> Tensor | None:
         """Return a block's output in one pass, None where its steps have to be taken one by one."""
         site = None if self.weights_masked else self.sites.get(block.name)
         plain = self.model.activation == "relu" and block.steps in JOINED and not self.weights_masked
-        if not plain or (site is not None and (block.kind == "conv" or not site.joins)):
+        if self.tap is not None or not plain or (site is not None and (block.kind == "conv" or not site.joins)):
             return None
         own = self.parameters[f"{block.name}.weight"], self.parameters[f"{block.name}.bias"]  # no norm: with a bias
         if block.kind == "conv":
@@ -230,8 +236,6 @@ class Network:
             return LayerNorm.apply(x.flatten(2), scale, shift).view(x.shape)
         mean, variance = self.statistics[f"{block.name}.norm.mean"], self.statistics[f"{block.name}.norm.variance"]
         flat = x.reshape(*x.shape[:2], block.units, prod(block.map))
-        if self.watch is not None:
-            self.watch(block.name, flat)
         if norm == "running":
             return running_norm(flat, scale, shift, mean, variance).view(x.shape)
         parts, means, variances = [], [], []

@@ -11,7 +11,8 @@ from torch import Tensor
 from dropexp.nn.dropout import Noise, Site
 
 Role = Literal["weight", "bias", "norm"]
-Watch = Callable[[str, Tensor], None]
+Tap = Callable[[str, str, Tensor], Tensor]
+POINTS = ("input", "norm", "activation", "units")
 
 
 class Trainable(Protocol):
@@ -29,8 +30,15 @@ class Trainable(Protocol):
     sites: dict[str, Site]
     """Where the runs drop, by name, at the rates of the epoch in force; empty where nothing is masked."""
 
-    watch: Watch | None
-    """Called with the layer and what enters it, (R, B, C channels, P positions), at each batch norm of a pass."""
+    tap: Tap | None
+    """Called in every pass with a layer, one of POINTS and what is there; the pass goes on with what it returns.
+
+    `input` is what the first layer reads, masked where inputs are, at the layer `input`; `norm` and `activation` are what
+    enters a layer's norm and its activation; `units` is what a layer gives, masked where it is, before its pooling. At
+    `output` that is the logits. Tensors are (R, B, U), (R, B, C, H, W) where a layer convolves, and (R, B, T, U) or
+    (R, B, U) behind an LSTM. A layer without a norm has no point `norm`, one whose activation is not taken of a
+    pre-activation (moment matching, LSTM) no point `activation`. What is handed on unchanged changes no bit of the pass.
+    """
 
     noisy_calls: int
     """How many passes were asked for with noise so far; the audit looks whether evaluation added to them."""

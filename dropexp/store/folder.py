@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from dropexp import files
 from dropexp.errors import ConfigError, StoreError
+from dropexp.experiment.probes import complete, newest
 from dropexp.quoting import spelt
 from dropexp.rows import COLUMNS
 from dropexp.store import seals
+from dropexp.store.csv_lines import by_run
 from dropexp.store.frames import framed
 from dropexp.store.intact import Held, few, held
 from dropexp.store.lock import Holder
@@ -87,14 +89,12 @@ class Store:
         found = self._unpredicted(save_predictions) if save_predictions != "none" else {}
         if not asked and column is None:
             return found
-        there: dict[str, set[str]] = {}
-        for line in self.lines("probes.csv"):
-            there.setdefault(line.partition(",")[0], set()).add(seals.probe_of(line))
+        there = by_run(self.lines("probes.csv"))
         for row in self.cells():
             run_id = row["run_id"]
-            taken = set(seals.names_of_probes(row["probes_taken"])) if row["rows_digest"] else there.get(run_id, set())
-            if missing := asked - taken:
-                found[run_id] = f"has no probes {', '.join(sorted(missing))}"
+            taken = set(map(complete, seals.words_taken(row, there.get(run_id, ()))))
+            if missing := [word for word in asked if complete(word) not in taken]:
+                found[run_id] = f"has no probes {', '.join(newest(missing))}"
             elif column and row["rows_digest"] and not row[column]:
                 found[run_id] = "was trained without saving these weights"
             elif column and (why := weights_fault(self.folder, row, column)):

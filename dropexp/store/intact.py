@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dropexp.rows import COLUMNS, DEPENDENT, cells_of, epoch_of, run_key
 from dropexp.store.csv_lines import TORN, Found, Lost, read_lines
-from dropexp.store.seals import covered, provenance_digest, row_of, rows_fault
+from dropexp.store.seals import covered, order_of, provenance_digest, row_of, rows_fault
 
 ORPHAN = "its run has no row in runs.csv"
 SHOWN = 5  # sentences of a kind
@@ -131,7 +131,10 @@ def _count(
                 counts = set(covered(row, [lines[i] for i in once]))
                 made.lost += _lost(name, found[name], [i for i in once if lines[i] not in counts], OVER)
                 once = [i for i in once if lines[i] in counts]
-        kept[name][run_id] = sorted(once, key=lambda i: epoch_of(lines[i], epoch))
+        if name == "probes.csv":
+            kept[name][run_id] = sorted(once, key=lambda i: order_of(lines[i]))
+        else:
+            kept[name][run_id] = sorted(once, key=lambda i: epoch_of(lines[i], epoch))
 
 
 def _lost(name: str, found: Found, own: Iterable[int], why: str) -> list[Lost]:

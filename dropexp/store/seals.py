@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from dropexp.experiment.probes import AUDIT, PROBES
+from dropexp.experiment.probes import AUDIT, name_of, newest, place_of
 from dropexp.records import RunRow
 from dropexp.rows import ADDED, COLUMNS, DEPENDENT, cells_of, line_of, names
 
@@ -73,16 +73,21 @@ def signature_fault(text: str, *, sealed: bool) -> str | None:
     return "differs from what the command wrote (digest)"
 
 
-def names_of_probes(cell: str) -> tuple[str, ...]:
-    """Return the probes that a cell of `probes_taken` names."""
-    return tuple(cell.split("+")) if cell else ()
+def words_taken(row: Mapping[str, str], lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the words for the probes that a run's row says were taken; `lines` are those of a row without a seal."""
+    if row["rows_digest"]:
+        return tuple(row["probes_taken"].split("+")) if row["probes_taken"] else ()
+    return _measured(lines)
+
+
+def _measured(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the probes that lines of probes.csv hold."""
+    return tuple(dict.fromkeys(probe for line in lines if not (probe := probe_of(line)).startswith(AUDIT)))
 
 
 def taken(asked: Iterable[str], lines: Iterable[str]) -> str:
-    """Return the cell that names the probes that were asked for and those that lines of probes.csv hold."""
-    found = set(asked) | {probe for line in lines if not (probe := probe_of(line)).startswith(AUDIT)}
-    known = [probe for probe in PROBES if probe in found]
-    return "+".join([*known, *sorted(found.difference(known))])
+    """Return the cell that names the probes that were asked for, with their settings, and those that lines hold."""
+    return "+".join(newest([*_measured(lines), *asked]))
 
 
 def probe_of(line: str) -> str:
@@ -90,9 +95,15 @@ def probe_of(line: str) -> str:
     return line.split(",", 3)[2]
 
 
+def order_of(line: str) -> tuple[int, int]:
+    """Return where a line of probes.csv stands among its run's: by epoch, then in the order of the table of probes."""
+    _, epoch, probe, _ = line.split(",", 3)
+    return int(epoch), place_of(probe)
+
+
 def covered(row: Mapping[str, str], lines: Iterable[str]) -> list[str]:
     """Return the lines of probes.csv that a run's row speaks of, each once: those of the probes that it names."""
-    named = names_of_probes(row["probes_taken"])
+    named = {name_of(word) for word in row["probes_taken"].split("+")}
     return [line for line in dict.fromkeys(lines) if (probe := probe_of(line)) in named or probe.startswith(AUDIT)]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dropexp import files
 from dropexp.errors import StoreError
+from dropexp.experiment.probes import name_of
 from dropexp.experiment.study import Run
 from dropexp.records import Failure, Outcome
 from dropexp.rows import COLUMNS, NUMERIC, cells_of, config_cells, line_of, lines_of
@@ -99,8 +100,9 @@ class Writer:
     ) -> list[str]:
         """Store a finished pack, each file on the disk before the next: weights, other rows, and the runs' own rows last.
 
-        `probes`, `save_weights` and `save_predictions` are what its study asked for. A run that is there already, and was
-        trained again for what it lacked, keeps what it had; return a sentence on each that came out another.
+        `probes`, as words with their settings, `save_weights` and `save_predictions` are what its study asked for. A run
+        that is there already, and was trained again for what it lacked, keeps what it had, but for probes that were
+        measured with other settings: those rows move to lost+found.csv. Return a sentence on each that came out another.
         """
         self._holder.check()
         wanted = tuple(probes)
@@ -112,6 +114,9 @@ class Writer:
         }
         answers = {a.run_id: a for a in outcome.answers if save_predictions != "none"}
         before = self._before(made)
+        if stale := {run_id: names for run_id, found in before.items() if (names := _other_settings(found, wanted))}:
+            self._unmeasured(stale)
+            before = self._before(made)
         held = self.store.predictions(thorough=True) if before else None
         sentences, lines, added = [], [], Added(self._examples)
         for run in runs:
@@ -134,7 +139,7 @@ class Writer:
                     own["epochs.csv"][run.run_id] = []
                     own["probes.csv"][run.run_id] = [line for line in probed if line not in there]
                     probed = [*there, *own["probes.csv"][run.run_id]]
-                    asked = (*wanted, *seals.names_of_probes(row["probes_taken"]))
+                    asked = (*seals.words_taken(row, there), *wanted)
                     kept = {column: kept.get(column) or row[column] for column in (*COLUMNS_OF_WEIGHTS, "predictions")}
                     answer = richer(answer, old)
             if answer is not None:
@@ -157,6 +162,20 @@ class Writer:
             return {}  # the usual case, in which the files are not read again
         found = {name: by_run(lines) for name, lines in self.store.held().lines.items()}
         return {run_id: {name: found[name].get(run_id, []) for name in COLUMNS} for run_id in stored}
+
+    def _unmeasured(self, stale: Mapping[str, Collection[str]]) -> None:
+        """Take probes, named by run, out of what stored runs have taken; at every moment each run is whole."""
+        rows = []
+        for run_id, stored in self._before(stale).items():
+            cells, names = cells_of(stored["runs.csv"][0]), stale[run_id]
+            kept = [line for line in stored["probes.csv"] if seals.probe_of(line) not in names]
+            words = seals.words_taken(seals.row_of(stored["runs.csv"][0]), kept)
+            words = tuple(word for word in words if name_of(word) not in names)
+            rows.append(line_of(seals.sealed(cells, stored["epochs.csv"], kept, words)))
+        self._append(
+            "runs.csv", "".join(rows)
+        )  # of several rows of a run the last one counts that its others agree with
+        self.tidy()
 
     def _replace(self, run_id: str) -> None:
         """Move a stored run's rows to lost+found.csv."""
@@ -234,6 +253,12 @@ class Writer:
         if not lost:
             with contextlib.suppress(OSError):
                 files.remove(self.folder / NAME)
+
+
+def _other_settings(stored: Mapping[str, Sequence[str]], wanted: Sequence[str]) -> set[str]:
+    """Return the probes that a stored run has taken with other settings than those wanted."""
+    taken = seals.words_taken(seals.row_of(stored["runs.csv"][0]), stored["probes.csv"])
+    return {name_of(word) for word in taken if word not in wanted} & {name_of(word) for word in wanted}
 
 
 def _differ(stored: Mapping[str, Sequence[str]], line: str, epochs: Sequence[str], probes: Sequence[str]) -> str | None:

@@ -16,7 +16,6 @@ from dropexp.errors import ConfigError
 from dropexp.experiment.boxes import Box
 from dropexp.experiment.config import Config
 from dropexp.experiment.leaves import declarations, leaf, roles
-from dropexp.experiment.probes import PROBES
 from dropexp.experiment.rules import broken, unused
 from dropexp.experiment.study import Grid, Study
 from dropexp.study_files.claims_reader import claims_of, unmatched
@@ -24,9 +23,10 @@ from dropexp.study_files.folder_names import folder_name
 from dropexp.study_files.margins import margins_of
 from dropexp.study_files.mistakes import sentences, unknown_top_level
 from dropexp.study_files.path_values import Override, resolve, with_value
+from dropexp.study_files.probes_reader import probes_of
 from dropexp.study_files.sparse_grids import Rows, few, sparse
 from dropexp.study_files.sweep_key import grids_of
-from dropexp.study_files.top_level_keys import PREDICTIONS, WEIGHTS, name_of, seeds_of, word_of, words_of
+from dropexp.study_files.top_level_keys import PREDICTIONS, WEIGHTS, name_of, seeds_of, word_of
 from dropexp.study_files.yaml_reader import Document, read_text
 
 SECTIONS: dict[str, type[BaseModel]] = {name: type(field.default) for name, field in Config.model_fields.items()}
@@ -83,7 +83,7 @@ class _Parser:
         called = name_of(self.content, self.document.path, name, self.blame)
         claims = claims_of(self.content, self.blame, self._typed)
         margins = margins_of(self.content, self.blame)
-        probes = words_of(self.content, "probes", tuple(PROBES), self.blame)
+        probes = probes_of(self.content, self.blame)
         weights = word_of(self.content, "save_weights", WEIGHTS, "none", self.blame)
         predictions = word_of(self.content, "save_predictions", PREDICTIONS, "classes", self.blame)
         most = grow.grow_to if grow else len(chosen)

@@ -9,8 +9,8 @@ from dropexp.experiment.config import Config
 from dropexp.experiment.growth import START, STEP
 from dropexp.experiment.leaves import roles
 from dropexp.experiment.levels import FEWEST
-from dropexp.experiment.probes import PROBES
 from dropexp.study_files.margins import SUMMED_UP
+from dropexp.study_files.probes_reader import schema as probes_schema
 from dropexp.study_files.top_level_keys import MOST_GROWN, PREDICTIONS, WEIGHTS
 
 
@@ -39,7 +39,7 @@ def schema() -> dict[str, Any]:
             "properties": {name: {"type": "number", "exclusiveMinimum": 0} for name in SUMMED_UP},
             "additionalProperties": False,
         },
-        "probes": {"anyOf": [{"const": "all"}, {"type": "array", "items": {"enum": list(PROBES)}}]},
+        "probes": probes_schema(),
         "save_weights": {"enum": list(WEIGHTS)},
         "save_predictions": {"enum": list(PREDICTIONS)},
     }

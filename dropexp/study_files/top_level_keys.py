@@ -1,4 +1,4 @@
-"""The keys of a study file that belong to no section and are words or numbers: study, seeds, probes and what is saved."""
+"""The keys of a study file that belong to no section and are words or numbers: study, seeds and what is saved."""
 
 from __future__ import annotations
 
@@ -112,18 +112,6 @@ def name_of(content: dict[str, Any], path: str, given: str | None, blame: Blame)
         blame(("study",), text, option="--study" if given is not None else None)
         return "study"
     return str(name)
-
-
-def words_of(content: dict[str, Any], key: str, known: Sequence[str], blame: Blame) -> tuple[str, ...]:
-    """Return the words of a list that may be written `all`, in the order in which they are known."""
-    raw = content.get(key) or []
-    if raw == "all":
-        return tuple(known)
-    words = raw if isinstance(raw, list) else [raw]
-    for i, word in enumerate(words):
-        if word not in known:
-            blame((key, i), f"{key}: {spelt(word)} is not one of {', '.join(known)}, or all")
-    return tuple(w for w in known if w in words)
 
 
 def word_of(content: dict[str, Any], key: str, known: Sequence[str], default: str, blame: Blame) -> str:

@@ -11,6 +11,7 @@ from dropexp.errors import StoreError
 from dropexp.experiment.config import Config
 from dropexp.experiment.identity import arm_id, canonical
 from dropexp.experiment.leaves import leaf, spell
+from dropexp.experiment.probes import name_of, newest
 from dropexp.experiment.study import Grid, Study
 from dropexp.study_files.stored_arms import apart, with_leaves
 from dropexp.study_files.writing import plain
@@ -43,12 +44,15 @@ def union(studies: Mapping[Path, Study], name: str) -> tuple[Study, tuple[str, .
     made: tuple[Grid, ...] = tuple(tuple(grid.items()) for grid in grids)
     configs = dict.fromkeys(config for study in studies.values() for config in study.configs)
     seeds = sorted({seed for study in studies.values() for seed in study.seeds})
-    probes = dict.fromkeys(probe for study in studies.values() for probe in study.probes)
+    probes = newest([word for study in reversed(studies.values()) for word in study.probes])
     notes = []
     if odd := [str(folder) for folder, study in others if study.claims != first.claims]:
         notes.append(f"claims: those of {first_folder} are kept; {', '.join(odd)} has others")
     if odd := [str(folder) for folder, study in others if study.margins != first.margins]:
         notes.append(f"margins: those of {first_folder} are kept; {', '.join(odd)} has others")
+    asked = {name_of(word): word for word in probes}
+    if odd := [str(folder) for folder, study in others if any(asked[name_of(word)] != word for word in study.probes)]:
+        notes.append(f"probes: where settings differ, those of {first_folder} are kept; {', '.join(odd)} has others")
     if grown := [str(folder) for folder, study in studies.items() if study.grow]:
         notes.append(
             f"seeds: {', '.join(grown)} was to grow until all is decided; the joined study's intervals do not allow for that"

@@ -15,6 +15,7 @@ from dropexp.experiment.config import MODEL_DEFAULTS
 from dropexp.experiment.design import MARGINS
 from dropexp.experiment.leaves import roles
 from dropexp.experiment.study import Grid, Study
+from dropexp.study_files.probes_reader import written as probes_written
 
 
 def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
@@ -44,7 +45,7 @@ def to_yaml(study: Study, paths: Mapping[str, str] | None = None) -> str:
     if margins := {metric: margin for metric, margin in study.margins.items() if margin != MARGINS.get(metric)}:
         content["margins"] = margins
     if study.probes:
-        content["probes"] = list(study.probes)
+        content["probes"] = probes_written(study.probes)
     content["save_weights"] = study.save_weights
     content["save_predictions"] = study.save_predictions
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

@@ -17,8 +17,9 @@ from dropexp.nn.protocol import Trainable
 from dropexp.train.audit import Audit, Audited, Finding, checked_evaluation
 from dropexp.train.batches import Feed
 from dropexp.train.evaluate import Evaluated, Scores, evaluate, guesses, losses, mean
+from dropexp.train.looking import noise_of
 from dropexp.train.optim import Optimiser
-from dropexp.train.probes import take
+from dropexp.train.probes import Taken, take
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Epoch:
     noisy_loss: tuple[float, ...]
     noisy_accuracy: tuple[float, ...]
     finite: tuple[bool, ...]
-    probes: tuple[tuple[str, str, str, list[float]], ...]
+    probes: tuple[Taken, ...]
     network: Trainable
     optimiser: Optimiser
     audit: Audit
@@ -83,23 +84,28 @@ def train(
     network.require_grad()
     number = 0 if start is None else start.epoch
     audit = Audit(None if start is None else start.masks)
+    measured = list[Taken]()
+    if probes and start is None:
+        network.set_epoch(1)
+        measured = take(probes, "start", network, feed, runs)
     while runs:
         number += 1
         optimiser.configure([r.config for r in runs], number)
         network.set_epoch(number)
         audit.begin(runs, number, feed.steps_per_epoch())
-        noisy = one_epoch(network, optimiser, feed, noise_of(runs, network, number, audit), number)
+        noisy = one_epoch(network, optimiser, feed, audited(runs, network, number, audit), number)
         before = network.noisy_calls  # an evaluation that drew masks would have asked for some
         evaluated = evaluate(network, feed, logits)
         wrong = audit.end(optimiser.step_count) + checked_evaluation(
             network, feed, network.noisy_calls - before, number
         )
-        measured = take(probes, network, feed, noise_of(runs, network, number)) if probes else []
+        measured += take(probes, "epoch", network, feed, runs, number)
         finite = _finite(network, [s.train_loss for s in evaluated.scores], noisy[0])
         kept = yield Epoch(
             number, tuple(runs), evaluated, noisy[0], noisy[1], finite, tuple(measured), network, optimiser,
             audit, tuple(wrong),
         )  # fmt: skip
+        measured = []
         if len(kept) < len(runs):
             runs = [runs[i] for i in kept]
             if runs:
@@ -119,14 +125,10 @@ def _restore(network: Trainable, optimiser: Optimiser, start: State, feed: Feed)
     optimiser.step_count = start.epoch * feed.steps_per_epoch()
 
 
-def noise_of(runs: Sequence[Run], network: Trainable, epoch: int, audit: Audit | None = None) -> Noise:
-    """Return the masks of an epoch, shown to an audit where there is one."""
-    seeds = [run.stream_seed("mask") for run in runs]
-    distinct = list(dict.fromkeys(seeds))
-    of_run = torch.tensor([distinct.index(seed) for seed in seeds], device=network.device)
-    if audit is not None:
-        return Audited(audit, network.sites, distinct, of_run, epoch)
-    return Noise(network.sites, distinct, of_run, epoch)
+def audited(runs: Sequence[Run], network: Trainable, epoch: int, audit: Audit) -> Noise:
+    """Return the masks of an epoch, shown to an audit."""
+    plain = noise_of(runs, network, epoch)
+    return Audited(audit, plain.sites, plain.seeds, plain.seed_of_R, epoch)
 
 
 def one_epoch(

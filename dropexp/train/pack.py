@@ -20,6 +20,7 @@ from dropexp.train.allocator import keep_memory
 from dropexp.train.answers import answered, answers_of
 from dropexp.train.batches import Feed
 from dropexp.train.checkpoint import Timer, save
+from dropexp.train.ending import at_the_end, in_order, rows_of
 from dropexp.train.loop import Epoch, train
 from dropexp.train.provenance import provenance
 from dropexp.train.recorder import Recorder
@@ -63,18 +64,19 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
                 epoch = loop.send(kept)
             except StopIteration:
                 break
+    ends = at_the_end(work, network, dataset, recorders)
     seconds = (time.perf_counter() - clock) / len(work.runs)
     return Outcome(
         runs=tuple(r.result() for r in recorders.values()),
         epochs=tuple(row for r in recorders.values() for row in r.rows),
-        probes=tuple(row for r in recorders.values() for row in r.probes),
+        probes=tuple(row for r in recorders.values() for row in in_order(r.probes + ends[r.run.run_id])),
         provenance=tuple(
             provenance(
                 r.run.run_id, work.device, work.threads, len(work.runs), dataset.sha256, r.seconds + seconds, r.began or began
             )
             for r in recorders.values()
         ),
-        weights=tuple(pair for r in recorders.values() for pair in r.kept()),
+        weights=tuple(pair for r in recorders.values() for pair in r.kept(work.save_weights)),
         answers=answers_of(recorders.values(), dataset),
         notes=tuple(keeper.notes),
     )  # fmt: skip
@@ -85,17 +87,17 @@ def _record(epoch: Epoch, recorders: dict[str, Recorder], work: Work) -> list[in
     for i, run in enumerate(epoch.runs):
         recorder = recorders[run.run_id]
         recorder.observe(epoch.number, epoch.scores[i], epoch.noisy_loss[i], epoch.noisy_accuracy[i], epoch.finite[i])
-        recorder.probes += [
-            ProbeRow(run.run_id, epoch.number, p, layer, at, values[i]) for p, layer, at, values in epoch.probes
-        ]
+        recorder.probes += rows_of(run, i, epoch.probes)
         recorder.probes += [
             ProbeRow(run.run_id, epoch.number, p, layer, "", value) for r, p, layer, value in epoch.wrong if r == i
         ]
         if work.save_predictions != "none":
             recorder.keep_answers(answered(epoch.evaluated, i))
-        if work.save_weights != "none":
+        every, selected = work.save_weights == "all", work.keeps_selected
+        if every or selected:
             network = epoch.network
-            recorder.keep_weights(_slice(network.parameters | network.statistics, i), work.save_weights)
+            arrays = _slice(network.parameters | network.statistics, i)
+            recorder.keep_weights(arrays, every=every, selected=selected)
     return [i for i, run in enumerate(epoch.runs) if recorders[run.run_id].reason is None]
 
 

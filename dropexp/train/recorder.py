@@ -68,11 +68,11 @@ class Recorder:
         elif number >= self.run.config.training.epochs:
             self.reason = "max_epochs"
 
-    def keep_weights(self, arrays: Weights, which: str) -> None:
-        """Keep a copy of an epoch's weights: every one, or the selected, which for a diverged run is the last finite."""
-        if which == "all":
+    def keep_weights(self, arrays: Weights, *, every: bool, selected: bool) -> None:
+        """Keep a copy of an epoch's weights: every one, the selected and the last, which of a diverged run are finite."""
+        if every:
             self.weights.append((f"{self.run.run_id}/epoch-{len(self.rows):05d}", arrays))
-        elif self.reason != "diverged":
+        if selected and self.reason != "diverged":
             self.latest = arrays
             if self.selected == len(self.rows):
                 self.best = arrays
@@ -93,10 +93,16 @@ class Recorder:
             return len(self.rows) - 1 or None
         return self.stopper.selected_epoch
 
-    def kept(self) -> list[tuple[str, Weights]]:
-        """Return the weights to store, under their names."""
-        chosen = self.latest if self.reason == "diverged" else self.best
-        return self.weights + ([(self.run.run_id, chosen)] if chosen is not None else [])
+    @property
+    def chosen(self) -> Weights | None:
+        """The weights of the selected epoch, where they were kept and there is one."""
+        return self.latest if self.reason == "diverged" else self.best
+
+    def kept(self, which: str) -> list[tuple[str, Weights]]:
+        """Return the weights to store, under their names: `all` epochs', the `selected` one's or `none`."""
+        if which == "selected" and self.chosen is not None:
+            return [(self.run.run_id, self.chosen)]
+        return self.weights if which == "all" else []
 
     def result(self) -> RunRow:
         """Return the run's row, once it has ended."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dropexp.experiment.layout import Layout
+from dropexp.experiment.probes import name_of
 from dropexp.experiment.study import Run
 from dropexp.nn.network import Network
 from dropexp.records import EpochRow, ProbeRow
@@ -90,8 +91,8 @@ def restored(recorder: Recorder, found: Checkpoint, like: Shapes, work: Work) ->
             raise Unusable(f"holds another run's row in place of epoch {number}")
     if len(rows) > run.config.training.epochs:
         raise Unusable(f"holds {len(rows)} epochs, and the run has {run.config.training.epochs}")
-    known = {*work.probes, *SAID}
-    if any(p.run_id != run.run_id or not 1 <= p.epoch <= len(rows) or p.probe not in known for p in probes):
+    known = {*map(name_of, work.probes), *SAID}
+    if any(p.run_id != run.run_id or not 0 <= p.epoch <= len(rows) or p.probe not in known for p in probes):
         raise Unusable("holds rows of probes that the run does not ask for")
     stopper = _stopped(recorder.stopper, rows, found.reason, run.config.training.epochs)
     groups: dict[str, dict[str, np.ndarray]] = {}
@@ -99,7 +100,7 @@ def restored(recorder: Recorder, found: Checkpoint, like: Shapes, work: Work) ->
         where, _, name = key.rpartition("/")
         groups.setdefault(where, {})[name] = array
     parameters = {name.removeprefix("network."): own for name, own in like.items() if name.startswith("network.")}
-    wanted = dict.fromkeys(_kept(run.run_id, len(rows), found.reason, work.save_weights), parameters)
+    wanted = dict.fromkeys(_kept(run.run_id, len(rows), found.reason, work), parameters)
     if work.save_predictions != "none" and len(rows) > (found.reason == "diverged"):
         size, classes = recorder.facts["test_examples"], recorder.facts["classes"]
         wanted |= dict.fromkeys(ANSWERS, answers.shapes(size, classes, work.save_predictions))
@@ -133,9 +134,8 @@ def _stopped(stopper: Stopper, rows: list[EpochRow], reason: str | None, epochs:
     return stopper
 
 
-def _kept(run_id: str, epochs: int, reason: str | None, which: str) -> list[str]:
+def _kept(run_id: str, epochs: int, reason: str | None, work: Work) -> list[str]:
     """Return what the weights of a run are stored under, so far."""
-    if which == "all":
-        return [f"{run_id}/epoch-{number:05d}" for number in range(1, epochs + 1)]
+    every = [f"{run_id}/epoch-{number:05d}" for number in range(1, epochs + 1)] if work.save_weights == "all" else []
     finite = epochs - (reason == "diverged")
-    return ["best", "latest"] if which == "selected" and finite else []
+    return every + (["best", "latest"] if work.keeps_selected and finite else [])

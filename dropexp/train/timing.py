@@ -15,7 +15,8 @@ from dropexp.nn.network import Network
 from dropexp.study_files.stored_arms import with_leaves
 from dropexp.train.allocator import keep_memory
 from dropexp.train.batches import Feed
-from dropexp.train.loop import noise_of, one_epoch, train
+from dropexp.train.looking import noise_of
+from dropexp.train.loop import one_epoch, train
 from dropexp.train.optim import Optimiser
 
 CPU = torch.device("cpu")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropexp.experiment.probes import AT_THE_END, due
 from dropexp.experiment.study import Run
 from dropexp.records import Outcome
 from dropexp.train.checkpoint import circumstances
@@ -22,7 +23,7 @@ Report = Callable[[int, int, dict[str, float]], bool | None]  # epoch, runs stil
 
 @dataclass(frozen=True)
 class Work:
-    """The runs of a pack and what to do beside training them."""
+    """The runs of a pack and what to do beside training them; `probes` are words with their settings."""
 
     runs: tuple[Run, ...]
     source: str
@@ -32,6 +33,11 @@ class Work:
     device: str = "cpu"
     threads: int = 1
     checkpoints: Path | None = None
+
+    @property
+    def keeps_selected(self) -> bool:
+        """Whether each run keeps the weights of its selected and its last epoch until it has ended."""
+        return self.save_weights == "selected" or any(due(self.probes, moment) for moment in AT_THE_END)
 
     @property
     def circumstances(self) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from dropexp.experiment.config import Data
 from dropexp.experiment.identity import canonical
 from dropexp.experiment.layout import layout
 from dropexp.experiment.packs import Size, pack_key
-from dropexp.experiment.probes import AUDIT, PROBES
+from dropexp.experiment.probes import AUDIT, again, complete, name_of, newest
 from dropexp.experiment.sources import SOURCES
 from dropexp.experiment.study import Run, Study
 from dropexp.metrics import AVERAGED
 from dropexp.records import Outcome
 from dropexp.rows import COLUMNS, SEAL, cells_of, config_cells, line_of, lines_of
 from dropexp.store.prediction_records import examples_record, run_record
-from dropexp.store.seals import names_of_probes
+from dropexp.store.seals import words_taken
 from dropexp.study_files.stored_arms import from_cells
 from dropexp.workflow.planning import Plan, pack
 from dropexp.workflow.request import Options
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dropexp.analysis.agreement import Compared
 
 COMPARED = tuple(column.name for column in AVERAGED if column.metric.fraction and not column.noisy)
+PLACE = ("epoch", "probe", "layer", "at")  # by which a row of a run in probes.csv is known
 CIRCUMSTANCES = ("host", "device", "threads", "dropexp", "torch", "numpy")
 
 
@@ -53,28 +54,34 @@ class Again:
         runs = [Run(configs[r["run_id"]], int(r["seed"]), r["arm_id"], r["run_id"]) for r in rows]
         datasets = self._datasets(runs)
         runs = [run for run in runs if run.config.data.as_read in datasets and self._same_data(run, datasets)]
-        asked = {row["probe"] for run in runs for row in self.stored.probes.get(run.run_id, ())}
-        asked |= {probe for row in rows for probe in names_of_probes(row["probes_taken"])}
         predicted = "probabilities" if any(row["predictions"] for row in rows) else "none"  # which hold the classes too
-        study = replace(
-            self.study, probes=tuple(p for p in PROBES if p in asked), save_weights="none", save_predictions=predicted
-        )
-        made = Plan(study, datasets, {}, {}, runs, 0)
+        parts: dict[tuple[str, ...], list[Run]] = {}
         for run in runs:
-            key, data = pack_key(run.config), datasets[run.config.data.as_read]
-            made.layouts[key] = layout(run.config, data.example, len(data.classes))
-            made.sizes[key] = Size(*sizes(run.config.data, len(data.y), data.n_test))
-        if not runs:
-            return
-        pack(made, replace(self.options, fresh=True))
-        listener.started(made)
+            words = filter(None, map(again, self._taken(run.run_id)))
+            parts.setdefault(tuple(newest(words)), []).append(run)
         done = 0
-        for members, outcome in outcomes(made, self.options, listener, None):
-            done += len(members)
-            listener.finished(members)
-            yield members, outcome
+        for probes, members in parts.items():
+            study = replace(self.study, probes=probes, save_weights="none", save_predictions=predicted)
+            for found in self._train(Plan(study, datasets, {}, {}, members, 0), listener):
+                done += len(found[0])
+                yield found
         if done < len(runs):
             raise Interrupted(f"interrupted: {done} of {len(runs)} runs trained again; nothing was changed")
+
+    def _train(self, made: Plan, listener: Listener) -> Iterator[tuple[list[Run], Outcome]]:
+        for run in made.todo:
+            key, data = pack_key(run.config), made.datasets[run.config.data.as_read]
+            made.layouts[key] = layout(run.config, data.example, len(data.classes))
+            made.sizes[key] = Size(*sizes(run.config.data, len(data.y), data.n_test))
+        pack(made, replace(self.options, fresh=True))
+        listener.started(made)
+        for members, outcome in outcomes(made, self.options, listener, None):
+            listener.finished(members)
+            yield members, outcome
+
+    def _taken(self, run_id: str) -> tuple[str, ...]:
+        """Return the words for the probes that a stored run has taken."""
+        return words_taken(self.rows[run_id].cells, [f"{row.text}\n" for row in self.stored.probes.get(run_id, ())])
 
     def _datasets(self, runs: Sequence[Run]) -> dict[str, Dataset]:
         """Load what the runs were trained on: built-in sets by name, a user's files by their content."""
@@ -152,10 +159,15 @@ class Again:
                 again[0],
                 f"{why}, its record in predictions.bin",
             )
-        there = {r["probe"] for r in self.stored.probes.get(run.run_id, ())} | set(names_of_probes(row["probes_taken"]))
+        taken = {name_of(word): word for word in self._taken(run.run_id)}
+        older = {name for name, word in taken.items() if complete(word) != word}  # which measured less
+        there = {tuple(r[c] for c in PLACE) for r in self.stored.probes.get(run.run_id, ())}
         probes = [
-            r for r in outcome.probes if r.run_id == run.run_id and (r.probe in there or r.probe.startswith(AUDIT))
-        ]
+            r for r in outcome.probes
+            if r.run_id == run.run_id
+            and (r.probe in taken or r.probe.startswith(AUDIT))
+            and (r.probe not in older or tuple(str(getattr(r, c)) for c in PLACE) in there)
+        ]  # fmt: skip
         epochs = [r for r in outcome.epochs if r.run_id == run.run_id]
         for file, own, lines in (
             ("epochs.csv", self.stored.epochs, lines_of(epochs)), ("probes.csv", self.stored.probes, lines_of(probes)),

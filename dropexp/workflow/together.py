@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropexp.errors import StoreError
+from dropexp.experiment.probes import name_of
 from dropexp.quoting import counted
 from dropexp.rows import COLUMNS, SEAL, cells_of, epoch_of, line_of
 from dropexp.store.csv_lines import by_run
 from dropexp.store.folder import Store
 from dropexp.store.prediction_order import gathered
+from dropexp.store.seals import probe_of, row_of, words_taken
 from dropexp.store.writer import Writer
 from dropexp.study_files.parse import parse
 from dropexp.study_files.top_level_keys import no_folder
@@ -138,8 +140,10 @@ def _disagreement(run: str, rows: Mapping[Path, Rows], one: Path, other: Path) -
     """Return where two folders differ on a run: the file, the column and both values."""
     for name in ("runs.csv", "epochs.csv", "probes.csv"):
         a, b = (rows[folder].of(name, run) for folder in (one, other))
-        if name == "probes.csv" and not (a and b):
-            continue  # one of them took none
+        if name == "probes.csv":  # only what both measured, with the same settings
+            taken = (words_taken(row_of(rows[x].of("runs.csv", run)[0]), lines) for x, lines in ((one, a), (other, b)))
+            both = {name_of(word) for word in set.intersection(*map(set, taken))}
+            a, b = ([line for line in lines if probe_of(line) in both] for lines in (a, b))
         if len(a) != len(b):
             return f"{run}: {name}: {len(a)} rows in {one}, {len(b)} in {other}"
         for x, y in zip(a, b, strict=True):

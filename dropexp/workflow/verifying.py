@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,14 +13,14 @@ from filelock import FileLock, Timeout
 from dropexp.analysis.consistency import Mismatch, Row, Stored, mismatches
 from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.identity import canonical
-from dropexp.experiment.probes import PROBES
+from dropexp.experiment.probes import PROBES, again, complete, epochs_of, name_of
 from dropexp.experiment.study import Study
 from dropexp.rows import COLUMNS, CONFIG_COLUMNS, DEPENDENT, cells_of
 from dropexp.store.csv_lines import read_lines
 from dropexp.store.folder import Store
 from dropexp.store.intact import held
 from dropexp.store.lock import LOCK
-from dropexp.store.seals import row_of
+from dropexp.store.seals import row_of, words_taken
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, column_of, weights_fault
 from dropexp.study_files.parse import parse
 from dropexp.study_files.stored_arms import from_cells
@@ -186,15 +186,26 @@ def _asked(study: Study, stored: Stored) -> Iterator[Mismatch]:
         row = rows.get(run.run_id)
         if row is None or not row["epochs_run"].isdigit():
             continue
-        last, config = int(row["epochs_run"]), canonical(run.config)
-        asked = {probe for probe in study.probes if PROBES[probe].measures(config)}
-        seen: dict[str, set[str]] = {probe: set() for probe in asked}
-        for found in stored.probes.get(run.run_id, ()):
-            seen.setdefault(found["probe"], set()).add(found["epoch"])
-        for probe, epochs in seen.items():
-            lacking = [str(n) for n in range(1, last + 1) if str(n) not in epochs]
-            if lacking and probe in PROBES:
-                some = f"epochs {lacking[0]} to {lacking[-1]}" if epochs else "every epoch"
-                yield Mismatch(
-                    "probes.csv", 0, "probe", "", probe, f"{run.run_id}, {some}; {LATER if probe in asked else GONE}"
-                )
+        wanted = {name_of(word): word for word in study.probes if PROBES[name_of(word)].measures(canonical(run.config))}
+        yield from _probes(row, stored.probes.get(run.run_id, ()), wanted)
+
+
+def _probes(run: Row, rows: Sequence[Row], wanted: Mapping[str, str]) -> Iterator[Mismatch]:
+    """Yield what a run lacks of the probes that are wanted, by name, and of those that its row says were taken."""
+    epochs: dict[str, set[int]] = {}
+    for row in rows:
+        if row["epoch"].isdigit():
+            epochs.setdefault(row["probe"], set()).add(int(row["epoch"]))
+    words = words_taken(run.cells, [f"{row.text}\n" for row in rows])
+    taken = {name_of(word): word for word in words if name_of(word) in epochs or name_of(word) in wanted}
+    selected = int(run["selected_epoch"]) if run["selected_epoch"].isdigit() else None
+    for name in dict.fromkeys([*wanted, *taken]):
+        word, why = taken.get(name, ""), LATER if name in wanted else GONE
+        if name in wanted and complete(word) != complete(wanted[name]):
+            lacking = f"measured as {word!r}" if word else "every epoch"
+            yield Mismatch("probes.csv", 0, "probe", word, wanted[name], f"{run['run_id']}, {lacking}; {why}")
+        elif again(word) is not None:
+            due = epochs_of(word, int(run["epochs_run"]), selected, run["stop_reason"] == "diverged")
+            if gone := sorted(due - epochs.get(name, set())):
+                some = f"epochs {gone[0]} to {gone[-1]}" if name in epochs else "every epoch"
+                yield Mismatch("probes.csv", 0, "probe", "", name, f"{run['run_id']}, {some}; {why}")

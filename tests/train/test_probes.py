@@ -52,7 +52,7 @@ def test_gradient_norms_are_those_of_the_epochs_first_batch(make_run, vectors, n
     x, y = next(iter(feed.batches(epochs)))
     noise = Noise(epoch.network.sites, [0, 1], torch.tensor([0, 1, 0]), epochs)
     factors = {name: noise.mask(name, x.shape[1])[0] for name in ("hidden.1", "hidden.2")}
-    found = {layer: values for _, layer, _, values in epoch.probes}
+    found = {layer: values for _, _, layer, _, values in epoch.probes}
     assert list(found) == ["hidden.1", "hidden.2", "output"]
     for r in range(len(runs)):
         own = {k: v[r].detach().clone().requires_grad_(True) for k, v in epoch.network.parameters.items()}
@@ -84,7 +84,7 @@ def test_variance_shift_is_the_variance_without_dropout_over_the_running_one(mak
     settings = {"model.norm": "batch", "model.order": order, "dropout.kind": kind, "training.batch_size": 50}
     sizes = {"data.train_size": train_size, "data.val_size": 300, "data.test_size": 400}
     runs, _, epoch = begin(make_run, many, 8, ("variance_shift",), **settings, **sizes)
-    found = {(layer, at): values for _, layer, at, values in epoch.probes}
+    found = {(layer, at): values for _, _, layer, at, values in epoch.probes}
     assert list(found) == [(layer, at) for layer in ("hidden.1", "hidden.2") for at in ("", "median")]
     for r, run in enumerate(runs):
         train_rows = split(many, run.config.data, split_seed=run.seed, label_seed=run.seed).train
@@ -115,8 +115,8 @@ def test_variance_shift_of_a_convolution_counts_every_position(make_run, images)
     held = epoch.network.parameters | epoch.network.statistics
     maps = F.conv2d(x, held["conv.1.weight"][0], held.get("conv.1.bias", [None])[0], padding="same").detach()
     expected = (maps.transpose(0, 1).flatten(1).var(1).sum() / held["conv.1.norm.variance"][0].sum()).item()
-    assert epoch.probes[0][:3] == ("variance_shift", "conv.1", "")
-    assert epoch.probes[0][3] == [pytest.approx(expected, rel=1e-9)]
+    assert epoch.probes[0][:4] == (1, "variance_shift", "conv.1", "")
+    assert epoch.probes[0][4] == [pytest.approx(expected, rel=1e-9)]
 
 
 def test_without_batch_norm_there_is_no_variance_to_shift(make_run, vectors):
@@ -129,7 +129,7 @@ def test_without_batch_norm_there_is_no_variance_to_shift(make_run, vectors):
 def test_gap_parts_are_accuracies_over_the_epochs_own_batches_and_masks(make_run, vectors, norm, steps):
     settings = {"model.norm": norm, "training.steps_per_epoch": steps, "data.label_noise": 0.2}
     runs, feed, epoch = begin(make_run, vectors, 1, ("gradient_norms", "gap_parts"), **settings)
-    found = {layer: values for probe, layer, _, values in epoch.probes if probe == "gap_parts"}
+    found = {layer: values for _, probe, layer, _, values in epoch.probes if probe == "gap_parts"}
     assert list(found) == ["noise_batch", "batch", "running"]
     held = {k: v.detach() for k, v in (epoch.network.parameters | epoch.network.statistics).items()}
     noise = Noise(epoch.network.sites, [0, 1], torch.tensor([0, 1, 0]), 1)

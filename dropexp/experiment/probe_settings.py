@@ -1,0 +1,41 @@
+"""The settings that a probe may have: a section of a study file, with defaults, limits and meanings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from dropexp.experiment.fields import Section
+
+
+class Settings(Section):
+    """Settings of a probe; this one has none."""
+
+
+class EveryEpoch(Settings):
+    """Settings of a probe that is measured after epochs."""
+
+    every: int = Field(1, description="measured after every so many epochs", ge=1, le=1_000_000)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Which value of a setting stands for what versions measured that did not have the setting yet."""
+
+    before: Any
+
+    def __call__(self, schema: dict[str, Any]) -> None:
+        """Add nothing to a JSON schema, which speaks of this version."""
+
+
+def added(default: Any, means: str, *, before: Any, **limits: Any) -> Any:
+    """Return a setting that came to a probe later than the probe; with `before` it measures what it did before that."""
+    return Field(default, description=means, json_schema_extra=Earlier(before), **limits)
+
+
+def earlier(kind: type[Settings]) -> dict[str, Any]:
+    """Return the settings that came later, with the value that stands for what was measured before."""
+    found = {name: field.json_schema_extra for name, field in kind.model_fields.items()}
+    return {name: extra.before for name, extra in found.items() if isinstance(extra, Earlier)}
