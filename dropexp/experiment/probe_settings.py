@@ -39,3 +39,13 @@ def earlier(kind: type[Settings]) -> dict[str, Any]:
     """Return the settings that came later, with the value that stands for what was measured before."""
     found = {name: field.json_schema_extra for name, field in kind.model_fields.items()}
     return {name: extra.before for name, extra in found.items() if isinstance(extra, Earlier)}
+
+
+class Repair(EveryEpoch):
+    """Settings of variance_shift."""
+
+    repair: bool = added(
+        True,
+        "whether batch norm's statistics are estimated anew at the selected epoch, and what accuracy that gives",
+        before=False,
+    )

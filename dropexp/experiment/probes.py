@@ -9,7 +9,7 @@ from functools import lru_cache
 from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Condition
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.probe_settings import EveryEpoch, Settings, earlier
+from dropexp.experiment.probe_settings import EveryEpoch, Repair, Settings, earlier
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
 
@@ -62,13 +62,18 @@ PROBES: dict[str, Probe] = {
         cost="one step of training per measured epoch",
     ),
     "variance_shift": Probe(
-        "the variance at each batch norm without dropout, over the running one that was taken with it",
-        "each layer with batch norm",
-        "Li et al. 2019, section 3",
-        at="'' for the ratio of the sums over channels, 'median' for the median of the channels' ratios",
+        "the variance at each batch norm without dropout, over the running one that was taken with it; and repair",
+        "each layer with batch norm; test_accuracy for repair",
+        "Li et al. 2019, sections 3 and 5.2",
+        at="'' for the ratio of the sums over channels, median of the channels' ratios; live and predicted for the ratio "
+        "over channels with a running variance of 1e-4 or more and for its closed form, left_out for the number of others; "
+        "of test_accuracy: running, batch, repaired, repaired_dropout_on for the statistics that it was measured with",
         needs=BATCH_NORM,
-        formula="variance over the training examples with dropout off, divided by the running variance",
-        cost="one evaluation of the training examples per measured epoch",
+        moments=("epoch", "selected"),
+        settings=Repair,
+        formula="variance over the training examples with dropout off, divided by the running variance; predicted: "
+        "v / (v + s (c^2 + v)), s = rate/keep, or v / (v + s sum w^2 E[x^2]) behind an affine map",
+        cost="one evaluation of the training examples per measured epoch; with repair two per batch norm more at the end",
     ),
     "gap_parts": Probe(
         "training accuracies in several ways, which take apart the gap that a training log shows",

@@ -77,7 +77,7 @@ class Begun:
     statistics: dict[str, Tensor] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     unit_axes: dict[str, int] = field(default_factory=dict)
-    batch_norms: dict[str, str] = field(default_factory=dict)
+    batch_norms: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def learn(self, name: str, tensor: Tensor, role: Role, unit_axis: int = 2) -> None:
         """Add a parameter."""
@@ -114,5 +114,5 @@ def begin(layout: Layout, model: Model, seeds: Sequence[int], dtype: torch.dtype
             if layout.norm == "batch":
                 begun.statistics[f"{block.name}.norm.mean"] = torch.zeros_like(ones)
                 begun.statistics[f"{block.name}.norm.variance"] = ones.clone()
-                begun.batch_norms[block.name] = f"{block.name}.norm.variance"
+                begun.batch_norms[block.name] = f"{block.name}.norm.mean", f"{block.name}.norm.variance"
     return begun

@@ -60,8 +60,8 @@ class Trainable(Protocol):
         """
 
     @property
-    def batch_norms(self) -> Mapping[str, str]:
-        """Each layer with batch norm, and the name in `statistics` of the running variance of its C channels, (R, C)."""
+    def batch_norms(self) -> Mapping[str, tuple[str, str]]:
+        """Each layer with batch norm, from the input up, and the names in `statistics` of running mean and variance, (R, C)."""
 
     @property
     def runs(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -119,14 +121,25 @@ class Feed:
 
     def chunks(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield (first position, inputs (R, B, ...), labels (R, B)) over training, validation and test examples."""
-        streams, total = self.rows_SN.shape
+        total = self.rows_SN.shape[1]
         for begin in range(0, total, CHUNK):
-            end = min(begin + CHUNK, total)
-            if self._ready is None:
-                x_RB = self._gather(torch.arange(begin, end, device=self.device).expand(streams, -1))
-            else:
-                x_RB = self._by_run(self._ready[:, begin:end])
-            yield begin, x_RB, self.labels_RN[:, begin:end]
+            yield begin, *self.examples(begin, min(begin + CHUNK, total))
+
+    def examples(self, begin: int, end: int) -> tuple[Tensor, Tensor]:
+        """Return inputs (R, B, ...) and labels (R, B) of the examples at positions among training, validation and test."""
+        if self._ready is None:
+            streams = len(self.rows_SN)
+            x_RB = self._gather(torch.arange(begin, end, device=self.device).expand(streams, -1))
+        else:
+            x_RB = self._by_run(self._ready[:, begin:end])
+        return x_RB, self.labels_RN[:, begin:end]
+
+    def part(self, which: Literal["train", "val", "test"], size: int = CHUNK) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs and labels of one set of examples, in its order and in batches of a size."""
+        at = ("train", "val", "test").index(which)
+        ends = np.cumsum([sum(self.set_sizes[:at]), *batch_sizes(self.set_sizes[at], size)])
+        for begin, end in pairwise(ends):
+            yield self.examples(int(begin), int(end))
 
 
 def _all_rows(parts: Split) -> np.ndarray:

@@ -17,6 +17,7 @@ NAMED = {n for n in (*typing.get_type_hints(Trainable), *vars(Trainable)) if not
 RENAMED = {
     ".norm.scale": ".bn.weight",
     ".norm.shift": ".bn.bias",
+    ".norm.mean": ".bn.at",
     ".norm.variance": ".bn.running",
     ".weight": ".kernel",
 }
@@ -37,7 +38,7 @@ class OnlyTheProtocol:
         names = {foreign(name): name for name in (*own.parameters, *own.statistics)}
         for part in ("parameters", "statistics", "roles", "unit_axes"):
             setattr(own, part, {foreign(name): value for name, value in getattr(own, part).items()})
-        own.batch_norms = {layer: foreign(name) for layer, name in own.batch_norms.items()}
+        own.batch_norms = {layer: tuple(map(foreign, names)) for layer, names in own.batch_norms.items()}
         vars(self).update(_own=own, _names=names)
 
     def __getattr__(self, name):
