@@ -41,6 +41,13 @@ def earlier(kind: type[Settings]) -> dict[str, Any]:
     return {name: extra.before for name, extra in found.items() if isinstance(extra, Earlier)}
 
 
+class Masks(EveryEpoch):
+    """Settings of gradient_norms."""
+
+    masks: int = added(100, "masks that gradients are averaged over; 1 for none", before=1, ge=1, le=10_000)
+    masks_every: int = added(10, "epochs from one average over masks to the next", before=10, ge=1, le=1_000_000)
+
+
 class Repair(EveryEpoch):
     """Settings of variance_shift."""
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Condition
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.probe_settings import EveryEpoch, Repair, Settings, earlier
+from dropexp.experiment.probe_settings import EveryEpoch, Masks, Repair, Settings, earlier
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
 
@@ -55,11 +55,16 @@ class Probe:
 BATCH_NORM = (Condition("model.norm", "is", ("batch",)),)
 PROBES: dict[str, Probe] = {
     "gradient_norms": Probe(
-        "the L2 norm of each weight's gradient, over the epoch's first batch",
+        "the L2 norm of the loss's gradient in each layer, of weights and pre-activations, over the epoch's first batch",
         "each layer",
-        "Glorot & Bengio 2010, fig. 7",
-        formula="square root of the sum of squares of the gradient of the batch's mean loss",
-        cost="one step of training per measured epoch",
+        "Glorot & Bengio 2010, figs. 7 to 9",
+        at="'' for the weights, preactivations for what enters the activation (at output the logits), masks and "
+        "preactivations_masks for the norms of gradients averaged over masks, saturated for the fraction of flat units",
+        moments=("start", "epoch"),
+        settings=Masks,
+        formula="square root of the sum of squares of the gradient of the batch's mean loss, with training's mask or "
+        "averaged over masks before squaring; saturated: slope of the activation below 5% of its largest",
+        cost="one step of training per measured epoch; as many steps as masks at the start and every masks_every epochs",
     ),
     "variance_shift": Probe(
         "the variance at each batch norm without dropout, over the running one that was taken with it; and repair",

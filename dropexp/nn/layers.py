@@ -253,6 +253,13 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": lambda x: x * ((torch.erf(x * math.sqrt(0.5)) + 1.0) * 0.5),
     "linear": lambda x: x,
 }
+# The largest slope of each: that of selu is just below 0, that of gelu at sqrt(2).
+LARGEST_SLOPES = {
+    **dict.fromkeys(("relu", "leaky_relu", "tanh", "linear"), 1.0),
+    "sigmoid": 0.25,
+    "selu": SELU_SCALE * SELU_ALPHA,
+    "gelu": (1 + math.erf(1.0)) / 2 + math.exp(-1.0) / math.sqrt(math.pi),
+}
 POOLS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda x: x,
     "max": lambda x: _pooled(x, F.max_pool2d),
