@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dropexp.experiment.fields import Section
+from dropexp.experiment.fields import Section, Widths
 
 
 class Settings(Section):
@@ -46,6 +46,16 @@ class Masks(EveryEpoch):
 
     masks: int = added(100, "masks that gradients are averaged over; 1 for none", before=1, ge=1, le=10_000)
     masks_every: int = added(10, "epochs from one average over masks to the next", before=10, ge=1, le=1_000_000)
+
+
+class Noise(Settings):
+    """Settings of gradient_noise."""
+
+    sizes: Widths = Field(
+        (1, 64), description="examples per mini-batch, one size or several", min_length=1, max_length=20
+    )
+    batches: int = Field(10, description="mini-batches of each size, no example in two of them", ge=2, le=10_000)
+    masks: int = Field(5, description="masks of each mini-batch", ge=2, le=10_000)
 
 
 class Repair(EveryEpoch):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Condition
+from dropexp.experiment.kinds import kinds_with
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.probe_settings import EveryEpoch, Masks, Repair, Settings, earlier
+from dropexp.experiment.probe_settings import EveryEpoch, Masks, Noise, Repair, Settings, earlier
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
 
@@ -87,6 +89,19 @@ PROBES: dict[str, Probe] = {
         formula="correct guesses divided by examples, over the epoch's own batches",
         cost="two or three evaluations of the training examples per measured epoch",
     ),
+    "gradient_noise": Probe(
+        "how mini-batch gradients scatter at fixed weights, by their examples and by their masks, and where they point",
+        "none, sample, batch: without masks, one per example, one per mini-batch; followed by the batch size: sample.64",
+        "Liu et al. 2023, section 3",
+        at="data, masks, total: traces of covariances over the squared norm of the mean gradient, which is mean_norm; "
+        "error_free, error_mean: (1 - cos) / 2 to the gradient without masks, and averaged over them",
+        needs=(Condition("dropout.kind", "is", kinds_with(lambda k: k.acts_on == "unit")),),
+        moments=("start", "selected"),
+        settings=Noise,
+        formula="masks: mean over mini-batches of the variance over masks; data: variance over mini-batches of the mean over "
+        "masks, less masks / (number of masks)",
+        cost="steps of training: (2 masks + 1) batches per size, and masks + 1 epochs per size, at the start and at the end",
+    ),
 }
 
 
@@ -103,7 +118,19 @@ def asked(name: str, settings: Settings | None = None) -> str:
 
 
 def _spelt(value: object) -> str:
+    if isinstance(value, tuple):
+        return "/".join(map(_spelt, value))
     return spell(value).replace("+", "")  # which joins words; 1e+20 is 1e20
+
+
+def _value(text: str) -> object:
+    """Return the value that is spelt so: numbers, true and false as JSON has them, several between slashes, else a word."""
+    if "/" in text:
+        return [_value(part) for part in text.split("/")]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def name_of(word: str) -> str:
@@ -122,8 +149,8 @@ def settings_of(word: str) -> Settings:
 
 def _read(word: str, otherwise: Mapping[str, object]) -> Settings:
     name, *pairs = word.split(" ")
-    given = dict(pair.split("=", 1) for pair in pairs)
-    return PROBES[name].settings.model_validate_strings({**{k: spell(v) for k, v in otherwise.items()}, **given})
+    given = {key: _value(text) for key, text in (pair.split("=", 1) for pair in pairs)}
+    return PROBES[name].settings.model_validate({**otherwise, **given})
 
 
 def complete(word: str) -> str:

@@ -65,7 +65,7 @@ def written(words: Sequence[str]) -> list[str] | dict[str, dict[str, Any]]:
     names = [name_of(word) for word in words]
     if list(words) == [asked(name) for name in names]:
         return names
-    return {name: settings_of(word).model_dump() for name, word in zip(names, words, strict=True)}
+    return {name: settings_of(word).model_dump(mode="json") for name, word in zip(names, words, strict=True)}
 
 
 def schema() -> dict[str, Any]:

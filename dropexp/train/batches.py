@@ -108,13 +108,23 @@ class Feed:
             number, within = divmod(step, len(sizes))
             if number != passed:
                 passed, order_SN = number, self._order(number)
-            at_SB = order_SN[:, ends[within] : ends[within + 1]]
-            yield self._gather(at_SB), torch.gather(self.labels_RN, 1, at_SB.index_select(0, self.stream_of_R))
+            yield self._batch_at(order_SN[:, ends[within] : ends[within + 1]])
 
-    def _order(self, number: int) -> Tensor:
+    def shuffled(self, place: str, size: int, number: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield disjoint batches of a size from the training examples, in an order that is not that of any pass."""
+        order_SN = self._order(number, place)
+        for begin in range(0, order_SN.shape[1] - size + 1, size):
+            yield self._batch_at(order_SN[:, begin : begin + size])
+
+    def _batch_at(self, at_SB: Tensor) -> tuple[Tensor, Tensor]:
+        return self._gather(at_SB), torch.gather(self.labels_RN, 1, at_SB.index_select(0, self.stream_of_R))
+
+    def _order(self, number: int, place: str = "") -> Tensor:
         """Return the order of one pass for each stream, (S, N)."""
         drawn = [
-            np.argsort(generator(seed, "order", "", number).bit_generator.random_raw(self.set_sizes[0]), kind="stable")
+            np.argsort(
+                generator(seed, "order", place, number).bit_generator.random_raw(self.set_sizes[0]), kind="stable"
+            )
             for seed in self._orders
         ]
         return torch.from_numpy(np.stack(drawn)).to(self.device)

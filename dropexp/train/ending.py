@@ -19,6 +19,7 @@ from dropexp.train.probes import Taken, take
 from dropexp.train.recorder import Recorder, Weights
 from dropexp.train.work import Work
 
+MOST_PARAMETERS = 4_000_000  # of the runs that are looked at together: a probe may keep ten numbers for each
 Kept = tuple[Run, int, Weights]  # a run, an epoch of it, and the weights of that epoch
 
 
@@ -45,7 +46,7 @@ def at_the_end(
     """Return by run what the probes measure that look at the end of training; a run that kept no weights has no rows."""
     found: dict[str, list[ProbeRow]] = {run_id: [] for run_id in recorders}
     for moment, words, kept in _asked(work, list(recorders.values())):
-        for part in _at_one_rate(kept) if words else ():
+        for part in _parts(kept, layout.parameters) if words else ():
             runs = [run for run, _, _ in part]
             feed = Feed(dataset, runs, torch.float32, torch.device(work.device))
             taken = take(words, moment, _network(part, layout, feed), feed, runs)
@@ -72,14 +73,14 @@ def _kept(recorder: Recorder, moment: str) -> Kept | None:
     return (recorder.run, epoch, weights) if epoch and weights is not None else None
 
 
-def _at_one_rate(kept: Sequence[Kept]) -> list[list[Kept]]:
-    """Return runs in parts that one epoch's rates are in force for; where no rate is scheduled, that is one part."""
-    if all(run.config.dropout.schedule.shape == "constant" for run, _, _ in kept):
-        return [list(kept)] if kept else []
+def _parts(kept: Sequence[Kept], parameters: int) -> list[list[Kept]]:
+    """Return runs in parts for which one epoch's rates are in force, each so small that it fits beside what trained."""
+    scheduled = any(run.config.dropout.schedule.shape != "constant" for run, _, _ in kept)
     parts: dict[int, list[Kept]] = {}
     for own in kept:
-        parts.setdefault(own[1], []).append(own)
-    return list(parts.values())
+        parts.setdefault(own[1] if scheduled else 0, []).append(own)
+    most = max(1, MOST_PARAMETERS // parameters)
+    return [part[i : i + most] for part in parts.values() for i in range(0, len(part), most)]
 
 
 def _network(part: Sequence[Kept], layout: Layout, feed: Feed) -> Trainable:

@@ -10,6 +10,7 @@ from dropexp.nn.protocol import Trainable
 from dropexp.train.batches import Feed
 from dropexp.train.looking import Look, Measured, unchanged
 from dropexp.train.probe_gap_parts import gap_parts
+from dropexp.train.probe_gradient_noise import gradient_noise
 from dropexp.train.probe_gradient_norms import gradient_norms
 from dropexp.train.probe_variance_shift import variance_shift
 
@@ -19,6 +20,7 @@ MEASURES: dict[str, Callable[[Look], Measured]] = {
     "gradient_norms": gradient_norms,
     "variance_shift": variance_shift,
     "gap_parts": gap_parts,
+    "gradient_noise": gradient_noise,
 }
 
 
