@@ -166,7 +166,7 @@ def probes(study: Study) -> list[str]:
         when = "; ".join(MOMENTS[moment] for moment in row.moments)
         about = [
             f"measured {when}",
-            *(f"{key} {spell(getattr(chosen, key))}: {f.description}" for key, f in fields.items()),
+            *(f"{key} {spell(getattr(chosen, key)).replace('+', ', ')}: {f.description}" for key, f in fields.items()),
         ]
         about += [f"cost: {row.cost}"] if row.cost else []
         measured = sum(row.measures(arm.trained) for arm in study.arms)

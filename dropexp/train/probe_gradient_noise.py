@@ -31,12 +31,14 @@ def gradient_noise(look: Look) -> Measured:
     and averaged over masks. A batch norm takes the statistics of the batch, so that size 1 has no row there.
     """
     found: Measured = []
+    whole: tuple[Vectors, Vectors] | None = None
     for size in look.settings.sizes:
         batches = list(islice(look.feed.shuffled(look.name, size), look.settings.batches))
         if len(batches) < 2 or (size == 1 and look.network.batch_norms):
             continue
-        free = _whole(look, size, None)
-        average = _average(look, size)
+        if whole is None or look.network.batch_norms:  # whose statistics go by the size
+            whole = _whole(look, size, None), _average(look, size)
+        free, average = whole
         for granularity in GRANULARITIES:
             masked = granularity != "none"
             own = _scatter(look, batches, granularity, free, average, average if masked else free)

@@ -199,12 +199,13 @@ def _probes(run: Row, rows: Sequence[Row], wanted: Mapping[str, str]) -> Iterato
     words = words_taken(run.cells, [f"{row.text}\n" for row in rows])
     taken = {name_of(word): word for word in words if name_of(word) in epochs or name_of(word) in wanted}
     selected = int(run["selected_epoch"]) if run["selected_epoch"].isdigit() else None
+    whole = run["probe_rows"] == str(len(rows))  # a probe may find nothing to measure, as in too few examples
     for name in dict.fromkeys([*wanted, *taken]):
         word, why = taken.get(name, ""), LATER if name in wanted else GONE
         if name in wanted and complete(word) != complete(wanted[name]):
             lacking = f"measured as {word!r}" if word else "every epoch"
             yield Mismatch("probes.csv", 0, "probe", word, wanted[name], f"{run['run_id']}, {lacking}; {why}")
-        elif again(word) is not None:
+        elif again(word) is not None and (name in epochs or not whole):
             due = epochs_of(word, int(run["epochs_run"]), selected, run["stop_reason"] == "diverged")
             if gone := sorted(due - epochs.get(name, set())):
                 some = f"epochs {gone[0]} to {gone[-1]}" if name in epochs else "every epoch"

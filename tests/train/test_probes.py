@@ -31,6 +31,7 @@ SIZES = {
     "model.hidden": [13, 9],
     "model.activation": "tanh",
 }
+EVERY = tuple("gradient_noise sizes=5" if name == "gradient_noise" else name for name in PROBES)
 MEMBERS = ((0, 0.5), (1, 0.2), (0, 0.0))
 
 
@@ -232,7 +233,7 @@ def test_probes_change_nothing_in_training(make_run, vectors, norm, optimizer):
     settings = {"model.norm": norm, "training.optimizer": optimizer, "training.epochs": 6, "training.max_norm": 2.0}
     runs = tuple(make_run(seed, **{**SIZES, "dropout.rate": rate, **settings}) for seed, rate in MEMBERS)
     plain = train_pack(Work(runs, "toy", save_weights="all"), vectors)
-    probed = train_pack(Work(runs, "toy", save_weights="all", probes=tuple(PROBES)), vectors)
+    probed = train_pack(Work(runs, "toy", save_weights="all", probes=EVERY), vectors)
     assert repr(plain.runs) == repr(probed.runs)
     assert repr(plain.epochs) == repr(probed.epochs)
     assert plain.probes == ()
@@ -247,7 +248,7 @@ def test_probes_change_nothing_in_training(make_run, vectors, norm, optimizer):
 def test_a_runs_probes_do_not_depend_on_its_neighbours(make_run, vectors):
     settings = {"model.norm": "batch", "training.epochs": 3}
     runs = [make_run(seed, **{**SIZES, "dropout.rate": rate, **settings}) for seed, rate in MEMBERS]
-    together = train_pack(Work(tuple(runs), "toy", probes=tuple(PROBES)), vectors).probes
+    together = train_pack(Work(tuple(runs), "toy", probes=EVERY), vectors).probes
     for run in runs:
-        alone = train_pack(Work((run,), "toy", probes=tuple(PROBES)), vectors).probes
+        alone = train_pack(Work((run,), "toy", probes=EVERY), vectors).probes
         assert alone == tuple(p for p in together if p.run_id == run.run_id)
