@@ -167,6 +167,22 @@ def test_every_row_says_what_it_is():
             assert all(field.description for field in row.settings.model_fields.values()), name
 
 
+def test_the_readme_names_every_probe():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for name, row in PROBES.items():
+        assert name == "passing" or f"| `{name}` | {row.means} | {row.source} |" in text
+
+
+def test_several_values_of_a_setting_go_there_and_back():
+    made = read("probes: {gradient_noise: {sizes: [1, 8], batches: 4}}")
+    assert made.probes == ("gradient_noise sizes=1/8 batches=4 masks=5",)
+    assert read(to_yaml(made)).probes == made.probes
+    assert settings_of("gradient_noise sizes=9").sizes == (9,)
+    assert refused("probes: {gradient_noise: {sizes: [0]}}") == [
+        "s.yaml:1:35: probes.gradient_noise.sizes[0]: 0 is below 1 (examples per mini-batch, one size or several)"
+    ]
+
+
 def test_the_schema_for_editors_knows_names_settings_and_limits():
     found = schema()["properties"]["probes"]["anyOf"]
     assert found[0] == {"const": "all"}
