@@ -103,6 +103,7 @@ def test_at_one_example_a_mask_each_and_a_mask_for_all_agree_to_the_bit(make_run
     assert found["none.6", "masks"] == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_examples_average_out_and_so_do_their_masks_but_not_the_masks_of_a_batch(make_run):
     """With n examples the data's part and that of a mask each are an n-th; that of one mask for all stays."""
     rng = np.random.default_rng(5)

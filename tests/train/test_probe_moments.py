@@ -128,10 +128,12 @@ def test_a_probe_at_the_end_sees_the_weights_of_the_selected_and_of_the_last_epo
 
 
 def test_draws_of_a_probe_are_its_own_of_every_run_moment_and_epoch(make_run, vectors, probes):
-    found = train_pack(Work(members(make_run), "toy", ("drawing every=2",)), vectors).probes
+    found = train_pack(Work(members(make_run), "toy", ("drawing every=2 draws=2",)), vectors).probes
     drawn = [p.value for p in found if p.layer == "drawn"]
     assert len(drawn) == 4 * 5  # at the start, three times after an epoch, and at the end
     assert len(set(drawn)) > 12  # of 15 that differ: two runs have one seed
+    fired = {n: [p.value for p in found if (p.layer, p.at) == ("fired", n)] for n in "01"}
+    assert sum(a != b for a, b in zip(fired["0"], fired["1"], strict=True)) > 5, "each number has masks of its own"
     first, _, same, _ = (run.run_id for run in members(make_run))
     assert [p.value for p in found if p.layer == "drawn" and p.run_id == first] == [
         p.value for p in found if p.layer == "drawn" and p.run_id == same
