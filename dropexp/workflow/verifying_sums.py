@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dropexp.analysis.consistency import Mismatch, Stored, apart, table
 from dropexp.errors import DropexpError, StoreError
 from dropexp.experiment.registration import faults
-from dropexp.rows import line_of
+from dropexp.rows import CONFIG_COLUMNS, headers, line_of
 from dropexp.store.removal import ALONG
 from dropexp.workflow.reading import ABSENT, content_of, reading
 from dropexp.workflow.registering import NAME, entries
@@ -118,6 +118,12 @@ def _along(text: str, shown: Tidy) -> Iterator[Mismatch]:
                 yield mismatch
 
 
+def _earlier(heads: list[str]) -> Iterator[list[str]]:
+    """Yield the columns of summary.csv in earlier versions, whose configurations had fewer fields."""
+    for header in headers("runs.csv")[1:]:
+        yield [column for column in heads if column not in CONFIG_COLUMNS or column in header]
+
+
 def _summed(text: str, shown: Tidy) -> Iterator[Mismatch]:
     from dropexp.analysis.summary import summary
 
@@ -127,6 +133,8 @@ def _summed(text: str, shown: Tidy) -> Iterator[Mismatch]:
     if any(column.endswith(OLDER) for column in written):  # its differences had an interval each
         heads = [column for column in heads if column in written and not column.endswith(INTERVAL)]
         text, expected = _only(heads, text), _only(heads, expected)
+    elif written in (earlier := list(_earlier(heads))):
+        heads, expected = written, _only(earlier[earlier.index(written)], expected)
     ours, wrong = table("summary.csv", text, heads, cells)
     yield from wrong
     theirs, _ = table("summary.csv", expected, heads, cells)

@@ -100,3 +100,15 @@ def test_it_goes_with_summary_csv_where_runs_are_removed(tmp_path, store_study):
     remove_arms(tmp_path / "s", [["hidden=64", "rate=0.5"]])
     assert (tmp_path / "s" / FILE).read_bytes() != before
     assert not blamed(tmp_path / "s", FILE)
+
+
+def test_a_summary_from_before_fields_were_added_is_right_and_one_without_others_is_not(tmp_path, store_study):
+    stored(tmp_path, store_study, RATES)
+    summed = pd.read_csv(tmp_path / "summary.csv", dtype=str, keep_default_na=False)
+    earlier = summed.drop(columns=["data.ignore", "data.blanks"])  # 0.4.0
+    earlier.to_csv(tmp_path / "summary.csv", index=False, lineterminator="\n")
+    assert not blamed(tmp_path, "summary.csv")
+    earlier.assign(gap_mean="0.5").to_csv(tmp_path / "summary.csv", index=False, lineterminator="\n")
+    assert {m.column for m in blamed(tmp_path, "summary.csv")} == {"gap_mean"}
+    summed.drop(columns=["data.ignore"]).to_csv(tmp_path / "summary.csv", index=False, lineterminator="\n")
+    assert blamed(tmp_path, "summary.csv")
