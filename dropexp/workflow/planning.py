@@ -63,7 +63,7 @@ def tally(made: Plan) -> str:
     study = made.study
     arms, seeds = len(study.arms), len(study.seeds)
     parts = [counted(arms * seeds, "run")]
-    if shared := arms * seeds - made.done - len(made.todo):
+    if (shared := arms * seeds - made.done - len(made.todo)) > 0:
         parts.append(f"{shared} shared")
     if made.done:
         parts.append(f"{made.done} stored")

@@ -62,7 +62,8 @@ class Again:
         done = 0
         for probes, members in parts.items():
             study = replace(self.study, probes=probes, save_weights="none", save_predictions=predicted)
-            for found in self._train(Plan(study, datasets, {}, {}, members, 0), listener):
+            others = len(self.stored.runs) - len(members)
+            for found in self._train(Plan(study, datasets, {}, {}, members, others), listener):
                 done += len(found[0])
                 yield found
         if done < len(runs):

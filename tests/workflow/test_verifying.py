@@ -289,3 +289,8 @@ def test_a_folder_that_is_being_written_waits(folder):
 @pytest.mark.slow
 def test_a_pool_verifies_as_well(folder):
     assert verify(folder, None, 0, Options(jobs=2)).fine
+
+
+def test_runs_that_are_not_trained_again_are_counted_as_stored(folder, capsys):
+    assert main(["verify", str(folder), "--sample", "1"]) == 0
+    assert "4 runs, 3 stored: 1 to train" in capsys.readouterr().err
