@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isnan, nan
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def family(found: Sequence[Difference], looks: Sequence[int] = (), alpha: float 
         return Family(0, alpha, tuple(nan for _ in found))
     if size == 1 and not looks:
         return Family(1, alpha, tuple(d.p for d in found))
-    smallest = _smallest(distinct, tuple(looks), draws)
+    smallest = _smallest(tuple(_Member.of(d) for d in distinct), tuple(looks), draws)
     bound = alpha / (size * max(len(looks), 1))
     if smallest is None:
         scale = size * max(len(looks), 1)
@@ -91,9 +92,25 @@ def _distinct(found: Sequence[Difference]) -> list[Difference]:
     return list(kept.values())
 
 
-def _smallest(found: Sequence[Difference], looks: tuple[int, ...], draws: int) -> np.ndarray | None:
+class _Member(NamedTuple):
+    """All of a comparison that the draws depend on: its seeds and the difference at each, None and () where unpaired."""
+
+    seeds: tuple[Any, ...] | None
+    values: tuple[float, ...]
+    n: int
+    degrees: float
+
+    @classmethod
+    def of(cls, d: Difference) -> _Member:
+        if d.sample is None:
+            return cls(None, (), d.n, d.degrees)
+        return cls(tuple(d.sample.index), tuple(d.sample.to_numpy(dtype=float).tolist()), d.n, d.degrees)
+
+
+@lru_cache(maxsize=16)  # a command asks again for what it writes, prints and draws of one study
+def _smallest(found: tuple[_Member, ...], looks: tuple[int, ...], draws: int) -> np.ndarray | None:
     """Return draws of the smallest two-sided p of a family, sorted; None where it is too large to draw."""
-    paired = [d for d in found if d.sample is not None]
+    paired = [d for d in found if d.seeds is not None]
     rows, loadings = _loadings(paired)
     many = len(rows) > MANY and not looks
     length = 1 if many else max([1, *looks, len(rows)])
@@ -111,7 +128,9 @@ def _smallest(found: Sequence[Difference], looks: tuple[int, ...], draws: int) -
             smallest[here] = _least_of_many(raw, x[:, 0], paired) if many else _least(x, paired, rows, looks)
         if apart := len(found) - len(paired):
             smallest[here] = np.minimum(smallest[here], _uniform(raw, (count, apart)).min(axis=1))
-    return np.sort(smallest)
+    smallest.sort()
+    smallest.setflags(write=False)
+    return smallest
 
 
 def share(seeds: int) -> float:
@@ -119,19 +138,18 @@ def share(seeds: int) -> float:
     return (seeds - 1) / (seeds + 4)
 
 
-def _loadings(found: Sequence[Difference]) -> tuple[list[object], np.ndarray]:
+def _loadings(found: Sequence[_Member]) -> tuple[list[object], np.ndarray]:
     """Return the seeds, and (F, M) loadings of M comparisons on F factors: each column has length 1.
 
     A row is a seed's residuals, 0 where a comparison lacks the seed; with more seeds than comparisons, their triangular
     factor stands in their place, which correlates in the same way.
     """
-    seeds = sorted({s for d in found if d.sample is not None for s in d.sample.index})
+    seeds = sorted({s for d in found for s in d.seeds or ()})
     place = {s: i for i, s in enumerate(seeds)}
     out = np.zeros((len(seeds), len(found)))
     for j, d in enumerate(found):
-        if d.sample is not None:
-            x = d.sample.to_numpy(dtype=float)
-            out[[place[s] for s in d.sample.index], j] = (x - x.mean()) / np.sqrt(((x - x.mean()) ** 2).sum())
+        x = np.array(d.values)
+        out[[place[s] for s in d.seeds or ()], j] = (x - x.mean()) / np.sqrt(((x - x.mean()) ** 2).sum())
     return list(seeds), np.round(factors(out), 9)
 
 
@@ -146,7 +164,7 @@ def factors(residuals: np.ndarray) -> np.ndarray:
     return np.asarray(triangle * np.where(np.diag(triangle) < 0, -1.0, 1.0)[:, None])
 
 
-def _least(x: np.ndarray, found: Sequence[Difference], rows: Sequence[object], looks: tuple[int, ...]) -> np.ndarray:
+def _least(x: np.ndarray, found: Sequence[_Member], rows: Sequence[object], looks: tuple[int, ...]) -> np.ndarray:
     """Return the smallest p of each draw, x (draws, seeds, comparisons); at every look, the first seeds are there."""
     if looks:
         sums, squares = x.cumsum(axis=1), (x**2).cumsum(axis=1)
@@ -156,15 +174,14 @@ def _least(x: np.ndarray, found: Sequence[Difference], rows: Sequence[object], l
     there = np.zeros((len(rows), len(found)))
     place = {s: i for i, s in enumerate(rows)}
     for j, d in enumerate(found):
-        assert d.sample is not None
-        there[[place[s] for s in d.sample.index], j] = 1.0
+        there[[place[s] for s in d.seeds or ()], j] = 1.0
         by_size.setdefault(d.n, []).append(j)
     kept = x * there
     sums, squares = kept.sum(axis=1), (kept**2).sum(axis=1)
     return np.minimum.reduce([_p_of_largest(n, sums[:, own], squares[:, own]) for n, own in by_size.items()])
 
 
-def _least_of_many(raw: np.random.PCG64, z: np.ndarray, found: Sequence[Difference]) -> np.ndarray:
+def _least_of_many(raw: np.random.PCG64, z: np.ndarray, found: Sequence[_Member]) -> np.ndarray:
     """Return the smallest p of each draw of means, z (draws, comparisons), each over an sd of its own.
 
     The sds are drawn independently, by Wilson and Hilferty's (1931) cube root of chi²: over many seeds they hardly vary.
