@@ -2,6 +2,8 @@
 
 import dropexp  # noqa: F401 - sets how matrix products round, before torch is imported  # isort: skip
 
+import functools
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +13,10 @@ import pytest
 
 # where benchmarks/ lies; last, so that the installed dropexp is tested
 sys.path.append(str(Path(__file__).parent.parent))
+
+# The libraries are a million objects that stay; at Python's threshold of 700 new ones a tenth of the time went to looking
+# through them for garbage.
+gc.set_threshold(50_000, 20, 20)
 
 # a background job of a shell ignores Ctrl-C, and so would the processes that tests start
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -22,6 +28,20 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def made_once():
+    """Build the command line and read the digits once for all tests, as a process of a user's does once."""
+    import typer.main
+
+    from dropexp.data import loading
+
+    command, digits = functools.cache(typer.main.get_command), functools.cache(lambda: loading._digits("digits", {}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", command)
+        patch.setitem(loading.BUILT_IN, "digits", lambda source, files: digits())
+        yield
 
 
 @pytest.fixture(scope="session")
