@@ -111,7 +111,7 @@ def check_packs(runs, sizes):
 @pytest.mark.parametrize("sections", FAST + OTHERS + CONVOLUTIONS + LSTMS[:2] + ROUNDED, ids=str)
 def test_a_pack_of_any_size_gives_the_bytes_of_single_runs(sections):
     """Each kind of dropout has its packs in tests/nn/test_kinds.py, with rates and schedules that differ inside them."""
-    check_packs(runs_of(rates=(0.0, 0.5), **sections), (3,))  # three and one
+    check_packs(runs_of(rates=(0.0, 0.5), **sections)[:3], (3,))  # of two arms and two seeds
 
 
 @pytest.mark.slow

@@ -205,7 +205,7 @@ def _pairs(shown: Tidy, found: tuple[Verdict, ...]) -> None:
                 assert c.judged.word == j.word
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", [*range(6), *(pytest.param(n, marks=pytest.mark.slow) for n in range(6, 12))])
 def test_no_output_disagrees_with_another(number):
     agree(random_study(number))
 

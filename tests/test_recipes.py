@@ -110,6 +110,7 @@ FOLLOWED = {
         STUDY.replace("KIND", "bernoulli").replace("SOURCE", "digits").replace("PROBES", "probes: [weight_norms]"),
     ),
 }
+ALL = STUDY.replace("KIND", "coin").replace("SOURCE", "stripes").replace("PROBES", "probes: [weight_norms]")
 
 
 SESSION = """
@@ -163,18 +164,29 @@ def test_every_file_and_table_that_a_recipe_names_is_there(recipe):
         assert isinstance(vars(importlib.import_module(f"dropexp.{module.replace('/', '.')}"))[table], dict)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", FOLLOWED)
 def test_rows_in_the_tables_that_a_recipe_names_are_all_it_takes(recipe, tmp_path, fresh):
     what, study = FOLLOWED[recipe]
+    added(what, TABLES[recipe], study, tmp_path, fresh)
+
+
+def test_all_recipes_can_be_followed_in_one_study(tmp_path, fresh):
+    tables = [table for recipe in FOLLOWED for table in TABLES[recipe]]
+    added([what for what, _ in FOLLOWED.values()], tables, ALL, tmp_path, fresh)
+
+
+def added(what, tables, study, tmp_path, fresh):
+    """Train a study of what was added to tables, and see that it is there."""
     (tmp_path / "new.yaml").write_text(study)
-    script = f"ADD, TABLES = {what!r}, {TABLES[recipe]!r}\n{ADDED}"
+    script = f"ADD, TABLES = {what!r}, {tables!r}\n{ADDED}"
     _, err = fresh(script, tmp_path, "run", "new.yaml", "--jobs", "1", "--no-plot", "--data-dir", "cache")
     assert "audit" not in err
     with (tmp_path / "results/new/runs.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
     probes = tmp_path / "results/new/probes.csv"
-    if what != "probe":
+    if "probe" not in what:
         assert not probes.exists()
         return
     with probes.open(encoding="utf-8") as file:

@@ -57,7 +57,7 @@ def test_a_table_of_cohen():
     assert seeds_needed(0.5, 1.0) == 34  # Cohen 1988, one sample, two-sided .05, d = .50, power .80
 
 
-@pytest.mark.parametrize("arms, n", [(1, 6), (3, 8)])
+@pytest.mark.parametrize("arms, n", [(1, 6), pytest.param(3, 8, marks=pytest.mark.slow)])
 def test_power_by_simulation_is_how_often_the_familys_interval_lies_above_zero(arms, n):
     rng, rounds, effect = np.random.default_rng(0), 400, 1.5
     hits, levels = 0, []

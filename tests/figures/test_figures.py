@@ -56,7 +56,10 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+AGAIN = ("constant", "orders", "rate-placement")  # whose kinds of figures the others have too
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in AGAIN)) for n in NAMES])
 def test_draws_what_applies_under_fixed_names(drawn, name):
     assert sorted(stem for kind in FIGURES for stem, _ in drawn(name, kind)) == NAMES[name]
 
@@ -70,7 +73,7 @@ def test_writes_png_and_svg(cases, tmp_path):
 def test_bytes_depend_on_the_rows_alone(cases, tmp_path):
     before = dict(matplotlib.rcParams)
     contents = []
-    tidy = cases["placement"]()
+    tidy = cases["two"]()
     again = tidied(tidy.study, tidy.runs.sample(frac=1, random_state=1), tidy.epochs.sample(frac=1, random_state=2))
     for folder, rows in (("one", tidy), ("two", again)):
         (tmp_path / folder).mkdir()

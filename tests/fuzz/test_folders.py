@@ -198,7 +198,7 @@ def predictions_case(tmp_path, mutated, store_study, monkeypatch):
     return check
 
 
-CASES = {"study_case": 15, "checkpoint_case": 80, "foreign_case": 35, "predictions_case": 8}
+CASES = {"study_case": 10, "checkpoint_case": 80, "foreign_case": 25, "predictions_case": 4}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -27,8 +27,10 @@ def test_the_laws_have_their_names_for_ever():
 
 @pytest.fixture(scope="module")
 def results():
-    """What each law's experiment found, made once for this file."""
-    return {name: examine(law) for name, law in LAWS_TABLE.items()}
+    """What each law's experiment found, made once for this file; what it draws is kept for the figure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(norm, "shift_points", cache(norm.shift_points))
+        yield {name: examine(law) for name, law in LAWS_TABLE.items()}
 
 
 @pytest.fixture
@@ -168,8 +170,7 @@ def test_the_board_shows_one_mask_for_all_samples_or_one_for_each(examined, caps
     assert len(patterns("batch-shared")) == 1
 
 
-def test_variance_shift_is_drawn_into_a_file(examined, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(norm, "shift_points", cache(norm.shift_points))
+def test_variance_shift_is_drawn_into_a_file(examined, tmp_path, capsys):
     for name, begins in (("shift.png", b"\x89PNG"), ("shift.svg", b"<?xml")):
         path = tmp_path / name
         assert main(["laws", "variance-shift", "--figure", str(path)]) == 0

@@ -62,11 +62,21 @@ def formula(kind, rate):
     return mean, high**2 * kept * (1 - kept), kept * (high - mean) ** 4 + (1 - kept) * mean**4
 
 
-@pytest.mark.parametrize("kind", DRAWN)
-def test_mean_and_variance_over_a_million_draws_are_those_of_the_formula(kind):
+@pytest.fixture(scope="module")
+def million(request):
+    """The factors of a kind at each of RATES, (R, STEPS, 1, UNITS), drawn once for the tests of that kind."""
+    return drawn(make_noise(request.param, RATES), STEPS).numpy()
+
+
+def of_a_million(kinds):
+    """Hand a test each of some kinds with its factors; tests of one kind run one after the other."""
+    return pytest.mark.parametrize("kind, million", [(kind, kind) for kind in kinds], ids=kinds, indirect=["million"])
+
+
+@of_a_million(DRAWN)
+def test_mean_and_variance_over_a_million_draws_are_those_of_the_formula(kind, million):
     """Both lie within 4 standard errors, those of 10^6 independent draws."""
-    factors = drawn(make_noise(kind, RATES), STEPS).numpy()
-    for x, rate in zip(factors.reshape(len(RATES), -1), RATES, strict=True):
+    for x, rate in zip(million.reshape(len(RATES), -1), RATES, strict=True):
         mean, variance, fourth = formula(kind, rate)
         assert x.size == UNITS * STEPS
         exact = kind == "fixed_count"  # as many in each example: no error but that of rounding
@@ -130,9 +140,9 @@ def test_alpha_keeps_mean_0_and_variance_1_of_any_standardised_input(rate):
     torch.testing.assert_close(offset[dropped], torch.full_like(offset[dropped], floor), rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("kind", MASKING)
-def test_realised_rates_lie_in_the_binomial_interval_per_unit_and_per_layer(kind):
-    dropped = (drawn(make_noise(kind, RATES), STEPS) == 0).sum((1, 2)).numpy()
+@of_a_million(MASKING)
+def test_realised_rates_lie_in_the_binomial_interval_per_unit_and_per_layer(kind, million):
+    dropped = (million == 0).sum((1, 2))
     for counts, rate in zip(dropped, RATES, strict=True):
         assert counts.shape == (UNITS,)
         chance = round(rate * UNITS) / UNITS if kind == "fixed_count" else 1 - keep_probability(rate)

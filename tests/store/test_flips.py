@@ -26,7 +26,7 @@ save_weights: selected
 sweep: {dropout.rate: [0, 0.5]}
 """
 FILES = ("runs.csv", "epochs.csv", "probes.csv", "provenance.csv", "weights", "predictions.bin", ".checkpoints")
-COUNT = 2  # of each file in the fast suite, and many times as many in the slow
+COUNT = 1  # of each file in the fast suite, and many times as many in the slow
 
 
 def train(results):

@@ -7,8 +7,20 @@ from made_up_studies import CASES
 
 from dropexp.tables.arms import WIDTH, plain, table
 
+WIDE = (
+    "hundred",
+    "lstm",
+    "noise",
+    "oracle",
+    "orders",
+    "patience",
+    "placement",
+    "rate-placement",
+    "rates",
+)  # the rest is slow
 
-@pytest.mark.parametrize("name", CASES)
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in WIDE)) for n in CASES])
 def test_fits_a_console_which_may_have_ascii_only(cases, name):
     text = table(cases[name]())
     assert max(map(len, text.split("\n"))) <= WIDTH

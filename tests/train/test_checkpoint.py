@@ -74,13 +74,16 @@ def packs(runs, sizes):
     return found
 
 
+DIVIDED = ("mlp", "adam", "lstm")  # which one pack leaves to single runs too
+
+
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_pack_left_at_an_epoch_goes_on_to_the_same_bytes(name, make_run, request, tmp_path):
     sections, data = SWEEPS[name]
     dataset, runs = request.getfixturevalue(data), runs_of(make_run, sections)
     probes, heard = ("gradient_norms",), []
     whole = rows([train_pack(Work(tuple(runs), data, probes, "selected", "probabilities"), dataset)])
-    for before, after in (((1, 3), (2, 2)), ((4,), (1, 1, 1, 1))):
+    for before, after in (((1, 3), (2, 2)), ((4,), (1, 1, 1, 1)))[: 2 if name in DIVIDED else 1]:
         folder = tmp_path / str(len(before))
         for pack in packs(runs, before):
             work = Work(pack, data, probes, "selected", "probabilities", checkpoints=folder)
@@ -151,10 +154,19 @@ SPOILT = {
 }
 
 
+@pytest.fixture(scope="module")
+def left(make_run, vectors, tmp_path_factory):
+    """A run, its rows, and the bytes of its checkpoint at epoch 2."""
+    run, _, path = paused(make_run, vectors, tmp_path_factory.mktemp("left"))
+    return run, rows([train_pack(Work((run,), "vectors"), vectors)]), path.read_bytes()
+
+
 @pytest.mark.parametrize("how", SPOILT)
-def test_a_file_that_cannot_be_used_is_one_line_and_the_run_starts_anew(how, make_run, vectors, tmp_path):
+def test_a_file_that_cannot_be_used_is_one_line_and_the_run_starts_anew(how, left, vectors, tmp_path):
     spoil, why = SPOILT[how]
-    run, work, path = paused(make_run, vectors, tmp_path)
+    run, whole, content = left
+    work, path = Work((run,), "vectors", checkpoints=tmp_path), tmp_path / f"{run.run_id}.checkpoint"
+    path.write_bytes(content)
     spoil(path)
     found, lines = begun(tmp_path, [run.run_id, "another-run"], work.circumstances)
     assert found == {}
@@ -162,7 +174,6 @@ def test_a_file_that_cannot_be_used_is_one_line_and_the_run_starts_anew(how, mak
     assert line.startswith(f"{path}: ")
     assert why in line
     assert line.endswith("the run starts over")
-    whole = rows([train_pack(Work((run,), "vectors"), vectors)])
     assert rows([train_pack(work, vectors)]) == whole
 
 
@@ -219,12 +230,23 @@ FORGED = {  # how a checkpoint that names this run and has a right checksum lies
 }
 
 
-@pytest.mark.parametrize("how", FORGED)
-def test_a_forged_checkpoint_is_a_line_and_the_run_starts_anew(how, make_run, vectors, tmp_path):
+@pytest.fixture(scope="module")
+def left_with_a_rule(make_run, vectors, tmp_path_factory):
+    """A run that stops early, its rows, and the bytes of its checkpoint at epoch 2."""
+    folder = tmp_path_factory.mktemp("left")
     run = make_run(0, **SIZES, model={"hidden": [13]}, dropout={"rate": 0.5}, early_stopping={"patience": 1})
-    whole = rows([train_pack(Work((run,), "vectors"), vectors)])
-    work = Work((run,), "vectors", checkpoints=tmp_path / "c")
+    work = Work((run,), "vectors", checkpoints=folder)
     assert train_pack(work, vectors, lambda epoch, *_: epoch == 2).paused
+    content = (folder / f"{run.run_id}.checkpoint").read_bytes()
+    return run, rows([train_pack(Work((run,), "vectors"), vectors)]), content
+
+
+@pytest.mark.parametrize("how", FORGED)
+def test_a_forged_checkpoint_is_a_line_and_the_run_starts_anew(how, left_with_a_rule, vectors, tmp_path):
+    run, whole, content = left_with_a_rule
+    work = Work((run,), "vectors", checkpoints=tmp_path / "c")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / f"{run.run_id}.checkpoint").write_bytes(content)
     found = load(tmp_path / "c", run.run_id, work.circumstances)
     arrays, notes = dict(found.arrays), json.loads(json.dumps(found.notes))
     FORGED[how](arrays, notes)

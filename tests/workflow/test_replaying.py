@@ -20,7 +20,7 @@ data: {{train_size: 149, val_size: 51, test_size: 101, label_noise: 0.1}}
 model: {{hidden: [30], norm: batch}}
 training: {{epochs: 25, lr: 0.1, batch_size: 37, schedule: {{shape: cosine}}}}
 dropout: {{schedule: {{shape: linear, epochs: 20}}}}
-seeds: 3
+seeds: 2
 sweep: {{dropout.rate: [0, 0.5]{more}}}
 """
 STOPPED = ", early_stopping.patience: [1, 3], early_stopping.min_delta: [0, 0.02], early_stopping.monitor: [{}]"
@@ -72,7 +72,7 @@ def test_a_replayed_rule_is_the_rule_that_trains(folders, monitor):
         for name in ("train_accuracy", "test_accuracy", "gap"):
             assert own[f"final_{name}"] == last[name]
         compared, ends = compared + 1, ends | {line["stop_epoch"]}
-    assert compared == len(real) == 2 * 3 * 4
+    assert compared == len(real) == 2 * 2 * 4
     assert len(ends) > 3
 
 
@@ -87,7 +87,7 @@ def test_leaves_the_table_and_the_picture_in_the_folder(folders):
 
 
 def test_a_study_without_a_run_trained_to_the_end_says_so(folders, tmp_path):
-    with pytest.raises(StoreError, match=r"nothing to replay.*24 runs trained with early stopping") as error:
+    with pytest.raises(StoreError, match=r"nothing to replay.*16 runs trained with early stopping") as error:
         replay_rules(trained("some", tmp_path, STOPPED.format("val_loss")), [Setting("patience", 2)], "val_loss")
     assert "'run --patiences none' trains them to the end" in str(error.value)
 
