@@ -318,8 +318,13 @@ UNDER_ADAM = {
 
 @pytest.mark.parametrize(
     "case, dtype",
-    [(case, torch.float32) for case in UNDER_ADAM.values()] + [(UNDER_ADAM["mlp"], torch.float64)],
-    ids=[*UNDER_ADAM, "mlp-float64"],
+    [
+        *(
+            pytest.param(UNDER_ADAM[n], torch.float32, id=n, marks=[pytest.mark.slow] * (n == "linear"))
+            for n in UNDER_ADAM
+        ),
+        pytest.param(UNDER_ADAM["mlp"], torch.float64, id="mlp-float64", marks=pytest.mark.slow),
+    ],
 )
 def test_implementations_under_adam_with_batch_norm_agree_in_float32(make_run, images, case, dtype):
     """Adam steps at full speed along what is only rounding: a parameter without a gradient goes another way in each."""

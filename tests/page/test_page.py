@@ -264,8 +264,8 @@ def test_an_arm_sorts_by_its_value():
     assert (Cell("a").sort, Cell("-", float("nan")).sort, Cell("1", 1).sort) == (None, "", "1.0")
 
 
-@pytest.mark.parametrize(  # every third in the fast suite
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (i % 3 > 0)) for i, name in enumerate(CASES)]
+@pytest.mark.parametrize(  # every sixth in the fast suite
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (i % 6 > 0)) for i, name in enumerate(CASES)]
 )
 def test_the_columns_of_the_table_have_a_cell_a_row(cases, name):
     from dropexp.analysis.verdicts import verdicts

@@ -2,9 +2,11 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,9 +30,23 @@ WIDER = "sweep: {dropout.rate: [0, 0.2, 0.5]}\n"
 CLAIM = "claims: [{metric: gap, compare: {dropout.rate: 0.5}, against: {dropout.rate: 0}, margin: %s}]\n"
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """Return a folder of a study that nothing was trained before, trained once for all that begin with it."""
+
+    @cache
+    def begun(text, seeds):
+        made = parse(read_text(BASE + text, "s.yaml"), seeds=[seeds])
+        return run(made, Options(results=tmp_path_factory.mktemp("begun"), executor="inline")).folder
+
+    return begun
+
+
 @pytest.fixture
-def trained(tmp_path):
+def trained(tmp_path, begun):
     def trained(text=GRID, seeds=3, **more):
+        if not (tmp_path / "said").exists():
+            return shutil.copytree(begun(text, seeds), tmp_path / "said")
         made = parse(read_text(BASE + text, "s.yaml"), seeds=[seeds])
         return run(made, Options(results=tmp_path, executor="inline", **more)).folder
 
