@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from dropexp.analysis import family as families
 from dropexp.analysis.stats import by_epoch, difference, estimate, holm, paired, welch
 
 OWN = pd.Series([0.90, 0.92, 0.91, 0.93])
@@ -113,6 +114,19 @@ def test_family_is_wrong_at_most_5_percent_of_the_time():
         base, *arms = (pd.Series(x) for x in rng.normal(0.9, 0.01, (5, 5)))
         wrong += min(holm([paired(arm, base).p for arm in arms])) < 0.05
     assert wrong / rounds < 0.05 + 3 * sqrt(0.05 * 0.95 / rounds)
+
+
+def test_a_family_is_drawn_once_however_often_it_is_asked_for(monkeypatch):
+    rng, drawn = np.random.default_rng(5), []
+    found = [paired(pd.Series(rng.normal(0, 1, 6)), pd.Series(np.zeros(6))) for _ in range(3)]
+    normal = families._normal
+    monkeypatch.setattr(families, "_normal", lambda *given: drawn.append(given) or normal(*given))
+    first = families.family(found, draws=500)
+    once = len(drawn)
+    assert families.family(found, draws=500) == first
+    assert len(drawn) == once > 0
+    assert families.family(found[:2], draws=500) != first
+    assert len(drawn) > once
 
 
 def test_by_epoch_is_the_estimate_of_each_epoch_until_half_the_runs_are_gone():

@@ -69,8 +69,9 @@ def million(request):
 
 
 def of_a_million(kinds):
-    """Hand a test each of some kinds with its factors; tests of one kind run one after the other."""
-    return pytest.mark.parametrize("kind, million", [(kind, kind) for kind in kinds], ids=kinds, indirect=["million"])
+    """Hand a test each of some kinds with its factors; by the scope, tests of one kind run one after the other."""
+    pairs = [(kind, kind) for kind in kinds]
+    return pytest.mark.parametrize("kind, million", pairs, ids=kinds, indirect=["million"], scope="module")
 
 
 @of_a_million(DRAWN)

@@ -197,15 +197,16 @@ MODES = {
 
 
 @pytest.mark.parametrize(
-    "place, mode",
+    "place, mode, bidirectional",
     [
-        (place, mode)
+        pytest.param(place, mode, both, id=f"{'both ways' if both else 'forward'}-{place}-{mode}", marks=marks)
+        for both in (False, True)
         for place in ("input", "recurrent", "between", "output", "hidden", "all")
+        for marks in ([pytest.mark.slow] * (not both and place not in ("recurrent", "all")),)
         for mode in MODES
         if place in ("recurrent", "all") or mode not in ("sequence", "candidate")  # elsewhere they are step
     ],
 )
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both ways"])
 def test_with_masks_it_is_the_recurrence_written_out(make_run, images, place, mode, bidirectional):
     dropout, acts_on = MODES[mode]
     if place not in ("recurrent", "all"):
