@@ -116,7 +116,7 @@ ALL = STUDY.replace("KIND", "coin").replace("SOURCE", "stripes").replace("PROBES
 SESSION = """
 import json, os, sys, traceback
 os.environ["MKL_CBWR"] = "AUTO,STRICT"
-import matplotlib.figure, pandas, scipy.stats, sklearn.datasets, torch
+import matplotlib.figure, pandas, scipy.special, torch
 
 for line in sys.stdin:
     package, folder, script, words = json.loads(line)
