@@ -171,7 +171,7 @@ def test_gap_parts_are_accuracies_over_the_epochs_own_batches_and_masks(make_run
 
 @pytest.mark.parametrize("steps", [None, 3])
 @pytest.mark.parametrize("val_size", [20, 0])
-@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
+@pytest.mark.parametrize("norm", ["none", "batch", pytest.param("layer", marks=pytest.mark.slow)])
 def test_the_parts_of_a_trained_runs_gap_add_up(make_run, vectors, norm, val_size, steps):
     settings = {"model.norm": norm, "data.val_size": val_size, "training.steps_per_epoch": steps, "training.epochs": 4}
     runs = [make_run(seed, **{**SIZES, "dropout.rate": 0.5, **settings}) for seed in (0, 1)]

@@ -28,7 +28,11 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("model", [{"norm": "none"}, {"norm": "batch"}, {"norm": "layer"}], ids=lambda m: m["norm"])
+@pytest.mark.parametrize(
+    "model",
+    [{"norm": "none"}, {"norm": "batch"}, pytest.param({"norm": "layer"}, marks=pytest.mark.slow)],
+    ids=lambda m: m["norm"],
+)
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("bad", BAD)
 def test_a_run_that_diverges_ends_and_harms_no_neighbour(make_run, vectors, bad, model, optimizer):
