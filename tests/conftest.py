@@ -4,6 +4,7 @@ import dropexp  # noqa: F401 - sets how matrix products round, before torch is i
 
 import functools
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +18,10 @@ sys.path.append(str(Path(__file__).parent.parent))
 # The libraries are a million objects that stay; at Python's threshold of 700 new ones a tenth of the time went to looking
 # through them for garbage.
 gc.set_threshold(50_000, 20, 20)
+
+# a terminal's width, which pytest's workers are told too, would break lines that tests compare
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 # a background job of a shell ignores Ctrl-C, and so would the processes that tests start
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
