@@ -56,7 +56,7 @@ NAMES = {
 }
 
 
-AGAIN = ("constant", "orders", "rate-placement", "widths")  # whose kinds of figures the others have too
+AGAIN = ("answered-many", "constant", "orders", "rate-placement")  # whose kinds of figures the others have too
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in AGAIN)) for n in NAMES])

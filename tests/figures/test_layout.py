@@ -16,7 +16,7 @@ from dropexp.figures.all_figures import FIGURES
 from dropexp.figures.paper import to_size
 from dropexp.figures.style import styled
 
-FAST = ["elsewhere", "claimed", "collapsed", "answered-many"]
+FAST = ["elsewhere", "claimed", "collapsed"]
 TOUCH = 1.0  # points by which boxes may meet: they are as tall as the tallest letter
 
 
