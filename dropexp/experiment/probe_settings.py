@@ -66,3 +66,10 @@ class Repair(EveryEpoch):
         "whether batch norm's statistics are estimated anew at the selected epoch, and what accuracy that gives",
         before=False,
     )
+
+
+class Bins(Settings):
+    """Settings of calibration."""
+
+    bins: int = Field(15, description="bins of equally many test examples, by confidence", ge=1, le=1000)
+    draws: int = Field(1000, description="simulations of perfect calibration", ge=20, le=100_000)

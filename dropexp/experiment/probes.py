@@ -11,7 +11,7 @@ from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Condition
 from dropexp.experiment.kinds import kinds_with
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.probe_settings import EveryEpoch, Masks, Noise, Repair, Settings, earlier
+from dropexp.experiment.probe_settings import Bins, EveryEpoch, Masks, Noise, Repair, Settings, earlier
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
 
@@ -104,6 +104,17 @@ PROBES: dict[str, Probe] = {
         "masks, less masks / (number of masks)",
         cost="(2 masks + 1) batches steps of training per size and masks + 1 epochs, at the start and at the end: with "
         "defaults 40% of the time that digits take to train",
+    ),
+    "calibration": Probe(
+        "whether the probabilities of the answers to test examples, dropout off, are how often these are right",
+        "score, and the reliability diagram: examples, confidence and accuracy of each bin",
+        "Brier 1950; Guo et al. 2017; perfect calibration: Vaicenavicius et al. 2019, section 4",
+        at="of score: brier (0 to 2), ece, ece_perfect and ece_perfect_high (mean and 95th percentile of ece where every "
+        "answer is right with its own probability), overconfidence (mean confidence minus accuracy); else the bin, from 1",
+        moments=("selected", "last"),
+        settings=Bins,
+        formula="ece: mean over bins of equal mass, ties together, of |accuracy - confidence|, weighted by examples",
+        cost="an evaluation of the test examples at the end, and draws random numbers per test example",
     ),
 }
 
