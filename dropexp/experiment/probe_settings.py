@@ -73,3 +73,16 @@ class Bins(Settings):
 
     bins: int = Field(15, description="bins of equally many test examples, by confidence", ge=1, le=1000)
     draws: int = Field(1000, description="simulations of perfect calibration", ge=20, le=100_000)
+
+
+class Passes(Settings):
+    """Settings of mc_dropout."""
+
+    passes: int = Field(100, description="passes with dropout on, each with masks of its own", ge=1, le=100_000)
+    exact_units: int = Field(
+        10, description="units up to which all masks are averaged over too, 2^units passes", ge=0, le=16
+    )
+    rotate: int = Field(
+        30, description="degrees from one rotation of images to the next, up to 180; 0 for none", ge=0, le=180
+    )
+    rotated: int = Field(100, description="test examples that are rotated, the first ones", ge=1, le=1_000_000)

@@ -11,7 +11,7 @@ from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Condition
 from dropexp.experiment.kinds import kinds_with
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.probe_settings import Bins, EveryEpoch, Masks, Noise, Repair, Settings, earlier
+from dropexp.experiment.probe_settings import Bins, EveryEpoch, Masks, Noise, Passes, Repair, Settings, earlier
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
 
@@ -104,6 +104,17 @@ PROBES: dict[str, Probe] = {
         "masks, less masks / (number of masks)",
         cost="(2 masks + 1) batches steps of training per size and masks + 1 epochs, at the start and at the end: with "
         "defaults 40% of the time that digits take to train",
+    ),
+    "mc_dropout": Probe(
+        "the mean of many passes with dropout on against one with it off, and how unsure it is of right and wrong answers",
+        "accuracy, loss, ece, entropy, mutual_information, over the test examples",
+        "Srivastava et al. 2014, fig. 11; Gal & Ghahramani 2016",
+        at="weight_scaling (dropout off), k for the mean of the first k passes, exact for the mean over all masks of a small "
+        "network; right and wrong by the answer of the mean of all passes; rotated.D for images turned by D degrees",
+        moments=("selected",),
+        settings=Passes,
+        formula="entropy of the mean of the passes' probabilities; mutual information: that minus the mean of the entropies",
+        cost="as many evaluations of the test examples as passes, and of the rotated ones per rotation",
     ),
     "calibration": Probe(
         "whether the probabilities of the answers to test examples, dropout off, are how often these are right",

@@ -15,7 +15,8 @@ NUMBERS = 4_000_000  # simulated at a time
 def log_probabilities(logits_NK: np.ndarray) -> np.ndarray:
     """Return the logarithms of the probabilities that logits stand for, (N, K), in double precision."""
     shifted = logits_NK.astype(np.float64)
-    shifted -= shifted.max(1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # infinite logits have none, which is NaN
+        shifted -= shifted.max(1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
 
 
@@ -67,13 +68,16 @@ class Reliability:
         """Return the sums over each bin of numbers in the order of `confidence`, (..., N) to (..., bins)."""
         return np.asarray(np.add.reduceat(of_N.astype(np.float64), self.begins, axis=-1))
 
-    def error(self, right_N: np.ndarray | None = None) -> np.ndarray:
-        """Return the expected calibration error, of the answers or of others (..., N) with the same confidences.
+    def error(self) -> float:
+        """Return the expected calibration error: the mean of |accuracy - mean confidence| over bins, weighted by answers.
 
-        The mean over bins, weighted by their answers, of |accuracy - mean confidence| (Guo et al. 2017, equation 3).
+        Guo et al. 2017, equation 3.
         """
-        right = self.sums(self.right if right_N is None else right_N)
-        return np.asarray(np.abs(right - self.sums(self.confidence)).sum(-1) / len(self.confidence))
+        return float(self._errors(self.right))
+
+    def _errors(self, right: np.ndarray) -> np.ndarray:
+        """Return the error of answers (..., N) that are right in these places, (...)."""
+        return np.asarray(np.abs(self.sums(right) - self.sums(self.confidence)).sum(-1) / len(self.confidence))
 
     def under_perfect_calibration(self, draws: int, random: np.random.Generator) -> np.ndarray:
         """Return the errors (draws,) of answers that are right with exactly the probability that they are given.
@@ -83,5 +87,5 @@ class Reliability:
         found, n = [], len(self.confidence)
         most = max(1, NUMBERS // n)
         for begin in range(0, draws, most):
-            found.append(self.error(random.random((min(most, draws - begin), n)) < self.confidence))
+            found.append(self._errors(random.random((min(most, draws - begin), n)) < self.confidence))
         return np.concatenate(found)

@@ -42,7 +42,7 @@ def _of_run(look: Look, r: int, p_NK: np.ndarray, label_N: np.ndarray) -> dict[t
     confidence, right = bins.sums(bins.confidence), bins.sums(bins.right)
     scores = (
         brier(p_NK, label_N),
-        float(bins.error()),
+        bins.error(),
         float(np.sum(perfect) / len(perfect)),
         float(np.sort(perfect)[-(-95 * len(perfect) // 100) - 1]),
         float((confidence.sum() - right.sum()) / len(label_N)),

@@ -13,6 +13,7 @@ from dropexp.train.probe_calibration import calibration
 from dropexp.train.probe_gap_parts import gap_parts
 from dropexp.train.probe_gradient_noise import gradient_noise
 from dropexp.train.probe_gradient_norms import gradient_norms
+from dropexp.train.probe_mc_dropout import mc_dropout
 from dropexp.train.probe_variance_shift import variance_shift
 
 Taken = tuple[int, str, str, str, Sequence[float | None]]  # epoch, probe, layer, at, one value per run
@@ -22,6 +23,7 @@ MEASURES: dict[str, Callable[[Look], Measured]] = {
     "variance_shift": variance_shift,
     "gap_parts": gap_parts,
     "gradient_noise": gradient_noise,
+    "mc_dropout": mc_dropout,
     "calibration": calibration,
 }
 
