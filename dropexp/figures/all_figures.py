@@ -18,6 +18,7 @@ from dropexp.figures.claims import claims_figure
 from dropexp.figures.curves import curves_figure, loss_figure
 from dropexp.figures.differences import differences_figure
 from dropexp.figures.dose import dose_figures
+from dropexp.figures.ensemble import ENSEMBLE, ensemble_figure
 from dropexp.figures.examples import examples_figure
 from dropexp.figures.gap import gap_figure
 from dropexp.figures.gap_parts import parts_figure
@@ -138,6 +139,7 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     "curves-loss": _one("curves-loss", loss_figure),
     "examples": _one("examples", examples_figure),
     NAME: _one(NAME, replay_figure),
+    ENSEMBLE: _one(ENSEMBLE, ensemble_figure),
     "gap-parts": _one("gap-parts", parts_figure),
 }
 ABSENT = "does not apply to this study"
