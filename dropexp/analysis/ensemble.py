@@ -9,14 +9,15 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from dropexp.analysis.family import Family, family
-from dropexp.analysis.inference import direction, looks
+from dropexp.analysis.inference import looks
 from dropexp.analysis.outcomes import Outcome
-from dropexp.analysis.stats import Difference, Estimate, estimate, paired
+from dropexp.analysis.stats import Estimate, estimate, paired
 from dropexp.analysis.tidy import Tidy
+from dropexp.analysis.together import Held, together
 from dropexp.experiment.design import Arm
 
 MEMBERS = 5  # networks of an ensemble where nobody says how many
+Key = tuple[str, str, int]  # arm_id, rule and number of members
 SHARED, FREE = ("split", "labels"), ("init", "order", "mask")  # streams that members have in common, and that differ
 
 
@@ -37,17 +38,14 @@ RULES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {"mean": aver
 
 
 @dataclass(frozen=True)
-class Versus:
-    """A comparison of test accuracies, the first minus the second, over ensembles of the same seeds.
+class Versus(Held):
+    """A comparison of test accuracies, a minus b, over ensembles of the same seeds.
 
-    Each side is an arm, a rule and a number of members. Intervals of one study hold together, and `word` is said where
-    the interval excludes 0.
+    Each side is an arm, a rule and a number of members.
     """
 
     a: tuple[Arm, str, int]
     b: tuple[Arm, str, int]
-    difference: Difference
-    word: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +76,12 @@ class Ensembles:
         return list(self._judged[0].values())
 
     @property
-    def family(self) -> Family:
+    def family(self) -> int:
+        """How many comparisons have intervals that hold together."""
         return self._judged[1]
 
     @cached_property
-    def _judged(self) -> tuple[dict[tuple[object, object], Versus], Family]:
+    def _judged(self) -> tuple[dict[tuple[Key, Key], Versus], int]:
         """All against one network, votes against means, and arms against the ensemble of their baseline: one family."""
         bases = {arm.arm_id: base for arm, base in zip(self.tidy.arms, self.tidy.baselines, strict=True) if base}
         n, pairs = self.members, []
@@ -92,15 +91,12 @@ class Ensembles:
             if base is not None and any(base.arm_id == other.arm_id for other in self.arms):
                 pairs += [((arm, "mean", 1), (base, "mean", n)), ((arm, "mean", n), (base, "mean", n))]
         found = [paired(self.accuracy[_key(a)], self.accuracy[_key(b)]) for a, b in pairs]
-        whole = family(found, tuple(dict.fromkeys(k // n for k in looks(self.tidy) if k // n > 1)))
-        made: dict[tuple[object, object], Versus] = {}
-        for (a, b), d, p in zip(pairs, found, whole.adjusted, strict=True):
-            held = whole.interval(d, p)[0]
-            made[_key(a), _key(b)] = Versus(a, b, held, direction("test", held))
-        return made, whole
+        held, size, _ = together("test", found, [k // n for k in looks(self.tidy) if k // n > 1])
+        made = {(_key(a), _key(b)): Versus(h.difference, h.word, a, b) for (a, b), h in zip(pairs, held, strict=True)}
+        return made, size
 
 
-def _key(side: tuple[Arm, str, int]) -> tuple[str, str, int]:
+def _key(side: tuple[Arm, str, int]) -> Key:
     return side[0].arm_id, side[1], side[2]
 
 

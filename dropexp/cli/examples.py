@@ -39,6 +39,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dropexp stopping results/quickstart", "where overfitting begins, and what stopping early would give"),
         ("dropexp stopping results/quickstart --patiences 2 5 10", "three patiences"),
     ),
+    "ensemble": (
+        (
+            "dropexp ensemble results/five-networks",
+            "five networks averaged and voting, against one and against dropout",
+        ),
+        ("dropexp ensemble results/five-networks --members 10", "ten"),
+    ),
     "export": (
         ("dropexp export results/quickstart --to latex", "the table for a paper"),
         ("dropexp export results/quickstart --to csv --out runs.csv", "the rows for another program"),

@@ -24,6 +24,7 @@ from dropexp.figures.gap import gap_figure
 from dropexp.figures.gap_parts import parts_figure
 from dropexp.figures.heat import heat_figures
 from dropexp.figures.interaction import interaction_figure
+from dropexp.figures.mc_dropout import passes_figure
 from dropexp.figures.paper import to_size
 from dropexp.figures.stopping_heat import NAME, replay_figure
 from dropexp.figures.style import DPI, PRINT_DPI, save, styled
@@ -141,6 +142,7 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     NAME: _one(NAME, replay_figure),
     ENSEMBLE: _one(ENSEMBLE, ensemble_figure),
     "gap-parts": _one("gap-parts", parts_figure),
+    "mc-dropout": _one("mc-dropout", passes_figure),
 }
 ABSENT = "does not apply to this study"
 SHOWN = ("accuracy", "loss")

@@ -19,6 +19,7 @@ from dropexp.figures.axis import PANELS
 from dropexp.figures.axis_range import scale, upright
 from dropexp.figures.dumbbell import spaced
 from dropexp.figures.line_labels import End, write_ends
+from dropexp.figures.paper import panel
 from dropexp.figures.sheet import NOTE, TEXT, Room, beside, mark, sheet
 from dropexp.figures.style import INK, TEST, TRAIN, grid, save, styled
 from dropexp.figures.text_size import wrap
@@ -41,7 +42,7 @@ def ensemble_figure(tidy: Tidy, found: Ensembles | None = None) -> Figure | None
         return None
     shown = spaced(list(found.arms), PANELS)
     columns = beside(len(shown))
-    size = SIZES[columns]
+    size = panel(SIZES[columns])
     bases = {a.arm_id: b for a, b in zip(tidy.arms, tidy.baselines, strict=True) if b is not None}
     behind = {a.arm_id: b for a in shown if (b := bases.get(a.arm_id)) and (b.arm_id, "mean", 1) in found.accuracy}
     curves = {(arm.arm_id, rule): _curve(found, arm, rule) for arm in found.arms for rule, *_ in RULES}
@@ -130,7 +131,7 @@ def _note(found: Ensembles, left_out: int) -> str:
         f"an ensemble is {n} networks of {n} seeds that no other has, which share their examples; bars: 95% interval over "
         "ensembles",
         "for fewer networks: the mean over those that an ensemble can be cut into",
-        f"the title: intervals of all {found.family.size} comparisons together (95%), for these training and test examples",
+        f"the title: intervals of all {found.family} comparisons together (95%), for these training and test examples",
         "dropout off",
     ]
     if lost := sum(found.left_out.values()):

@@ -65,7 +65,7 @@ def notes(found: Ensembles) -> list[str]:
         "mean: the class with the largest mean probability; vote: the class that most networks predict, of as many votes the "
         "one with the larger summed probability; test accuracy in percent, dropout off",
     ]
-    if size := found.family.size:
+    if size := found.family:
         lines.append(
             f"differences in points, paired by seeds; the intervals of all {size} hold together (95%); "
             "a word stands where ± excludes 0"
