@@ -14,6 +14,7 @@ from dropexp.analysis.tidy import Tidy
 from dropexp.errors import UsageError
 from dropexp.experiment.vocabulary import meant
 from dropexp.figures.by_axis import side_figures
+from dropexp.figures.calibration import calibration_figure
 from dropexp.figures.claims import claims_figure
 from dropexp.figures.curves import curves_figure, loss_figure
 from dropexp.figures.differences import differences_figure
@@ -25,6 +26,7 @@ from dropexp.figures.gap_parts import parts_figure
 from dropexp.figures.heat import heat_figures
 from dropexp.figures.interaction import interaction_figure
 from dropexp.figures.mc_dropout import passes_figure
+from dropexp.figures.mc_uncertainty import uncertainty_figure
 from dropexp.figures.paper import to_size
 from dropexp.figures.stopping_heat import NAME, replay_figure
 from dropexp.figures.style import DPI, PRINT_DPI, save, styled
@@ -143,6 +145,8 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     ENSEMBLE: _one(ENSEMBLE, ensemble_figure),
     "gap-parts": _one("gap-parts", parts_figure),
     "mc-dropout": _one("mc-dropout", passes_figure),
+    "mc-uncertainty": _one("mc-uncertainty", uncertainty_figure),
+    "calibration": _one("calibration", calibration_figure),
 }
 ABSENT = "does not apply to this study"
 SHOWN = ("accuracy", "loss")

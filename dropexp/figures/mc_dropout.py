@@ -24,7 +24,7 @@ from dropexp.figures.paper import most, panel
 from dropexp.figures.sheet import TEXT, Room, mark, sheet
 from dropexp.figures.style import INK, TEST, TRAIN, grid
 from dropexp.figures.text_size import wrap
-from dropexp.wording.labels import OVER, listed, seeds
+from dropexp.wording.labels import OVER, epoch_rule, seeds
 
 PROBE, SCALED = "mc_dropout", "weight_scaling"
 ARMS = 6
@@ -170,8 +170,8 @@ def _title(found: Passes) -> str:
         for score in SCORES:
             words = [found.judged[arm.arm_id, score.layer, found.last].word for arm in found.arms]
             counts = [f"{word} in {words.count(word)}" for word in dict.fromkeys(words)]
-            parts.append(f"{score.name} {' and '.join(counts)}")
-        return f"Dropout on, {last} against weight scaling: {listed(parts)} of {len(found.arms)} arms, {n}"
+            parts.append(f"{score.name} {', '.join(counts)}")
+        return f"Dropout on, {last} against weight scaling: {'; '.join(parts)} of {len(found.arms)} arms; {n}"
     (arm,) = found.arms
     counts = list(dict.fromkeys((1, found.last)))
     parts = []
@@ -187,7 +187,7 @@ def _title(found: Passes) -> str:
 def _note(tidy: Tidy, left_out: int) -> str:
     parts = [
         f"{seeds(tidy)} seeds; bands: {OVER}, each by itself; over the panels: intervals of all comparisons together (95%)",
-        "paired by seed, test examples, at the selected epoch, running statistics",
+        f"paired by seed, test examples, {epoch_rule(tidy)}",
         "a calibration error is an average of |accuracy - confidence| over 15 bins of equal mass",
     ]
     if left_out:
