@@ -114,7 +114,8 @@ PROBES: dict[str, Probe] = {
         moments=("selected",),
         settings=Passes,
         formula="entropy of the mean of the passes' probabilities; mutual information: that minus the mean of the entropies",
-        cost="as many evaluations of the test examples as passes, and of the rotated ones per rotation",
+        cost="as many evaluations of the test examples as passes, and of the rotated ones per rotation: with defaults 60% "
+        "of the time that digits take to train, without rotations 30%",
     ),
     "calibration": Probe(
         "whether the probabilities of the answers to test examples, dropout off, are how often these are right",
@@ -125,7 +126,8 @@ PROBES: dict[str, Probe] = {
         moments=("selected", "last"),
         settings=Bins,
         formula="ece: mean over bins of equal mass, ties together, of |accuracy - confidence|, weighted by examples",
-        cost="an evaluation of the test examples at the end, and draws random numbers per test example",
+        cost="two evaluations of the test examples, and draws random numbers per test example: with defaults below 1% of the "
+        "time that digits take to train",
     ),
 }
 
