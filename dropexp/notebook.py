@@ -22,7 +22,7 @@ from dropexp.analysis.verdicts import verdicts
 from dropexp.errors import UsageError
 from dropexp.experiment.naming import label
 from dropexp.export.formats import export
-from dropexp.inline import Figures, Page, Rules, Verification, rules
+from dropexp.inline import EnsemblesFound, Figures, Page, Rules, Verification, rules
 from dropexp.metrics import MONITORS
 from dropexp.quoting import spelt
 from dropexp.records import Failure
@@ -32,6 +32,7 @@ from dropexp.tables.comparison import comparison
 from dropexp.train.work import threads_kept
 from dropexp.wording.movements import movements
 from dropexp.workflow.drawing import ordered, plot
+from dropexp.workflow.ensembling import checked_members, ensemble
 from dropexp.workflow.reading import accused
 from dropexp.workflow.replaying import replay_rules
 from dropexp.workflow.reporting import report
@@ -167,6 +168,14 @@ class Results:
             raise UsageError(f"monitor: {spelt(str(monitor))} is not one of {', '.join(MONITORS)}")
         numbers = {"patiences": patiences, "min_deltas": min_deltas, "alphas": alphas, "strips": strips}
         return Rules(replay_rules(self.folder, rules(numbers, criteria), monitor))
+
+    def ensemble(self, members: int = 5) -> EnsemblesFound:
+        """Average networks of each arm, or let them vote, as `dropexp ensemble` does.
+
+        Raises UsageError for a number of members that cannot be, StoreError where runs are no members or kept no
+        probabilities.
+        """
+        return EnsemblesFound(ensemble(self.folder, checked_members("members", members)))
 
     def verify(
         self, sample: int | None = 5, *, seed: int = 0, jobs: int | None = None, data_dir: str | Path | None = None

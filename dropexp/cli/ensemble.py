@@ -23,12 +23,11 @@ def ensemble(
 ) -> int:
     """Average networks, or let them vote: [bold]dropexp ensemble results/five-networks --members 5[/bold]."""
     from dropexp.console.screen import say, warn
-    from dropexp.errors import UsageError
+    from dropexp.workflow.ensembling import checked_members
     from dropexp.workflow.ensembling import ensemble as put_together
     from dropexp.workflow.reading import studies_below
 
-    if members is not None and not 2 <= members <= 1000:
-        raise UsageError(f"--members: {members} is not a whole number from 2 to 1,000")
+    members = checked_members("--members", members)
     folders = studies_below(path)
     found = of_each(folders, lambda folder: put_together(folder, members, everything))
     for note in [one.note for one in found if one.note]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropexp.errors import StoreError
+from dropexp.errors import StoreError, UsageError
 from dropexp.files import make_folder
+from dropexp.quoting import spelt
 from dropexp.store.writer import write_whole
 from dropexp.workflow.reading import reading
 
@@ -26,6 +27,14 @@ class Ensembled:
     note: str | None
 
 
+def checked_members(name: str, members: int | None) -> int | None:
+    """Return a number of members; raises UsageError, under the name that it was given by, where it is none."""
+    whole = isinstance(members, int) and not isinstance(members, bool)
+    if members is not None and not (whole and 2 <= members <= 1000):
+        raise UsageError(f"{name}: {spelt(str(members))} is not a whole number from 2 to 1,000")
+    return members
+
+
 def ensemble(folder: Path, members: int | None = None, everything: bool = False) -> Ensembled:
     """Put the runs of a study together to ensembles and write ensemble.csv and figures/ensemble.
 
@@ -36,6 +45,10 @@ def ensemble(folder: Path, members: int | None = None, everything: bool = False)
     from dropexp.figures.ensemble import draw_ensembles
 
     members = MEMBERS if members is None else members
+    if not (folder / "study.yaml").is_file():
+        raise StoreError(
+            f"{folder}: dropexp has not trained these runs, and has no predictions of theirs to put together"
+        )
     if shown.runs.empty:
         raise StoreError([f"{folder}: no finished run yet; run its study again", *(note or "").splitlines()])
     if wrong := _faults(shown, members):

@@ -83,7 +83,30 @@ def test_a_study_without_ensembles_is_refused_in_one_line_that_says_why(tmp_path
     assert not (folder / "ensemble.csv").exists()
 
 
-@pytest.mark.parametrize(("members", "says"), [("1", "--members: 1 is not"), ("1001", "--members: 1001 is not")])
+@pytest.mark.parametrize(("members", "says"), [("1", "--members: '1' is not"), ("1001", "--members: '1001' is not")])
 def test_members_are_two_or_more(study, capsys, members, says):
     assert main(["ensemble", str(study), "--members", members]) == 2
     assert capsys.readouterr().err.startswith(says)
+
+
+def test_python_has_the_same_table_frame_and_mistakes(study, capsys):
+    import dropexp
+
+    made = dropexp.read(study).ensemble(2)
+    assert main(["ensemble", str(study), "--members", "2"]) == 0
+    assert capsys.readouterr().out.startswith(repr(made))
+    assert made.frame["arm"].unique().tolist() == ["rate 0", "rate 0.5"]
+    assert made.files[0] == study / "ensemble.csv"
+    assert "<pre>" in made._repr_html_()
+    for members in (1, True, 2.0):
+        with pytest.raises(dropexp.UsageError, match=f"members: '{members}' is not a whole number from 2"):
+            dropexp.read(study).ensemble(members)
+
+
+def test_runs_that_others_trained_have_no_predictions(tmp_path, capsys):
+    rows = [f"{rate},{seed},{e},0.9,0.8" for rate in (0, 0.5) for seed in (0, 1) for e in (1, 2)]
+    (tmp_path / "epochs.csv").write_text("\n".join(["rate,seed,epoch,train_accuracy,test_accuracy", *rows]))
+    assert main(["ensemble", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}: dropexp has not trained these runs, and has no predictions of theirs to put together\n"
+    )
