@@ -107,6 +107,13 @@ def test_the_study_is_then_as_if_the_runs_had_never_been_trained(folder):
         pass
 
 
+def test_tables_that_tell_of_removed_runs_go_too(folder):
+    for name in ("stopping.csv", "ensemble.csv"):
+        (folder / name).write_text("arm_id\n", encoding="utf-8")
+    remove_arms(folder, [["rate=0.5"]])
+    assert not {"stopping.csv", "ensemble.csv"} & set(content(folder))
+
+
 def test_verify_and_summary_agree_after_all_runs_were_removed(folder):
     remove_arms(folder, [["rate=0"], ["rate=0.2"], ["rate=0.5"]])
     assert (folder / "summary.csv").read_text().count("\n") == 4
