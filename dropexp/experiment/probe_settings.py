@@ -41,6 +41,13 @@ def earlier(kind: type[Settings]) -> dict[str, Any]:
     return {name: extra.before for name, extra in found.items() if isinstance(extra, Earlier)}
 
 
+class Units(EveryEpoch):
+    """Settings of activations."""
+
+    every: int = Field(10, description="measured after every so many epochs", ge=1, le=1_000_000)
+    examples: int = Field(1000, description="test examples looked at, the first ones", ge=2, le=10_000_000)
+
+
 class Masks(EveryEpoch):
     """Settings of gradient_norms."""
 

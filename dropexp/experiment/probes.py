@@ -11,7 +11,7 @@ from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Condition
 from dropexp.experiment.kinds import kinds_with
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.probe_settings import EveryEpoch, Masks, Noise, Repair, Settings, earlier
+from dropexp.experiment.probe_settings import EveryEpoch, Masks, Noise, Repair, Settings, Units, earlier
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
 
@@ -104,6 +104,18 @@ PROBES: dict[str, Probe] = {
         "masks, less masks / (number of masks)",
         cost="(2 masks + 1) batches steps of training per size and masks + 1 epochs, at the start and at the end: with "
         "defaults 40% of the time that digits take to train",
+    ),
+    "activations": Probe(
+        "what units give, dropout off: their mean, how many are zero or constant, histograms, and how many directions they use",
+        "each hidden layer",
+        "Srivastava et al. 2014, section 7.2; participation ratio: Gao et al. 2017",
+        at="mean, zeros and dead (fractions), participation; bin.X and means.X: fractions of outputs and of units' means in "
+        "the bin whose edge away from 0 is X, such as bin.0.02 for 0.01 to 0.02",
+        moments=("start", "epoch", "selected"),
+        settings=Units,
+        formula="over the first test examples; dead: units that give one number everywhere; participation: "
+        "tr(C)^2 / tr(C^2) of the covariance C between units",
+        cost="one evaluation of those examples per measured epoch, and a product of their outputs with themselves",
     ),
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise
@@ -64,6 +65,15 @@ def noise_of(runs: Sequence[Run], network: Trainable, epoch: int, drawn_for: str
     distinct = list(dict.fromkeys(seeds))
     of_run = torch.tensor([distinct.index(seed) for seed in seeds], device=network.device)
     return Noise(network.sites, distinct, of_run, epoch, drawn_for)
+
+
+def examples_of(look: Look, which: Literal["train", "val", "test"], most: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield inputs (R, B, ...) and labels (R, B) of the first examples of a set, `most` of them or all."""
+    for x_RB, labels_RB in look.feed.part(which):
+        if most <= 0:
+            return
+        yield x_RB[:, :most], labels_RB[:, :most]
+        most -= labels_RB.shape[1]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dropexp.experiment.study import Run
 from dropexp.nn.protocol import Trainable
 from dropexp.train.batches import Feed
 from dropexp.train.looking import Look, Measured, unchanged
+from dropexp.train.probe_activations import activations
 from dropexp.train.probe_gap_parts import gap_parts
 from dropexp.train.probe_gradient_noise import gradient_noise
 from dropexp.train.probe_gradient_norms import gradient_norms
@@ -21,6 +22,7 @@ MEASURES: dict[str, Callable[[Look], Measured]] = {
     "variance_shift": variance_shift,
     "gap_parts": gap_parts,
     "gradient_noise": gradient_noise,
+    "activations": activations,
 }
 
 
