@@ -48,6 +48,17 @@ class Units(EveryEpoch):
     examples: int = Field(1000, description="test examples looked at, the first ones", ge=2, le=10_000_000)
 
 
+class Smoothness(EveryEpoch):
+    """Settings of weights."""
+
+    examples: int = Field(1000, description="training and test examples looked at, the first ones", ge=1, le=10_000_000)
+    radius: float = Field(0.05, description="length of a step away from the weights, over their norm", gt=0, le=10)
+    directions: int = Field(5, description="random directions", ge=1, le=10_000)
+    images: int = Field(
+        8, description="units of the first layer whose weights are written out as images", ge=0, le=10_000
+    )
+
+
 class Masks(EveryEpoch):
     """Settings of gradient_norms."""
 

@@ -11,7 +11,7 @@ from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Condition
 from dropexp.experiment.kinds import kinds_with
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.probe_settings import EveryEpoch, Masks, Noise, Repair, Settings, Units, earlier
+from dropexp.experiment.probe_settings import EveryEpoch, Masks, Noise, Repair, Settings, Smoothness, Units, earlier
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
 
@@ -116,6 +116,18 @@ PROBES: dict[str, Probe] = {
         formula="over the first test examples; dead: units that give one number everywhere; participation: "
         "tr(C)^2 / tr(C^2) of the covariance C between units",
         cost="one evaluation of those examples per measured epoch, and a product of their outputs with themselves",
+    ),
+    "weights": Probe(
+        "the norm of each layer's weights and their distance from the start; how smooth the loss is in inputs and in weights",
+        "each layer with weights; input and loss for smoothness",
+        "Srivastava et al. 2014, fig. 7; Li et al. 2018; Foret et al. 2021",
+        at="'' for the norm, from_start for the distance; of input: gradient; of loss: gradient and random, the rise along "
+        "the gradient and on average over random directions; U.C.H.W: a weight of unit U at a channel, row and column",
+        moments=("start", "epoch", "selected"),
+        settings=Smoothness,
+        formula="input: mean over test examples of the L2 norm of d loss / d inputs; loss: mean training loss after a step "
+        "of radius |w| minus that before; random: mean of steps there and back, each tensor by radius times its own norm",
+        cost="the initial weights drawn again per measured epoch; at the end 2 directions + 3 evaluations of the examples",
     ),
 }
 

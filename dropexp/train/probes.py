@@ -14,6 +14,7 @@ from dropexp.train.probe_gap_parts import gap_parts
 from dropexp.train.probe_gradient_noise import gradient_noise
 from dropexp.train.probe_gradient_norms import gradient_norms
 from dropexp.train.probe_variance_shift import variance_shift
+from dropexp.train.probe_weights import weights
 
 Taken = tuple[int, str, str, str, Sequence[float | None]]  # epoch, probe, layer, at, one value per run
 
@@ -23,6 +24,7 @@ MEASURES: dict[str, Callable[[Look], Measured]] = {
     "gap_parts": gap_parts,
     "gradient_noise": gradient_noise,
     "activations": activations,
+    "weights": weights,
 }
 
 
