@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dropexp.experiment.fields import Section, Widths
+from dropexp.experiment.fields import Section, Shares, Widths
 
 
 class Settings(Section):
@@ -57,6 +57,19 @@ class Smoothness(EveryEpoch):
     images: int = Field(
         8, description="units of the first layer whose weights are written out as images", ge=0, le=10_000
     )
+
+
+class Parts(Settings):
+    """Settings of co_adaptation."""
+
+    shares: Shares = Field(
+        (0.1, 0.25, 0.5, 0.75, 0.9),
+        description="shares of units and of weights that are removed, and standard deviations of noise on inputs",
+        min_length=1,
+        max_length=50,
+    )
+    draws: int = Field(3, description="random choices of what is removed or added", ge=1, le=10_000)
+    examples: int = Field(2000, description="test examples looked at, the first ones", ge=2, le=10_000_000)
 
 
 class Masks(EveryEpoch):

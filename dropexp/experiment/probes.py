@@ -11,7 +11,17 @@ from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Condition
 from dropexp.experiment.kinds import kinds_with
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.probe_settings import EveryEpoch, Masks, Noise, Repair, Settings, Smoothness, Units, earlier
+from dropexp.experiment.probe_settings import (
+    EveryEpoch,
+    Masks,
+    Noise,
+    Parts,
+    Repair,
+    Settings,
+    Smoothness,
+    Units,
+    earlier,
+)
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
 
@@ -128,6 +138,17 @@ PROBES: dict[str, Probe] = {
         formula="input: mean over test examples of the L2 norm of d loss / d inputs; loss: mean training loss after a step "
         "of radius |w| minus that before; random: mean of steps there and back, each tensor by radius times its own norm",
         cost="the initial weights drawn again per measured epoch; at the end 2 directions + 3 evaluations of the examples",
+    ),
+    "co_adaptation": Probe(
+        "how hidden units correlate within classes, and accuracy without a share of units or weights, or with noise on inputs",
+        "each hidden layer; units, weights and inputs for what is removed or made noisy, whole for the network as it is",
+        "Srivastava et al. 2014, section 7.1; Cogswell et al. 2016",
+        at="of a hidden layer: correlation; of whole: ''; else SHARE.plain and SHARE.rescaled, such as 0.5.plain",
+        moments=("selected",),
+        settings=Parts,
+        formula="correlation: mean |r| over pairs of units, each less its class's mean; else accuracy on the first test "
+        "examples, averaged over draws; rescaled: what is left divided by the share left, inputs by sqrt(1 + s^2)",
+        cost="6 shares draws + 2 evaluations of those examples at the end: 92 with the default settings",
     ),
 }
 

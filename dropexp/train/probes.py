@@ -10,6 +10,7 @@ from dropexp.nn.protocol import Trainable
 from dropexp.train.batches import Feed
 from dropexp.train.looking import Look, Measured, unchanged
 from dropexp.train.probe_activations import activations
+from dropexp.train.probe_co_adaptation import co_adaptation
 from dropexp.train.probe_gap_parts import gap_parts
 from dropexp.train.probe_gradient_noise import gradient_noise
 from dropexp.train.probe_gradient_norms import gradient_norms
@@ -25,6 +26,7 @@ MEASURES: dict[str, Callable[[Look], Measured]] = {
     "gradient_noise": gradient_noise,
     "activations": activations,
     "weights": weights,
+    "co_adaptation": co_adaptation,
 }
 
 
