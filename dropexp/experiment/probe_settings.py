@@ -72,6 +72,14 @@ class Parts(Settings):
     examples: int = Field(2000, description="test examples looked at, the first ones", ge=2, le=10_000_000)
 
 
+class Examples(Settings):
+    """Settings of memorisation."""
+
+    examples: int = Field(
+        1000, description="training examples whose own epochs are written, the first ones", ge=0, le=10_000_000
+    )
+
+
 class Masks(EveryEpoch):
     """Settings of gradient_norms."""
 

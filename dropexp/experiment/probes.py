@@ -13,6 +13,7 @@ from dropexp.experiment.kinds import kinds_with
 from dropexp.experiment.leaves import leaf, spell
 from dropexp.experiment.probe_settings import (
     EveryEpoch,
+    Examples,
     Masks,
     Noise,
     Parts,
@@ -42,7 +43,8 @@ class Probe:
     `means` is one line for `check` and the README, `layers` what stands in the column `layer` of probes.csv, `at` what stands
     in the column `at` ('' where there is one number per layer), `source` the paper. `moments` are keys of MOMENTS: one that
     is measured after epochs has settings with `every`. `formula` is what is computed, `cost` what it adds to training.
-    `needs` are the conditions under which there is anything to measure.
+    `needs` are the conditions under which there is anything to measure. One that `remembers` keeps a number per training
+    example from epoch to epoch.
     """
 
     means: str
@@ -54,6 +56,7 @@ class Probe:
     settings: type[Settings] = EveryEpoch
     formula: str = ""
     cost: str = ""
+    remembers: bool = False
 
     def measures(self, config: Config) -> bool:
         """Return whether a network of this configuration has what the probe looks at."""
@@ -149,6 +152,19 @@ PROBES: dict[str, Probe] = {
         formula="correlation: mean |r| over pairs of units, each less its class's mean; else accuracy on the first test "
         "examples, averaged over draws; rescaled: what is left divided by the share left, inputs by sqrt(1 + s^2)",
         cost="6 shares draws + 2 evaluations of those examples at the end: 92 with the default settings",
+    ),
+    "memorisation": Probe(
+        "from which epoch on each training example stays learned, those with right and with wrong labels apart",
+        "right and wrong, for examples whose label was left alone or made wrong",
+        "Arpit et al. 2017; Toneva et al. 2019, section 3",
+        at="forgotten after each epoch; at the last from.E, the fraction that stays learned from epoch E on, never, that which "
+        "is not learned then, and example.N, the epoch for the example in row N of the data set",
+        moments=("epoch", "last"),
+        settings=Examples,
+        formula="learned: guessed as labelled in training, dropout off; stays learned from the epoch after the last one at "
+        "which it was not; forgotten: fraction learned after the epoch before and not after this one",
+        cost="none: the guesses are those of the evaluation after each epoch",
+        remembers=True,
     ),
 }
 

@@ -26,8 +26,11 @@ class Look:
 
     `name` is the probe's, `moment` one of MOMENTS, `epoch` the one just ended: 0 at the start; at the end 0 too, since
     each run may have selected another. `batches` counts the epoch whose batches `feed.batches` is to be asked for where
-    training's own are wanted: the epoch, or the first one. Every value of run r must depend on run r alone, to the bit: sum
-    over examples and units with `nn/reduce.py` or run by run, and draw from `masks` and `generator` only.
+    training's own are wanted: the epoch, or the first one. After an epoch `guess_RN` are the guesses for the training
+    examples, dropout off. `remembered` (R, N) is for a probe that remembers (see PROBES): what it writes there it finds
+    after the next epoch and, for a run that did not diverge, at the end; 0 before the first. Every value of run r must
+    depend on run r alone, to the bit: sum over examples and units with `nn/reduce.py` or run by run, and draw from `masks`
+    and `generator` only.
     """
 
     name: str
@@ -37,6 +40,8 @@ class Look:
     feed: Feed
     runs: Sequence[Run]
     epoch: int = 0
+    guess_RN: np.ndarray | None = None
+    remembered: np.ndarray | None = None
 
     @property
     def batches(self) -> int:

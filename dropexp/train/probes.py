@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
 
 from dropexp.experiment.probes import PROBES, due, name_of, settings_of
 from dropexp.experiment.study import Run
@@ -14,9 +17,11 @@ from dropexp.train.probe_co_adaptation import co_adaptation
 from dropexp.train.probe_gap_parts import gap_parts
 from dropexp.train.probe_gradient_noise import gradient_noise
 from dropexp.train.probe_gradient_norms import gradient_norms
+from dropexp.train.probe_memorisation import memorisation
 from dropexp.train.probe_variance_shift import variance_shift
 from dropexp.train.probe_weights import weights
 
+REMEMBERS = np.dtype(np.int32)  # a number per training example
 Taken = tuple[int, str, str, str, Sequence[float | None]]  # epoch, probe, layer, at, one value per run
 
 MEASURES: dict[str, Callable[[Look], Measured]] = {
@@ -27,13 +32,29 @@ MEASURES: dict[str, Callable[[Look], Measured]] = {
     "activations": activations,
     "weights": weights,
     "co_adaptation": co_adaptation,
+    "memorisation": memorisation,
 }
 
 
+def remembering(words: Iterable[str]) -> list[str]:
+    """Return the names of the probes that remember a number per training example from epoch to epoch."""
+    return [name for name in dict.fromkeys(map(name_of, words)) if PROBES[name].remembers]
+
+
 def take(
-    words: Iterable[str], moment: str, network: Trainable, feed: Feed, runs: Sequence[Run], epoch: int = 0
+    words: Iterable[str],
+    moment: str,
+    network: Trainable,
+    feed: Feed,
+    runs: Sequence[Run],
+    epoch: int = 0,
+    guess_RN: np.ndarray | None = None,
+    remembered: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> list[Taken]:
-    """Return what the probes that are due at a moment measure, of the runs whose networks have what each looks at."""
+    """Return what the probes that are due at a moment measure, of the runs whose networks have what each looks at.
+
+    `remembered` holds the arrays of probes that remember, by name, which these write into.
+    """
     found: list[Taken] = []
     for word in due(words, moment, epoch):
         name = name_of(word)
@@ -41,7 +62,9 @@ def take(
         if not any(able):
             continue
         with unchanged(network):
-            measured = MEASURES[name](Look(name, moment, settings_of(word), network, feed, runs, epoch))
+            measured = MEASURES[name](
+                Look(name, moment, settings_of(word), network, feed, runs, epoch, guess_RN, remembered.get(name))
+            )
         for layer, at, values in measured:
             own = [value if had else None for value, had in zip(values, able, strict=True)]
             found.append((epoch, name, layer, at, own))
