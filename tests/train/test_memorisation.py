@@ -105,7 +105,7 @@ def test_a_checkpoint_that_remembers_the_impossible_is_set_aside(make_run, vecto
         assert train_pack(work, vectors, lambda epoch, *_: epoch == 2).paused
     made = train_pack(work, vectors)
     assert made.probes == whole.probes
-    assert "arrays of other names" in made.notes[0]
+    assert "arrays whose names, shapes or types are not those" in made.notes[0]
     monkeypatch.setenv(INTERVAL, "0")
     plain = pack._record
 
