@@ -13,8 +13,10 @@ from dropexp.analysis.number_format import untypeset
 from dropexp.analysis.tidy import Tidy
 from dropexp.errors import UsageError
 from dropexp.experiment.vocabulary import meant
+from dropexp.figures.activations import activations_figure
 from dropexp.figures.by_axis import side_figures
 from dropexp.figures.claims import claims_figure
+from dropexp.figures.co_adaptation import co_adaptation_figure
 from dropexp.figures.curves import curves_figure, loss_figure
 from dropexp.figures.differences import differences_figure
 from dropexp.figures.dose import dose_figures
@@ -23,9 +25,11 @@ from dropexp.figures.gap import gap_figure
 from dropexp.figures.gap_parts import parts_figure
 from dropexp.figures.heat import heat_figures
 from dropexp.figures.interaction import interaction_figure
+from dropexp.figures.memorisation import memorisation_figure
 from dropexp.figures.paper import to_size
 from dropexp.figures.stopping_heat import NAME, replay_figure
 from dropexp.figures.style import DPI, PRINT_DPI, save, styled
+from dropexp.figures.weights import first_layer_figure, weights_figure
 from dropexp.quoting import spelt
 
 Drawn = Iterator[tuple[str, Figure]]
@@ -139,6 +143,11 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     "examples": _one("examples", examples_figure),
     NAME: _one(NAME, replay_figure),
     "gap-parts": _one("gap-parts", parts_figure),
+    "activations": _one("activations", activations_figure),
+    "weights": _one("weights", weights_figure),
+    "first-layer": _one("first-layer", first_layer_figure),
+    "co-adaptation": _one("co-adaptation", co_adaptation_figure),
+    "memorisation": _one("memorisation", memorisation_figure),
 }
 ABSENT = "does not apply to this study"
 SHOWN = ("accuracy", "loss")
