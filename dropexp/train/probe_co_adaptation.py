@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from dropexp.train.evaluate import guesses, mean
 from dropexp.train.looking import Look, Measured, examples_of, tapped, unchanged
 
 WAYS = ("plain", "rescaled")  # what is left as it is, or made as large as before
-Factors = Mapping[str, Tensor]
 
 
 def co_adaptation(look: Look) -> Measured:
@@ -81,18 +80,45 @@ def _within(x_NU: Tensor, label_N: Tensor) -> float | None:
 
 def _accuracies(look: Look, disturb: Disturb) -> dict[tuple[float, str], list[float | None]]:
     """Return the accuracy of every run by share and way, averaged over draws."""
-    found: dict[tuple[float, str], list[float | None]] = {}
-    for share in look.settings.shares:
-        for way in WAYS:
-            draws = [disturb(look, share, way == "rescaled", number) for number in range(look.settings.draws)]
-            found[share, way] = [mean(np.array([v for v in own if v is not None])) for own in zip(*draws, strict=True)]
-    return found
+    found: dict[tuple[float, str], list[list[float | None]]] = {}
+    for number in range(look.settings.draws):
+        order = _Order(look, number)
+        for share in look.settings.shares:
+            for way in WAYS:
+                found.setdefault((share, way), []).append(disturb(look, order, share, way == "rescaled"))
+    return {
+        at: [mean(np.array([v for v in own if v is not None])) for own in zip(*draws, strict=True)]
+        for at, draws in found.items()
+    }
 
 
-Disturb = Callable[[Look, float, bool, int], list[float | None]]
+class _Order:
+    """One random order of the units or weights of every place, in which they are removed: the same for every share."""
+
+    def __init__(self, look: Look, number: int):
+        self.look, self.number = look, number
+        self._ranks: dict[str, Tensor] = {}
+
+    def factors(self, place: str, shape: tuple[int, ...], share: float, rescaled: bool, like: Tensor) -> Tensor:
+        """Return 0 for what is removed and 1, or 1 / the share left, for what is not: (R, *shape)."""
+        size = int(np.prod(shape))
+        gone = min(round(share * size), size)
+        left = size / (size - gone) if rescaled and gone < size else 1.0
+        if place not in self._ranks:
+            self._ranks[place] = torch.from_numpy(np.stack([self._drawn(r, place, size) for r in range(len(like))]))
+        return torch.where(self._ranks[place] < gone, 0.0, left).view(-1, *shape).to(like)
+
+    def _drawn(self, r: int, place: str, size: int) -> np.ndarray:
+        rank = np.empty(size, np.int32)
+        bits = self.look.generator(r, place, self.number).bit_generator.random_raw(size)
+        rank[np.argsort(bits, kind="stable")] = np.arange(size, dtype=np.int32)
+        return rank
 
 
-def _without_units(look: Look, share: float, rescaled: bool, number: int) -> list[float | None]:
+Disturb = Callable[[Look, _Order, float, bool], list[float | None]]
+
+
+def _without_units(look: Look, order: _Order, share: float, rescaled: bool) -> list[float | None]:
     factors: dict[str, Tensor] = {}
 
     def remove(layer: str, point: str, x: Tensor) -> Tensor:
@@ -100,23 +126,23 @@ def _without_units(look: Look, share: float, rescaled: bool, number: int) -> lis
             return x
         axis = 2 if x.dim() == 5 else x.dim() - 1
         if layer not in factors:
-            factors[layer] = _factors(look, layer, (x.shape[axis],), share, rescaled, number, x)
+            factors[layer] = order.factors(layer, (x.shape[axis],), share, rescaled, x)
         return x * factors[layer].view(len(x), *(-1 if i == axis else 1 for i in range(1, x.dim())))
 
     with tapped(look.network, remove):
         return _accuracy(look)
 
 
-def _without_weights(look: Look, share: float, rescaled: bool, number: int) -> list[float | None]:
+def _without_weights(look: Look, order: _Order, share: float, rescaled: bool) -> list[float | None]:
     network = look.network
     held = {name: t.detach() for name, t in network.parameters.items() if network.roles[name] == "weight"}
     with unchanged(network):
-        network.put({n: t * _factors(look, n, tuple(t.shape[1:]), share, rescaled, number, t) for n, t in held.items()})
+        network.put({n: t * order.factors(n, tuple(t.shape[1:]), share, rescaled, t) for n, t in held.items()})
         return _accuracy(look)
 
 
-def _with_noise(look: Look, share: float, rescaled: bool, number: int) -> list[float | None]:
-    drawn = [look.generator(r, "inputs", number) for r in range(len(look.runs))]
+def _with_noise(look: Look, order: _Order, share: float, rescaled: bool) -> list[float | None]:
+    drawn = [look.generator(r, "inputs", order.number) for r in range(len(look.runs))]
 
     def noisy(x_RB: Tensor) -> Tensor:
         noise = [torch.from_numpy(own.standard_normal(tuple(x_RB.shape[1:]))).to(x_RB) for own in drawn]
@@ -127,22 +153,6 @@ def _with_noise(look: Look, share: float, rescaled: bool, number: int) -> list[f
 
 
 PARTS: dict[str, Disturb] = {"units": _without_units, "weights": _without_weights, "inputs": _with_noise}
-
-
-def _factors(
-    look: Look, place: str, shape: tuple[int, ...], share: float, rescaled: bool, number: int, like: Tensor
-) -> Tensor:
-    """Return 0 for what is removed and 1, or 1 / the share left, for what is not: (R, *shape), nested over shares."""
-    size = int(np.prod(shape))
-    gone = min(round(share * size), size)
-    left = size / (size - gone) if rescaled and gone < size else 1.0
-    found = []
-    for r in range(len(look.runs)):
-        order = np.argsort(look.generator(r, place, number).bit_generator.random_raw(size), kind="stable")
-        factor = np.full(size, left)
-        factor[order[:gone]] = 0.0
-        found.append(factor.reshape(shape))
-    return torch.from_numpy(np.stack(found)).to(like)
 
 
 def _accuracy(look: Look, inputs: Callable[[Tensor], Tensor] = lambda x_RB: x_RB) -> list[float | None]:
