@@ -11,7 +11,7 @@ from dropexp.train.batches import Feed
 from dropexp.train.looking import Look
 from dropexp.train.loop import train
 from dropexp.train.pack import train_pack
-from dropexp.train.probe_activations import NAMES, _counts, activations
+from dropexp.train.probe_activations import NAMES, _counts, _Sums, activations
 from dropexp.train.work import Work
 
 SIZES = {"data.test_size": 30, "data.val_size": 20, "training.batch_size": 16, "model.hidden": [13, 9]}
@@ -131,6 +131,15 @@ def test_it_changes_nothing_and_each_run_is_measured_as_if_alone(make_run, vecto
         assert binned == {0, row.selected_epoch}
         assert {p.epoch for p in own} == binned | set(range(2, row.epochs_run + 1, 2))
         assert train_pack(Work((run,), "toy", (word,)), vectors).probes == own
+
+
+def test_a_unit_is_dead_if_it_never_changes_from_one_batch_of_examples_to_the_next():
+    batches = torch.tensor([[[1.0, 3, 5], [1, 4, 5]], [[1, 3, 6], [1, 3, 6]]], dtype=torch.float64)
+    sums = _Sums(batches[0, 0])
+    for batch in batches:
+        sums.add(batch)
+    assert sums.same.tolist() == [True, False, False]
+    assert sums.mean.tolist() == [1, 3.25, 5.5]
 
 
 def test_numbers_that_are_none_lie_in_no_bin():
