@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dropexp.experiment.fields import Section, Widths
+from dropexp.experiment.fields import Section, Shares, Widths
 
 
 class Settings(Section):
@@ -39,6 +39,45 @@ def earlier(kind: type[Settings]) -> dict[str, Any]:
     """Return the settings that came later, with the value that stands for what was measured before."""
     found = {name: field.json_schema_extra for name, field in kind.model_fields.items()}
     return {name: extra.before for name, extra in found.items() if isinstance(extra, Earlier)}
+
+
+class Units(EveryEpoch):
+    """Settings of activations."""
+
+    every: int = Field(10, description="measured after every so many epochs", ge=1, le=1_000_000)
+    examples: int = Field(1000, description="test examples looked at, the first ones", ge=2, le=10_000_000)
+
+
+class Smoothness(EveryEpoch):
+    """Settings of weights."""
+
+    examples: int = Field(1000, description="training and test examples looked at, the first ones", ge=1, le=10_000_000)
+    radius: float = Field(0.05, description="length of a step away from the weights, over their norm", gt=0, le=10)
+    directions: int = Field(5, description="random directions", ge=1, le=10_000)
+    images: int = Field(
+        8, description="units of the first layer whose weights are written out as images", ge=0, le=10_000
+    )
+
+
+class Parts(Settings):
+    """Settings of co_adaptation."""
+
+    shares: Shares = Field(
+        (0.1, 0.25, 0.5, 0.75, 0.9),
+        description="shares of units and of weights that are removed, and standard deviations of noise on inputs",
+        min_length=1,
+        max_length=50,
+    )
+    draws: int = Field(3, description="random choices of what is removed or added", ge=1, le=10_000)
+    examples: int = Field(2000, description="test examples looked at, the first ones", ge=2, le=10_000_000)
+
+
+class Examples(Settings):
+    """Settings of memorisation."""
+
+    examples: int = Field(
+        1000, description="training examples whose own epochs are written, the first ones", ge=0, le=10_000_000
+    )
 
 
 class Masks(EveryEpoch):

@@ -13,9 +13,11 @@ from dropexp.analysis.number_format import untypeset
 from dropexp.analysis.tidy import Tidy
 from dropexp.errors import UsageError
 from dropexp.experiment.vocabulary import meant
+from dropexp.figures.activations import activations_figure
 from dropexp.figures.by_axis import side_figures
 from dropexp.figures.calibration import calibration_figure
 from dropexp.figures.claims import claims_figure
+from dropexp.figures.co_adaptation import co_adaptation_figure
 from dropexp.figures.curves import curves_figure, loss_figure
 from dropexp.figures.differences import differences_figure
 from dropexp.figures.dose import dose_figures
@@ -27,9 +29,11 @@ from dropexp.figures.heat import heat_figures
 from dropexp.figures.interaction import interaction_figure
 from dropexp.figures.mc_dropout import passes_figure
 from dropexp.figures.mc_uncertainty import uncertainty_figure
+from dropexp.figures.memorisation import memorisation_figure
 from dropexp.figures.paper import to_size
 from dropexp.figures.stopping_heat import NAME, replay_figure
 from dropexp.figures.style import DPI, PRINT_DPI, save, styled
+from dropexp.figures.weights import first_layer_figure, weights_figure
 from dropexp.quoting import spelt
 
 Drawn = Iterator[tuple[str, Figure]]
@@ -144,6 +148,11 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     NAME: _one(NAME, replay_figure),
     ENSEMBLE: _one(ENSEMBLE, ensemble_figure),
     "gap-parts": _one("gap-parts", parts_figure),
+    "activations": _one("activations", activations_figure),
+    "weights": _one("weights", weights_figure),
+    "first-layer": _one("first-layer", first_layer_figure),
+    "co-adaptation": _one("co-adaptation", co_adaptation_figure),
+    "memorisation": _one("memorisation", memorisation_figure),
     "mc-dropout": _one("mc-dropout", passes_figure),
     "mc-uncertainty": _one("mc-uncertainty", uncertainty_figure),
     "calibration": _one("calibration", calibration_figure),
