@@ -20,8 +20,9 @@ from dropexp.experiment.naming import label
 from dropexp.figures.dumbbell import spaced
 from dropexp.figures.mc_dropout import passes
 from dropexp.figures.paper import most, panel
-from dropexp.figures.sheet import TEXT, Room, mark, sheet
+from dropexp.figures.sheet import HEAD, TEXT, Room, inches, mark, sheet
 from dropexp.figures.style import INK, LINES, SERIES, grid
+from dropexp.figures.text_size import apart, width, wrap
 from dropexp.wording.labels import OVER, epoch_rule, seeds
 
 ARMS = 6  # each with a colour and line of its own
@@ -43,6 +44,7 @@ def uncertainty_figure(tidy: Tidy) -> Figure | None:
     if len(turned):
         names += [f"{name}\nof rotated images{one}" for _, name in ROTATIONS]
     size = panel(SIZE)
+    names = [wrap(name, size[0] + 0.4, TEXT) for name in names]
     columns = min(2, most())
     words = [label(arm, tidy.axes) for arm in arms]
     key = [mark(text, color=INK, marker=m, markerfacecolor=_face(at, INK)) for at, m, text in SIDES]
@@ -96,7 +98,10 @@ def _rotations(ax: Axes, arms: Sequence[Arm], rows: pd.DataFrame, times: float) 
             ax.fill_between(x, curve["low"], curve["high"], color=SERIES[i], alpha=0.2, linewidth=0)
         ax.plot(x, curve["mean"], color=SERIES[i], linestyle=LINES[i], marker="o", markersize=3.5)
     if len(rows):
-        ax.set_xticks([30 * n for n in range(7) if 30 * n <= rows["at"].str.removeprefix(TURNED).astype(float).max()])
+        last = rows["at"].str.removeprefix(TURNED).astype(float).max()
+        ticks = [30 * n for n in range(7) if 30 * n <= last]
+        step = inches(ax)[0] / max(1.1 * last, 1.0)
+        ax.set_xticks([ticks[k] for k in apart([step * t for t in ticks], [width(str(t), HEAD) for t in ticks])])
     ax.set_ylim(bottom=0)
 
 
