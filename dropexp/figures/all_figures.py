@@ -1,4 +1,4 @@
-"""FIGURES: every figure of a study, drawn where it applies, under fixed names."""
+"""FIGURES: every figure of a study, drawn if it applies, under fixed names."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def draw_to_order(
     formats: Sequence[str],
     size: tuple[float, float] | None,
 ) -> tuple[list[Path], dict[str, tuple[str, str]], list[str]]:
-    """Write some figures into an existing folder, in some formats and at a size in inches or as large as they are.
+    """Write some figures into an existing folder, in the given formats, at a size in inches or at their own size.
 
-    `wanted` is what `chosen` returns. Returns the paths; by name the title
-    and the note of each figure, which at a size are not in the picture; and a sentence for each that is not drawn.
+    `wanted` is what `chosen` returns. Returns the paths; the title and note of each figure by name, which are not in a
+    picture drawn to a size; and a sentence for each figure that is not drawn.
     """
     paths: list[Path] = []
     captions: dict[str, tuple[str, str]] = {}
@@ -91,10 +91,10 @@ def _numbered(drawn: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
 
 
 def chosen(names: Sequence[str], metric: str = "") -> dict[str, tuple[str, ...]]:
-    """Return the rows of FIGURES that names mean, each with the beginnings of the names wanted; all rows without any.
+    """Return the rows of FIGURES that `names` select, each with the beginnings of the names wanted; all rows if none is given.
 
-    A name is that of a figure (`dose-rate`), or without its axes (`dose`). Where there is a figure of accuracy and one of
-    loss, `metric` says which; without names it chooses the figures that show it. Raises UsageError for a name that no
+    A name is that of a figure (`dose-rate`), or the same without its axes (`dose`). If a figure exists for accuracy and
+    for loss, `metric` says which; without names it selects the figures that show it. Raises UsageError for a name that no
     figure can have.
     """
     if metric and metric not in SHOWN:

@@ -1,4 +1,4 @@
-"""by-AXIS.png: the orders, kinds, placements or sizes of a study side by side, along the axis that runs across."""
+"""by-AXIS.png: the orders, kinds, placements or sizes of a study side by side, one line each along the horizontal axis."""
 
 from __future__ import annotations
 
