@@ -228,7 +228,7 @@ def test_the_folder_one_is_in_and_runs_moved_aside_can_be_named(folder, monkeypa
         f"to get them back: dropexp remove {folder.as_posix()} --restore {aside.as_posix()}" in capsys.readouterr().out
     )
     assert main(["show", str(aside)]) == 0
-    assert "2 of 9 runs are there" in capsys.readouterr().out
+    assert "2 of 9 runs are stored" in capsys.readouterr().out
     assert main(["show", str(folder.parent), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["studies"][0]["runs"] == 6, "a list holds none that was moved aside"
 
