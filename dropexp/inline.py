@@ -1,4 +1,4 @@
-"""What a study's methods return in Python: figures, a page, rules, ensembles and a verification, each shown in a notebook."""
+"""What the methods of a study return in Python: figures, a page, rules, ensembles and a verification, for notebooks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def shown(value: object) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Page:
-    """A study's page: its path, and its answer in one sentence. It may stand wherever a path may."""
+    """A study's page: its path, and its answer in one sentence. It can be used wherever a path can."""
 
     path: Path
     answer: str
@@ -90,7 +90,7 @@ class Rules:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """stopping.csv with the arms named: when a rule stops, the accuracy it selects, and the difference to training on."""
+        """stopping.csv with the arms named: when a rule stops, the accuracy it selects, and the difference from training on."""
         tidy = self.found.tidy
         names = {arm.arm_id: label(arm, tidy.axes) for arm in tidy.arms}
         frame: pd.DataFrame = self.found.rows.copy()

@@ -60,7 +60,7 @@ def differences_figure(tidy: Tidy) -> Figure | None:
     for what, (view, _) in panels.items():
         rows = [(label(v.arm, tidy.axes), getattr(v, what).difference) for v in shown]
         if said := beyond(view, [(n, _of(d), [100 * d.mean], [100 * d.low, 100 * d.high]) for n, d in rows]):
-            note += f"; {'test accuracy' if what == 'test' else 'gap'} {said}"
+            note += f"; in {'test accuracy' if what == 'test' else 'the gap'}, {said}"
     note = f"{book.shared} in every row; {note}" if book.shared else note
     size = panel((PANEL, max(book.pitch * len(shown), 0.5)), rows=True)
     book, columns_beside = book.spread(size[1]), min(2, most())

@@ -71,7 +71,7 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
             (label(arm, tidy.axes), percent(e.mean), [100 * e.mean], [100 * e.low, 100 * e.high]) for arm, _, e in arms
         ]
         if said := beyond(view, list({row[0]: row for row in rows}.values())):
-            note += f"; {what} {said}"
+            note += f"; in {what}, {said}"
     key: list[Line2D | Patch] = [
         mark("mean, not ruled out as the best", color=TEST, marker="o", linestyle="-"),
         mark("mean, ruled out", color=TEST, marker="o", markerfacecolor="white", linestyle="-"),
