@@ -120,7 +120,11 @@ def texts(figures: list[tuple[str, Figure]]) -> str:
             "examples",
             "Rate 0.5 against rate 0: 3.7 percent of the test examples are fixed, 3.5 broken, n = 5",
         ),
-        ("answered", "examples", "Against rate 0: 3.6 to 3.7 percent of the test examples are fixed, 3.5 to 3.9 broken"),
+        (
+            "answered",
+            "examples",
+            "Against rate 0: 3.6 to 3.7 percent of the test examples are fixed, 3.5 to 3.9 broken",
+        ),
         ("answered-many", "examples", "the 12 classes with the most changes, 88 more not shown; 2 more arms not shown"),
         ("claimed", "claims", "7 claims: 3 supported, 3 refuted, 1 undecided"),
         ("claimed", "claims", "✓ supported**"),

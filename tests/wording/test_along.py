@@ -66,7 +66,9 @@ def test_one_axis_without_dropout_has_its_columns_in_the_table(depth):
 
 
 def test_several_axes_have_a_clause_each_and_dropout_its_own(crossed):
-    along, most, dropout, chance = headline(crossed, verdicts(crossed)).replace("; largest change", ". Largest change").split(". ")
+    along, most, dropout, chance = (
+        headline(crossed, verdicts(crossed)).replace("; largest change", ". Largest change").split(". ")
+    )
     assert along.startswith("Against hidden layers 64: test accuracy worse in 2 of 2")
     assert most.startswith("Largest change: 64")
     assert dropout.startswith("Gap against rate 0:")
