@@ -53,9 +53,7 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
                 wrap(f"{_setting(tidy, dose)}{what}; not ruled out as {best}: {_set(dose)}", size[0], TEXT, listed=True)
             )
     note = footnote(tidy, "thin lines: seeds; bars", len(found) - len(shown), "settings")
-    note += (
-        "; band: holds for all values together; not ruled out: by multiple comparisons with the best, at 5% together"
-    )
+    note += "; the band holds for all values at once; not ruled out: by multiple comparisons with the best, error 5%"
     if any(len(dose.best) < len(dose.arms) for pair in shown for dose in pair):
         note += f"; {ONE_SIDED}"
     if len(found) == 1 and (line := validated(found[0][0])):

@@ -145,7 +145,7 @@ def _fact(tidy: Tidy, measure: Measure, v: Verdict, judged: Judged) -> Fact:
     parts = [f"{percent(own)} against {percent(other)} {measure.unit}", f"n = {d.n}", *_grounds(judged)]
     detail = ", ".join(parts)
     if measure.metric == tidy.lead.test and v.mirrored:
-        detail += "; training accuracy is the same, so the gap changes by the opposite"
+        detail += "; training accuracy is the same, so the gap changes by the opposite amount"
     if measure.metric == tidy.lead.gap and (three := movements(v)):
         detail += f"; {three}"
     return Fact(_size(judged), of, detail, judged.said, tone)

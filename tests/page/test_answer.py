@@ -24,7 +24,7 @@ def test_a_difference_by_hand(hand):
     assert test.of == "test accuracy, rate 0.5 against rate 0"
     assert test.detail == (
         "93.5 against 91.5 percent, n = 4, p = 0.016, 4 of 4 seeds have this sign; "
-        "training accuracy is the same, so the gap changes by the opposite"
+        "training accuracy is the same, so the gap changes by the opposite amount"
     )
 
 
