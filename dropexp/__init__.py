@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dropexp.errors import ConfigError, DataError, DropexpError, Interrupted, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from dropexp.api import check, check_laws, compare, join, plot, read, run, sweep
+    from dropexp.api import check, check_laws, compare, join, load, plot, read, run, sweep
 
 __version__ = "0.4.0"
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "check_laws",
     "compare",
     "join",
+    "load",
     "plot",
     "read",
     "run",

@@ -22,6 +22,7 @@ from dropexp.study_files.shipped import shipped
 from dropexp.train.work import threads_kept
 from dropexp.workflow import comparing, drawing, running
 from dropexp.workflow.checking import facts
+from dropexp.workflow.networks import network
 from dropexp.workflow.reading import reading, studies_below
 from dropexp.workflow.request import AXES, SHORTCUTS, Options, Request
 from dropexp.workflow.together import together
@@ -118,6 +119,23 @@ def check(request: Request, *, time: bool = False) -> dict[str, Any]:
 def read(folder: str | Path, everything: bool = False) -> Results:
     """Return the results in a study's folder; with `everything`, also runs that differ in more than axes and seeds."""
     return Results(Path(folder), *reading(Path(folder), everything))
+
+
+def load(folder: str | Path, run: Conditions, epoch: int | None = None) -> Any:
+    """Return a stored run's network as a torch.nn.Module of stock layers, in evaluation mode.
+
+    `run` is its run_id or the beginning of it, or its arm and seed, as in `load("results/x", "rate=0.5 seed=3")` or
+    `{"rate": 0.5, "seed": 3}`. `epoch` is by default the selected one, or the last whose weights are stored. The module
+    takes examples (N, F) or (N, C, H, W) as they are in the data set and returns logits (N, K); it can be copied, saved and
+    used without dropexp, and in training mode its dropout acts. Where torch has no layer for the run's kind of dropout, or
+    one that computes as the run did, a warning says what differs. Raises UsageError where `run` names no single run,
+    StoreError where its weights are not stored or were changed, DataError where weights before 0.5.0 need a data set that
+    is not there, and ConfigError where torch has no layers that predict as the run did.
+    """
+    found = network(Path(folder), pairs(run), epoch)
+    for note in found.notes:
+        _warn(note)
+    return found.module
 
 
 def plot(*folders: str | Path, everything: bool = False, fresh: bool = False, **order: Any) -> Figures:

@@ -61,6 +61,7 @@ FENCES = {
     "scipy": ("analysis", "figures", "wording"),
     "sklearn": ("data/loading.py",),
     "click": (),
+    "safetensors": ("store/stored_arrays.py",),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 SEES_NO_CONFIGURATION = ("analysis", *PICTURES, "export")

@@ -22,12 +22,16 @@ OWN = (*COLUMNS, "study.yaml", "summary.csv", "axis_differences.csv")
 
 @dataclass(frozen=True)
 class Export:
-    """A format: what a file of it holds, or else what writes a folder, and the library that it needs."""
+    """A format: what a file of it holds, or else what writes a folder, and the library that it needs.
+
+    One `of_run` is of a single run and not of a study; `workflow/networks.py` writes it.
+    """
 
     means: str
     content: Callable[[Tidy], str | bytes] | None = None
     folder: Callable[[Tidy, Path], None] | None = None
     needs: str = ""
+    of_run: bool = False
 
 
 def export(tidy: Tidy, to: str, out: Path | None = None) -> str:
@@ -37,6 +41,10 @@ def export(tidy: Tidy, to: str, out: Path | None = None) -> str:
     nothing is to be written or it cannot be.
     """
     row = _format(to)
+    if row.of_run:
+        raise UsageError(
+            f"--to {to}: is of one run; name it, as in dropexp export {tidy.study.name} rate=0.5 seed=0 --to {to}"
+        )
     if tidy.runs.empty:
         raise StoreError(f"{tidy.study.name}: no finished run to export yet")
     if out is None and to not in TEXTS:
@@ -73,5 +81,6 @@ EXPORTS = {
     "csv": Export("one row per run and epoch, with the axes of its arm", as_csv),
     "parquet": Export("the same as a typed Parquet file", as_parquet, needs="pyarrow"),
     "tensorboard": Export("event files, one folder per run", folder=as_events, needs="tensorboard"),
+    "torch": Export("one run's network: a Python file of stock layers, and its weights", of_run=True),
 }
 TEXTS = ("latex", "markdown", "csv")

@@ -17,7 +17,7 @@ from dropexp.store.frames import framed
 from dropexp.store.intact import Held, few, held
 from dropexp.store.lock import Holder
 from dropexp.store.predictions import NAME, Index, Predictions, scan
-from dropexp.store.weights import column_of, weights_fault
+from dropexp.store.weights import lacks
 from dropexp.study_files.yaml_reader import read
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ class Store:
 
         A run of a version that kept no classes lacks nothing: they are kept by default, and nobody asked for them.
         """
-        asked, column = set(probes), column_of(save_weights)
+        asked = set(probes)
         found = self._unpredicted(save_predictions) if save_predictions != "none" else {}
-        if not asked and column is None:
+        if not asked and save_weights == "none":
             return found
         there = by_run(self.lines("probes.csv"))
         for row in self.cells():
@@ -95,9 +95,7 @@ class Store:
             taken = set(map(complete, seals.words_taken(row, there.get(run_id, ()))))
             if missing := [word for word in asked if complete(word) not in taken]:
                 found[run_id] = f"has no probes {', '.join(newest(missing))}"
-            elif column and row["rows_digest"] and not row[column]:
-                found[run_id] = "was trained without saving these weights"
-            elif column and (why := weights_fault(self.folder, row, column)):
+            elif why := lacks(self.folder, row, save_weights):
                 found[run_id] = why
         return found
 

@@ -106,7 +106,7 @@ class Writer:
         """
         self._holder.check()
         wanted = tuple(probes)
-        digests = save(self.folder, outcome, save_weights)
+        digests = save(self.folder, runs, outcome, save_weights)
         made = {row.run_id: row for row in outcome.runs}
         own = {
             name: by_run(lines_of(rows).splitlines(keepends=True))

@@ -17,7 +17,7 @@ UNNAMED = "unnamed"  # the study of a dict that does not name itself
 MOST_GROWN = 1000  # seeds of a study that grows: intervals that hold at each number of seeds are drawn for all of them
 LARGEST_SEED = 2**53  # above it, spreadsheets and data frames merge neighbours
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
-WEIGHTS = ("none", "selected", "all")
+WEIGHTS = ("none", "selected", "last", "all")
 PREDICTIONS = ("classes", "probabilities", "none")
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
-import zipfile
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from dropexp.records import EpochRow, ProbeRow
+from dropexp.store.stored_arrays import from_npz
 
 REASONS = (None, "max_epochs", "patience", "diverged")
-READ = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 MASKS = {"first", "last", "fired", "units", "low"}  # what the audit remembers of a site
 EPOCHS = "epochs"  # under this name, which is no site's, it remembers the last epoch
 
@@ -26,33 +24,16 @@ class Unusable(Exception):
 
 
 def arrays_and_notes(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the arrays of an .npz and its notes; raises Unusable for what is damaged, no number or larger than it says.
-
-    numpy's own reader allocates what a header claims before it looks for the bytes, so that a file of 200 could ask for
-    all memory; here an array is a view of bytes that are there.
-    """
+    """Return the arrays of an .npz and its notes; raises Unusable for what is damaged, no number or larger than it says."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            if any(m.compress_type != zipfile.ZIP_STORED for m in members) or sum(m.file_size for m in members) > len(
-                content
-            ):
-                raise Unusable("holds compressed arrays")
-            arrays = {m.filename.removesuffix(".npy"): _array(archive.read(m)) for m in members}
+        arrays = from_npz(content)
+    except ValueError as error:
+        raise Unusable(str(error)) from None
+    try:
         notes = json.loads(arrays.pop("notes").tobytes())
-    except Unusable:
-        raise
-    except Exception as error:  # the readers of zip, npy and JSON fail in any way there is on bytes that were made up
+    except (KeyError, ValueError, RecursionError) as error:
         raise Unusable(f"is damaged ({type(error).__name__})") from None
     return arrays, _notes(notes)
-
-
-def _array(raw: bytes) -> np.ndarray:
-    stream = io.BytesIO(raw)
-    shape, fortran, dtype = READ[np.lib.format.read_magic(stream)](stream)
-    if dtype.kind not in "biuf" or dtype.itemsize > 8 or not dtype.isnative:
-        raise Unusable(f"holds an array of type {str(dtype)[:20]}")
-    return np.frombuffer(raw, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
 
 
 def _notes(notes: Any) -> dict[str, Any]:

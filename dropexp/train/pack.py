@@ -25,6 +25,7 @@ from dropexp.train.loop import Epoch, train
 from dropexp.train.provenance import provenance
 from dropexp.train.recorder import Recorder
 from dropexp.train.resuming import resume
+from dropexp.train.scales import with_scales
 from dropexp.train.work import Report, Work
 
 
@@ -76,7 +77,7 @@ def train_pack(work: Work, dataset: Dataset, report: Report | None = None) -> Ou
             )
             for r in recorders.values()
         ),
-        weights=tuple(pair for r in recorders.values() for pair in r.kept(work.save_weights)),
+        weights=with_scales(recorders.values(), work.save_weights, dataset),
         answers=answers_of(recorders.values(), dataset),
         notes=tuple(keeper.notes),
     )  # fmt: skip

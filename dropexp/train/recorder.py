@@ -37,6 +37,11 @@ def remembered_by(recorders: Sequence[Recorder]) -> dict[str, np.ndarray]:
     return {name: np.stack([np.asarray(own[name]) for own in held]) for name in held[0]}
 
 
+def _of_epoch(run_id: str, epoch: int) -> str:
+    """Return the name of the weights of one epoch."""
+    return f"{run_id}/epoch-{epoch:05d}"
+
+
 class Recorder:
     """Hears of each epoch of a run; `reason` is why it has ended, None while it trains.
 
@@ -79,7 +84,7 @@ class Recorder:
     def keep_weights(self, arrays: Weights, *, every: bool, selected: bool) -> None:
         """Keep a copy of an epoch's weights: every one, the selected and the last, which of a diverged run are finite."""
         if every:
-            self.weights.append((f"{self.run.run_id}/epoch-{len(self.rows):05d}", arrays))
+            self.weights.append((_of_epoch(self.run.run_id, len(self.rows)), arrays))
         if selected and self.reason != "diverged":
             self.latest = arrays
             if self.selected == len(self.rows):
@@ -112,10 +117,13 @@ class Recorder:
         return self.latest if self.reason == "diverged" else self.best
 
     def kept(self, which: str) -> list[tuple[str, Weights]]:
-        """Return the weights to store, under their names: `all` epochs', the `selected` one's or `none`."""
-        if which == "selected" and self.chosen is not None:
-            return [(self.run.run_id, self.chosen)]
-        return self.weights if which == "all" else []
+        """Return the weights to store, under their names: `all` epochs', the `selected` one's, the `last` one's or `none`."""
+        if which == "all":
+            return self.weights
+        last = len(self.rows) - (self.reason == "diverged")
+        one = {"selected": (self.run.run_id, self.chosen), "last": (_of_epoch(self.run.run_id, last), self.latest)}
+        name, arrays = one.get(which, ("", None))
+        return [] if arrays is None else [(name, arrays)]
 
     def result(self) -> RunRow:
         """Return the run's row, once it has ended."""

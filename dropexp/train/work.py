@@ -37,7 +37,7 @@ class Work:
     @property
     def keeps_selected(self) -> bool:
         """Whether each run keeps the weights of its selected and its last epoch until it has ended."""
-        return self.save_weights == "selected" or any(due(self.probes, moment) for moment in AT_THE_END)
+        return self.save_weights in ("selected", "last") or any(due(self.probes, moment) for moment in AT_THE_END)
 
     @property
     def circumstances(self) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def test_run_takes_several_configs(folder, capsys):
     for name in ("one", "two"):
         assert (folder / "results" / name / "runs.csv").read_text().count("\n") == 3
         assert "gradient_norms" in (folder / "results" / name / "probes.csv").read_text()
-        assert len(list((folder / "results" / name / "weights").rglob("*.npz"))) == 2
+        assert len(list((folder / "results" / name / "weights").rglob("*.safetensors"))) == 2
     assert main(["plot", "results"]) == 0
     assert "one" in capsys.readouterr().out
 

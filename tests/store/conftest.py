@@ -109,7 +109,7 @@ def study_files():
     def found(folder: Path):
         names = ("runs.csv", "epochs.csv", "probes.csv", "predictions.bin", "summary.csv", "study.yaml")
         kept = {name: (folder / name).read_bytes() for name in names}
-        kept |= {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.npz")}
+        kept |= {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.safetensors")}
         left = sorted(p.name for p in folder.rglob("*") if p.name.startswith(".") and p.name != ".lock")
         return kept, left + [p.name for p in folder.glob("lost+found.csv")]
 

@@ -277,7 +277,7 @@ def test_a_run_without_probes_or_weights_that_are_asked_for_is_not_done(tmp_path
     with Writer(store.folder) as writer:
         assert writer.append(runs[:1], kept, ["variance_shift"], "selected") == []
     assert store.done(["gradient_norms", "variance_shift"], "selected") == {runs[0].run_id}
-    path = tmp_path / "weights" / f"{runs[0].run_id}.npz"
+    path = tmp_path / "weights" / f"{runs[0].run_id}.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert store.done([], "selected") == set()
     assert "differs from what was stored" in store.lacking([], "selected")[runs[0].run_id]

@@ -135,7 +135,7 @@ def rows(store, run_ids):
         for line in store.lines(name):
             if (run_id := line.partition(",")[0]) in found:
                 found[run_id].append(line)
-    for path in sorted((store.folder / "weights").rglob("*.npz")):
+    for path in sorted((store.folder / "weights").rglob("*.safetensors")):
         run_id = path.stem if path.parent.name == "weights" else path.parent.name
         if run_id in found:
             found[run_id].append(path.read_bytes())
@@ -188,7 +188,7 @@ def test_no_cut_of_the_power_loses_a_run_at_any_step(seed, recorded, tmp_path):
     assert list(losses(log, root, kept, tmp_path / "cut", seed=seed)) == []
 
 
-@pytest.mark.parametrize("name", ["epochs.csv", "runs.csv", ".npz", "folders"])
+@pytest.mark.parametrize("name", ["epochs.csv", "runs.csv", ".safetensors", "folders"])
 def test_without_one_force_the_cuts_find_losses(name, recorded, tmp_path):
     """The harness sees what 0.2.0 did: contents of one kind of file, or names, are never forced onto the disk."""
     log, root, kept = recorded

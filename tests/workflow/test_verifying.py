@@ -226,7 +226,7 @@ def test_results_of_others_hide_no_other_study(trained, capsys):
     assert "s: 4 runs" in shown.out
 
 
-@pytest.mark.parametrize("name", ["probes.csv", "epochs.csv", "provenance.csv", "summary.csv", "weights/*.npz"])
+@pytest.mark.parametrize("name", ["probes.csv", "epochs.csv", "provenance.csv", "summary.csv", "weights/*.safetensors"])
 def test_a_file_that_study_yaml_asks_for_is_missed(name, folder):
     for path in folder.glob(name):
         path.unlink()
