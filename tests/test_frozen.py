@@ -96,6 +96,7 @@ OPTIONS = {  # of each command, without their --
         "baseline data data-dir device dry-run epochs executor fresh jobs json kinds lr no-plot orders pack patiences "
         "placements quiet rates results seeds set study threads verbose yes"
     ),
+    "inspect": "json plot",
     "show": "all baseline json",
     "stopping": "all alphas criteria json min-deltas monitor patiences strips",
     "verify": "all data-dir jobs json quiet sample seed",

@@ -12,6 +12,7 @@ from dropexp.cli.compare import compare
 from dropexp.cli.ensemble import ensemble
 from dropexp.cli.examples import epilog
 from dropexp.cli.export import export
+from dropexp.cli.inspect import inspect
 from dropexp.cli.laws import laws
 from dropexp.cli.remove import remove
 from dropexp.cli.report import report
@@ -37,6 +38,7 @@ VERBS = (
     ("plot", everyday.plot, EVERYDAY),
     ("report", report, EVERYDAY),
     ("show", show, EVERYDAY),
+    ("inspect", inspect, DEEPER),
     ("compare", compare, DEEPER),
     ("stopping", stopping, DEEPER),
     ("ensemble", ensemble, DEEPER),

@@ -31,6 +31,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dropexp show results/", "every study with its answer, date and size"),
         ("dropexp show results/quickstart --json", "one study's table as numbers and words"),
     ),
+    "inspect": (
+        ("dropexp inspect results/quickstart", "the arms and runs of a study, with the run_id of each"),
+        ("dropexp inspect results/quickstart rate=0.5 seed=0", "everything stored of one run"),
+    ),
     "compare": (
         ("dropexp compare results/quickstart --arm rate=0.5 --arm rate=0", "two arms of a study"),
         ("dropexp compare results/a results/b", "two studies, arm by arm"),

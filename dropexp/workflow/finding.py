@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from dropexp.errors import StoreError, UsageError
 from dropexp.experiment.design import Arm
+from dropexp.experiment.identity import canonical
+from dropexp.experiment.leaves import roles
 from dropexp.experiment.naming import label
-from dropexp.experiment.study import Study
+from dropexp.experiment.study import Run, Study
 from dropexp.experiment.vocabulary import near
 from dropexp.quoting import clean, counted
 from dropexp.store.folder import Store
 from dropexp.study_files.arm_conditions import pick
 from dropexp.study_files.path_values import pair
+from dropexp.study_files.stored_arms import from_cells, names_of
 from dropexp.train.checkpoint import FOLDER as CHECKPOINTS
 from dropexp.workflow.reading import is_study, reading
 
@@ -138,3 +141,21 @@ def _of_seed(match: Match, word: str) -> Match:
         known = ", ".join(map(str, there[:20])) + (" and others" if len(there) > 20 else "")
         raise UsageError(f"{clean(word)}: none of {counted(len(match.runs), 'run')} has it; seeds are {known}")
     return Match(match.folder, match.shown, match.note, found)
+
+
+def stored_run(folder: Path, run_id: str) -> tuple[Run, dict[str, str]]:
+    """Return a run of dropexp's own as its row in runs.csv has it, and the row's cells.
+
+    Raises StoreError where its run_id is not that of its configuration: it is part of the names of files and of the text of
+    a program, and a table may come from a stranger.
+    """
+    row = next(row for row in Store(folder).cells() if row["run_id"] == run_id)
+    try:
+        own = names_of(tuple(row[path] for path in roles()), int(row["seed"]))
+    except ValueError:
+        own = ("", "")
+    if own != (row["arm_id"], row["run_id"]):
+        raise StoreError(
+            f"{folder / 'runs.csv'}: {clean(row['run_id'])}: its run_id is not that of its configuration; run the study again"
+        )
+    return Run(canonical(from_cells(row)), int(row["seed"]), row["arm_id"], row["run_id"]), row

@@ -12,16 +12,11 @@ import numpy as np
 from dropexp.errors import StoreError, UsageError
 from dropexp.experiment.applicability import cells
 from dropexp.experiment.config import Config
-from dropexp.experiment.identity import canonical
-from dropexp.experiment.leaves import roles
 from dropexp.experiment.study import Run
 from dropexp.files import MIB, write_named
-from dropexp.quoting import clean
-from dropexp.store.folder import Store
 from dropexp.store.stored_arrays import SAFETENSORS, to_safetensors
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, epoch_of, files_of, read, weights_fault
-from dropexp.study_files.stored_arms import from_cells, names_of
-from dropexp.workflow.finding import the_run
+from dropexp.workflow.finding import stored_run, the_run
 
 if TYPE_CHECKING:
     from dropexp.nn.torch_source import Module
@@ -61,8 +56,7 @@ def network(folder: Path, words: Sequence[str], epoch: int | None = None) -> Sto
     match, _, found = the_run(folder, [word for word in words if word not in asked])
     if not match.own:
         raise UsageError(f"{folder}: dropexp did not train this study, so no weights are stored")
-    row = next(row for row in Store(folder).cells() if row["run_id"] == found["run_id"])
-    run = _run(folder, row)
+    run, row = stored_run(folder, found["run_id"])
     path, at = _file(folder, row, epoch)
     most = MIB + 32 * int(row["parameters"]) if row["parameters"].isdigit() else None
     arrays, _ = read(path, most) if most else read(path)
@@ -72,22 +66,6 @@ def network(folder: Path, words: Sequence[str], epoch: int | None = None) -> Sto
         example, mean, sd = _scale(folder, run)
     made = to_torch(run.config, example, arrays, mean=mean, sd=sd, epoch=at)
     return Stored(freed(made), run, at, example, len(arrays["output.bias"]), made.notes)
-
-
-def _run(folder: Path, row: Mapping[str, str]) -> Run:
-    """Return the run of a row of runs.csv; raises StoreError where its run_id is not that of its configuration.
-
-    The run_id is part of a file's name and of the text of a program, and a table may come from a stranger.
-    """
-    try:
-        own = names_of(tuple(row[path] for path in roles()), int(row["seed"]))
-    except ValueError:
-        own = ("", "")
-    if own != (row["arm_id"], row["run_id"]):
-        raise StoreError(
-            f"{folder / 'runs.csv'}: {clean(row['run_id'])}: its run_id is not that of its configuration; run the study again"
-        )
-    return Run(canonical(from_cells(row)), int(row["seed"]), row["arm_id"], row["run_id"])
 
 
 def write(stored: Stored, out: Path) -> tuple[Path, Path]:
