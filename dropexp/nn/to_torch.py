@@ -31,10 +31,8 @@ DROPOUTS: dict[tuple[str, tuple[str, ...]], Callable[[float], nn.Module]] = {
     ("bernoulli", ("map",)): nn.Dropout2d,
     ("alpha", ()): nn.AlphaDropout,
 }
-SCALE, SHAPE = (
-    ("input.mean", "input.sd"),
-    "input.shape",
-)  # what stands beside saved weights: of the inputs, no parameters
+# what stands beside saved weights: of the inputs, no parameters; the fill only where a data set has blank cells
+SCALE, FILL, SHAPE = ("input.mean", "input.sd"), "input.fill", "input.shape"
 
 
 def to_torch(
@@ -44,6 +42,7 @@ def to_torch(
     *,
     mean: Any,
     sd: Any,
+    fill: Any = None,
     epoch: int | None = None,
 ) -> TorchNetwork:
     """Return one run as stock layers, with its weights and running statistics, in evaluation mode.
@@ -51,8 +50,8 @@ def to_torch(
     `dropexp.load` returns a stored run so. `example` is an example's shape, (F,) or (C, H, W), and `weights` a mapping as
     `save_weights` stores it, or one run's slice of a network's parameters and statistics. `mean` and `sd` are those of the
     run's training examples, (F,) or (C,), so that the module takes examples as they are in the data set; None for both where
-    it is to take standardised ones. Blank cells of a .csv are to be filled in with the split's `fill` first. `epoch` is the one that the weights are of; without it, dropout layers have the rates
-    that the schedule starts from.
+    it is to take standardised ones. `fill`, (F,), is what stands for blank cells (NaN), None where there are none. `epoch`
+    is the one that the weights are of; without it, dropout layers have the rates that the schedule starts from.
 
     The module computes in the precision of the weights, and does not round products where the run did (bfloat16).
     Weights of 0.2.0, which had biases before batch norm, are taken with them. Raises ConfigError where the weights are not
@@ -60,15 +59,15 @@ def to_torch(
     follows a schedule and `epoch` is None.
     """
     arrays = {name: array.detach() if isinstance(array, Tensor) else torch.from_numpy(np.array(array))
-              for name, array in weights.items() if name not in (*SCALE, SHAPE)}  # fmt: skip
+              for name, array in weights.items() if name not in (*SCALE, FILL, SHAPE)}  # fmt: skip
     if "output.bias" not in arrays:
         raise ConfigError("weights: no output.bias among them, so these are not the weights of a run")
     shapes = layout(config, example, len(arrays["output.bias"]))
     biases = {name for name in arrays if name.endswith(".bias")}
     with torch.device("meta"):  # a configuration may be made up, and ask for more memory than there is
-        TorchNetwork(config, shapes, biases, epoch).check(arrays)
+        TorchNetwork(config, shapes, biases, epoch, blanks=fill is not None).check(arrays)
     with torch.random.fork_rng(devices=[]):  # layers begin with random numbers, which are not the caller's to lose
-        module = TorchNetwork(config, shapes, biases, epoch)
+        module = TorchNetwork(config, shapes, biases, epoch, blanks=fill is not None)
     module.to(arrays["output.bias"].dtype)
     module.load(arrays)
     if (mean is None) != (sd is None):
@@ -76,6 +75,8 @@ def to_torch(
     if mean is not None:
         for name, own in (("mean", module.mean), ("sd", module.sd)):
             own.copy_(torch.as_tensor(np.asarray({"mean": mean, "sd": sd}[name])).reshape(own.shape))
+    if module.fill is not None:
+        module.fill.copy_(torch.as_tensor(np.asarray(fill)).reshape(module.fill.shape))
     return module.eval()
 
 
@@ -88,8 +89,11 @@ class TorchNetwork(nn.Module):
 
     mean: Tensor
     sd: Tensor
+    fill: Tensor | None
 
-    def __init__(self, config: Config, shapes: Layout, biases: set[str], epoch: int | None = None):
+    def __init__(
+        self, config: Config, shapes: Layout, biases: set[str], epoch: int | None = None, blanks: bool = False
+    ):
         super().__init__()
         self.model, self.layout = config.model, shapes
         self.factors_at_test = _factors_at_test(config, epoch)
@@ -102,6 +106,7 @@ class TorchNetwork(nn.Module):
         channels = (shapes.example[0], *(1 for _ in shapes.example[1:]))
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("sd", torch.ones(channels))
+        self.register_buffer("fill", torch.zeros(channels) if blanks else None)
         self.blocks = nn.ModuleDict(
             {
                 _key(block.name): self._block(block, block.bias or f"{block.name}.bias" in biases)
@@ -200,6 +205,8 @@ class TorchNetwork(nn.Module):
             # where survivors are not scaled in training, this takes back what the stock layer scales
             return x * self.factors_at_test[place] if place in self.factors_at_test else x
 
+        if self.fill is not None:
+            x = torch.where(x.isnan(), self.fill, x)
         x = (x - self.mean) / self.sd
         if self.model.kind == "lstm":
             x = x.transpose(1, 2).flatten(2)  # an image is read row by row: (B, C, H, W) -> (B, T = H, F = C W)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from dropexp.data import Dataset, split
-from dropexp.nn.to_torch import SCALE, SHAPE
+from dropexp.nn.to_torch import FILL, SCALE, SHAPE
 from dropexp.train.recorder import Recorder, Weights
 
 
@@ -22,5 +22,6 @@ def with_scales(recorders: Iterable[Recorder], which: str, dataset: Dataset) -> 
             seeds = {"split_seed": recorder.run.stream_seed("split"), "label_seed": recorder.run.stream_seed("labels")}
             parts = split(dataset, recorder.run.config.data, **seeds)
             own = dict(zip(SCALE, (parts.mean, parts.sd), strict=True)) | {SHAPE: np.array(dataset.example, np.int64)}
+            own |= {} if parts.fill is None else {FILL: parts.fill}
             found += [(name, {**arrays, **own}) for name, arrays in kept]
     return tuple(found)

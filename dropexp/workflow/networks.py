@@ -45,7 +45,7 @@ def network(folder: Path, words: Sequence[str], epoch: int | None = None) -> Sto
     single run, StoreError where its weights of that epoch are not stored or not as they were, DataError where the data
     set is needed for the scale of the inputs and is not there, and ConfigError where a run has no stock layers.
     """
-    from dropexp.nn.to_torch import SCALE, SHAPE, to_torch
+    from dropexp.nn.to_torch import FILL, SCALE, SHAPE, to_torch
     from dropexp.nn.torch_source import freed
 
     asked = [word for word in words if word.startswith(EPOCH)]
@@ -61,10 +61,10 @@ def network(folder: Path, words: Sequence[str], epoch: int | None = None) -> Sto
     most = MIB + 32 * int(row["parameters"]) if row["parameters"].isdigit() else None
     arrays, _ = read(path, most) if most else read(path)
     if SHAPE in arrays and all(name in arrays for name in SCALE):
-        example, (mean, sd) = _example(path, arrays[SHAPE]), (arrays[name] for name in SCALE)
+        example, (mean, sd), fill = _example(path, arrays[SHAPE]), (arrays[name] for name in SCALE), arrays.get(FILL)
     else:
-        example, mean, sd = _scale(folder, run)
-    made = to_torch(run.config, example, arrays, mean=mean, sd=sd, epoch=at)
+        example, mean, sd, fill = _scale(folder, run)
+    made = to_torch(run.config, example, arrays, mean=mean, sd=sd, fill=fill, epoch=at)
     return Stored(freed(made), run, at, example, len(arrays["output.bias"]), made.notes)
 
 
@@ -130,11 +130,11 @@ def _example(path: Path, stored: np.ndarray) -> tuple[int, ...]:
     return shape
 
 
-def _scale(folder: Path, run: Run) -> tuple[tuple[int, ...], Any, Any]:
+def _scale(folder: Path, run: Run) -> tuple[tuple[int, ...], Any, Any, Any]:
     """Return an example's shape and the scale of a run's inputs from its data set: weights before 0.5.0 have neither."""
     from dropexp.data import load, split
 
     config: Config = run.config
     data = load(config.data, folder=folder)
     parts = split(data, config.data, split_seed=run.stream_seed("split"), label_seed=run.stream_seed("labels"))
-    return data.example, parts.mean, parts.sd
+    return data.example, parts.mean, parts.sd, parts.fill
