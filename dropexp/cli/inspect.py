@@ -209,15 +209,17 @@ def _curves(found: Inspected, stream: Any, wide: int) -> list[str]:
 
 
 def _probes(found: Inspected, wide: int) -> list[str]:
-    """Return a line per probe, layer and place: the first epoch's number and the last one's."""
+    """Return a line per probe, layer and place: the first epoch's number and the last one's; of many, the first per probe."""
     lines: list[str] = []
-    for one in found.probes[:MOST_PROBES]:
+    many = len(found.probes) > MOST_PROBES
+    shown = list({one.probe: one for one in reversed(found.probes)}.values())[::-1] if many else found.probes
+    for one in shown[:MOST_PROBES]:
         numbers = [f"{n:.4g}" if n is not None else "-" for n in (one.first, one.last)]
         where = " ".join(filter(None, (one.probe, one.layer, one.at)))
         text = f"{numbers[0]} to {numbers[1]}" if one.epochs > 1 else numbers[0]
         lines.append(f"{'' if lines else 'probes':<{MARGIN}}{where:<{wide - MARGIN - ENDS}}  {text}")
-    if left := len(found.probes) - MOST_PROBES:
-        lines += [f"{'':<{MARGIN}}and {left} more; --json has them all"] if left > 0 else []
+    if left := len(found.probes) - len(lines):
+        lines.append(f"{'':<{MARGIN}}and {left} more; --json has them all")
     return lines
 
 

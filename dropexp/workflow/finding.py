@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from dropexp.errors import StoreError, UsageError
 from dropexp.experiment.design import Arm
 from dropexp.experiment.identity import canonical
-from dropexp.experiment.leaves import roles
 from dropexp.experiment.naming import label
 from dropexp.experiment.study import Run, Study
 from dropexp.experiment.vocabulary import near
@@ -18,7 +17,7 @@ from dropexp.quoting import clean, counted
 from dropexp.store.folder import Store
 from dropexp.study_files.arm_conditions import pick
 from dropexp.study_files.path_values import pair
-from dropexp.study_files.stored_arms import from_cells, names_of
+from dropexp.study_files.stored_arms import from_cells
 from dropexp.train.checkpoint import FOLDER as CHECKPOINTS
 from dropexp.workflow.reading import is_study, reading
 
@@ -100,20 +99,23 @@ def _example(match: Match) -> str:
 
 
 def _named(match: Match, name: str) -> Match:
+    if not name:
+        raise UsageError(f"an empty word names no run; 'dropexp inspect {match.folder.as_posix()}' lists them")
     every = {str(row["run_id"]): (arm, row) for arm, row in match.runs}
     if name in every:
         return Match(match.folder, match.shown, match.note, (every[name],))
     found = [
         run for run_id, run in every.items() if run_id.startswith(name) or run_id.rpartition("-")[2].startswith(name)
     ]
-    if found and name:
+    if found:
         return Match(match.folder, match.shown, match.note, tuple(found))
     if match.own and (why := _unfinished(match, name)):
         raise UsageError(why)
-    guess = near(name, every) or near(name, [run_id.rpartition("-")[2] for run_id in every])
+    begins = {begin[: len(name)]: run_id for run_id in every for begin in (run_id.rpartition("-")[2], run_id)}
+    guess = begins.get(near(name, begins) or "")
     hint = f"the nearest is {guess}" if guess else f"'dropexp inspect {match.folder.as_posix()}' lists them"
     raise UsageError(
-        f"{match.folder}: no run begins with {clean(name) or 'nothing'}; {hint}; a run is named by its run_id, or by "
+        f"{match.folder}: no run begins with {clean(name)}; {hint}; a run is named by its run_id, or by "
         "PATH=VALUE and seed=N, as in rate=0.5 seed=0"
     )
 
@@ -144,18 +146,6 @@ def _of_seed(match: Match, word: str) -> Match:
 
 
 def stored_run(folder: Path, run_id: str) -> tuple[Run, dict[str, str]]:
-    """Return a run of dropexp's own as its row in runs.csv has it, and the row's cells.
-
-    Raises StoreError where its run_id is not that of its configuration: it is part of the names of files and of the text of
-    a program, and a table may come from a stranger.
-    """
-    row = next(row for row in Store(folder).cells() if row["run_id"] == run_id)
-    try:
-        own = names_of(tuple(row[path] for path in roles()), int(row["seed"]))
-    except ValueError:
-        own = ("", "")
-    if own != (row["arm_id"], row["run_id"]):
-        raise StoreError(
-            f"{folder / 'runs.csv'}: {clean(row['run_id'])}: its run_id is not that of its configuration; run the study again"
-        )
+    """Return a run of dropexp's own as its row in runs.csv has it, and the row's cells; its run_id is its configuration's."""
+    row = next(row for row in Store(folder).cells() if row["run_id"] == run_id)  # which refuses a made-up run_id
     return Run(canonical(from_cells(row)), int(row["seed"]), row["arm_id"], row["run_id"]), row

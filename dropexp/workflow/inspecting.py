@@ -27,9 +27,10 @@ from dropexp.store.predictions import NAME as PREDICTIONS
 from dropexp.store.weights import COLUMNS_OF_WEIGHTS, files_of
 from dropexp.study_files.command_words import read_words
 from dropexp.study_files.path_values import Override
+from dropexp.study_files.shipped import shipped
 from dropexp.train.alarms import sentences
 from dropexp.workflow import drawing
-from dropexp.workflow.finding import Match, runs_like, stored_run, the_run
+from dropexp.workflow.finding import Match, runs_like, the_run
 from dropexp.workflow.request import Options, Request
 
 if TYPE_CHECKING:
@@ -97,7 +98,6 @@ def inspected(folder: Path, words: Sequence[str]) -> Inspected:
     accused = [ProbeRow(**one) for one in found if str(one["probe"]).startswith(AUDIT)]
     places: dict[str, str] = {}
     if match.own:
-        stored_run(folder, run_id)
         rows: Any = Store(folder).frame("provenance.csv").to_dict("records")
         places = next((place for place in reversed(rows) if place["run_id"] == run_id), {})
     own = arm if isinstance(arm, ConfiguredArm) else None
@@ -133,8 +133,6 @@ def drawn(folder: Path, words: Sequence[str]) -> tuple[Path, ...]:
     """
     match, arm, row = the_run(folder, words)
     run_id = str(row["run_id"])
-    if match.own:
-        stored_run(folder, run_id)
     target = folder / drawing.PLOTS
     try:
         refuse_link(target)
@@ -197,22 +195,39 @@ def _files(folder: Path, run_id: str) -> Iterable[tuple[str, str]]:
 
 
 def _again(folder: Path, study: Study, arm: ConfiguredArm, seed: int, run_id: str, place: dict[str, str]) -> str | None:
-    """Return the command that trains a run again, into a folder of its own; None where study.yaml cannot say it."""
-    swept = [path for grid in study.grids for path, _ in grid if path != "data.sha256"]
-    others = [path for path in roles() if applies(path, arm.config) and path != "data.sha256"]
-    differ = [path for path in others if leaf(study.base, path) != leaf(arm.config, path)]
-    sets = [f"{path}={_word(folder, path, leaf(arm.config, path))}" for path in dict.fromkeys([*swept, *differ])]
+    """Return the command that trains a run again, into a folder of its own; None where no command line can say it.
+
+    That is its study with one arm and seed. A study may say things that have no effect in that arm alone, which is refused;
+    then it is the built-in study with all that differs in the run.
+    """
+    own, built_in = folder / "study.yaml", shipped()["quickstart"]
+    usual = Request(built_in).study()
+    ways = (
+        (["run", own.as_posix()], own, _sets(folder, study, arm.config)),
+        (["sweep"], built_in, _sets(folder, usual, arm.trained)),
+    )
     name = f"{study.name}-{run_id.rpartition('-')[2]}"
-    config = folder / "study.yaml"
-    parts = ["dropexp", "run", config.as_posix(), "--seeds", f"[{seed}]", *(["--set", *sets] if sets else [])]
-    parts += ["--study", name]
+    for begin, config, sets in ways:
+        if _asks(config, sets, name, arm, seed):
+            parts = ["dropexp", *begin, "--seeds", f"[{seed}]", *(["--set", *sets] if sets else []), "--study", name]
+            break
+    else:
+        return None
     if folder.parent != Options.results:
         parts += ["--results", folder.parent.as_posix()]
     if place.get("threads", "1") != str(Options.threads):
         parts += ["--threads", place["threads"]]
     if place.get("device", Options.device) != Options.device:
         parts += ["--device", place["device"].partition(":")[0]]
-    return " ".join(map(quote, parts)) if _asks(config, sets, name, arm, seed) else None
+    return " ".join(map(quote, parts))
+
+
+def _sets(folder: Path, study: Study, config: Config) -> list[str]:
+    """Return PATH=VALUE for what is to be set in a study, so that it asks for one configuration."""
+    swept = [path for grid in study.grids for path, _ in grid if path != "data.sha256"]
+    paths = [path for path in roles() if applies(path, config) and path != "data.sha256"]
+    differ = [path for path in paths if leaf(study.base, path) != leaf(config, path)]
+    return [f"{path}={_word(folder, path, leaf(config, path))}" for path in dict.fromkeys([*swept, *differ])]
 
 
 def _word(folder: Path, path: str, value: Any) -> str:
