@@ -19,6 +19,7 @@ TOGETHER = ("compare", "plot", "report")
 READING = tuple(name for name, _, _ in VERBS if name not in ("init", "laws", "data"))
 SAID_BY = {  # file or room -> the verbs that say what stands there
     "export/": ("export",),
+    "workflow/networks.py": ("export",),
     "stopping.py": ("stopping",),
     "tables/stopping.py": ("stopping",),
     "workflow/replaying.py": ("stopping",),
