@@ -20,7 +20,10 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-ELSEWHERE = ("dropexp data mnist cifar10", "dropexp laws", "dropexp laws variance-shift")  # a network; tests/laws
+ELSEWHERE = (  # a network; tests/laws; tests/cli/test_inspect.py, as it needs weights
+    "dropexp data mnist cifar10", "dropexp laws", "dropexp laws variance-shift",
+    "dropexp export results/x rate=0.5 seed=3 --to torch --out net.py",
+)  # fmt: skip
 QUICKSTART = "dropexp sweep --rates 0 0.2 0.5"
 SHORT = ["--jobs", "1", "--set", "training.epochs=6"]
 TRAINED = {
