@@ -62,6 +62,8 @@ def to_torch(
               for name, array in weights.items() if name not in (*SCALE, FILL, SHAPE)}  # fmt: skip
     if "output.bias" not in arrays:
         raise ConfigError("weights: no output.bias among them, so these are not the weights of a run")
+    if not all(array.is_floating_point() for array in arrays.values()) or arrays["output.bias"].dim() != 1:
+        raise ConfigError("weights: they are no floating-point numbers, or output.bias is no vector")
     shapes = layout(config, example, len(arrays["output.bias"]))
     biases = {name for name in arrays if name.endswith(".bias")}
     with torch.device("meta"):  # a configuration may be made up, and ask for more memory than there is

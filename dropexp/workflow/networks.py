@@ -61,7 +61,7 @@ def network(folder: Path, words: Sequence[str], epoch: int | None = None) -> Sto
     most = MIB + 32 * int(row["parameters"]) if row["parameters"].isdigit() else None
     arrays, _ = read(path, most) if most else read(path)
     if SHAPE in arrays and all(name in arrays for name in SCALE):
-        example, (mean, sd), fill = _example(path, arrays[SHAPE]), (arrays[name] for name in SCALE), arrays.get(FILL)
+        example, (mean, sd), fill = _example(path, arrays), (arrays[name] for name in SCALE), arrays.get(FILL)
     else:
         example, mean, sd, fill = _scale(folder, run)
     made = to_torch(run.config, example, arrays, mean=mean, sd=sd, fill=fill, epoch=at)
@@ -122,11 +122,18 @@ def _file(folder: Path, row: Mapping[str, str], epoch: int | None) -> tuple[Path
     return path, at
 
 
-def _example(path: Path, stored: np.ndarray) -> tuple[int, ...]:
-    """Return an example's shape as it stands beside weights; raises StoreError for what is none."""
+def _example(path: Path, arrays: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+    """Return an example's shape as it stands beside weights; raises StoreError for what is none, or has another scale."""
+    from dropexp.nn.to_torch import FILL, SCALE, SHAPE
+
+    stored = arrays[SHAPE]
     shape = tuple(int(length) for length in stored.flat) if stored.size in (1, 3) and stored.dtype.kind == "i" else ()
-    if not shape or not all(1 <= length <= WIDEST for length in shape):
-        raise StoreError(f"{path}: holds no shape of an example; train the run again with save_weights")
+    scales = [arrays[name] for name in (*SCALE, FILL) if name in arrays]
+    if not shape or not all(1 <= n <= WIDEST for n in shape) or any(own.shape != shape[:1] for own in scales):
+        raise StoreError(
+            f"{path}: the shape of an example or the scale of its features is not as it was written; "
+            "train the run again with save_weights"
+        )
     return shape
 
 

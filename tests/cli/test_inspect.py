@@ -330,3 +330,20 @@ def test_changed_weights_and_a_strangers_run_id_are_refused(home, tmp_path):
     for act in (lambda: dropexp.load(folder, "rate=0.5 seed=1"), lambda: inspected(folder, ["rate=0.5", "seed=1"])):
         with pytest.raises(StoreError, match=r"the configuration and seed are not those of \.\./\.\./x"):
             act()
+
+
+@pytest.mark.parametrize("change, says", [
+    ({"input.shape": np.array([1, 8])}, "the shape of an example or the scale"),
+    ({"input.shape": np.array([1, 8, -8])}, "the shape of an example or the scale"),
+    ({"input.shape": np.array([1 << 40, 8, 8])}, "the shape of an example or the scale"),
+    ({"input.mean": np.zeros(3, "f4")}, "or the scale of its features"),
+    ({"input.shape": np.array([1, 8, 9])}, "weights: hidden.1.weight is"),
+    ({"output.bias": np.zeros(10, "i8")}, "no floating-point"),
+    ({"output.bias": np.float32(1)}, "no vector"),
+    ({"more": np.zeros(1, "f4")}, "weights: more is not part of this network"),
+], ids=range(8))  # fmt: skip
+def test_made_up_weights_are_a_sentence(change, says, home, monkeypatch):
+    read = weights.read
+    monkeypatch.setattr("dropexp.workflow.networks.read", lambda *args: (read(*args)[0] | change, {}))
+    with pytest.raises(dropexp.DropexpError, match=says):
+        dropexp.load("results/one", "rate=0.5 seed=1")

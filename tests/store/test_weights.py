@@ -48,6 +48,7 @@ FORGED = {
     "a product past 64 bits": header({"a": {"dtype": "F32", "shape": [HUGE, HUGE], "data_offsets": [0, 0]}}),
     "bytes of nothing": header({}, b"1234"), "an unknown type": header({"a": {"dtype": "X9", "shape": [], "data_offsets": [0, 0]}}),
     "8-bit floats": header({"a": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}, b"1234"),
+    "complex numbers": header({"a": {"dtype": "C64", "shape": [1], "data_offsets": [0, 8]}}, b"12345678"),
     "facts that are no json": header({"__metadata__": {"dropexp": "{"}}),
     "deep facts": header({"__metadata__": {"dropexp": "[" * 100_000}}),
     "a torn file": to_safetensors(ARRAYS, {})[:-1],
