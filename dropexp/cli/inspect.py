@@ -38,7 +38,7 @@ def inspect(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...",
+            metavar="RUN",
             help="The run: its run_id or the beginning of it, or its arm and seed, as in rate=0.5 seed=3.",
             show_default=False,
         ),
