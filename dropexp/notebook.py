@@ -177,7 +177,7 @@ class Results:
         """
         for name, number, least in (("sample", sample, 0), ("seed", seed, 0), ("jobs", jobs, 1)):
             if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
-                raise UsageError(f"{name}: {spelt(str(number))} is not a whole number from {least}")
+                raise UsageError(f"{name}: {spelt(str(number))} is not a whole number of at least {least}")
         options = Options(jobs=jobs, data_dir=None if data_dir is None else Path(data_dir))
         with threads_kept():
             return Verification(verify(self.folder, sample, seed, options))

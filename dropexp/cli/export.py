@@ -17,16 +17,20 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            help="latex, markdown, csv, parquet or tensorboard. In csv, a word that a spreadsheet would run as a formula "
-            "has an apostrophe before it.",
+            help=(
+                "latex, markdown, csv, parquet or tensorboard. In csv, words that a spreadsheet would run as "
+                "formulas start with an apostrophe."
+            ),
             show_default=False,
             autocompletion=completing("formats"),
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The file to write, or the folder of events; else the text is printed.")
+        Path | None, typer.Option(help="The file to write, or the folder for events; by default, text is printed.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Export every stored run of a study.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Write a study for a paper or another program: [bold]dropexp export results/quickstart --to latex[/bold]."""

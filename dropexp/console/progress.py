@@ -187,5 +187,5 @@ def hints(plan: Plan) -> list[str]:
             "(results then agree statistically, not by byte)"
         )
     if plan.seconds / max(1, plan.jobs) > 300 and plan.executor.device("auto") != "cpu":
-        found.append("a GPU lies idle and more than five minutes are left; --device auto uses it")
+        found.append("a GPU is idle and more than five minutes are left; --device auto uses it")
     return found

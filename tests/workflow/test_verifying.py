@@ -203,7 +203,7 @@ def test_a_users_file_is_found_by_its_content(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "not trained again: own.npz: its content has changed since" in shown
     assert "trained again: 0 of 2" in shown
-    assert "2 runs were to be trained again, and 0 could be: nothing was verified by training" in shown
+    assert "2 runs were to be trained again, but only 0 could be: nothing was verified by training" in shown
     assert main(["verify", "results/f", "--sample", "0"]) == 0, "of its files alone nothing is wrong"
     (tmp_path / "results" / "f" / "probes.csv").unlink()
     assert main(["verify", "results/f", "--sample", "0"]) == 1, "the probes of a user's own data are missed as well"
