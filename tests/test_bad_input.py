@@ -104,7 +104,7 @@ WORDS = [
     (["sweep", "--kinds", "dropblok"], "--kinds dropblok", "bernoulli"),
     (["sweep", "--set", "trainig.lr=1"], "--set trainig.lr=1", "training.lr"),
     (["sweep", "--set", "lr"], "--set lr", "PATH=VALUE"),
-    (["sweep", "--seeds", "0"], "--seeds", "count"),
+    (["sweep", "--seeds", "0"], "--seeds", "number of seeds"),
     (["sweep", "--seeds", "3", "3"], "--seeds", "twice"),
     (["sweep", "--study", "../x"], "--study", "folder"),
     (["sweep", "--orders", "NAD", "DNA"], "--orders NAD DNA", "add --set model.norm=batch"),
@@ -220,5 +220,5 @@ def test_links_that_lead_to_each_other_are_a_sentence(argv, capsys, tmp_path, mo
 def test_a_path_of_two_thousand_folders_is_a_sentence(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     err = refused(["sweep", "--results", "x/" * 2000], capsys, tmp_path)
-    assert "x/x...: more than 200 folders" in err
+    assert "x/x...: more than 200 nested folders" in err
     assert len(err.splitlines()[-1]) < 200
