@@ -118,7 +118,8 @@ def relabel(labels: np.ndarray, place: str) -> tuple[np.ndarray, tuple[str, ...]
     values, y = np.unique(labels, return_inverse=True)
     if len(values) < 2:
         raise DataError(
-            f"{place}: has only one class, label {shorten(values)}, in all of its rows ({len(labels)}); training needs at least two classes"
+            f"{place}: has only one class, label {shorten(values)}, in all of its rows ({len(labels)}); training "
+            "needs at least two classes"
         )
     if len(values) > CLASSES:
         raise DataError(

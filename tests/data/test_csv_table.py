@@ -57,7 +57,10 @@ MISTAKES = [
     ("sep=;\na;y\n1;2\n3;4\n", "its first line, 'sep=', is understood by one program only; remove it"),
     ("1;2\n3;4\n", "add a line above it, such as x1;y"),
     ("a;y\n1,234;u\n2;v\n", "line 2, column 'a': '1,234' could mean 1234 or 1.234; write it without the comma"),
-    ("a;y\n3;u\n1,5;v\n2.5;v\n", "line 3, column 'a': '1,5' has a decimal comma, but '2.5' in line 4 has a decimal point"),
+    (
+        "a;y\n3;u\n1,5;v\n2.5;v\n",
+        "line 3, column 'a': '1,5' has a decimal comma, but '2.5' in line 4 has a decimal point",
+    ),
     ("a;y\n1.234,5;u\n2;v\n", "line 2, column 'a': '1.234,5' is not a number"),
     ("a,b,y\n1,2,cat\n\n3,,dog\n", "line 4, column 'b': the cell is empty; 1 cell in 1 of 2 lines is blank (b 1)"),
     (
