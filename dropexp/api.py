@@ -1,4 +1,4 @@
-"""`import dropexp`: the commands as functions, for scripts and notebooks; quiet, and mistakes are exceptions."""
+"""`import dropexp`: the commands as functions, for scripts and notebooks; they print nothing, and mistakes are exceptions."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _request(
     fresh: bool = False,
     yes: bool = False,
 ) -> Request:
-    """Return what these options ask for, which run, sweep and check share with the command line."""
+    """Return what these options request; run, sweep and check share them with the command line."""
     axes = dict(zip(AXES, (rates, kinds, placements, orders, patiences), strict=True))
     fields = dict(zip(SHORTCUTS, (data, epochs, lr), strict=True))
     return Request(
@@ -74,14 +74,14 @@ def _request(
 
 @taking(_request)
 def run(request: Request, *, progress: bool = False) -> Results:
-    """Train a study, the path of a YAML file or a dict as YAML would be, and return its results.
+    """Train a study, given as the path of a YAML file or as a dict with the same keys, and return its results.
 
     The options are those of the command line: `rates=[0, 0.5]`, `seeds=3` for seeds 0 to 2 or `[3, 4]` for those two,
-    `set={"lr": [0.01, 0.1]}`, where a list holds values to sweep. What the folder has is not trained again.
+    `set={"lr": [0.01, 0.1]}`, where a list has the values to sweep. Runs that are already stored are not trained again.
 
-    Where torch was imported before dropexp, runs train in a worker process: their last digits depend on a setting that
-    torch reads once. Raises ConfigError with every mistake as a message, DataError, StoreError, UsageError, and
-    Interrupted where Ctrl-C ended it; a run that fails is a warning and stands in `failed`.
+    If torch was imported before dropexp, runs train in a worker process, because their last digits depend on a setting
+    that torch reads only once. Raises ConfigError with one message for each mistake, DataError, StoreError, UsageError,
+    and Interrupted after Ctrl-C. A run that fails causes a warning and is listed in `failed`.
     """
     made = request.study()
     bar = Progress(sys.stderr) if progress else None
@@ -104,26 +104,26 @@ def run(request: Request, *, progress: bool = False) -> Results:
 
 
 def sweep(config: Config | None = None, **options: Any) -> Results:
-    """Train a study over the axes in `options`, which are those of `run`; without a config the built-in quickstart."""
+    """Train a study over the axes in `options`, which are those of `run`; without a config, the built-in quickstart."""
     return run(shipped()["quickstart"] if config is None else config, **options)
 
 
 @taking(_request)
 def check(request: Request, *, time: bool = False) -> dict[str, Any]:
-    """Return what a study would train, its arms, runs, packs and networks' parameters; with `time` the seconds too."""
+    """Return what a study would train: arms, runs, packs and parameters of its networks; with `time`, also the seconds."""
     with threads_kept():
         return facts(request.study(), request.options, time)
 
 
 def read(folder: str | Path, everything: bool = False) -> Results:
-    """Return the results in a study's folder; `everything` shows runs that differ in more than axes and seeds too."""
+    """Return the results in a study's folder; with `everything`, also runs that differ in more than axes and seeds."""
     return Results(Path(folder), *reading(Path(folder), everything))
 
 
 def plot(*folders: str | Path, everything: bool = False, fresh: bool = False, **order: Any) -> Figures:
-    """Draw the figures of every study at or below the folders; return the paths of the figures.
+    """Draw the figures of every study in or below the folders; return the paths of the figures.
 
-    `order` is what `Results.plot` takes to draw some figures to order.
+    `order` takes the options of `Results.plot` that choose figures.
     """
     found = studies_below(*map(Path, folders or ("results",)))
     wanted = drawing.ordered(**order)
@@ -135,20 +135,20 @@ def plot(*folders: str | Path, everything: bool = False, fresh: bool = False, **
 
 
 def compare(*folders: str | Path, arms: Conditions | Sequence[Conditions] = ()) -> Comparison:
-    """Compare two studies, or two arms of one: `compare("results/x", arms=["rate=0.5", "rate=0"])`, or dicts."""
+    """Compare two studies, or two arms of one study: `compare("results/x", arms=["rate=0.5", "rate=0"])`, or with dicts."""
     sides = [pairs(side) for side in ([arms] if isinstance(arms, str | Mapping) else arms)]
     found, names = comparing.compare([Path(folder) for folder in folders], sides)
     return Comparison(names, found)
 
 
 def join(*folders: str | Path, out: str | Path, prefer: str | Path | None = None) -> Results:
-    """Read several folders as one study, written to `out`; `prefer` is the folder that counts where runs disagree."""
+    """Combine several folders into one study, written to `out`; `prefer` is the folder that counts if runs disagree."""
     together(studies_below(*map(Path, folders)), Path(out), None if prefer is None else Path(prefer))
     return read(out)
 
 
 def check_laws(name: str | None = None) -> pd.DataFrame:
-    """Check the laws of dropout on the code that trains, or one of them; return one row per law."""
+    """Check the laws of dropout, or one of them, on the code that trains; return one row per law."""
     from dropexp.laws.all_laws import chosen, examine
 
     rows = [
@@ -166,7 +166,7 @@ def _warn(text: str) -> None:
 def _overrides(
     axes: Mapping[str, Axis], named: Mapping[str, Axis], fields: Mapping[str, Axis] | None
 ) -> list[Override]:
-    """Return what the options say of fields; words are read as on the command line, so that `none` turns a thing off."""
+    """Return what the options set; words are read as on the command line, so that `none` turns a feature off."""
     if not isinstance(fields or {}, Mapping):
         raise UsageError("set: pass a dict of YAML paths, such as set={'training.lr': [0.01, 0.1]}")
     given = [(AXES[name], f"{name}=", values, True) for name, values in axes.items() if values is not None]

@@ -1,4 +1,4 @@
-"""What a study's methods return in Python: figures, a page, replayed rules and a verification, each shown in a notebook."""
+"""What the methods of a study return in Python: figures, a page, rules, ensembles and a verification, for notebooks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from dropexp.experiment.naming import label
 from dropexp.files import MIB, read_bounded
 from dropexp.quoting import counted, spelt, visible
 from dropexp.stopping import CRITERIA, NUMBERS, Setting, settings
+from dropexp.tables.ensemble import ensemble_table
 from dropexp.tables.overfit import overfit_table
 from dropexp.tables.stopping import stopping_table
+from dropexp.workflow.ensembling import Ensembled
 from dropexp.workflow.replaying import Replayed
 from dropexp.workflow.verifying import Verified
 
@@ -63,7 +65,7 @@ def shown(value: object) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Page:
-    """A study's page: its path, and its answer in one sentence. It may stand wherever a path may."""
+    """A study's page: its path, and its answer in one sentence. It can be used wherever a path can."""
 
     path: Path
     answer: str
@@ -88,7 +90,7 @@ class Rules:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """stopping.csv with the arms named: when a rule stops, the accuracy it selects, and the difference to training on."""
+        """stopping.csv with the arms named: when a rule stops, the accuracy it selects, and the difference from training on."""
         tidy = self.found.tidy
         names = {arm.arm_id: label(arm, tidy.axes) for arm in tidy.arms}
         frame: pd.DataFrame = self.found.rows.copy()
@@ -108,6 +110,37 @@ class Rules:
     def table(self) -> str:
         """Return the two tables that the command line prints."""
         return f"{overfit_table(self.found.tidy)}\n\n{stopping_table(self.found.tidy, self.found.replay)}"
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        figures = Figures(path for path in self.found.files if path.suffix == ".png")
+        return f"<pre>{shown_lines(self.table())}</pre>{figures._repr_html_()}"
+
+
+@dataclass(frozen=True, repr=False)
+class EnsemblesFound:
+    """Ensembles of a study's networks: `frame` has one row per arm, rule and number of networks."""
+
+    found: Ensembled
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """ensemble.csv with the arms named: test accuracy over ensembles, and the difference to one network."""
+        arms = {arm.arm_id: label(arm, self.found.found.tidy.axes) for arm in self.found.found.arms}
+        frame: pd.DataFrame = self.found.rows.copy()
+        frame.insert(0, "arm", frame["arm_id"].map(arms))
+        return frame
+
+    @property
+    def files(self) -> Figures:
+        """What was written: ensemble.csv and the figure."""
+        return Figures(self.found.files)
+
+    def table(self) -> str:
+        """Return the table that the command line prints."""
+        return ensemble_table(self.found.found)
 
     def __repr__(self) -> str:
         return self.table()

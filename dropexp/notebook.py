@@ -1,4 +1,4 @@
-"""What the functions of `import dropexp` return: a study's results and a comparison, as data frames, text and pictures."""
+"""What the functions of `import dropexp` return: results and comparisons as data frames, text and figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dropexp.analysis.verdicts import verdicts
 from dropexp.errors import UsageError
 from dropexp.experiment.naming import label
 from dropexp.export.formats import export
-from dropexp.inline import Figures, Page, Rules, Verification, rules
+from dropexp.inline import EnsemblesFound, Figures, Page, Rules, Verification, rules
 from dropexp.metrics import MONITORS
 from dropexp.quoting import spelt
 from dropexp.records import Failure
@@ -32,6 +32,7 @@ from dropexp.tables.comparison import comparison
 from dropexp.train.work import threads_kept
 from dropexp.wording.movements import movements
 from dropexp.workflow.drawing import ordered, plot
+from dropexp.workflow.ensembling import checked_members, ensemble
 from dropexp.workflow.reading import accused
 from dropexp.workflow.replaying import replay_rules
 from dropexp.workflow.reporting import report
@@ -42,7 +43,7 @@ Numbers = float | Sequence[float] | None  # one or several; None for the usual o
 
 
 def _html(headings: Iterable[str], rows: Iterable[Iterable[str]], notes: Iterable[str]) -> str:
-    """Return a plain table with its notes beneath, everything escaped."""
+    """Return a plain table with its notes below, everything escaped."""
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     lines = "<br>".join(escape(note) for note in notes)
@@ -53,7 +54,7 @@ def _html(headings: Iterable[str], rows: Iterable[Iterable[str]], notes: Iterabl
 class Results:
     """The stored results of one study; accuracies are fractions, losses nats per example.
 
-    `trained` is how many runs this call trained, `failed` those that raised, `note` what is not shown.
+    `trained` is how many runs this call trained, `failed` are those that raised an error, `note` says what is not shown.
     """
 
     folder: Path
@@ -74,19 +75,19 @@ class Results:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per arm: means, sds, 95% intervals and differences to its baseline, as in summary.csv."""
+        """One row per arm: means, sds, 95% intervals and differences from its baseline, as in summary.csv."""
         return summary(self.tidy)
 
     @property
     def accused(self) -> tuple[str, ...]:
-        """The runs in whose training the audit of dropout found something; do not trust them."""
+        """The runs in which the audit found that dropout did not work as it should; do not trust them."""
         return accused(self.tidy)
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
-        """One row per arm and metric: the difference to its baseline with its interval, p and word.
+        """One row per arm and metric: the difference from its baseline with its interval, p and verdict (`word`).
 
-        `movements` tells all three differences where a smaller gap is not the test's doing alone.
+        `movements` gives all three differences if training accuracy had a part in a smaller gap.
         """
         rows = []
         for v in verdicts(self.tidy):
@@ -107,14 +108,14 @@ class Results:
 
     @cached_property
     def axis_differences(self) -> pd.DataFrame:
-        """One row per comparison along an axis and metric, as in axis_differences.csv; empty where there are none."""
+        """One row per comparison along an axis and metric, as in axis_differences.csv; empty if there are none."""
         return axis_differences(self.tidy)
 
     def examples(self, *conditions: str) -> pd.DataFrame:
-        """Return a row a test example of one arm, named as in "rate=0.5": in how many seeds it is fixed and broken.
+        """Return one row per test example of one arm, named as in "rate=0.5": in how many seeds it is fixed and broken.
 
-        An example is fixed where the arm gets it right and its baseline wrong, in runs of the same seed. Raises UsageError
-        where the conditions name no single arm with a baseline.
+        An example is fixed if the arm gets it right and its baseline gets it wrong in runs with the same seed, and broken in
+        the reverse case. Raises UsageError if the conditions do not name exactly one arm with a baseline.
         """
         arms = {arm.arm_id: arm for arm in pick(self.tidy.study, conditions, "examples").arms}
         found = [
@@ -133,11 +134,11 @@ class Results:
         return "no finished run yet" if self.tidy.runs.empty else table(self.tidy)
 
     def plot(self, fresh: bool = False, **order: Any) -> Figures:
-        """Draw the figures into the study's folder, where anything has changed; return their paths.
+        """Draw the figures into the study's folder if anything has changed; return their paths.
 
-        Some figures are drawn to order by `only=["gap", "curves"]`, `formats=["pdf"]`, `size=(3.25, 2.2)` in inches,
-        `metric="loss"` and `out`, a folder; else they are in `plots` below the study's own. Raises UsageError for a name
-        or a size that cannot be, and warns of figures that do not apply or do not fit.
+        To choose figures, pass `only=["gap", "curves"]`, `formats=["pdf"]`, `size=(3.25, 2.2)` in inches or
+        `metric="loss"`; they are written to the folder `out`, by default `plots` in the study's folder. Raises UsageError
+        for an unknown name or an impossible size, and warns about figures that do not apply or do not fit.
         """
         drawn = plot(self.folder, again=fresh, order=ordered(**order))
         for line in drawn.left_out:
@@ -145,7 +146,7 @@ class Results:
         return Figures(drawn.paths)
 
     def report(self, out: str | Path | None = None, fresh: bool = False) -> Page:
-        """Write the study as one page, report.html in its folder or `out`, where anything has changed."""
+        """Write the study as one page, report.html in its folder or `out`, if anything has changed."""
         made = report(self.folder, again=fresh, out=None if out is None else Path(out))
         return Page(made.path, made.sums.answer)
 
@@ -159,21 +160,29 @@ class Results:
         strips: Numbers = None,
         monitor: str = "val_loss",
     ) -> Rules:
-        """Replay early-stopping rules on the stored epochs, as `dropexp stopping` does: all rules with their usual numbers.
+        """Replay early-stopping rules on the stored epochs, as `dropexp stopping` does: by default all rules, usual numbers.
 
-        Raises UsageError for rules and numbers that there are not, StoreError where there is nothing to replay.
+        Raises UsageError for unknown rules and impossible numbers, StoreError if there is nothing to replay.
         """
         if monitor not in MONITORS:
             raise UsageError(f"monitor: {spelt(str(monitor))} is not one of {', '.join(MONITORS)}")
         numbers = {"patiences": patiences, "min_deltas": min_deltas, "alphas": alphas, "strips": strips}
         return Rules(replay_rules(self.folder, rules(numbers, criteria), monitor))
 
+    def ensemble(self, members: int = 5) -> EnsemblesFound:
+        """Average networks of each arm, or let them vote, as `dropexp ensemble` does.
+
+        Raises UsageError for a number of members that cannot be, StoreError where runs are no members or kept no
+        probabilities.
+        """
+        return EnsemblesFound(ensemble(self.folder, checked_members("members", members)))
+
     def verify(
         self, sample: int | None = 5, *, seed: int = 0, jobs: int | None = None, data_dir: str | Path | None = None
     ) -> Verification:
         """Check the files against each other, and train `sample` runs again, drawn by `seed`; None trains all of them.
 
-        What was found is true where all agrees. Nothing in the folder is changed.
+        The result is true if everything agrees. Nothing in the folder is changed.
         """
         for name, number, least in (("sample", sample, 0), ("seed", seed, 0), ("jobs", jobs, 1)):
             if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
@@ -183,7 +192,7 @@ class Results:
             return Verification(verify(self.folder, sample, seed, options))
 
     def export(self, to: str, out: str | Path | None = None) -> str:
-        """Return the study as latex, markdown or csv, or write it to `out`, as parquet or tensorboard too."""
+        """Return the study as latex, markdown or csv, or write it to `out`, which also allows parquet and tensorboard."""
         return export(self.tidy, to, None if out is None else Path(out))
 
     def __repr__(self) -> str:
@@ -200,14 +209,14 @@ class Results:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two studies or two arms against each other: `frame` has one row per pair of arms and metric."""
+    """A comparison of two studies or two arms: `frame` has one row per pair of arms and metric."""
 
     names: tuple[str, str]
     pairs: tuple[Pair, ...]
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The means of both sides, A minus B with its interval, p and word; losses in nats, the rest fractions."""
+        """The means of A and B, and A minus B with its interval, p and verdict (`word`); losses in nats, the rest fractions."""
         rows = []
         for pair in self.pairs:
             arms = {f"{side}_arm": label(own.arm, own.tidy.axes) for side, own in (("a", pair.a), ("b", pair.b))}

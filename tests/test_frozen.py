@@ -85,6 +85,7 @@ OPTIONS = {  # of each command, without their --
     ),
     "compare": "alone arm examples json out prefer together",
     "data": "data-dir json",
+    "ensemble": "all json members",
     "export": "all json out to",
     "init": "list schema",
     "laws": "figure json quiet",

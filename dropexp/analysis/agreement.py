@@ -1,4 +1,4 @@
-"""Whether arms that were trained twice, under different circumstances, agree as far as chance lets them."""
+"""Whether arms that were trained twice, under different circumstances, agree apart from chance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALPHA = 0.01  # of all arms and metrics together
 
 @dataclass(frozen=True)
 class Compared:
-    """An arm that was trained under other circumstances: stored minus trained again, paired by seed, and its word."""
+    """An arm trained again under other circumstances: the stored result minus the new one, paired by seed, and its verdict."""
 
     arm_id: str
     metric: str

@@ -1,4 +1,4 @@
-"""axis_differences.csv: one row per comparison along an axis and metric, with the difference, its interval and its word."""
+"""axis_differences.csv: one row per comparison along an axis and metric, with the difference, its interval and its verdict."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ COLUMNS = (
 def axis_differences(tidy: Tidy) -> pd.DataFrame:
     """Return one row per comparison along an axis and metric, with the columns of COLUMNS.
 
-    `arm_id` differs from `against_arm` on `axis` alone, with `value` in the place of `against`; `elsewhere` is what both
-    have on the other axes. `diff` is the arm minus the other, paired by seed over the `n` seeds that both have; the two
-    means are each over the arm's own finished runs. Accuracies and gaps are fractions, losses nats per example. `low` and
-    `high` hold together for all comparisons of the study, those with the baselines too, in test accuracy and gap
-    together; `p` is by Student's t, `p_family` that of the family. `examples_low` and `examples_high` are the interval
-    over new test examples too, `word` is the word for the difference, and `reach` what limits it. Cells are empty where
-    nothing exists.
+    `arm_id` differs from `against_arm` only on `axis`, with `value` instead of `against`; `elsewhere` is what both have
+    on the other axes. `diff` is the arm minus the other, paired by seed over the `n` seeds that both have; each of the two
+    means is over all finished runs of its arm. Accuracies and gaps are fractions, losses nats per example. `low` and
+    `high` hold together for all comparisons of the study in test accuracy and gap, including those with the baselines;
+    `p` is by Student's t, `p_family` is corrected for the family. `examples_low` and `examples_high` are the interval over
+    new seeds and new test examples, `word` is the verdict, and `reach` is what limits it. A cell without a value is empty.
     """
     rows = []
     for x in tidy.along:

@@ -1,4 +1,4 @@
-"""The set that holds the best: which arms are not ruled out, by multiple comparisons with the best on the same seeds."""
+"""The arms not ruled out as the best, by multiple comparisons with the best on the same seeds."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def best(
 ) -> tuple[int, ...]:
     """Return the samples, each by seed, that are not ruled out as the one with the best true mean.
 
-    Hsu's (1984) multiple comparisons with the best: sample i is ruled out where another one is better in a one-sided
-    paired test that errs with 5% over all others together; the critical value is drawn with the correlation that the
-    seeds show, as a family's is. So the best one is among those returned with 95% at least. Nothing is ruled out with
-    fewer than three shared seeds. A study that is judged at several `looks` divides the 5% by their number. `known` holds
-    what the study's table says of a pair, so that both say the same.
+    Hsu's (1984) multiple comparisons with the best: sample i is ruled out if another one is better in a one-sided paired
+    test whose error is 5% over all others together; the critical value is drawn with the correlation that the seeds show,
+    as for a family. The best sample is thus among those returned with a probability of at least 95%. Nothing is ruled out
+    with fewer than three shared seeds. A study that is judged at several `looks` divides the 5% by their number. `known`
+    is what the study's table says about a pair, so that both agree.
     """
     everyone = tuple(range(len(samples)))
     table = pd.concat(samples, axis=1, join="inner").to_numpy(dtype=float)
@@ -58,7 +58,7 @@ def _t(d: np.ndarray) -> float:
 
 
 def _critical(y: np.ndarray, alpha: float, draws: int) -> np.ndarray:
-    """Return for each sample the t above which another one beats it: the upper point of the largest of the others' t."""
+    """Return for each sample the t above which another one beats it: the upper point of the largest t of all others."""
     n, k = y.shape
     residuals = factors(np.round((y - y.mean(axis=0)) / sqrt(n - 1), 12))
     rows, normal = min(n, MANY), normal_stream()

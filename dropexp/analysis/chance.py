@@ -1,4 +1,4 @@
-"""Arms at chance level: those whose test accuracy is plainly no better than a guess."""
+"""Arms at chance level: those whose test accuracy is clearly no better than a guess."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dropexp.experiment.levels import FEWEST
 
 
 def at_chance(tidy: Tidy, arm: Arm) -> bool:
-    """Whether an arm's test accuracy is plainly that of a guess, over three seeds or more.
+    """Whether an arm's test accuracy is clearly that of a guess, over at least three seeds.
 
-    Its 95% interval reaches down to chance and nowhere 5 points above it; where all seeds agree, the accuracy itself does.
-    Chance is the larger of 1 / K, for K classes, and the share of the largest class among the test examples, where
+    Its 95% interval reaches down to chance and stays less than 5 points above it; if all seeds agree, the accuracy itself
+    does. Chance is the larger of 1 / K, for K classes, and the share of the largest class among the test examples, if
     outcomes were kept: a network that learns nothing may always answer with that class.
     """
     e = estimate(tidy.values(arm, "test_accuracy"))

@@ -1,4 +1,4 @@
-"""Claims in words: what each says, what would support and what would refute it, and the numbers behind a verdict."""
+"""Claims in words: what each says, what would support or refute it, and the numbers behind a verdict."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ JOINT = {"lower": "is lower than at", "higher": "is higher than at", "equal": "e
 def says(
     part: Part, word: Callable[[str], str] = str, spelt: Callable[[str, Any], str] = shown, along: bool = False
 ) -> str:
-    """Return a claim without words of its own as a sentence, by which claims.csv knows it: axes by their paths.
+    """Return a claim without a text of its own as a sentence, which identifies it in claims.csv: axes by their paths.
 
-    `word` is how axes are called, `spelt` how values are; `along` leaves out that all values are meant.
+    `word` names axes, `spelt` writes values; `along` leaves out that all values are meant.
     """
 
     def arms(side: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ def says(
 
 
 def spoken(part: Part) -> str:
-    """Return a claim without words of its own as a person reads it: `gap at rate 0.5 is lower than at rate 0`."""
+    """Return a claim without a text of its own as people read it: `gap at rate 0.5 is lower than at rate 0`."""
     return says(part, called, folded, along=True).replace(" 1 points ", " 1 point ")
 
 
@@ -64,40 +64,40 @@ def margin(part: Part) -> str:
 def criteria(part: Part, parts: int = 1) -> tuple[str, str]:
     """Return what would support a part of a claim, and what would refute it, as `check` prints them.
 
-    `parts` is how many parts the claim has, for which it is corrected where one is to refute it.
+    `parts` is how many parts the claim has: a refutation is corrected for their number, as one part can refute the claim.
     """
     m, far = margin(part), f"{100 * (1 - ALPHA / parts):g}%"
     if part.expect == "equal":
         return (
-            f"the 90% interval of the difference lies within ±{m}",
-            f"its {far} interval lies wholly outside ±{m}",
+            f"the 90% interval of the difference is within ±{m}",
+            f"its {far} interval is entirely outside ±{m}",
         )
-    apart = f"its 90% interval does not lie within ±{m}"
+    apart = f"its 90% interval is not within ±{m}"
     if part.expect == "interaction":
         return (
             f"the 95% interval of the interaction excludes 0 and reaches ±{m}, and {apart}",
-            f"its {far} interval lies within ±{m}",
+            f"its {far} interval is within ±{m}",
         )
     if part.expect == "interior_best":
         return (
-            "some value between is better than the first and some is better than the last, each one-sided at 5% over the "
-            "number of values between",
-            f"no value between can be better by {m} than the first, or none than the last: the {far} interval of each "
-            "ends below it",
+            "a value in between is better than the first and one is better than the last, each in a one-sided test at 5% "
+            "divided by the number of values in between",
+            f"no value in between can be better than the first by {m}, or none can be better than the last: the {far} "
+            f"interval of each ends below {m}",
         )
     down = part.expect in DOWNWARD
     side, other, least = ("below", "above", f"-{m}") if down else ("above", "below", f"+{m}")
     refuted = f"its {far} interval ends {other} {least}"
     if part.expect in ("at_least", "lower_at_least"):
-        return f"the 95% interval of the difference lies {side} {least}", refuted
+        return f"the 95% interval of the difference is {side} {least}", refuted
     if part.expect in ORDERED:
         turned = "higher" if down else "lower"
         return (
-            f"the 95% interval of the rise from the first value to the last lies {side} 0 and reaches {least}, {apart}, and "
-            f"of no two values can the later be {turned} by {m} (95%)",
-            f"{refuted}, or of two values the later is {turned} ({100 * ALPHA / parts:g}%, corrected for all pairs)",
+            f"the 95% interval of the rise from the first value to the last is {side} 0 and reaches {least}, {apart}, and "
+            f"no value can be {turned} than an earlier one by {m} (95%)",
+            f"{refuted}, or a value is {turned} than an earlier one ({100 * ALPHA / parts:g}%, corrected for all pairs)",
         )
-    return f"the 95% interval of the difference lies {side} 0 and reaches {least}, and {apart}", refuted
+    return f"the 95% interval of the difference is {side} 0 and reaches {least}, and {apart}", refuted
 
 
 def promised(claim: Claim) -> list[dict[str, str]]:
@@ -110,7 +110,7 @@ def promised(claim: Claim) -> list[dict[str, str]]:
 
 
 def number(part: Part, x: float) -> str:
-    """Return a difference as a person reads it, without a unit."""
+    """Return a difference as people read it, without a unit."""
     return signed(x) if RUNS[part.metric].metric.fraction else f"{x:+.3f}"
 
 

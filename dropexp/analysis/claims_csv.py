@@ -1,4 +1,4 @@
-"""claims.csv: every verdict that a study has reached, so that a look after more seeds is known as one."""
+"""claims.csv: every verdict that a study has reached, so that a look after more seeds is recognised as one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OLDER = tuple("on_this_data" if c == "reach" else c for c in COLUMNS if c != "af
 
 
 def recorded(text: str) -> list[dict[str, str]]:
-    """Return the rows of a claims.csv. Raises ValueError with a sentence where they are not as written."""
+    """Return the rows of a claims.csv. Raises ValueError with a sentence if they are not as dropexp wrote them."""
     reader = csv.DictReader(io.StringIO(text), strict=True)
     if not text:
         return []
@@ -44,10 +44,10 @@ def written(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def entries(verdicts: Sequence[ClaimVerdict], earlier: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Return the rows of claims.csv: those of earlier looks, then of the verdicts.
+    """Return the rows of claims.csv: those of earlier looks, then those of the verdicts.
 
-    Part 0 is the claim as a whole. A claim that the file no longer has keeps its rows; one still waiting has a row
-    that the next look replaces. Differences are fractions or nats.
+    Part 0 is the claim as a whole. A claim that was removed from the study keeps its rows; a claim that is still waiting
+    has a row that the next look replaces. Differences are fractions or nats.
     """
     now = [row for verdict in verdicts for row in _rows(verdict)]
     replaced = {(row["claim"], row["seeds"]) for row in now} | {

@@ -1,4 +1,4 @@
-"""Two studies or two arms against each other: which arms belong together, and how far they are apart."""
+"""Comparisons of two studies or two arms: which arms belong together, and how much they differ."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ METRICS = (*(m for m in RISE_AND_FALL if m != "memorised"), *(column.name for co
 
 @dataclass(frozen=True)
 class Contrast:
-    """One metric of two arms: each mean, and what is said of the difference a - b."""
+    """One metric of two arms: both means, and the verdict on the difference a - b."""
 
     metric: str
     a: Estimate
@@ -52,9 +52,9 @@ class Pair:
 def compare(a: Sequence[Side], b: Sequence[Side], paths: Sequence[str], alone: bool = False) -> tuple[Pair, ...]:
     """Return the arms of `a` and `b` that agree on every path, each with its differences a - b.
 
-    Where seeds mean the same, differences are paired by seed, else Welch's. Within one study an arm against its
-    baseline is judged as in the study's table, and any other pair among all pairs of the study. Pairs of two studies
-    are one family. `alone`: each by itself and marked as exploratory.
+    If seeds mean the same on both sides, differences are paired by seed, else by Welch. Within one study, an arm against
+    its baseline is judged as in the study's table, and any other pair is corrected for all pairs of the study. The pairs
+    of two studies are one family. `alone`: each pair is judged by itself and marked as exploratory.
     """
     pairs = list({(x.arm.arm_id, y.arm.arm_id): (x, y) for x, y in matched(a, b, paths)}.values())
     rows: list[list[Contrast]] = [[] for _ in pairs]
@@ -103,7 +103,7 @@ def _within(tidy: Tidy, x: Side, y: Side, metric: str, members: tuple[str, ...])
 
 
 def turned(answer: Judged, metric: str) -> Judged:
-    """Return the answer to the question the other way round, b - a."""
+    """Return the answer to the reverse question, b - a."""
     d = answer.difference
     opposite = replace(d, mean=-d.mean, low=-d.high, high=-d.low, sample=None if d.sample is None else -d.sample)
     words = RISE_AND_FALL.get(metric, ("higher", "lower"))
@@ -114,14 +114,14 @@ def turned(answer: Judged, metric: str) -> Judged:
 
 
 def matched(a: Sequence[Side], b: Sequence[Side], paths: Sequence[str]) -> list[tuple[Side, Side]]:
-    """Return the pairs of arms that agree on every path; the only arm of each belongs to the other anyway."""
+    """Return the pairs of arms that agree on every path; if each side has one arm, these are a pair in any case."""
     if len({x.arm.arm_id for x in a}) == len({y.arm.arm_id for y in b}) == 1:
         return [(a[0], b[0])]
     return [(x, y) for x in a for y in b if all(x.arm.cells.get(p) == y.arm.cells.get(p) for p in paths)]
 
 
 def differing(pairs: Sequence[Pair]) -> dict[str, tuple[str, str]]:
-    """Return the paths on which the two sides differ in one and the same way in every pair, with both cells."""
+    """Return the paths on which the two sides differ in the same way in every pair, with both cells."""
     found: dict[str, tuple[str, str]] | None = None
     for pair in pairs:
         x, y = pair.a.arm.cells, pair.b.arm.cells

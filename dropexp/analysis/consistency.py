@@ -1,4 +1,4 @@
-"""Whether a study's files agree with each other: every number that stands twice, follows from others, or has a rule."""
+"""Whether a study's files agree with each other: every number that is stored twice, follows from others, or has a rule."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIFFERENCES = {name: column.of for name, column in RUNS.items() if column.of}
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A cell that is not what it must be: where it stands, what it says, and what was expected, `why`."""
+    """A cell with a wrong value: where it is, what is stored, what was expected, and why."""
 
     file: str
     line: int
@@ -36,7 +36,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a file, counted from 1, as it is spelt and as cells."""
+    """A line of a file, counted from 1, as text and as cells."""
 
     line: int
     text: str
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Stored:
-    """A study's files as rows; `by_run` of the files that have several rows a run."""
+    """A study's files as rows; those of files with several rows per run are grouped by run."""
 
     runs: Sequence[Row]
     epochs: Mapping[str, Sequence[Row]]
@@ -57,12 +57,12 @@ class Stored:
 
 
 def mismatches(stored: Stored) -> Iterator[Mismatch]:
-    """Yield what does not agree, run by run, then rows that belong to no run."""
+    """Yield what does not agree, run by run, then rows that belong to no run in runs.csv."""
     seen: dict[str, int] = {}
     for run in stored.runs:
         name = run["run_id"]
         if name in seen:
-            yield Mismatch("runs.csv", run.line, "run_id", name, "", f"the run stands in line {seen[name]} already")
+            yield Mismatch("runs.csv", run.line, "run_id", name, "", f"the run is already in line {seen[name]}")
             continue
         seen[name] = run.line
         config = _config(run.cells)
@@ -87,7 +87,7 @@ def mismatches(stored: Stored) -> Iterator[Mismatch]:
     ):
         for name, own in rows.items():
             if name not in seen:
-                why = "no such run in runs.csv; where a kill left it, the study's command removes it"
+                why = "no such run in runs.csv; if the study was killed, repeating its command removes the row"
                 yield Mismatch(file, own[0].line, "run_id", name, "", why)
 
 
@@ -231,7 +231,7 @@ def apart(file: str, row: Row, expected: Row, why: str) -> Iterator[Mismatch]:
 def table(
     file: str, text: str, columns: Sequence[str], read: Callable[[str], list[str]]
 ) -> tuple[list[Row], list[Mismatch]]:
-    """Return a file's whole lines as rows, and its lines that are none; `read` takes a line apart."""
+    """Return a file's complete lines as rows, and its other lines; `read` splits a line."""
     lines = text.split("\n")
     ended = lines.pop() == ""
     if not ended:
@@ -241,13 +241,15 @@ def table(
     if lines and read(lines[0]) != list(columns):
         stray = next((c for c in read(lines[0]) if c not in columns), "") or lines[0]
         wrong.append(
-            Mismatch(file, 1, "", stray, "", "the header is not this version's; the study's command rewrites it")
+            Mismatch(
+                file, 1, "", stray, "", "the header is from another version; repeating the study's command rewrites it"
+            )
         )
         return [], wrong
     for number, line in enumerate(lines[1:], 2):
         cells = read(line)
         if len(cells) != len(columns) or (number == len(lines) and not ended):
-            why = "no whole line; where a kill tore it, the study's command removes it"
+            why = "incomplete line; if the study was killed, repeating its command removes it"
             wrong.append(Mismatch(file, number, "", line[-60:], f"{len(columns)} cells", why))
         else:
             found.append(Row(number, line, dict(zip(columns, cells, strict=True))))

@@ -1,4 +1,4 @@
-"""What a claim compares: the samples of its arms, seed by seed, place by place, and the contrasts of them that it is about."""
+"""What a claim compares: the samples of its arms by seed and by place, and their contrasts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Weights = tuple[float, ...]  # of the samples of a place
 
 
 class Unjudged(Exception):
-    """A claim that this grid cannot judge; the sentence says why."""
+    """A claim that cannot be judged on this grid; the sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def answered(self) -> bool:
-        """Whether it was kept what every run answered."""
+        """Whether the answers of every run were kept."""
         return all(seed in s.answers for s in self.samples for seed in s.values.index)
 
     @property
@@ -266,7 +266,7 @@ class _Grid:
         return Sample(tuple(arms), values, filled, there, len(lost), self._answers(arms, own))
 
     def _answers(self, arms: Sequence[Arm], runs: pd.DataFrame) -> dict[int, Outcome]:
-        """Return what each seed's run answered, where that was kept."""
+        """Return the answers of each seed's run, if they were kept."""
         kept = {arm.arm_id: self.tidy.outcomes_of(arm) for arm in arms}
         owner = dict(zip(runs.index, runs["arm_id"], strict=True))
         return {seed: kept[arm][seed] for seed, arm in owner.items() if seed in kept[arm]}

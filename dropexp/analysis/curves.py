@@ -12,8 +12,8 @@ from dropexp.experiment.design import Arm
 def kept(tidy: Tidy, arm: Arm, metric: str) -> pd.DataFrame:
     """Return mean, low and high of a metric by epoch, of the networks that early stopping would have kept by then.
 
-    From its selected epoch on a run counts with its value there, which is its result: the curve ends in the mean that
-    tables show. Without early stopping every epoch counts as it is.
+    After its selected epoch, a run keeps the value that it had there, which is its result: the curve ends at the mean in
+    the tables. Without early stopping, every epoch counts as it is.
     """
     table, runs = _table(tidy, arm, metric), tidy.finished(arm)
     selected = dict(zip(runs["run_id"], runs["selected_epoch"], strict=True))

@@ -1,4 +1,4 @@
-"""Dose-response: a metric along one axis with simultaneous bands, the set that holds the best, and what validation chose."""
+"""Dose-response: a metric along one axis with simultaneous bands, the arms that may be the best, and what validation chose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dropexp.metrics import RUNS
 
 @dataclass(frozen=True)
 class Chosen:
-    """What each seed's validation loss chooses among several arms: how often each, by its place, and the metric there."""
+    """What each seed's validation loss chooses among several arms: how often each arm, in order, and the metric there."""
 
     counts: tuple[int, ...]
     estimate: Estimate
@@ -33,9 +33,9 @@ class Chosen:
 class Dose:
     """The arms along one axis, all else equal, in the order of its values.
 
-    `estimates` have 95% intervals each, `bands` intervals that hold together with 95% at least (Bonferroni). `best` are
-    the arms not ruled out as the best, a set that holds the best one with 95% at least. `chosen` is what validation
-    chooses without a look at the test set, None where no validation loss was stored.
+    `estimates` have intervals of 95% each, `bands` have intervals that hold together with at least 95% (Bonferroni).
+    `best` are the arms not ruled out as the best, a set that contains the best one with at least 95%. `chosen` is what
+    validation chooses without the test set, None if no validation loss was stored.
     """
 
     axis: str
@@ -47,10 +47,10 @@ class Dose:
 
 
 def doses(tidy: Tidy, metric: str, axis: str = "dropout.rate") -> tuple[Dose, ...]:
-    """Return a dose-response for each combination of the other axes that has two values of `axis` or more.
+    """Return a dose-response for each combination of the other axes that has at least two values of `axis`.
 
-    `metric` is `test` or `gap`, as the study leads with them. What is best, high or low, stands on the metric's row. An
-    arm at rate 0 joins each combination of dropout's other axes.
+    `metric` is `test` or `gap`, with the columns that the study leads with. Whether high or low is best is a field of the
+    metric. An arm at rate 0 belongs to each combination of dropout's other axes.
     """
     if (metric, axis) not in tidy.kept:
         tidy.kept[metric, axis] = _doses(tidy, metric, axis)

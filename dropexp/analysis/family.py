@@ -1,4 +1,4 @@
-"""One simultaneous procedure: the level at which every comparison of a family is held, so that all hold together."""
+"""The one simultaneous procedure: the level of each comparison of a family at which all of them hold together."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Family:
     adjusted: tuple[float, ...]
 
     def interval(self, d: Difference, adjusted: float) -> tuple[Difference, float]:
-        """Return a difference with the interval that holds together with all others of the family, and its p there."""
+        """Return a difference with the interval that holds together with all others of the family, and its adjusted p."""
         if isnan(d.p):
             return d, nan
         held = d.within(*d.at(1 - self.level))
@@ -73,13 +73,13 @@ def family(found: Sequence[Difference], looks: Sequence[int] = (), alpha: float 
 
 @lru_cache(maxsize=64)
 def level_of_one(looks: tuple[int, ...]) -> float:
-    """Return the two-sided level of one paired comparison at each of some numbers of seeds, at which it errs with 5% in all."""
+    """Return the two-sided level of one paired comparison that is looked at with several numbers of seeds and errs in 5%."""
     any_three = pd.Series([0.0, 1.0, 3.0])  # what the comparison finds does not matter
     return family([paired(any_three, 0 * any_three)], looks).level
 
 
 def _distinct(found: Sequence[Difference]) -> list[Difference]:
-    """Leave out what is the same finding with the other sign, as the gap's is where training accuracy does not move."""
+    """Leave out what is the same finding with opposite sign, such as the gap if training accuracy does not move."""
     kept: dict[tuple[bytes, ...], Difference] = {}
     for i, d in enumerate(found):
         sample = d.sample

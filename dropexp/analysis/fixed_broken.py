@@ -1,4 +1,4 @@
-"""Which test examples an arm gets right that its baseline gets wrong in the run of the same seed, and which the other way round."""
+"""The test examples that an arm gets right and its baseline gets wrong in the run with the same seed, and the reverse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dropexp.experiment.design import Arm
 
 @dataclass(frozen=True)
 class Count:
-    """So many of `shared` pairs of answers are fixed, wrong before and right now, and so many broken."""
+    """How many of `shared` pairs of answers are fixed, wrong before and right now, and how many are broken."""
 
     shared: int
     fixed: int
@@ -64,7 +64,7 @@ class FixedBroken:
         return Count(shared, fixed, broken)
 
     def most(self, what: str, count: int) -> list[Example]:
-        """Return the examples most often `fixed`, or `broken`, less often the other; none that never was."""
+        """Return the examples most often `fixed` or `broken`, of equals those with fewer of the other; never those with none."""
         own, other = (self.fixed, self.broken) if what == "fixed" else (self.broken, self.fixed)
         order = np.lexsort((self.place, other, -own))[:count]
         return [
@@ -75,7 +75,7 @@ class FixedBroken:
 
 
 def fixed_broken(own: Mapping[int, Outcome], base: Mapping[int, Outcome]) -> FixedBroken | None:
-    """Hold the outcomes of an arm against those of another, by seed; None where no seed has an example in both."""
+    """Compare the outcomes of two arms seed by seed; None if no seed has an example in both."""
     seeds, parts = [], []
     for seed in sorted(own.keys() & base.keys()):
         one, other = own[seed], base[seed]
@@ -92,14 +92,14 @@ def fixed_broken(own: Mapping[int, Outcome], base: Mapping[int, Outcome]) -> Fix
 
 
 def against_baseline(tidy: Tidy, arm: Arm, baseline: Arm) -> FixedBroken | None:
-    """Hold an arm against its baseline; None where seeds mean other data, or neither kept its outcomes."""
+    """Compare an arm with its baseline; None if seeds mean different data, or outcomes were not kept."""
     if arm.population != baseline.population:
         return None
     return fixed_broken(tidy.outcomes_of(arm), tidy.outcomes_of(baseline))
 
 
 def each_arm(tidy: Tidy) -> list[tuple[Arm, FixedBroken]]:
-    """Return every function among the arms that has a baseline and outcomes, held against it."""
+    """Return every function among the arms that has a baseline and outcomes, with the comparison."""
     if "fixed_broken" not in tidy.kept:
         pairs: dict[str, tuple[Arm, Arm]] = {}
         for arm, base in zip(tidy.arms, tidy.baselines, strict=True):

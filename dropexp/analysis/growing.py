@@ -1,4 +1,4 @@
-"""Studies that grow: whether every word and claim is decided, so that more seeds have nothing to add."""
+"""Studies that grow: whether every verdict and claim is decided, so that more seeds add nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from dropexp.analysis.verdicts import everything
 
 
 def decided(tidy: Tidy) -> bool:
-    """Whether more seeds have nothing to decide: every comparison has its words, and no claim is open."""
+    """Whether more seeds have nothing to decide: no comparison is undecided, and no claim is."""
     words = {judged.word for v in everything(tidy) for judged in (v.test, v.gap) if judged is not None}
     return words.isdisjoint(OPEN) and {c.verdict for c in judge(tidy)}.isdisjoint((UNDECIDED, WAITING))

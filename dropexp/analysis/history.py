@@ -1,4 +1,4 @@
-"""What was said before training and what came after the fact: claims, arms and margins held against the rows of design.csv."""
+"""What was declared before training and what came after the fact: claims, arms and margins compared with design.csv."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class History:
         return bool(self.designs) and self.designs[0].runs_stored == "0"
 
     def claim_after(self, claim: Claim) -> bool:
-        """Whether a claim was first made, as it stands with its margins, when an arm that it compares had runs."""
+        """Whether a claim in its present form, margins included, was first made when an arm that it compares had runs."""
         name = key(claim)
         arms = self.compared.get(name, frozenset())
         return self._after(lambda entry: name in _keys(entry.said), lambda entry: bool(entry.stored & arms))
 
     def arm_after(self, arm_id: str) -> bool:
-        """Whether an arm was first declared when the study had runs."""
+        """Whether an arm was first declared when the study already had runs."""
         return self._after(lambda entry: arm_id in entry.arms)
 
     def margins_after(self, metric: str) -> bool:
-        """Whether the margin of a metric was first what it is now when the study had runs."""
+        """Whether the margin of a metric got its present value when the study already had runs."""
         now = self.margins.get(metric)
         return self._after(lambda entry: entry.said["margins"].get(metric) == now)
 

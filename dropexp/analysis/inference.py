@@ -1,4 +1,4 @@
-"""One inference a study: each difference with the interval, word and reach that every output takes from here."""
+"""One inference per study: each difference with its interval, verdict and reach, which every output takes from here."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Judged:
-    """A difference with the interval that holds together with those of its family, and the word for it.
+    """A difference with the interval that holds together with those of its family, and the verdict on it, its `word`.
 
-    A word for a direction is said exactly where that interval excludes 0, `no difference that counts` where it lies
-    within the study's margin. `level` is the two-sided level of the interval, `p_family` the p for the family of
-    `family` comparisons. `examples` is the interval over new seeds and new test examples, NaN where outcomes were not
-    kept; `reach` says where the word does not hold over these. `with_chance` is the words without and with chance in the
-    place of diverged runs, where they differ: then nothing is said. `after` is whether the comparison or its margin was
-    added when results were there to be seen.
+    The verdict names a direction exactly if that interval excludes 0, and is `no difference that counts` if the interval
+    lies within the study's margin. `level` is the two-sided level of the interval, `p_family` the p for the family of
+    `family` comparisons. `examples` is the interval over new seeds and new test examples, NaN if outcomes were not kept;
+    `reach` says where the verdict does not hold over these. `with_chance` gives both verdicts if leaving diverged runs out
+    and counting them as chance lead to different ones; the verdict is then undecided. `after` is whether the comparison or
+    its margin was added when results were already stored.
     """
 
     difference: Difference
@@ -109,12 +109,12 @@ class Judged:
 
     @property
     def told(self) -> bool:
-        """Whether the word says something of a difference."""
+        """Whether the verdict establishes something about a difference."""
         return self.word not in (*OPEN, SAME)
 
     @property
     def qualified(self) -> bool:
-        """Whether the word holds for these test examples only, or is not known to reach beyond them."""
+        """Whether the verdict holds for these test examples only, or is not known to reach beyond them."""
         return self.told and self.reach != EXAMPLES
 
     @property
@@ -131,8 +131,8 @@ def judged(
 ) -> list[Judged]:
     """Return the answers to questions that are one family.
 
-    `alone`: each by itself, and marked as exploratory. With `among` they are some of so many, which Bonferroni's bound
-    holds together.
+    `alone`: each is judged by itself and marked as exploratory. `among` is the number of comparisons that these are part
+    of, for which they are corrected by Bonferroni's bound.
     """
 
     def families_of(found: Sequence[Difference]) -> list[Family]:
@@ -152,7 +152,7 @@ def judged(
         answer = _answer(q, d, adjusted, whole)
         if filled and q.diverged and answer.told:
             word = _word(q, filled[i][0])
-            both = f"{answer.word} without them, {word} with chance in their place"
+            both = f"{answer.word} without them, {word} if they count as chance"
             answer = (
                 answer if word == answer.word else replace(answer, word=UNDECIDED, with_chance=both, reach=EXAMPLES)
             )
@@ -183,7 +183,7 @@ def _word(q: Question, d: Difference) -> str:
 
 
 def direction(metric: str, d: Difference) -> str:
-    """Return the word for the side of 0 on which the interval of a difference in a metric lies."""
+    """Return the verdict for the side of 0 on which the interval of a difference in a metric lies."""
     if d.why in ("one seed", "no runs"):
         return ONE_SEED if d.why == "one seed" else NO_RUNS
     if d.n < FEWEST or not d.side:
@@ -192,12 +192,12 @@ def direction(metric: str, d: Difference) -> str:
 
 
 def margin_of(tidy: Tidy, metric: str) -> float:
-    """Return the smallest difference that counts in a study, NaN where none is named."""
+    """Return the smallest difference that counts in a study, NaN if it names none."""
     return float(tidy.study.margins.get(_margin_name(tidy, metric), nan))
 
 
 def _margin_name(tidy: Tidy, metric: str) -> str:
-    """Return the name under which a metric's margin stands: that of `gap` is also that of the gap of clean labels."""
+    """Return the name of a metric's margin: that of `gap` also applies to the gap of clean labels."""
     column = _column(tidy, metric)
     return column if column in tidy.study.margins else metric
 
@@ -224,8 +224,8 @@ def pairs(tidy: Tidy) -> dict[Key, tuple[Arm, Arm]]:
 def answers(tidy: Tidy, metric: str) -> Mapping[Key, Judged]:
     """Return the answer for each comparison of a study, those with baselines and those along axes.
 
-    Test accuracy and the gap in all comparisons are one family, so that a study's words err together with 5% at most;
-    any other metric is a family of its own. They are found once per study.
+    Test accuracy and the gap in all comparisons are one family, so that at most 5% of studies have any wrong verdict;
+    any other metric is a family of its own. Answers are computed once per study.
     """
     members = TOGETHER if metric in TOGETHER else (metric,)
     if members not in tidy.kept:
@@ -248,10 +248,10 @@ def against_baselines(tidy: Tidy, metric: str) -> Mapping[Key, Judged]:
 
 
 def _explained(test: Mapping[Key, Judged], gap: Mapping[Key, Judged], train: Mapping[Key, Judged]) -> dict[Key, Judged]:
-    """Return the gaps, those that are smaller only because training accuracy fell called `underfitting`.
+    """Return the gaps, with the verdict `underfitting` for those that are smaller only because training accuracy fell.
 
-    A gap is where it is smaller, test accuracy is not better, training accuracy is lower, and its fall makes at least half
-    of the change.
+    That is so if the gap is smaller, test accuracy is not better, training accuracy is lower, and its fall makes up at
+    least half of the change.
     """
 
     def fell(key: Key, j: Judged) -> bool:
@@ -262,7 +262,7 @@ def _explained(test: Mapping[Key, Judged], gap: Mapping[Key, Judged], train: Map
 
 
 def looks(tidy: Tidy) -> tuple[int, ...]:
-    """Return the numbers of seeds at which a study that grows may be judged, none of one whose seeds are fixed."""
+    """Return the numbers of seeds at which a study that grows may be judged, none for a study whose seeds are fixed."""
     grow = tidy.study.grow
     return grow.rounds if grow else ()
 

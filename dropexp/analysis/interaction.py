@@ -1,4 +1,4 @@
-"""Interactions: whether one axis changes what another does, per seed a - b - c + d, all of a study in one family."""
+"""Interactions: whether one axis changes the effect of another, a - b - c + d per seed, all of a study in one family."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Interaction:
 
     @property
     def established(self) -> bool:
-        """Whether the interval excludes 0, over three seeds or more."""
+        """Whether the interval excludes 0, over at least three seeds."""
         return self.difference.n >= FEWEST and self.difference.side != 0
 
 
 def interactions(tidy: Tidy, metric: str) -> tuple[Interaction, ...]:
     """Return the 2 x 2 interactions in `test` or `gap` of every pair of axes, each later value against the axis's first.
 
-    Where all four arms exist and are not fewer functions than four.
+    Only those are returned whose four arms exist and are four different functions.
     """
     if "interactions" not in tidy.kept:
         squares = _squares(tidy)

@@ -31,15 +31,15 @@ ON_TRAINING = ("train", "clean_train")  # sets of examples beside which there is
 class ClaimVerdict:
     """A claim and what its runs say of it.
 
-    `key` names the claim by what it says, in numbers; `says` is what claims.csv keeps of it, `words` what a reader
-    is told where that differs. `estimate` is the difference as the claim puts it, compare
-    minus against (of `increasing` and `decreasing` the rise along a straight line from the first value to the last),
-    with its 95% interval over seeds. `reach` is how far a verdict goes beyond the test examples: '' where it stands
-    over new ones, `for these test examples` where it does not, `reach unknown` where it cannot be told. `reversal` is
-    whether the mean over places hides two that contradict each other. `why` is what a reader should know beside the
-    interval. `look` counts how often the claim was judged on a new set of seeds; `after` is whether it was made, as it
-    stands with its margins, when results that it is about were stored. `errors` is the share of its error that an
-    interval keeps, below 1 in a study that grows. A claim of several parts has no numbers of its own.
+    `key` names the claim by what it says, in numbers; `says` is its text in claims.csv, `words` the text for readers if
+    that differs. `estimate` is the difference that the claim is about, compare minus against (for `increasing` and
+    `decreasing` the rise along a straight line from the first value to the last), with its 95% interval over seeds.
+    `reach` is how far a verdict goes beyond the test examples: '' if it holds for new ones, `for these test examples` if
+    it does not, `reach unknown` if that cannot be told. `reversal` is whether the mean over places hides two that
+    contradict each other. `why` is what a reader should know besides the interval. `look` counts how often the claim was
+    judged on a new set of seeds; `after` is whether it got its present form, margins included, when results that it is
+    about were stored. `errors` is the share of its error that an interval keeps, below 1 in a study that grows. A claim of
+    several parts has no numbers of its own.
     """
 
     says: str
@@ -64,17 +64,16 @@ class ClaimVerdict:
 
     @property
     def spoken(self) -> str:
-        """What a reader is told that it says: of a part what that part says by itself."""
+        """The text for readers: for a part, what that part says by itself."""
         return self.words or self.says
 
 
 def judge(tidy: Tidy) -> tuple[ClaimVerdict, ...]:
-    """Return one verdict per claim, in the order of the file; the rules stand in `rules.py`.
+    """Return one verdict per claim, in the order of the file; the rules are in `rules.py`.
 
-    Fewer than three seeds, or none of one arm, decide nothing, nor does a diverged run, where leaving it out and
-    counting it as chance come to different verdicts. A claim of several parts is supported if all are, and refuted if
-    one is, each being refuted at 5% over their number. Tables, figures and pages ask for the verdicts of one study many
-    times; they are found once.
+    A claim is undecided with fewer than three seeds, with no seed of one arm, and if leaving a diverged run out and
+    counting it as chance lead to different verdicts. A claim of several parts is supported if all parts are, and refuted
+    if one part is, each at 5% divided by their number. Verdicts are computed once per study.
     """
     if "claims" not in tidy.kept:
         tidy.kept["claims"] = tuple(
@@ -139,12 +138,12 @@ def _part(tidy: Tidy, words: str, part: Part, parts: int) -> ClaimVerdict:
     if tidy.study.grow and not interior and not d.why:
         d = d.within(*d.at(1 - ALPHA * errors))
         notes.append(
-            f"the interval holds whenever one stops, from {tidy.study.grow.start} to {tidy.study.grow.grow_to} seeds"
+            f"the interval holds whenever the study stops, from {tidy.study.grow.start} to {tidy.study.grow.grow_to} seeds"
         )
     if what.diverged:
         other = _decided(what.with_chance(), part, alpha, errors)[0]
         runs = f"{what.diverged} diverged run{'s' * (what.diverged != 1)}"
-        notes.append(f"{runs}: left out {verdict}, with chance in their place {other}")
+        notes.append(f"{runs}: {verdict} if left out, {other} if counted as chance")
         verdict = verdict if other == verdict else UNDECIDED
     reversal = "" if interior else _reversal(what, part, errors)
     if reversal:
@@ -178,7 +177,7 @@ def _decided(what: Comparison, part: Part, alpha: float, errors: float) -> tuple
 
 
 def _reach(what: Comparison, part: Part, verdict: str, alpha: float, errors: float) -> str:
-    """Return how far a verdict goes: whether the rule says the same of intervals over new test examples too."""
+    """Return how far a verdict reaches: whether the rule says the same for intervals over new test examples too."""
     if verdict not in (SUPPORTED, REFUTED) or RUNS[part.metric].on in ON_TRAINING or what.same:
         return ""
     if part.metric not in ON_TEST or not what.answered:
@@ -217,10 +216,10 @@ def _best(what: Comparison, part: Part, times: int) -> str:
 
 
 def _dated(tidy: Tidy, claim: Claim, verdict: ClaimVerdict) -> ClaimVerdict:
-    """Mark a claim that was first made, as it stands, when results that it is about were stored."""
+    """Mark a claim that got its present form when results that it is about were stored."""
     if not tidy.history.claim_after(claim):
         return verdict
-    note = "after the fact: it was first made, as it stands, when results that it is about were stored"
+    note = "after the fact: the claim was made or changed when results that it is about were already stored"
     return replace(verdict, after=True, sentence=f"{verdict.sentence}; after the fact", notes=(*verdict.notes, note))
 
 
@@ -234,5 +233,5 @@ def _looked(tidy: Tidy, verdict: ClaimVerdict) -> ClaimVerdict:
     if verdict.verdict == WAITING or look == 1:
         return verdict
     before = f"with {len(others[-1]['seeds'].split())} seeds it was {others[-1]['verdict']}; " if others else ""
-    note = f"look {look}: {before}looking again makes errors likelier than 5%"
+    note = f"look {look}: {before}each further look raises the error rate above 5%"
     return replace(verdict, look=look, notes=(*verdict.notes, note))

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: percent, points and half intervals, with one decimal."""
+"""Numbers as people read them: percent, points and half intervals, with one decimal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def signed(fraction: float) -> str:
 
 
 def half(fraction: float) -> str:
-    """Return half an interval as `± 0.5`, '' where there is none; what would round to zero is `± <0.1`."""
+    """Return half an interval as `± 0.5`, '' if there is none, `± <0.1` if it would round to zero."""
     if isnan(fraction):
         return ""
     return "± <0.1" if fraction < 0.0005 else f"± {100 * fraction:.1f}"

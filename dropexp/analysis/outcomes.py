@@ -1,4 +1,4 @@
-"""Outcomes: what each finished run answered to each of its test examples, beside the right answers."""
+"""Outcomes: the answers of each finished run to its test examples, and the right answers."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Outcome:
 
 
 class Outcomes(Protocol):
-    """Where the outcomes of runs are found, each read when it is asked for."""
+    """A source of the outcomes of runs, each read when it is requested."""
 
     def get(self, run_id: str) -> Outcome | None:
-        """Return the outcome of a run, None where none was kept."""
+        """Return the outcome of a run, None if it was not kept."""
 
 
 class NoOutcomes:
-    """Those of a study that kept none: one of others, or of a version that did not."""
+    """The source of a study without outcomes: one trained by other programs, or by an older version."""
 
     def get(self, run_id: str) -> Outcome | None:
         return None

@@ -1,4 +1,4 @@
-"""What a design can show before anything is trained: the |t| that a word takes, and the power of a paired t-test."""
+"""What a design can show before anything is trained: the |t| that a verdict takes, and the power of a paired t-test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 1_000_000  # seeds
 
 @dataclass(frozen=True)
 class Outlook:
-    """What so many comparisons and seeds can show at all, from their numbers alone.
+    """What a number of comparisons and seeds can show at all.
 
     `critical` is the |t| above which Bonferroni's interval excludes 0, infinite below three seeds; `power` is the
     probability that it does so, on the right side, where the true difference is one sd of the paired differences.
@@ -47,7 +47,7 @@ def outlook_of(count: int, seeds: int) -> Outlook:
 
 
 def comparisons(design: Design) -> int:
-    """Return how many differences a study judges together; arms that are one function count once."""
+    """Return how many differences a study judges together; arms that are the same function count once."""
     pairs = zip(design.arms, design.baselines, strict=True)
     based = {(arm.arm_id, base.arm_id) for arm, base in pairs if base is not None}
     return len(TOGETHER) * (len(based) + len(design.along))

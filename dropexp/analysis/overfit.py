@@ -1,4 +1,4 @@
-"""Overfitting, measured: gaps, when it begins, the area between the curves, and what a training log's gap is made of."""
+"""Overfitting in numbers: gaps, when it begins, the area between the curves, and the parts of a training log's gap."""
 
 from __future__ import annotations
 

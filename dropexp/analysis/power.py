@@ -1,4 +1,4 @@
-"""How many seeds a difference takes in each arm: from the spread that stored runs show, never from their observed difference."""
+"""How many seeds a difference takes in each arm, from the spread of stored runs and never from their observed difference."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dropexp.experiment.levels import ALPHA, FLAT
 
 NEAR = 0.05  # of chance: 5 points
 APART = 5  # an sd so many times the median arm's takes 25 times its seeds, and says nothing of the other arms
-STAYS, DIVERGES = "it stays near chance", "half of its runs or more diverged"
-SPREADS = f"its seeds spread more than {APART} times as wide as the median arm's"
+STAYS, DIVERGES = "it stays near chance", "at least half of its runs diverged"
+SPREADS = f"its seeds spread more than {APART} times as widely as those of the median arm"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def spreads(self) -> bool:
-        """Whether the seeds differ in their differences: else they say nothing of other seeds."""
+        """Whether the differences vary between seeds: if not, they say nothing about other seeds."""
         return self.limit > FLAT
 
     @cached_property
@@ -100,7 +100,7 @@ def _apart(found: Sequence[Plan]) -> list[Plan]:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a study can see: the plan of its median arm, and the ends over all arms that are not left out."""
+    """What a study can detect: the plan of its median arm, and the range over all arms that are not left out."""
 
     median: Plan
     count: int

@@ -1,4 +1,4 @@
-"""How far a difference reaches beyond its test examples: seeds and examples as crossed random effects."""
+"""How far a difference holds beyond its test examples: seeds and examples as crossed random effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Early-stopping rules replayed on stored curves: what each would have selected, saved and lost, without retraining."""
+"""Early-stopping rules replayed on stored curves: what each would have selected, saved and lost, without training again."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ PATIENCES = tuple(Setting("patience", patience) for patience in CRITERIA["patien
 
 @dataclass(frozen=True)
 class Versus:
-    """A rule against training the same runs of an arm to the end, in test accuracy and seed by seed.
+    """A rule compared with training the same runs of an arm to the end, in test accuracy, seed by seed.
 
     The interval of `difference` holds together with those of all other rules and arms of the study, `family` in number
-    and each at the two-sided level `level`. `word` is better or worse exactly where it excludes 0.
+    and each at the two-sided level `level`. `word` is better or worse exactly if it excludes 0.
     """
 
     difference: Difference
@@ -55,11 +55,11 @@ class Replay:
     looks: tuple[int, ...] = ()  # at which the study is judged, where it grows
 
     def of(self, arm: Arm, setting: Setting) -> pd.DataFrame:
-        """Return the rows of an arm under a setting, a run each."""
+        """Return the rows of an arm under a setting, one row per run."""
         return self.runs.iloc[self._places.get((arm.arm_id, self.settings.index(setting)), [])]
 
     def versus(self, arm: Arm, setting: Setting) -> Versus | None:
-        """Return a rule against training to the end, None for training to the end itself."""
+        """Return a rule compared with training to the end, None for training to the end itself."""
         return self._versus.get((arm.arm_id, self.settings.index(setting)))
 
     @cached_property
@@ -122,7 +122,7 @@ def _curves(tidy: Tidy, monitor: str) -> dict[str, np.ndarray]:
 
 
 def _unfit(arm: Arm, reason: str, epochs: float, curve: np.ndarray | None, monitor: str) -> str:
-    """Return why a run cannot be replayed, '' where it can."""
+    """Return why a run cannot be replayed, '' if it can."""
     if reason == "diverged":
         return DIVERGED
     if arm.monitor is not None or reason != "max_epochs":
@@ -182,5 +182,5 @@ def _against_the_end(versus: Versus | None) -> dict[str, object]:
 
 
 def measures(rows: pd.DataFrame) -> dict[str, Estimate]:
-    """Return the estimate of every measure over rows of one arm and setting, a run each."""
+    """Return the estimate of every measure over the rows of one arm and setting, one row per run."""
     return {measure: estimate(rows[measure]) for measure in MEASURES}

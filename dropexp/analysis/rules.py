@@ -1,4 +1,4 @@
-"""The rules of claims: what intervals at certain levels make of a claim, supported, refuted or undecided."""
+"""The rules of claims: how intervals at certain levels make a claim supported, refuted or undecided."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def ruled(expect: str, margin: float, found: Evidence, alpha: float = ALPHA) -> 
 
 
 def _at(expect: str, margin: float, found: Evidence, alpha: float) -> tuple[str, str]:
-    """Return the verdict, a refutation being allowed to err in `alpha`."""
+    """Return the verdict; a refutation may err with probability `alpha`."""
     if expect == "interior_best":
         return _interior(margin, found, alpha)
     sign = -1 if expect in DOWNWARD else 1

@@ -20,14 +20,14 @@ NONE = Judged(NO_DIFFERENCE, nan, 0, nan, "")
 
 
 def summary(tidy: Tidy) -> pd.DataFrame:
-    """Return arm_id, n, n_diverged, baseline_arm, fifteen columns a metric, then the configuration as cells.
+    """Return arm_id, n, n_diverged, baseline_arm, fifteen columns per metric, then the configuration as cells.
 
     `n` counts the runs that enter the means; the `n_diverged` others are left out. `low` and `high` are the 95%
-    t-interval over seeds. `diff` is the arm minus its baseline paired by seed; `diff_low` and `diff_high` hold together
-    for all comparisons of the study, in test accuracy and gap together; `diff_p` is two-sided by Student's t,
-    `diff_p_family` that of the family, `diff_dz` the mean in sds of the difference, `diff_agree` the seeds that share its
-    sign. `diff_examples_*` is the interval over new test examples too, `diff_word` the word for the difference, and
-    `diff_reach` what limits it. All are empty where they do not exist.
+    t-interval over seeds. `diff` is the arm minus its baseline, paired by seed; `diff_low` and `diff_high` hold together
+    for all comparisons of the study in test accuracy and gap; `diff_p` is two-sided by Student's t, `diff_p_family` is
+    corrected for the family, `diff_dz` is the mean in sds of the difference, `diff_agree` the number of seeds that share
+    its sign. `diff_examples_*` is the interval over new seeds and new test examples, `diff_word` the verdict, and
+    `diff_reach` what limits it. A cell without a value is empty.
     """
     answers = {metric: against_baselines(tidy, asked(tidy, metric)) for metric in averaged(tidy.noisy)}
     rows = []

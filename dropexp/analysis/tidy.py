@@ -1,4 +1,4 @@
-"""The stored rows of one study beside its arms, filtered, numeric and ready to be counted."""
+"""The stored rows of one study with its arms, filtered and numeric, ready for analysis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dropexp.records import EpochRow, ProbeRow, RunRow, words
 
 @dataclass(frozen=True)
 class Lead:
-    """The metric columns that everything leads with: with label noise those of the clean labels."""
+    """The metric columns that every output leads with: with label noise, those of the clean labels."""
 
     train: str
     test: str
@@ -29,7 +29,7 @@ class Lead:
 
 @dataclass(frozen=True)
 class Facts:
-    """What an arm was trained and tested on, NaN where the rows do not say.
+    """What an arm was trained and tested on, NaN if the rows do not say.
 
     `redrawn` is whether each seed sets its own test examples aside from one pool.
     """

@@ -1,4 +1,4 @@
-"""What may be said of each arm against its baseline, and along axes: one word for test accuracy and one for the gap."""
+"""The verdicts on each arm against its baseline, and along axes: one for test accuracy and one for the gap."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ class Verdict:
 def verdicts(tidy: Tidy) -> tuple[Verdict, ...]:
     """Return one verdict per arm, in the order of the arms.
 
-    The words are those of the study's inference. Tables, titles and pages ask for the verdicts of one study many times;
-    they are found once.
+    The words are those of the study's inference. Verdicts are computed once per study.
     """
     if "verdicts" not in tidy.kept:
         tidy.kept["verdicts"] = _found(tidy)

@@ -9,6 +9,7 @@ import typer
 from dropexp import __version__
 from dropexp.cli import everyday, learn, training
 from dropexp.cli.compare import compare
+from dropexp.cli.ensemble import ensemble
 from dropexp.cli.examples import epilog
 from dropexp.cli.export import export
 from dropexp.cli.laws import laws
@@ -38,6 +39,7 @@ VERBS = (
     ("show", show, EVERYDAY),
     ("compare", compare, DEEPER),
     ("stopping", stopping, DEEPER),
+    ("ensemble", ensemble, DEEPER),
     ("export", export, DEEPER),
     ("verify", verify, DEEPER),
     ("remove", remove, DEEPER),

@@ -39,6 +39,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dropexp stopping results/quickstart", "shows where overfitting begins, and what early stopping would change"),
         ("dropexp stopping results/quickstart --patiences 2 5 10", "tries three patiences"),
     ),
+    "ensemble": (
+        (
+            "dropexp ensemble results/five-networks",
+            "five networks averaged and voting, against one and against dropout",
+        ),
+        ("dropexp ensemble results/five-networks --members 10", "ten"),
+    ),
     "export": (
         ("dropexp export results/quickstart --to latex", "prints the table for a paper"),
         ("dropexp export results/quickstart --to csv --out runs.csv", "writes the rows for another program"),

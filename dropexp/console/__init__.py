@@ -1,1 +1,1 @@
-"""WORDS FOR A CONSOLE: what a command or a call says while it works, and how it is printed."""
+"""WORDS FOR A CONSOLE: what a command or a function call says while it works, and how it is printed."""

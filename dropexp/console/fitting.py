@@ -1,4 +1,4 @@
-"""Text that fits a narrow terminal: sentences wrapped, and tables that are too wide as one short list per row."""
+"""Text that fits a narrow terminal: sentences are wrapped, and tables that are too wide become one short list per row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEAST = 30  # columns; a narrower terminal wraps by itself
 
 
 def room(stream: TextIO) -> int | None:
-    """Return how many columns there are for a text, by COLUMNS or the terminal, at most the usual; None where nothing says."""
+    """Return how many columns a text may take, by COLUMNS or the terminal, at most the usual number; None if unknown."""
     said = os.environ.get("COLUMNS", "")
     columns = int(said) if said.isdecimal() else 0
     if not columns and stream.isatty():
@@ -25,7 +25,7 @@ def room(stream: TextIO) -> int | None:
 
 
 def fitted(text: str, width: int) -> str:
-    """Return a text whose lines have at most `width` columns, where words allow it; one that fits is left as it is."""
+    """Return a text whose lines have at most `width` columns, if words allow it; a text that fits is unchanged."""
     lines, found = text.split("\n"), list[str]()
     at = 0
     while at < len(lines):
@@ -64,7 +64,7 @@ def _indent(line: str) -> int:
 
 
 def _halved(block: Sequence[str], columns: Sequence[tuple[int, int]], width: int) -> list[str]:
-    """Return a table in two parts, each with the columns that name a row; nothing where one of them is still too wide."""
+    """Return a table in two parts, each with the columns that name a row; nothing if a part is still too wide."""
     heads = [block[0][begin:end].strip() for begin, end in columns]
     names = max(1, heads.index("n")) if "n" in heads else 1  # in a table of arms, all before the counts
     for cut in range(len(columns) - 1, names, -1):
@@ -76,7 +76,7 @@ def _halved(block: Sequence[str], columns: Sequence[tuple[int, int]], width: int
 
 
 def _columns(block: Sequence[str]) -> list[tuple[int, int]]:
-    """Return where the columns of a table begin and end, a single one where the lines are none.
+    """Return where the columns of a table begin and end, a single column if the lines are not a table.
 
     Between two columns there are two spaces or more, in every line.
     """
@@ -88,7 +88,7 @@ def _columns(block: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _listed(block: Sequence[str], columns: Sequence[tuple[int, int]], width: int) -> list[str]:
-    """Return a table as one list per row: its first cell, and beneath it a line for each other, behind its heading."""
+    """Return a table as one list per row: its first cell, and below it one line for each other cell, after its heading."""
     heads, *rows = ([line[begin:end].strip() for begin, end in columns] for line in block)
     wide = max(len(head) for head in heads[1:])
     found = []
@@ -100,7 +100,7 @@ def _listed(block: Sequence[str], columns: Sequence[tuple[int, int]], width: int
 
 
 def _wrapped(line: str, width: int, keep: int = 0) -> list[str]:
-    """Return a line in parts, broken at spaces alone, so that paths and numbers stay whole; its first `keep` columns stay."""
+    """Return a line in parts, broken only at spaces, so that paths and numbers stay whole; its first `keep` columns stay."""
     begin = max(keep, _indent(line))
     parts = textwrap.wrap(
         line[begin:], width, initial_indent=" " * begin, subsequent_indent=" " * (begin + 2 * (not keep)),

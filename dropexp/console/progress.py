@@ -21,7 +21,7 @@ FIRST_SECONDS, QUIET_SECONDS = 4.0, 15.0  # before the first plain line, and bet
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person says them."""
+    """Return seconds as text for people: `5 s`, `20 min`, `1.5 h`."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:
@@ -30,10 +30,10 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Hears of every epoch and shows it; `listener()` is what a workflow tells."""
+    """Shows the progress of every epoch; `listener()` is what a workflow reports to."""
 
     def __init__(self, stream: TextIO, verbose: Options | None = None):
-        """`verbose` is how the study is trained, where packs, times and places are to be told too."""
+        """`verbose` is how the study is trained, if packs, times and paths are to be shown too."""
         # the API's may be closed as well
         self.stream: TextIO = stream if isinstance(stream, Stream) else Stream(stream)  # type: ignore[assignment]
         self.verbose = verbose
@@ -148,14 +148,14 @@ class Progress:
                 self._print(f"{done} of {self.total} epochs, about {duration(left)} left")
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self.live is not None:
             self.live.stop()
             self.live = None
 
 
 def details(plan: Plan, options: Options) -> list[str]:
-    """Return lines on how a plan is trained: packs, workers, how much work that is, and where everything is."""
+    """Return lines on how a plan is trained: packs, workers, the amount of work, and where everything is stored."""
     folder = options.results / plan.study.name
     lines = [
         f"folder: {folder.as_posix()}; checkpoints: {(plan.executor.keeps(folder) / FOLDER).as_posix()}; "
@@ -178,13 +178,13 @@ def details(plan: Plan, options: Options) -> list[str]:
 
 
 def hints(plan: Plan) -> list[str]:
-    """Return lines on what this machine could do better: idle cores for one large network, an idle GPU."""
+    """Return lines on what would make better use of this machine: idle cores, an idle GPU."""
     cores = plan.executor.machine.usable_cores()
     found = []
     if plan.todo and plan.seconds > 60 and len(plan.packs) < cores and len(plan.todo) < cores:
         found.append(
-            f"{len(plan.todo)} runs leave cores idle; --threads {cores // len(plan.todo)} uses them "
-            "(results then agree statistically, not by byte)"
+            f"{counted(len(plan.todo), 'run')} cannot use all cores; --threads {cores // len(plan.todo)} does "
+            "(results then agree statistically, not byte for byte)"
         )
     if plan.seconds / max(1, plan.jobs) > 300 and plan.executor.device("auto") != "cpu":
         found.append("a GPU is idle and more than five minutes are left; --device auto uses it")

@@ -1,4 +1,4 @@
-"""Words to the two streams: results to stdout, warnings to stderr; controls escaped, and a reader that is gone ends no work."""
+"""Output: results to stdout, warnings to stderr; control characters are escaped, and a closed stream stops no work."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dropexp.quoting import visible
 class Stream(io.TextIOBase):
     """A stream that never fails: what cannot be written is dropped, and `lost` says why.
 
-    A terminal that was closed, a full disk behind a redirection or a reader that wanted one line must not cost a night
-    of training. None stands for a stream that was closed before this process began.
+    A closed terminal, a full disk behind a redirection or a reader that wanted only one line must not cost a night of
+    training. None stands for a stream that was closed before this process began.
     """
 
     def __init__(self, inner: TextIO | None):
@@ -61,7 +61,7 @@ class Stream(io.TextIOBase):
                 self.lost = BrokenPipeError()
 
     def _lose(self, error: OSError) -> None:
-        """Remember why, and let what is still in the buffer go nowhere: Python would fail on it once more at its end."""
+        """Remember why, and discard what is still in the buffer: Python would fail on it again when it exits."""
         self.lost = error  # type: ignore[assignment]
         with contextlib.suppress(OSError, ValueError):
             _to_nowhere(self.fileno())
@@ -77,7 +77,7 @@ def _to_nowhere(number: int) -> None:
 
 @contextlib.contextmanager
 def guarded() -> Iterator[Stream]:
-    """Put streams that never fail in the place of stdout and stderr, and yield that of stdout."""
+    """Replace stdout and stderr by streams that never fail, and yield the one for stdout."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -94,12 +94,12 @@ def guarded() -> Iterator[Stream]:
 
 
 def fits(text: str, stream: TextIO) -> str:
-    """Return the text as a console may show it: controls escaped, and no character that its encoding lacks."""
+    """Return the text as a console can show it: control characters escaped, and no character that its encoding lacks."""
     return _encodable(visible(text), stream)
 
 
 def _encodable(text: str, stream: TextIO) -> str:
-    """Return the text, its ± and − replaced where the stream's encoding has no such character."""
+    """Return the text, with ± and − replaced if the stream's encoding lacks them."""
     try:
         text.encode(stream.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
@@ -115,7 +115,7 @@ def say(text: str) -> None:
 
 
 def tell(text: str, stream: TextIO | None = None) -> None:
-    """Print a result for people: in the columns that there are, its verdicts in colour on a terminal; to stdout by default."""
+    """Print a result for people, fitted to the width, with verdicts in colour on a terminal; to stdout by default."""
     from dropexp.console.fitting import fitted, room
     from dropexp.console.tones import colours, toned
 
@@ -126,7 +126,7 @@ def tell(text: str, stream: TextIO | None = None) -> None:
 
 
 def hand_over(text: str) -> None:
-    """Print what is a file's content: as it stands, unless a terminal would obey what is in it."""
+    """Print the content of a file: unchanged, except on a terminal, which would obey control characters in it."""
     if sys.stdout.isatty():
         say(text)
     else:
@@ -139,5 +139,5 @@ def warn(text: str) -> None:
 
 
 def fail(line: str) -> None:
-    """Print an error, which is one line whatever was quoted in it."""
+    """Print an error as one line, whatever it quotes."""
     warn(visible(line, "\n"))

@@ -1,4 +1,4 @@
-"""Progress of what goes on step after step, as laws and reports do: a bar on a terminal, else now and then a line."""
+"""Progress of work in steps, such as laws and reports: a bar on a terminal, otherwise a line now and then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dropexp.console.screen import fits, warn
 
 
 class Steps:
-    """Tells how many of so many steps are done, and which is going on; a context manager that takes the bar away."""
+    """Shows how many of `total` steps are done, and the current one; a context manager that removes the bar."""
 
     def __init__(self, stream: TextIO, total: int, what: str, quiet: bool = False):
         self.stream, self.total, self.what, self.quiet = stream, total, what, quiet
@@ -43,7 +43,7 @@ class Steps:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Say that a step begins, and count it when it has ended, well or not."""
+        """Show that a step begins, and count it when it has ended, successfully or not."""
         if self.bar is not None:
             self.bar.update(self.task, name=fits(name, self.stream))
         elif not self.quiet and time.monotonic() - self.spoke > self.wait:

@@ -1,4 +1,4 @@
-"""TONES: the words for a difference, a claim or a law in colour on a terminal, and nothing but the words anywhere else."""
+"""TONES: verdicts on differences, claims and laws in colour on a terminal, and as plain words everywhere else."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def colours(stream: TextIO) -> bool:
 
 
 def toned(text: str) -> str:
-    """Return a text with the codes of a terminal around the words that are verdicts."""
+    """Return a text with terminal codes around the words that are verdicts."""
     for pattern, tones in TONES:
         text = pattern.sub(lambda m, tones=tones: f"\x1b[{tones[m[1]]}m{m[1]}\x1b[0m", text)  # type: ignore[misc]
     return text

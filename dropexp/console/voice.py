@@ -1,4 +1,4 @@
-"""How loud a command speaks: as usual, with errors alone, or with where its time goes; and which stream people read."""
+"""How much a command prints: the usual, only errors, or also where its time goes; and which stream is for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dropexp.console.screen import say, tell, warn
 
 @dataclass(frozen=True)
 class Voice:
-    """What a command says to people goes to stdout, with `as_json` to stderr, with `quiet` nowhere; errors are always said."""
+    """Text for people goes to stdout, with `as_json` to stderr, with `quiet` nowhere; errors are always printed."""
 
     quiet: bool = False
     verbose: bool = False
@@ -35,6 +35,6 @@ class Voice:
             warn(text)
 
     def document(self, facts: Mapping[str, Any]) -> None:
-        """Print the result for programs, where that was asked for: one line, the last on stdout."""
+        """Print the result for programs, if requested: one line, the last on stdout."""
         if self.as_json:
             say(json.dumps(facts))

@@ -168,5 +168,6 @@ def _paired(given: Any) -> Any:
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], BeforeValidator(_listed)]
 Words = BeforeValidator(_words)
+Shares = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], BeforeValidator(_listed)]
 Places = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 RateAt = Annotated[tuple[tuple[str, Rate], ...], BeforeValidator(_paired)]

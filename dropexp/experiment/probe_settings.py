@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dropexp.experiment.fields import Section, Widths
+from dropexp.experiment.fields import Section, Shares, Widths
 
 
 class Settings(Section):
@@ -41,6 +41,45 @@ def earlier(kind: type[Settings]) -> dict[str, Any]:
     return {name: extra.before for name, extra in found.items() if isinstance(extra, Earlier)}
 
 
+class Units(EveryEpoch):
+    """Settings of activations."""
+
+    every: int = Field(10, description="measured after every so many epochs", ge=1, le=1_000_000)
+    examples: int = Field(1000, description="test examples looked at, the first ones", ge=2, le=10_000_000)
+
+
+class Smoothness(EveryEpoch):
+    """Settings of weights."""
+
+    examples: int = Field(1000, description="training and test examples looked at, the first ones", ge=1, le=10_000_000)
+    radius: float = Field(0.05, description="length of a step away from the weights, over their norm", gt=0, le=10)
+    directions: int = Field(5, description="random directions", ge=1, le=10_000)
+    images: int = Field(
+        8, description="units of the first layer whose weights are written out as images", ge=0, le=10_000
+    )
+
+
+class Parts(Settings):
+    """Settings of co_adaptation."""
+
+    shares: Shares = Field(
+        (0.1, 0.25, 0.5, 0.75, 0.9),
+        description="shares of units and of weights that are removed, and standard deviations of noise on inputs",
+        min_length=1,
+        max_length=50,
+    )
+    draws: int = Field(3, description="random choices of what is removed or added", ge=1, le=10_000)
+    examples: int = Field(2000, description="test examples looked at, the first ones", ge=2, le=10_000_000)
+
+
+class Examples(Settings):
+    """Settings of memorisation."""
+
+    examples: int = Field(
+        1000, description="training examples whose own epochs are written, the first ones", ge=0, le=10_000_000
+    )
+
+
 class Masks(EveryEpoch):
     """Settings of gradient_norms."""
 
@@ -66,3 +105,23 @@ class Repair(EveryEpoch):
         "whether batch norm's statistics are estimated anew at the selected epoch, and what accuracy that gives",
         before=False,
     )
+
+
+class Bins(Settings):
+    """Settings of calibration."""
+
+    bins: int = Field(15, description="bins of equally many test examples, by confidence", ge=1, le=1000)
+    draws: int = Field(1000, description="simulations of perfect calibration", ge=20, le=100_000)
+
+
+class Passes(Settings):
+    """Settings of mc_dropout."""
+
+    passes: int = Field(100, description="passes with dropout on, each with masks of its own", ge=1, le=100_000)
+    exact_units: int = Field(
+        10, description="units up to which all masks are averaged over too, 2^units passes", ge=0, le=16
+    )
+    rotate: int = Field(
+        30, description="degrees from one rotation of images to the next, up to 180; 0 for none", ge=0, le=180
+    )
+    rotated: int = Field(100, description="test examples that are rotated, the first ones", ge=1, le=1_000_000)

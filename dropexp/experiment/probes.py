@@ -11,7 +11,20 @@ from dropexp.experiment.config import Config
 from dropexp.experiment.fields import Condition
 from dropexp.experiment.kinds import kinds_with
 from dropexp.experiment.leaves import leaf, spell
-from dropexp.experiment.probe_settings import EveryEpoch, Masks, Noise, Repair, Settings, earlier
+from dropexp.experiment.probe_settings import (
+    Bins,
+    EveryEpoch,
+    Examples,
+    Masks,
+    Noise,
+    Parts,
+    Passes,
+    Repair,
+    Settings,
+    Smoothness,
+    Units,
+    earlier,
+)
 
 AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which speak where something is wrong
 
@@ -32,7 +45,8 @@ class Probe:
     `means` is one line for `check` and the README, `layers` what stands in the column `layer` of probes.csv, `at` what stands
     in the column `at` ('' where there is one number per layer), `source` the paper. `moments` are keys of MOMENTS: one that
     is measured after epochs has settings with `every`. `formula` is what is computed, `cost` what it adds to training.
-    `needs` are the conditions under which there is anything to measure.
+    `needs` are the conditions under which there is anything to measure. One that `remembers` keeps a number per training
+    example from epoch to epoch.
     """
 
     means: str
@@ -44,6 +58,7 @@ class Probe:
     settings: type[Settings] = EveryEpoch
     formula: str = ""
     cost: str = ""
+    remembers: bool = False
 
     def measures(self, config: Config) -> bool:
         """Return whether a network of this configuration has what the probe looks at."""
@@ -104,6 +119,82 @@ PROBES: dict[str, Probe] = {
         "masks, less masks / (number of masks)",
         cost="(2 masks + 1) batches steps of training per size and masks + 1 epochs, at the start and at the end: with "
         "defaults 40% of the time that digits take to train",
+    ),
+    "activations": Probe(
+        "what units give, dropout off: their mean, how many are zero or constant, histograms, and how many directions they use",
+        "each hidden layer",
+        "Srivastava et al. 2014, section 7.2; participation ratio: Gao et al. 2017",
+        at="mean, zeros and dead (fractions), participation; bin.X and means.X: fractions of outputs and of units' means in "
+        "the bin whose edge away from 0 is X, such as bin.0.02 for 0.01 to 0.02",
+        moments=("start", "epoch", "selected"),
+        settings=Units,
+        formula="over the first test examples; dead: units that give one number everywhere; participation: "
+        "tr(C)^2 / tr(C^2) of the covariance C between units",
+        cost="one evaluation of those examples per measured epoch, and a product of their outputs with themselves: with "
+        "defaults 10% of the time that digits take to train",
+    ),
+    "weights": Probe(
+        "the norm of each layer's weights and their distance from the start; how smooth the loss is in inputs and in weights",
+        "each layer with weights; input and loss for smoothness",
+        "Srivastava et al. 2014, fig. 7; Li et al. 2018; Foret et al. 2021",
+        at="'' for the norm, from_start for the distance; of input: gradient; of loss: gradient and random, the rise along "
+        "the gradient and on average over random directions; U.C.H.W: a weight of unit U at a channel, row and column",
+        moments=("start", "epoch", "selected"),
+        settings=Smoothness,
+        formula="input: mean over test examples of the L2 norm of d loss / d inputs; loss: mean training loss after a step "
+        "of radius |w| minus that before; random: mean of steps there and back, each tensor by radius times its own norm",
+        cost="the initial weights drawn again per measured epoch; at the end 2 directions + 3 evaluations of the examples: "
+        "with defaults 5% of the time that digits take to train; images: a row per weight",
+    ),
+    "co_adaptation": Probe(
+        "how hidden units correlate within classes, and accuracy without a share of units or weights, or with noise on inputs",
+        "each hidden layer; units, weights and inputs for what is removed or made noisy, whole for the network as it is",
+        "Srivastava et al. 2014, section 7.1; Cogswell et al. 2016",
+        at="of a hidden layer: correlation; of whole: ''; else SHARE.plain and SHARE.rescaled, such as 0.5.plain",
+        moments=("selected",),
+        settings=Parts,
+        formula="correlation: mean |r| over pairs of units, each less its class's mean; else accuracy on the first test "
+        "examples, averaged over draws; rescaled: what is left divided by the share left, inputs by sqrt(1 + s^2)",
+        cost="6 shares draws + 2 evaluations of those examples at the end: with defaults 92, which take 6% of the time that "
+        "digits take to train",
+    ),
+    "memorisation": Probe(
+        "from which epoch on each training example stays learned, those with right and with wrong labels apart",
+        "right and wrong, for examples whose label was left alone or made wrong",
+        "Arpit et al. 2017; Toneva et al. 2019, section 3",
+        at="forgotten after each epoch; at the last from.E, the fraction that stays learned from epoch E on, never, that which "
+        "is not learned then, and example.N, the epoch for the example in row N of the data set",
+        moments=("epoch", "last"),
+        settings=Examples,
+        formula="learned: guessed as labelled in training, dropout off; stays learned from the epoch after the last one at "
+        "which it was not; forgotten: fraction learned after the epoch before and not after this one",
+        cost="less than 1% of the time that digits take to train, as the guesses are those of the evaluation after each epoch; "
+        "a row per example and per epoch",
+        remembers=True,
+    ),
+    "mc_dropout": Probe(
+        "the mean of many passes with dropout on against one with it off, and how unsure it is of right and wrong answers",
+        "accuracy, loss, ece, entropy, mutual_information, over the test examples",
+        "Srivastava et al. 2014, fig. 11; Gal & Ghahramani 2016",
+        at="weight_scaling (dropout off), k for the mean of the first k passes, exact for the mean over all masks of a small "
+        "network; right and wrong by the answer of the mean of all passes; rotated.D for images turned by D degrees",
+        moments=("selected",),
+        settings=Passes,
+        formula="entropy of the mean of the passes' probabilities; mutual information: that minus the mean of the entropies",
+        cost="as many evaluations of the test examples as passes, and of the rotated ones per rotation: with defaults 60% "
+        "of the time that digits take to train, without rotations 30%",
+    ),
+    "calibration": Probe(
+        "whether the probabilities of the answers to test examples, dropout off, are how often these are right",
+        "score, and the reliability diagram: examples, confidence and accuracy of each bin",
+        "Brier 1950; Guo et al. 2017; perfect calibration: Vaicenavicius et al. 2019, section 4",
+        at="of score: brier (0 to 2), ece, ece_perfect and ece_perfect_high (mean and 95th percentile of ece where every "
+        "answer is right with its own probability), overconfidence (mean confidence minus accuracy); else the bin, from 1",
+        moments=("selected", "last"),
+        settings=Bins,
+        formula="ece: mean over bins of equal mass, ties together, of |accuracy - confidence|, weighted by examples",
+        cost="two evaluations of the test examples, and draws random numbers per test example: with defaults below 1% of the "
+        "time that digits take to train",
     ),
 }
 

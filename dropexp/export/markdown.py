@@ -1,4 +1,4 @@
-"""A study's table in Markdown: pipes, with whatever has a meaning there escaped, and the caption beneath."""
+"""A study's table in Markdown: pipes, special characters escaped, and the caption below."""
 
 from __future__ import annotations
 

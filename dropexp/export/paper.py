@@ -46,7 +46,7 @@ def _sentences(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
         together = f", simultaneous over all {family}" if family > 1 else ""
         pairs = "paired by seed" if all(j.difference.paired for j in judged) else "paired by seed where seeds agree"
         lines.append(
-            f"Differences from {named(tidy)} are in points, {pairs}, with 95% intervals{together}; a word marks "
+            f"Differences from {named(tidy)} are in points, {pairs}, with 95% intervals{together}; a verdict marks "
             f"each interval that excludes 0."
         )
     if any(j.word == UNDERFITTING for j in judged):

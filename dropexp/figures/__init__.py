@@ -1,1 +1,1 @@
-"""NUMBERS -> PICTURES: every figure of a study, laid out by measure."""
+"""NUMBERS -> PICTURES: every figure of a study, laid out in inches."""

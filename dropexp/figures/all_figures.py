@@ -1,4 +1,4 @@
-"""FIGURES: every figure of a study, drawn where it applies, under fixed names."""
+"""FIGURES: every figure of a study, drawn if it applies, under fixed names."""
 
 from __future__ import annotations
 
@@ -13,19 +13,27 @@ from dropexp.analysis.number_format import untypeset
 from dropexp.analysis.tidy import Tidy
 from dropexp.errors import UsageError
 from dropexp.experiment.vocabulary import meant
+from dropexp.figures.activations import activations_figure
 from dropexp.figures.by_axis import side_figures
+from dropexp.figures.calibration import calibration_figure
 from dropexp.figures.claims import claims_figure
+from dropexp.figures.co_adaptation import co_adaptation_figure
 from dropexp.figures.curves import curves_figure, loss_figure
 from dropexp.figures.differences import differences_figure
 from dropexp.figures.dose import dose_figures
+from dropexp.figures.ensemble import ENSEMBLE, ensemble_figure
 from dropexp.figures.examples import examples_figure
 from dropexp.figures.gap import gap_figure
 from dropexp.figures.gap_parts import parts_figure
 from dropexp.figures.heat import heat_figures
 from dropexp.figures.interaction import interaction_figure
+from dropexp.figures.mc_dropout import passes_figure
+from dropexp.figures.mc_uncertainty import uncertainty_figure
+from dropexp.figures.memorisation import memorisation_figure
 from dropexp.figures.paper import to_size
 from dropexp.figures.stopping_heat import NAME, replay_figure
 from dropexp.figures.style import DPI, PRINT_DPI, save, styled
+from dropexp.figures.weights import first_layer_figure, weights_figure
 from dropexp.quoting import spelt
 
 Drawn = Iterator[tuple[str, Figure]]
@@ -49,10 +57,10 @@ def draw_to_order(
     formats: Sequence[str],
     size: tuple[float, float] | None,
 ) -> tuple[list[Path], dict[str, tuple[str, str]], list[str]]:
-    """Write some figures into an existing folder, in some formats and at a size in inches or as large as they are.
+    """Write some figures into an existing folder, in the given formats, at a size in inches or at their own size.
 
-    `wanted` is what `chosen` returns. Returns the paths; by name the title
-    and the note of each figure, which at a size are not in the picture; and a sentence for each that is not drawn.
+    `wanted` is what `chosen` returns. Returns the paths; the title and note of each figure by name, which are not in a
+    picture drawn to a size; and a sentence for each figure that is not drawn.
     """
     paths: list[Path] = []
     captions: dict[str, tuple[str, str]] = {}
@@ -83,10 +91,10 @@ def _numbered(drawn: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
 
 
 def chosen(names: Sequence[str], metric: str = "") -> dict[str, tuple[str, ...]]:
-    """Return the rows of FIGURES that names mean, each with the beginnings of the names wanted; all rows without any.
+    """Return the rows of FIGURES that `names` select, each with the beginnings of the names wanted; all rows if none is given.
 
-    A name is that of a figure (`dose-rate`), or without its axes (`dose`). Where there is a figure of accuracy and one of
-    loss, `metric` says which; without names it chooses the figures that show it. Raises UsageError for a name that no
+    A name is that of a figure (`dose-rate`), or the same without its axes (`dose`). If a figure exists for accuracy and
+    for loss, `metric` says which; without names it selects the figures that show it. Raises UsageError for a name that no
     figure can have.
     """
     if metric and metric not in SHOWN:
@@ -138,7 +146,16 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     "curves-loss": _one("curves-loss", loss_figure),
     "examples": _one("examples", examples_figure),
     NAME: _one(NAME, replay_figure),
+    ENSEMBLE: _one(ENSEMBLE, ensemble_figure),
     "gap-parts": _one("gap-parts", parts_figure),
+    "activations": _one("activations", activations_figure),
+    "weights": _one("weights", weights_figure),
+    "first-layer": _one("first-layer", first_layer_figure),
+    "co-adaptation": _one("co-adaptation", co_adaptation_figure),
+    "memorisation": _one("memorisation", memorisation_figure),
+    "mc-dropout": _one("mc-dropout", passes_figure),
+    "mc-uncertainty": _one("mc-uncertainty", uncertainty_figure),
+    "calibration": _one("calibration", calibration_figure),
 }
 ABSENT = "does not apply to this study"
 SHOWN = ("accuracy", "loss")

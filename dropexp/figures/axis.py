@@ -1,4 +1,4 @@
-"""Where arms stand in a figure: the axis across, the panels beside each other, and what is left out."""
+"""The places of arms in a figure: the horizontal axis, the panels side by side, and what is left out."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ EXPLAINED = {  # what stands in brackets behind an axis's name, where it runs ac
     "dropout.rate": "probability that a unit is dropped",
     "data.label_noise": "fraction of the training labels",
     "early_stopping.patience": "epochs without improvement",
-    "training.batch_size": "examples a step",
+    "training.batch_size": "examples per step",
     "model.order": "in a block",
-    "model.hidden": "units of each",
+    "model.hidden": "units per layer",
 }
 LONGER = {  # words that a table has no room for
     "dropout.rate": "dropout rate",
@@ -39,7 +39,7 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Across:
-    """The axis that runs across a figure: numbers at their value, log where they span 10 or more, else words."""
+    """The horizontal axis of a figure: numbers at their value, on a log scale if they span a factor of 10, or else words."""
 
     path: str
     label: str
@@ -49,7 +49,7 @@ class Across:
 
     @property
     def name(self) -> str:
-        """The label without what it explains, for a narrow panel."""
+        """The label without its explanation, for a narrow panel."""
         return self.label.split(" (")[0]
 
     def at(self, arm: Arm) -> float:
@@ -59,13 +59,13 @@ class Across:
         return value(arm, self.path) if self.path else ""
 
     def step(self, wide: float) -> float:
-        """Return the inches between the two nearest values in a panel that is `wide` inches."""
+        """Return the inches between the two nearest values in a panel `wide` inches wide."""
         spots = sorted(self._linear(x) for x in self.places.values())
         nearest = min((b - a for a, b in pairwise(spots)), default=1.0)
         return wide * nearest / ((spots[-1] - spots[0]) or 1.0)
 
     def moved(self, x: float, share: float) -> float:
-        """Return a place beside x, moved by a share of the whole axis."""
+        """Return a place next to x, moved by a share of the whole axis."""
         spots = [self._linear(x) for x in self.places.values()]
         to = self._linear(x) + share * ((max(spots) - min(spots)) or 1.0)
         return float(10**to if self.log else to)
@@ -74,7 +74,7 @@ class Across:
         return log10(x) if self.log else x
 
     def dress(self, axes: Axes, left: float = 0.3, right: float = 0.3, labelled: bool = True) -> None:
-        """Set scale, ticks and limits, `left` and `right` inches free; ticks whose words would meet are thinned."""
+        """Set scale, ticks and limits, with `left` and `right` inches free; labels that would touch are thinned out."""
         names, spots = list(self.places), [self._linear(x) for x in self.places.values()]
         wide, low, span = inches(axes)[0], min(spots), (max(spots) - min(spots)) or 1.0
         unit = span / (wide - left - right)
@@ -89,7 +89,7 @@ class Across:
 
 
 def number(found: Any) -> float | None:
-    """Return a value on an axis as a number, also that of a list of one; None for words, truth values and null."""
+    """Return a value on an axis as a number, also from a list of one; None for words, truth values and null."""
     if isinstance(found, tuple | list) and len(found) == 1:
         found = found[0]
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
@@ -101,7 +101,7 @@ def is_number(tidy: Tidy, path: str) -> bool:
 
 
 def main_axis(tidy: Tidy) -> str:
-    """Return the axis to run across: the rate, unless it has two values and another number more."""
+    """Return the horizontal axis: the rate, unless it has only two values and another numeric axis has more."""
     numbers = [path for path in tidy.axes if is_number(tidy, path)]
     if not numbers:
         return tidy.axes[0] if tidy.axes else ""
@@ -112,7 +112,7 @@ def main_axis(tidy: Tidy) -> str:
 
 
 def across(tidy: Tidy, path: str) -> Across:
-    """Return the places of all values of an axis; with path '' the one arm stands at 0."""
+    """Return the places of all values of an axis; with path '' the only arm is at 0."""
     if not path:
         return Across("", "", False, False, {"": 0.0})
     values = {value(arm, path): arm.value(path) for arm in tidy.arms}

@@ -1,4 +1,4 @@
-"""Which part of a scale a figure shows, so that a few arms far from all others do not flatten the rest."""
+"""The part of a scale that a figure shows, so that a few arms far from the others do not flatten the rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEAST = 0.5  # points: less is rounding, and is not blown up to fill a panel
 
 @dataclass(frozen=True)
 class Scale:
-    """The lowest and highest value shown, a pad included; what is beyond is written, with an arrow."""
+    """The lowest and highest value shown, including a margin; values beyond are written with an arrow."""
 
     low: float
     high: float
@@ -51,7 +51,7 @@ def scale(
 
 
 def beyond(shown: Scale, arms: Sequence[tuple[str, str, Sequence[float], Sequence[float]]]) -> str:
-    """Return what is off the scale and what is cut at its edge, in words for a note; '' where all is shown.
+    """Return what is off the scale and what is cut at its edge, in words for a note; '' if all is shown.
 
     Each of `arms` is its name, its means in words, its means and the ends of its intervals.
     """

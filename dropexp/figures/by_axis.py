@@ -1,4 +1,4 @@
-"""by-AXIS.png: the orders, kinds, placements or sizes of a study side by side, along the axis that runs across."""
+"""by-AXIS.png: the orders, kinds, placements or sizes of a study side by side, one line each along the horizontal axis."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _figure(tidy: Tidy, path: str, place: Across, lines: dict[str, tuple[str, ..
             (named[i], percent(e.mean / 100), [e.mean], [e.low, e.high]) for i in sorted(once) if (e := means[i, m]).n
         ]
         if said := beyond(view, rows):
-            note += f"; {head.split(',')[0]} {said}"
+            note += f"; in {head.split(',')[0]}, {said}"
     off = any(view.off(means[name, m].mean) for view, m in zip(views, metrics, strict=True) for name in once)
     word = f"{words[path]} " if is_number(tidy, path) else ""
     tags = [wrap(f"{word}{name}", 1.75, NOTE) for name in kept]

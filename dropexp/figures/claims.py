@@ -1,4 +1,4 @@
-"""claims.png: every claim with its verdict, and the interval beside what it would have to reach."""
+"""claims.png: every claim with its verdict, and its interval next to what the claim requires."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Row:
 
 
 def claims_figure(tidy: Tidy) -> Figure | None:
-    """Return a row for each claim and each part of one, up to thirty; None where a study claims nothing."""
+    """Return a row for each claim and each part of one, up to thirty; None if a study has no claims."""
     judged = judge(tidy)
     if not judged:
         return None
@@ -59,7 +59,7 @@ def claims_figure(tidy: Tidy) -> Figure | None:
     badge = max(width(f"✓ {_badge(r.claim)}", TEXT, bold=True) for r in shown) + 0.2
     beside = max((width(r.numbers, TEXT) for r in shown), default=0.0) + 0.25
     left = EDGE + badge + SAYS + 0.15
-    note = f"bars: {OVER}, compare minus against, paired by seed; each claim by itself"
+    note = f"bars: {OVER} of compare minus against, paired by seed, each claim by itself"
     note += "".join(f"; {line}" for line in stars_of({r.claim.reach for r in shown}))
     found = [(r, r.claim.estimate) for r in shown]
     view = scale([([0.0, 100 * d.mean, *_goal(r.claim)], [100 * d.low, 100 * d.high]) for r, d in found])
@@ -72,14 +72,14 @@ def claims_figure(tidy: Tidy) -> Figure | None:
         note += f"; {len(rows) - len(shown)} more rows not shown"
     key = [
         mark("compare minus against, 95% interval", color=INK, marker="o", linestyle="-"),
-        Patch(facecolor=GOAL, label="supported where the whole 95% interval lies in it"),
+        Patch(facecolor=GOAL, label="supported if the whole 95% interval is in here"),
     ]
     if any(_rule(r.claim)[1] for r in shown):
         line = {"color": MUST, "linestyle": (0, (3, 2)), "linewidth": 1.6}
-        key.append(mark("and the 90% interval reaches or passes this line, the margin", **line))
+        key.append(mark("and the 90% interval reaches this line, the margin", **line))
     if any(_inner(r.claim) for r in shown):
         key.append(
-            mark("90% interval; of equal this one is to lie in the shade", color=INK, linestyle="-", linewidth=5)
+            mark("90% interval; for “equal” this one must be in the shade", color=INK, linestyle="-", linewidth=5)
         )
     tall = sum(r.tall for r in shown)
     size = panel((PANEL, tall), rows=True)
@@ -101,9 +101,9 @@ def claims_figure(tidy: Tidy) -> Figure | None:
 
 
 def _unit(metrics: Sequence[Metric]) -> str:
-    """Return the unit of the axis; what is no fraction stands 100 times as large as it is, as fractions do."""
+    """Return the unit of the axis; metrics that are not fractions are multiplied by 100, as fractions are."""
     others = dict.fromkeys(m for m in metrics if not m.fraction)
-    said = [f"of a {m.words}: hundredths{' of a nat' if m.unit == 'nats' else ''}" for m in others]
+    said = [f"for {m.words}: hundredths{' of a nat' if m.unit == 'nats' else ''}" for m in others]
     return f"points ({'; '.join(said)})" if said else "points"
 
 
@@ -112,7 +112,7 @@ def _title(found: tuple[ClaimVerdict, ...]) -> str:
     if len(found) == 1:
         return f"{found[0].verdict.capitalize()}: {found[0].spoken}"
     parts = [f"{count} {word}" for word, count in counts.items() if count]
-    return f"Of {len(found)} claims {', '.join(parts)}"
+    return f"{len(found)} claims: {', '.join(parts)}"
 
 
 def _badge(claim: ClaimVerdict) -> str:
@@ -142,7 +142,7 @@ def _numbers(claim: ClaimVerdict) -> str:
 
 
 def _rule(claim: ClaimVerdict) -> tuple[list[tuple[float, float]], list[float]]:
-    """Return, 100 times, the regions one of which must hold the interval to support a claim, and what it must reach."""
+    """Return, times 100, the regions of which one must contain the interval to support a claim, and what it must reach."""
     m = 100 * claim.margin
     if isnan(m):
         return [], []
@@ -158,7 +158,7 @@ def _rule(claim: ClaimVerdict) -> tuple[list[tuple[float, float]], list[float]]:
 
 
 def _inner(claim: ClaimVerdict) -> bool:
-    """Whether the rule looks at the 90% interval too: `equal` asks that it lies within the margin, others that it does not."""
+    """Whether the rule uses the 90% interval too: `equal` requires it to be within the margin, other rules not to be."""
     return claim.expect == "equal" or bool(_rule(claim)[1])
 
 

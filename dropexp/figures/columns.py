@@ -1,4 +1,4 @@
-"""The rows of a figure beside it: one column per axis, values that repeat left out, and each row's seeds as dots."""
+"""The row labels of a figure: one column per axis, without repeated values, and the seeds of each row as dots."""
 
 from __future__ import annotations
 

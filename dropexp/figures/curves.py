@@ -55,7 +55,7 @@ Bands = tuple[pd.DataFrame, pd.DataFrame]  # mean, low and high by epoch, of tra
 
 
 def curves_figure(tidy: Tidy) -> Figure | None:
-    """Return a panel of accuracies for each function among the arms, up to twelve; None where no epochs are stored."""
+    """Return a panel of accuracies for each function among the arms, up to twelve; None if no epochs are stored."""
     return _figure(tidy, Pair(tidy.lead.train, tidy.lead.test, True))
 
 
@@ -115,7 +115,7 @@ def _stored(tidy: Tidy, arm: Arm, pair: Pair) -> bool:
 
 
 def _head(tidy: Tidy, arm: Arm, pair: Pair, test: pd.DataFrame) -> str:
-    """Return the name of an arm, with where its test loss is lowest."""
+    """Return the name of an arm and the epoch of its lowest test loss."""
     name = label(arm, tidy.axes) if tidy.axes else ""
     if pair.percent or given() is not None:
         return name
@@ -124,15 +124,15 @@ def _head(tidy: Tidy, arm: Arm, pair: Pair, test: pd.DataFrame) -> str:
 
 
 def _note(tidy: Tidy, pair: Pair, shown: Sequence[Arm], left_out: int, bands: dict[str, Bands], view: Scale) -> str:
-    parts = [footnote(tidy, "bands", left_out), "at the right of each panel the means that tables show"]
+    parts = [footnote(tidy, "bands", left_out), "numbers at the right: the means in the tables"]
     if pair.percent and any((own["selected_epoch"] < own["epochs_run"]).any() for own in map(tidy.finished, shown)):
-        parts.append("from its selected epoch on a run counts with its value there")
+        parts.append("after its selected epoch, a run keeps the value that it had there")
     if not pair.percent:
         if any(tidy.finished(arm)["epochs_run"].nunique() > 1 for arm in shown):
-            parts.append("a curve ends where the first of its runs stops")
-        parts.append("test loss that rises while training loss falls is overfitting")
+            parts.append("a curve ends when the first of its runs stops")
+        parts.append("overfitting: test loss rises while training loss falls")
         if tidy.noisy:
-            parts.append("training loss is on the labels trained on, wrong ones among them")
+            parts.append("training loss includes the wrong labels")
     arms = []
     for arm in shown:
         means = [float(band["mean"].iloc[-1]) for band in bands[arm.arm_id]]
@@ -141,18 +141,18 @@ def _note(tidy: Tidy, pair: Pair, shown: Sequence[Arm], left_out: int, bands: di
     if said := beyond(view, arms):
         parts.append(said)
     if any(view.off(float(band["mean"].iloc[0])) for both in bands.values() for band in both):
-        parts.append("the scale leaves out where curves begin")
+        parts.append("the first epochs are partly off the scale")
     return "; ".join(parts)
 
 
 def _title(tidy: Tidy, arms: list[Arm]) -> str:
-    """Return where test accuracy ends, from the arm with the lowest mean to that with the highest."""
+    """Return the final test accuracy, from the arm with the lowest mean to the one with the highest."""
     means = [(float(tidy.values(arm, tidy.lead.test).mean()), arm) for arm in arms]
     low, high = min(means, key=lambda m: m[0]), max(means, key=lambda m: m[0])
     rule = epoch_rule(tidy).split(",")[0]
     if low[0] == high[0]:
         train = float(tidy.values(low[1], tidy.lead.train).mean())
-        return f"Test accuracy {percent(low[0])} percent {rule}, training {percent(train)}, {seeds(tidy, tuple(arms))}"
+        return f"Test accuracy {percent(low[0])} percent {rule}, training accuracy {percent(train)}, {seeds(tidy, tuple(arms))}"
     if max(len(label(arm, tidy.axes)) for _, arm in (low, high)) > LONG:
         ends = f"{percent(low[0])} to {percent(high[0])} percent in {len(arms)} arms"
         return f"Test accuracy {rule}: {ends}, {seeds(tidy, tuple(arms))}"
@@ -163,7 +163,7 @@ def _title(tidy: Tidy, arms: list[Arm]) -> str:
 
 
 def _lowest(tidy: Tidy, arms: list[Arm], tests: dict[str, pd.DataFrame]) -> str:
-    """Return at which epoch mean test loss is lowest, from the arm where that is earliest to that where it is latest."""
+    """Return the epoch at which mean test loss is lowest, from the arm with the earliest to the arm with the latest."""
     found = [(float(tests[arm.arm_id]["mean"].idxmin()), arm) for arm in arms]
     first, final = min(found, key=lambda pair: pair[0]), max(found, key=lambda pair: pair[0])
     n, last = seeds(tidy, tuple(arms)), max(float(tests[arm.arm_id].index.max()) for arm in arms)
@@ -173,7 +173,7 @@ def _lowest(tidy: Tidy, arms: list[Arm], tests: dict[str, pd.DataFrame]) -> str:
         return f"Mean test loss is lowest at epoch {first[0]:.0f} {of}{which}, {n}"
     named_ends = [label(arm, tidy.axes) for _, arm in (first, final)]
     if max(map(len, named_ends)) > LONG:
-        return f"Mean test loss is lowest at epoch {first[0]:.0f} to {final[0]:.0f} {of}, by arm, {n}"
+        return f"Mean test loss is lowest at epoch {first[0]:.0f} to {final[0]:.0f} {of}, depending on the arm, {n}"
     return f"Mean test loss is lowest at epoch {first[0]:.0f} ({named_ends[0]}) to {final[0]:.0f} ({named_ends[1]}) {of}, {n}"
 
 
@@ -189,7 +189,7 @@ def _key(tidy: Tidy, pair: Pair, behind: bool, stopped: bool) -> list[Line2D]:
         base = "without dropout" if named(tidy) == "no dropout" else f"at {named(tidy)}"
         key.append(mark(f"test {base}", **BASE))
     if stopped:
-        key.append(mark("selected epoch, a seed each", color=INK, marker="|", markersize=9))
+        key.append(mark("selected epoch of each seed", color=INK, marker="|", markersize=9))
     return key
 
 
@@ -226,7 +226,7 @@ def _panel(ax: Axes, bands: Bands, base: pd.DataFrame | None) -> None:
 
 
 def _ends(tidy: Tidy, arm: Arm, pair: Pair, view: Scale) -> list[End]:
-    """Return the means at the selected epochs, as tables have them, those off the scale with an arrow."""
+    """Return the means at the selected epochs, as in the tables, those off the scale with an arrow."""
     found = []
     for name, color in ((pair.train, TRAIN), (pair.test, TEST)):
         values = tidy.values(arm, name)

@@ -23,7 +23,7 @@ from dropexp.figures.paper import most, panel
 from dropexp.figures.sheet import HEAD, TEXT, Room, mark, sheet
 from dropexp.figures.style import BETTER, INK, UNSURE, WORSE, grid
 from dropexp.figures.text_size import width
-from dropexp.wording.labels import footnote, half, here, named, signed, starred
+from dropexp.wording.labels import corrected, directed, footnote, half, here, named, signed, starred
 
 ROWS = 40
 PANEL = 2.3
@@ -37,7 +37,7 @@ OPEN = ("D", UNSURE)  # nothing established
 
 
 def differences_figure(tidy: Tidy) -> Figure | None:
-    """Return a forest plot, one row per arm that has a baseline, each function once; None without any."""
+    """Return a forest plot, one row per arm that has a baseline, each function once; None if there is none."""
     judged = [v for v in verdicts(tidy) if v.test and v.test.difference.n]
     found = {v.arm.arm_id: v for v in reversed(judged)}
     arms = [v.arm for v in reversed(found.values())]
@@ -48,18 +48,19 @@ def differences_figure(tidy: Tidy) -> Figure | None:
     words = {what: [_words(getattr(v, what)) for v in shown] for what in ("test", "gap")}
     sides = [0.12 + max(width(w, TEXT) for w in column) for column in words.values()]
     left = book.wide + 0.1
-    note = footnote(
-        tidy, "small dots are seeds, bars and ±, which hold together", len(arms) - len(shown), starred_words=True
-    )
-    if any((v.test and v.test.told) or (v.gap and v.gap.told) for v in shown):
-        note += f"; a word for a direction stands where its bar excludes 0 over {FEWEST} seeds or more"
+    note = footnote(tidy, "small dots: seeds; bars and ±", len(arms) - len(shown), starred_words=True)
+    judgements = [j for v in shown for j in (v.test, v.gap) if j]
+    if any(j.told for j in judgements):
+        note += f"; {directed('its bar', any(1 < j.difference.n < FEWEST for j in judgements))}"
+    if (family := max(j.family for j in judgements)) > 1:
+        note += f"; intervals and {corrected(family)}"
     panels = {
         what: _scaled(tidy, shown, what, metric) for what, metric in (("test", tidy.lead.test), ("gap", tidy.lead.gap))
     }
     for what, (view, _) in panels.items():
         rows = [(label(v.arm, tidy.axes), getattr(v, what).difference) for v in shown]
         if said := beyond(view, [(n, _of(d), [100 * d.mean], [100 * d.low, 100 * d.high]) for n, d in rows]):
-            note += f"; {'test accuracy' if what == 'test' else 'gap'} {said}"
+            note += f"; in {'test accuracy' if what == 'test' else 'the gap'}, {said}"
     note = f"{book.shared} in every row; {note}" if book.shared else note
     size = panel((PANEL, max(book.pitch * len(shown), 0.5)), rows=True)
     book, columns_beside = book.spread(size[1]), min(2, most())
@@ -106,7 +107,7 @@ def _of(d: Difference) -> str:
 
 
 def _title(tidy: Tidy, found: list[Verdict]) -> str:
-    """Return how often each word is said of test accuracy, and the largest difference of the kind that counts."""
+    """Return how often test accuracy has each verdict, and the largest difference that has one."""
     judged = [(v, v.test) for v in found if v.test]
     n = {j.difference.n for _, j in judged}
     seeds = f"n = {min(n)}" if len(n) == 1 else f"n = {min(n)} to {max(n)}"
@@ -126,7 +127,8 @@ def _title(tidy: Tidy, found: list[Verdict]) -> str:
         if counts[word]:
             v, j = max((pair for pair in judged if pair[1].word == word), key=lambda p: sign * p[1].difference.mean)
             name = label(v.arm, tidy.axes)
-            return f"{text}, most at {name if len(name) <= LONG else 'one'}: {_points(j)} points, {seeds}"
+            where = f" ({name})" if len(name) <= LONG else ""
+            return f"{text}, largest {_points(j)} points{where}, {seeds}"
     return f"{text}, {seeds}"
 
 
@@ -149,7 +151,7 @@ def _points(judged: Judged) -> str:
 
 
 def _seeds(tidy: Tidy, verdict: Verdict, metric: str) -> list[float]:
-    """Return the differences seed by seed, in points; the mean where the seeds differ."""
+    """Return the differences seed by seed, in points; their mean if the seeds differ."""
     assert verdict.baseline is not None
     own, base = (tidy.values(arm, metric) for arm in (verdict.arm, verdict.baseline))
     found = [100 * float(v) for v in (own - base).dropna()]

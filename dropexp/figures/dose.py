@@ -1,4 +1,4 @@
-"""dose-AXIS.png: a metric along the strength of something, with simultaneous bands and what is not ruled out as the best."""
+"""dose-AXIS.png: a metric along a numeric axis, with simultaneous bands and the values not ruled out as the best."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from dropexp.figures.sheet import NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import TEST, grid
 from dropexp.figures.text_size import wrap
 from dropexp.wording.labels import file_word, footnote, half, percent, seeds
-from dropexp.wording.scope import validated
+from dropexp.wording.scope import ONE_SIDED, validated
 
 FIGURES, ROWS = 2, 4
 BAND = "#C9DCE9"
 
 
 def dose_figures(tidy: Tidy) -> Iterator[tuple[str, Figure]]:
-    """Yield (name, figure) for each numeric axis outside the data that takes three values or more."""
+    """Yield (name, figure) for each numeric axis, except those of the data, that has at least three values."""
     count = {p: len({arm.value(p) for arm in tidy.arms}) for p in tidy.axes}
     paths = [p for p in tidy.axes if not p.startswith("data.") and count[p] > 2 and is_number(tidy, p)]
     for path in paths[:FIGURES]:
@@ -52,10 +52,10 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
             names.append(
                 wrap(f"{_setting(tidy, dose)}{what}; not ruled out as {best}: {_set(dose)}", size[0], TEXT, listed=True)
             )
-    note = footnote(tidy, "thin lines are seeds, bars", len(found) - len(shown), "settings")
-    note += (
-        "; the band holds for all values together; not ruled out: by multiple comparisons with the best, 5% together"
-    )
+    note = footnote(tidy, "thin lines: seeds; bars", len(found) - len(shown), "settings")
+    note += "; the band holds for all values at once; not ruled out: by multiple comparisons with the best, error 5%"
+    if any(len(dose.best) < len(dose.arms) for pair in shown for dose in pair):
+        note += f"; {ONE_SIDED}"
     if len(found) == 1 and (line := validated(found[0][0])):
         note += f"; {line}"
     views = []
@@ -69,7 +69,7 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
             (label(arm, tidy.axes), percent(e.mean), [100 * e.mean], [100 * e.low, 100 * e.high]) for arm, _, e in arms
         ]
         if said := beyond(view, list({row[0]: row for row in rows}.values())):
-            note += f"; {what} {said}"
+            note += f"; in {what}, {said}"
     key: list[Line2D | Patch] = [
         mark("mean, not ruled out as the best", color=TEST, marker="o", linestyle="-"),
         mark("mean, ruled out", color=TEST, marker="o", markerfacecolor="white", linestyle="-"),
@@ -93,13 +93,13 @@ def _figure(tidy: Tidy, path: str, found: list[tuple[Dose, Dose]]) -> Figure:
 
 
 def _setting(tidy: Tidy, dose: Dose) -> str:
-    """Return what the other axes are in a dose-response, '' where there is none."""
+    """Return the values of the other axes in a dose-response, '' if there are none."""
     others = tuple(p for p in tidy.axes if p != dose.axis)
     return f"{label(dose.arms[-1], others)}\n" if others else ""
 
 
 def _set(dose: Dose) -> str:
-    """Return the values among the best, three or more in a row from first to last: `0, 0.2 to 0.5`."""
+    """Return the values among the best, with runs of three or more shortened: `0, 0.2 to 0.5`."""
     if len(dose.best) == len(dose.arms):
         return "all"
     runs: list[list[int]] = []
@@ -138,7 +138,7 @@ def _panel(ax: Axes, tidy: Tidy, place: Across, dose: Dose, metric: str, view: S
 
 
 def _title(tidy: Tidy, path: str, found: list[Dose]) -> str:
-    """Return what validation chooses where that is not the best by test, and which values are not ruled out as the best."""
+    """Return what validation chooses if it is not the best by test, and which values are not ruled out as the best."""
     word = headings(tidy.axes)[path]
     if len(found) == 1:
         lead = _selected(tidy, word, found[0])
@@ -155,7 +155,7 @@ def _title(tidy: Tidy, path: str, found: list[Dose]) -> str:
 
 
 def _selected(tidy: Tidy, word: str, dose: Dose) -> str:
-    """Return what validation chooses most often, as the beginning of a title, where the best mean on the test set differs."""
+    """Return what validation chooses most often, as the start of a title, if the best mean on the test set differs."""
     if (chosen := dose.chosen) is None:
         return ""
     means = [e.mean for e in dose.estimates]
@@ -163,4 +163,4 @@ def _selected(tidy: Tidy, word: str, dose: Dose) -> str:
         return ""
     name, count = value(dose.arms[chosen.often], dose.axis), max(chosen.counts)
     reached = f"{percent(chosen.estimate.mean)} {half(chosen.estimate.half)}".strip()
-    return f"Validation chooses {word} {name} in {count} of {sum(chosen.counts)} seeds: test {reached}; "
+    return f"Validation chooses {word} {name} in {count} of {sum(chosen.counts)} seeds (test accuracy {reached}); "

@@ -1,4 +1,4 @@
-"""gap.png where words vary, not numbers: one row per arm, from its test to its training accuracy."""
+"""gap.png if no number varies: one row per arm, from its test to its training accuracy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dropexp.figures.sheet import GREY, NOTE, TEXT, Room, mark, sheet
 from dropexp.figures.style import AREA, INK, SHADE, TEST_LOOK, TRAIN_LOOK, grid
 from dropexp.figures.text_size import width
 from dropexp.wording.finding import finding
-from dropexp.wording.labels import footnote, half, named, percent, starred
+from dropexp.wording.labels import BY_SEED, footnote, half, named, percent, starred
 
 ROWS = 40
 PANEL = 4.6
@@ -42,10 +42,10 @@ def dumbbell_figure(tidy: Tidy) -> Figure:
     gap = "clean gap" if tidy.noisy else "gap"
     beside = max([width(f"{gap}, points", TEXT), *(width(w, TEXT, bold=True) for w in words)]) + 0.3
     left = book.wide + 0.05
-    note = footnote(tidy, "small dots are seeds, bars", len(found) - len(shown), starred_words=True)
+    note = footnote(tidy, "small dots: seeds; bars", len(found) - len(shown), starred_words=True)
     note = f"{book.shared} in every row; {note}" if book.shared else note
     if any(v.gap and v.gap.told for v in judged.values()):
-        note += "; words compare seed by seed, which these bars do not"
+        note += f"; {BY_SEED}"
     size = panel((PANEL, max(book.pitch * len(shown), 0.6)), rows=True)
     book = book.spread(size[1])
     room = Room(left=left, right=beside, top=0.3, bottom=0.55)

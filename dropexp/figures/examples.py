@@ -1,4 +1,4 @@
-"""examples.png: per class, the test examples that an arm gets right and its baseline wrong, and the other way round."""
+"""examples.png: by class, the test examples that an arm gets right and its baseline wrong, and the reverse."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIXED, BROKEN = "right here, wrong there: fixed", "wrong here, right there: brok
 
 
 def examples_figure(tidy: Tidy) -> Figure | None:
-    """Return a panel for each arm that has a baseline and outcomes, up to six; None without any."""
+    """Return a panel for each arm that has a baseline and outcomes, up to six; None if there is none."""
     every = each_arm(tidy)
     if not every:
         return None
@@ -45,7 +45,7 @@ def examples_figure(tidy: Tidy) -> Figure | None:
         mark("net", color=INK, marker="D", markersize=5.5, markeredgecolor="white"),
     ]
     note = _note(tidy, [kept[arm.arm_id] for arm in shown], len(every) - len(shown), classes, rows)
-    words = ("percent of the test examples of a class, mean over seeds", "true class")
+    words = ("percent of the test examples in each class, mean over seeds", "true class")
     figure, axes = sheet(_title(tidy, every), note, len(shown), columns, size, room, key, words)
     limit = max(
         100 * max(c.fixed, c.broken) / c.shared for own in rows.values() for k, c in own.items() if k in classes
@@ -89,7 +89,7 @@ def _panel(ax: Axes, counts: list[Count | None], names: list[str]) -> None:
 
 
 def _title(tidy: Tidy, every: list[tuple[Arm, FixedBroken]]) -> str:
-    """Return how many percent of the test examples are fixed and broken, in the one arm or from the least to the most."""
+    """Return what percentage of the test examples is fixed and broken, in one arm or from the lowest to the highest."""
     shares = [(100 * c.fixed / c.shared, 100 * c.broken / c.shared) for _, found in every for c in [found.all]]
     counts = {len(found.seeds) for _, found in every}
     seeds = f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
@@ -97,8 +97,8 @@ def _title(tidy: Tidy, every: list[tuple[Arm, FixedBroken]]) -> str:
     if len(every) == 1:
         name = label(every[0][0], tidy.axes)
         name = f"{name[:1].upper()}{name[1:]} against {named(tidy)}" if len(name) <= LONG else f"Against {named(tidy)}"
-        return f"{name}: {fixed} percent of the test examples fixed, {broken} broken, {seeds}"
-    return f"Against {named(tidy)}: {fixed} percent of the test examples fixed, {broken} broken, by arm, {seeds}"
+        return f"{name}: {fixed} percent of the test examples are fixed, {broken} broken, {seeds}"
+    return f"Against {named(tidy)}: {fixed} percent of the test examples are fixed, {broken} broken, {seeds}"
 
 
 def _range(values: list[float]) -> str:
@@ -110,12 +110,12 @@ def _note(
     tidy: Tidy, shown: list[FixedBroken], left_out: int, classes: list[int], rows: dict[str, dict[int, Count]]
 ) -> str:
     parts = [
-        "pairs of runs of the same seed, on the test examples that both answered",
+        "runs with the same seed, on the test examples that both answered",
         f"dropout off, {epoch_rule(tidy)}",
-        "of two trainings of one arm, too, some examples come out differently: net, the difference in accuracy, is what counts",
+        "even two runs of one arm differ on some examples, so judge by net, the difference in accuracy",
     ]
     if hidden := len({k for own in rows.values() for k in own}) - len(classes):
-        parts.append(f"the {len(classes)} classes with the most changes, {hidden} more not shown")
+        parts.append(f"only the {len(classes)} classes with the most changes, {hidden} more not shown")
     if left_out:
         parts.append(f"{left_out} more arm{'s' * (left_out != 1)} not shown")
     return "; ".join(parts)

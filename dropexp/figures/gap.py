@@ -27,14 +27,14 @@ from dropexp.figures.sheet import HEAD, NOTE, TEXT, Room, beside, inches, mark, 
 from dropexp.figures.style import AREA, SEED, TEST, TEST_LOOK, TRAIN, TRAIN_LOOK, aside, grid
 from dropexp.figures.text_size import height, width, wrap
 from dropexp.wording.finding import finding
-from dropexp.wording.labels import against, footnote, percent, starred
+from dropexp.wording.labels import BY_SEED, against, footnote, percent, starred
 
 SIZES = {1: (6.4, 3.5), 2: (4.1, 2.7), 3: (2.8, 2.2), 4: (2.2, 1.9)}
 WORDY = 5  # up to so many gaps in one panel bear their verdict
 
 
 def gap_figure(tidy: Tidy) -> Figure:
-    """Return the picture of the project: lines along a numeric axis, one panel per combination of the others, or rows."""
+    """Return the gap along a numeric axis, one panel per combination of the other axes, or one row per arm."""
     place = across(tidy, main_axis(tidy))
     parts, left_out = panels(tidy, place.path)
     if not place.numeric or (len(place.places) < 3 and len(parts) > 1):
@@ -50,11 +50,11 @@ def gap_figure(tidy: Tidy) -> Figure:
     wordy = len(parts) == 1 and len(spots) <= WORDY
     direct = len(parts) == 1 and bool(spots) and not view.off(spots[-1].test.mean)
     labels = (_training(tidy, "\n") if direct else "", "test")
-    note = footnote(tidy, "small dots are seeds, bars", left_out, "panels", starred_words=wordy)
+    note = footnote(tidy, "small dots: seeds; bars", left_out, "panels", starred_words=wordy)
     if against(tidy):
-        note += "; words compare seed by seed, which these bars do not"
+        note += f"; {BY_SEED}"
     if not wordy and any(map(established, spots)):
-        note += "; a bold gap differs from the baseline's"
+        note += "; bold: the gap differs from that of the baseline"
     named = [label(arm, tidy.axes) for _, arms in parts for arm in _along(tidy, place, arms)]
     arms_off = [
         (name, f"test {s.test.mean:.1f}, training {s.train.mean:.1f}", [s.test.mean, s.train.mean], bars)
@@ -112,7 +112,7 @@ def _key(tidy: Tidy) -> list[Line2D | Patch]:
 
 
 def _lines(ax: Axes, place: Across, spots: list[Spot], view: Scale) -> None:
-    """Draw both accuracies with intervals and seeds and the area between; an arm off the scale is written beneath."""
+    """Draw both accuracies with intervals and seeds and the area between; an arm off the scale is written below."""
     on = [s for s in spots if not view.off(s.test.mean) and not view.off(s.train.mean)]
     x, step = np.array([s.x for s in spots]), place.step(inches(ax)[0] - 0.7)
     train, test = (
@@ -137,7 +137,7 @@ def _lines(ax: Axes, place: Across, spots: list[Spot], view: Scale) -> None:
 
 
 def _written(ax: Axes, x: float, text: str, color: str, above: int) -> None:
-    """Write what is off the scale at the foot of a panel, so many lines above the last."""
+    """Write what is off the scale at the foot of a panel, `above` lines above the last."""
     wide, tall = inches(ax)
     share = ax.transAxes.inverted().transform(ax.transData.transform((x, 0.0)))[0]
     room = width(text, NOTE) / 2 / wide + 0.01

@@ -1,4 +1,4 @@
-"""The numbers in gap.png: each gap between its two lines, or in a strip over them where they are too near."""
+"""The numbers in gap.png: each gap between its two lines, or in a strip above them if they are too close."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAD = 0.05  # inches
 
 @dataclass(frozen=True)
 class Spot:
-    """An arm in a panel: where it stands, both accuracies in percent with their seeds, and what is said of its gap."""
+    """An arm in a panel: its place, both accuracies in percent with their seeds, its gap and the verdict on it."""
 
     x: float
     train: Estimate

@@ -1,4 +1,4 @@
-"""gap-parts.png: the gap that a training log shows, taken apart into signed parts, one stack per arm."""
+"""gap-parts.png: the gap that a training log shows, split into signed parts, one stack per arm."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ LOOK = {  # colour and hatch, told apart without the colour
     "weights_moving": ("#0B4F7A", ""),
 }
 MEANING = {
-    "weights_moving": "the weights moved during the epoch",
-    "dropout_noise": "dropout's masks on",
+    "weights_moving": "weights change during the epoch",
+    "dropout_noise": "dropout is on",
     "batch_to_running": "batch against running statistics",
     "train_to_val": "gap: training to validation",
     "val_to_test": "gap: validation to test",
@@ -43,7 +43,7 @@ Means = dict[str, Estimate]
 
 
 def parts_figure(tidy: Tidy) -> Figure | None:
-    """Return one stack per arm and one panel per combination of the other axes; None where the probe's rows do not exist."""
+    """Return one stack per arm and one panel per combination of the other axes; None without rows of the probe."""
     means = _means(tidy)
     place = across(tidy, main_axis(tidy))
     found, left_out = panels(tidy, place.path)
@@ -59,8 +59,8 @@ def parts_figure(tidy: Tidy) -> Figure | None:
     names = [wrap(name, wide, TEXT, listed=True) for name, _ in shown]
     ticks = [[wrap(place.word(arm), max(wide / most - 0.1, 0.5), TEXT) for arm in arms] for _, arms in shown]
     tall = max(height(tick, TEXT) for row in ticks for tick in row)
-    note = footnote(tidy, "bars beside the diamonds", left_out, "panels").replace("dropout off, ", "")
-    note += "; on the labels trained on" if tidy.noisy else ""
+    note = footnote(tidy, "bars next to the diamonds", left_out, "panels").replace("dropout off, ", "")
+    note += "; measured on the labels trained on, wrong ones included" if tidy.noisy else ""
     room = Room(bottom=tall + 0.4).named(names, columns)
     room = replace(room, down=room.down + tall + 0.1)
     labels = (place.name, "points")
@@ -96,7 +96,7 @@ def _shown(means: Means) -> list[str]:
 
 
 def _spans(means: Means) -> list[tuple[str, float, float]]:
-    """Return (part, bottom, height) of a stack: what adds stands above zero, what takes away below."""
+    """Return (part, bottom, height) of a stack: positive parts above zero, negative parts below."""
     up = down = 0.0
     found = []
     for name in _shown(means):
@@ -127,7 +127,7 @@ def _stacks(ax: Axes, stacks: list[Means]) -> None:
 
 
 def _numbers(ax: Axes, stacks: list[Means], tall: float) -> None:
-    """Write a part's points into it where it is high enough, and the whole above the stack."""
+    """Write its points into each part that is tall enough, and the sum above the stack."""
     low, high = ax.get_ylim()
     for x, means in enumerate(stacks):
         spans = _spans(means)
@@ -149,16 +149,16 @@ def _numbers(ax: Axes, stacks: list[Means], tall: float) -> None:
 
 
 def _title(tidy: Tidy, shown: list[tuple[str, list[Arm]]], means: dict[str, Means]) -> str:
-    """Name the arm whose log misleads most: the gap that it shows beside the gap there is."""
+    """Name the arm whose log misleads most: the gap that it shows and the true gap."""
 
     def gap(arm: Arm) -> float:
         return sum(means[arm.arm_id][name].mean for name in PARTS[3:] if means[arm.arm_id][name].n)
 
     arms = [arm for _, own in shown for arm in own]
     worst = max(arms, key=lambda arm: abs(means[arm.arm_id]["apparent"].mean - gap(arm)))
-    where = f"At {label(worst, tidy.axes)} a" if tidy.axes else "A"
+    where = f"At {label(worst, tidy.axes)}, the" if tidy.axes else "The"
     log, there = percent(means[worst.arm_id]["apparent"].mean / 100), percent(gap(worst) / 100)
-    return f"{where} training log shows a gap of {log} points where it is {there}, {seeds(tidy, tuple(arms))}"
+    return f"{where} training log shows a gap of {log} points, but the true gap is {there}, {seeds(tidy, tuple(arms))}"
 
 
 def _key(means: dict[str, Means]) -> list[Patch | Line2D]:

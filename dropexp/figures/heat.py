@@ -34,7 +34,7 @@ class Map:
 
 
 def heat_figures(tidy: Tidy) -> Iterator[tuple[str, Figure]]:
-    """Yield (name, figure) for pairs of axes; with further axes only where each cell is a mean over as many arms."""
+    """Yield (name, figure) for pairs of axes; with more axes only if each cell is a mean over equally many arms."""
     for down, along in list(combinations(tidy.axes, 2))[:PAIRS]:
         found = _map(tidy, down, along)
         full = len(found.cells) == len(found.columns) * len(found.rows)
@@ -49,7 +49,7 @@ def heat_figures(tidy: Tidy) -> Iterator[tuple[str, Figure]]:
 
 
 def _map(tidy: Tidy, down: str, along: str) -> Map:
-    """Return the cells of two axes, the one with more values across where there are many."""
+    """Return the cells of two axes; if there are many values, the axis with more of them is horizontal."""
     if len({arm.value(down) for arm in tidy.arms}) > max(6, len({arm.value(along) for arm in tidy.arms})):
         down, along = along, down
     x, y = across(tidy, along), across(tidy, down)
@@ -81,7 +81,7 @@ def _figure(tidy: Tidy, found: Map) -> Figure:
     note = (
         footnote(tidy, "")
         + ("" if others or seeds(tidy) == "n = 1" else f"; ±: half the {OVER}")
-        + "; light is high accuracy and a small gap; framed: the best mean"
+        + "; light: high accuracy, small gap; frame: best mean"
     )
     labels = (across(tidy, found.along).name, across(tidy, found.down).name)
     gap = "clean gap" if tidy.noisy else "gap"
@@ -107,7 +107,7 @@ def _means(tidy: Tidy, found: Map, metric: str) -> dict[Cell, float]:
 
 
 def _title(tidy: Tidy, found: Map) -> str:
-    """Return where test accuracy is highest and where lowest."""
+    """Return where test accuracy is lowest and where it is highest."""
     means = _means(tidy, found, tidy.lead.test)
     if len({percent(v / 100) for v in means.values()}) == 1:
         return f"Test accuracy {percent(next(iter(means.values())) / 100)} percent everywhere"
@@ -119,7 +119,7 @@ def _title(tidy: Tidy, found: Map) -> str:
 
 
 def _named(tidy: Tidy, found: Map, cell: Cell) -> str:
-    """Return a cell by its values, with the axis where numbers are among them: `rate 0.5, input+hidden`."""
+    """Return the name of a cell: its values, with the axis before numbers: `rate 0.5, input+hidden`."""
     words = headings(tidy.axes)
     pairs = ((found.down, found.rows[cell[0]]), (found.along, found.columns[cell[1]]))
     counted = {

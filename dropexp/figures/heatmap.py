@@ -43,9 +43,9 @@ def maps(
     labels: tuple[str, str],
     measures: tuple[Measure, Measure],
 ) -> Figure:
-    """Return two maps beside each other, or one above the other where they are wide.
+    """Return two maps side by side, or one above the other if they are wide.
 
-    `labels` are what runs across and down; `means` are written with one decimal.
+    `labels` name the horizontal and the vertical axis; `means` are written with one decimal.
     """
     y_names = [wrap(name, 1.9, TEXT) for name in rows]
     tall = max(TALL, max(height(name, TEXT) for name in y_names) + 0.06)

@@ -1,4 +1,4 @@
-"""interaction.png: whether one axis changes what another does, beside what it would be if they only added up."""
+"""interaction.png: whether one axis changes the effect of another, compared with effects that only add up."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def interaction_figure(tidy: Tidy) -> Figure | None:
     side = max(needed(ends, NOTE, bold=True), needed([GHOST], NOTE))
     room = Room(right=side + 0.1, across=side + 0.6, down=tall + 0.2, bottom=tall + 0.2).named(names, beside)
     note = footnote(tidy, "bars", len(both) - len(shown), "interactions")
-    note += f"; {GHOST}: the other line's rise from the same start; in the heading the interaction, its interval for all together"
+    note += f"; {GHOST}: the second line with the rise of the first"
+    note += "; headings: the interaction, with an interval corrected for all interactions"
     key = [mark(GHOST, color=GREY, marker="o", markerfacecolor="none", linestyle=":")]
     figure, axes = sheet(_title(tidy, [test for test, _ in both]), note, len(names), beside, size, room, key, ("", ""))
     for column, metric in enumerate((tidy.lead.test, tidy.lead.gap)):
@@ -114,7 +115,7 @@ def _points(found: Interaction) -> str:
 
 
 def _title(tidy: Tidy, found: list[Interaction]) -> str:
-    """Return how much more one axis does at another value of the other; of several pairs how many interact."""
+    """Return how much the effect of one axis depends on the other; of several pairs, how many interact."""
     n = {f.difference.n for f in found}
     count = f"n = {min(n)}" if len(n) == 1 else f"n = {min(n)} to {max(n)}"
     words = headings(tidy.axes)
@@ -122,7 +123,8 @@ def _title(tidy: Tidy, found: list[Interaction]) -> str:
     if len(found) > 1:
         axes = dict.fromkeys(f"{words[f.first]} and {words[f.second]}" for f in found)
         what = f" of {next(iter(axes))}" if len(axes) == 1 else ""
-        return f"Test accuracy: {sure or 'none'} of {len(found)} interactions{what} established, {count}"
+        are = "are" if sure > 1 else "is"
+        return f"Test accuracy: {sure or 'none'} of {len(found)} interactions{what} {are} established, {count}"
     (a, b), (c, _) = found[0].cells
     names = [_named(arm, path, words) for arm, path in ((b, found[0].second), (a, found[0].first), (c, found[0].first))]
     if not sure:

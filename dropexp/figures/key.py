@@ -1,4 +1,4 @@
-"""The key of a figure: its entries in one line, as wide as their words ask for."""
+"""The key of a figure: its entries in one line, each as wide as its text."""
 
 from __future__ import annotations
 

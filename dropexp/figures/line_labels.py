@@ -1,4 +1,4 @@
-"""Words beside the ends of lines, which spare a legend."""
+"""Labels next to the ends of lines, which replace a legend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEAR = 0.08  # inches from the panel to its words
 
 @dataclass(frozen=True)
 class End:
-    """Where a line ends, in data units, and what stands there."""
+    """Where a line ends, in data units, and its label."""
 
     y: float
     text: str

@@ -1,4 +1,4 @@
-"""A figure drawn to a size: its panels take what the paper leaves, and its type is scaled, so that words stay legible."""
+"""A figure drawn to a given size: its panels fill the space that is left, and its text is scaled to stay legible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A figure made smaller or larger as a whole: type, lines, marks and ticks, so that it looks the same at another size."""
+"""A figure scaled as a whole, with its text, lines, marks and ticks, so that it looks the same at another size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sheet of a figure: the finding above, the key beneath it, panels of a fixed size, and a note at the foot."""
+"""The layout of a figure: the title with the finding, the key, panels of a fixed size, and a note at the foot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""stopping-heat.png: test accuracy at the selected epoch and epochs saved, by patience and along the main axis."""
+"""stopping-heat.png: test accuracy at the selected epoch and epochs saved, by patience and by the main axis."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Grid:
 
 
 def replay_figure(tidy: Tidy, replayed: Replay | None = None) -> Figure | None:
-    """Return the heat maps of patience; None where no run was trained to the end or no rule could have ended one."""
+    """Return the heat maps of patience; None if no run was trained to the end or no rule could have stopped one."""
     if replayed is None:
         arms = tuple(arm for arm in tidy.arms if arm.monitor is None)
         last = tidy.epochs["epoch"].max() if len(tidy.epochs) else 0
@@ -78,7 +78,7 @@ def _grid(tidy: Tidy, replayed: Replay) -> Grid | None:
 
 
 def _columns(tidy: Tidy, arms: tuple[Arm, ...]) -> tuple[dict[str, list[Arm]], str, str]:
-    """Return the arms of each column, the axis across and what cells are means over; no column where there are too many."""
+    """Return the arms of each column, the horizontal axis and what cells are means over; no columns if there are too many."""
     arms = tuple({arm.arm_id: arm for arm in reversed(arms)}.values())[::-1]
     axes = [p for p in tidy.axes if len({arm.value(p) for arm in arms}) > 1]
     main = main_axis(tidy) if main_axis(tidy) in axes else (axes[0] if axes else "")
@@ -101,7 +101,7 @@ def _row(setting: Setting, made: Grid) -> str:
 
 
 def _title(replayed: Replay, made: Grid) -> str:
-    """Say what the shortest and the longest patience save and change, against training the same runs to the end.
+    """Return what the shortest and the longest patience save and change, compared with training the same runs to the end.
 
     The intervals of the two changes, each a mean over the arms, hold together.
     """
@@ -135,7 +135,7 @@ def _note(replayed: Replay, made: Grid) -> str:
     return "; ".join(
         [
             *parts,
-            "light is high; the title: mean over the arms, against training to the end, its 95% intervals together",
+            "light: high; title: mean over the arms, compared with training to the end, 95% intervals that hold together",
         ]
     )
 

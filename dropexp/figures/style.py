@@ -1,4 +1,4 @@
-"""How every figure looks and how it is written: one palette, fixed bytes, no display."""
+"""How every figure looks and how it is saved: one palette, reproducible bytes, no display needed."""
 
 from __future__ import annotations
 

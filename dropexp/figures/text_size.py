@@ -1,4 +1,4 @@
-"""How much room words take: widths as they will be drawn, lines that fit, and numbers that keep apart."""
+"""How much space text takes: widths as drawn, lines that fit, and numbers that do not overlap."""
 
 from __future__ import annotations
 

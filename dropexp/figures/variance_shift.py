@@ -20,8 +20,8 @@ def draw_shift(points: Points, curve: Sequence[tuple[float, float]], path: Path)
     to that in training.
     """
     with styled():
-        title = "Dropout before batch norm: once it is off, what enters varies less"
-        note = "relu of a standard normal; the norm's running variance is the one in training"
+        title = "Dropout before batch norm: with dropout off, the input of the norm varies less"
+        note = "input: relu of a standard normal; the running variance of the norm is that of training"
         line, dots = {"color": INK}, {"color": TEST, "marker": "o"}
         key = [mark("closed form", **line, linestyle="-"), mark("measured", **dots)]
         room = Room().named(list(points), len(points))

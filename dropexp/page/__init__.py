@@ -1,1 +1,1 @@
-"""The page: a study as one HTML file that needs nothing else, and the index of several."""
+"""The page: a study as one self-contained HTML file, and the index of several studies."""

@@ -1,4 +1,4 @@
-"""The answer in sentences, numbers first: what a study establishes, what it leaves open, and what it cannot say."""
+"""The answer in sentences, numbers first: what a study establishes, what it leaves undecided, and what it cannot say."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TONES = {
 
 @dataclass(frozen=True)
 class Fact:
-    """A difference as it is read: the number, what it is of, what it rests on, and the word with its tone."""
+    """A difference as shown: the number, what it describes, what it is based on, and the verdict with its tone."""
 
     number: str
     of: str
@@ -58,8 +58,7 @@ class Fact:
 class Answer:
     """`headline` is a few sentences; `counts` sums up many arms; `limits` is what no number here can say.
 
-    `open` sums up what is undecided, where there is too much of it to be told one by one. `chosen` is what validation
-    chooses.
+    `open` sums up what is undecided if there is too much to list. `chosen` is what validation chooses.
     """
 
     headline: str
@@ -75,10 +74,10 @@ Row = tuple[Measure, Verdict, Judged]
 
 
 def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
-    """Return what the verdicts say in words; each function among the arms is told once."""
+    """Return what the verdicts say in words; arms that are the same function count once."""
     told_of = measures(tidy, found)
     if not any(len(tidy.finished(arm)) for arm in tidy.arms):
-        return Answer(headline(tidy, found), (), (), (), (), ("Anything: no run has finished.",))
+        return Answer(headline(tidy, found), (), (), (), (), ("Anything at all: no run has finished.",))
     rows = [(m, v, j) for m in told_of for v, j in m.judged if j.difference.n or m.metric == tidy.lead.test]
     # test accuracy and gap are one finding where training accuracy is the same in every run: told once
     rows = [row for row in rows if row[0].metric != tidy.lead.gap or not row[1].mirrored]
@@ -95,18 +94,18 @@ def answer(tidy: Tidy, found: Sequence[Verdict]) -> Answer:
     chosen = ""
     along = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
     if len(along) == 1 and (line := validated(along[0])):
-        chosen = f"Chosen without the test set, {line}."
+        chosen = f"Without the test set, {line}."
     return Answer(headline(tidy, found), counts, *facts, summed, tuple(_limits(tidy, told_of)), chosen)
 
 
 def _left_open(tidy: Tidy, measure: Measure) -> str:
-    """Return what a measure leaves open; a gap that is always minus test accuracy leaves open the same."""
+    """Return what a measure leaves undecided, '' for a gap that always changes by minus the change in test accuracy."""
     same = measure.metric == tidy.lead.gap and all(v.mirrored for v, _ in measure.judged)
     return "" if same else left_open(measure)
 
 
 def headline(tidy: Tidy, found: Sequence[Verdict]) -> str:
-    """Return the answer: what each axis but the rate does, then what dropout does, then which arms are at chance level."""
+    """Return the answer: what each axis except the rate does, what dropout does, and which arms are at chance level."""
     if not any(len(tidy.finished(arm)) for arm in tidy.arms):
         return finding(tidy)
     parts, axis = clauses(tidy), tidy.study.baseline_axis
@@ -117,7 +116,7 @@ def headline(tidy: Tidy, found: Sequence[Verdict]) -> str:
 
 
 def _dropout(tidy: Tidy, found: Sequence[Verdict]) -> str:
-    """Return the gap's title, then what became of the other metrics against the baselines, with numbers."""
+    """Return the title of the gap's figure, then how the other metrics compare with the baselines, with numbers."""
     text, v = finding(tidy), spoken_of(tidy)
     for measure in measures(tidy, found):
         if measure.axis or measure.metric == tidy.lead.gap:
@@ -139,14 +138,14 @@ def _fact(tidy: Tidy, measure: Measure, v: Verdict, judged: Judged) -> Fact:
     reference = measure.reference if measure.axis or len(tidy.axes) < 2 else label(v.baseline, tidy.axes)
     of = f"{measure.noun}, {label(v.arm, tidy.axes)} against {reference}"
     if judged.word == SAME:
-        return Fact("0.0 points", of, "the same bits in every loss and accuracy of every seed", SAME, tone)
+        return Fact("0.0 points", of, "every loss and accuracy is identical in every seed", SAME, tone)
     if not d.n:
-        return Fact("–", of, "no seed has a finished run of both", "no runs", tone)
+        return Fact("–", of, "no seed has a finished run of both arms", "no runs", tone)
     own, other = levels(tidy, v, measure.metric)
     parts = [f"{percent(own)} against {percent(other)} {measure.unit}", f"n = {d.n}", *_grounds(judged)]
     detail = ", ".join(parts)
     if measure.metric == tidy.lead.test and v.mirrored:
-        detail += "; training accuracy is the same, so the gap is minus this"
+        detail += "; training accuracy is the same, so the gap changes by the opposite amount"
     if measure.metric == tidy.lead.gap and (three := movements(v)):
         detail += f"; {three}"
     return Fact(_size(judged), of, detail, judged.said, tone)
@@ -157,21 +156,23 @@ def _grounds(judged: Judged) -> Iterator[str]:
     if d.why == "one seed":
         yield "one seed: no interval, nothing is established"
     elif d.why == "variance 0":
-        yield "the same difference in every seed (variance 0): no interval"
+        yield "no interval, as the difference is the same in every seed (variance 0)"
     elif d.why:
         yield "no interval"
     else:
-        yield probability(judged.p_family) + (f" in the family of {judged.family}" if judged.family > 1 else "")
+        yield probability(judged.p_family) + (
+            f" corrected for {judged.family} comparisons" if judged.family > 1 else ""
+        )
         yield f"{d.agree} of {d.n} seeds have this sign" if d.paired else "unpaired (Welch)"
         if judged.word == UNDECIDED:
-            yield f"the interval leaves {signed(d.low)} to {signed(d.high)} points open"
+            yield f"interval {signed(d.low)} to {signed(d.high)} points"
         if d.n < FEWEST:
-            yield f"{FEWEST} or more seeds decide"
+            yield f"a verdict takes at least {FEWEST} seeds"
         low, high = judged.examples
         if not isnan(low):
-            yield f"over new test examples too: {signed(low)} to {signed(high)} points"
+            yield f"with new test examples too: {signed(low)} to {signed(high)} points"
         if judged.with_chance:
-            yield f"runs diverged: {judged.with_chance}"
+            yield f"some runs diverged: {judged.with_chance}"
 
 
 def _size(judged: Judged) -> str:
@@ -179,16 +180,16 @@ def _size(judged: Judged) -> str:
 
 
 def _best(tidy: Tidy, told_of: Sequence[Measure], compared: int) -> Iterator[str]:
-    """Yield which arms may be the best, where one axis orders them all; else that nothing is said of that."""
+    """Yield which arms may be the best, if one axis orders them all; else that this is not known."""
     found = doses(tidy, "test", tidy.axes[0]) if len(tidy.axes) == 1 else ()
     if len(found) != 1:
         references = listed(list(dict.fromkeys(m.reference for m in told_of)))
-        yield f"Which of the {compared} arms compared is best of all: each is held against {references} alone."
+        yield f"Which of the {compared} arms compared is the best of all: each is compared with {references} only."
     elif len(found[0].best) > 1:
         names = listed([label(arm, tidy.axes) for arm in found[0].best])
-        yield f"Which arm is best in test accuracy: not ruled out are {names}."
+        yield f"Which arm is best in test accuracy: {names} are not ruled out."
         if len(found[0].best) < len(found[0].arms):
-            yield ONE_SIDED
+            yield f"How far a ruled-out arm is behind: {ONE_SIDED}."
 
 
 def _largest(rows: list[Row]) -> list[Row]:
@@ -205,29 +206,26 @@ def _largest(rows: list[Row]) -> list[Row]:
 
 def _limits(tidy: Tidy, told_of: Sequence[Measure]) -> Iterator[str]:
     """Yield what the numbers cannot say, as far as the rows tell."""
-    yield (
-        "Other data, other networks and other training settings: every interval is over seeds, for this pool of "
-        "examples."
-    )
+    yield "Other data, other networks and other settings: every interval is over seeds, for this pool of examples."
     answers = [judged for m in told_of for _, judged in m.judged if judged.told]
     for reach, why in WHY.items():
         if any(judged.reach == reach for judged in answers):
-            yield f"What reads “{reach}”, beyond them: {why}." if reach == SEEDS else f"New test examples: {why}."
+            yield f"Verdicts “{reach}” on another test set: {why}." if reach == SEEDS else f"New test examples: {why}."
     if any(judged.word == UNDECIDED for m in told_of for _, judged in m.judged):
         yield from (f"Small differences: {line}." for line in power_line(tidy))
     compared = len({v.arm.arm_id for m in told_of for v, _ in m.judged})
     if compared > 1:
         yield from _best(tidy, told_of, compared)
     if sum(len(m.judged) for m in told_of) > MOST:
-        yield "How large the largest difference is: picked out of many, it is likely to be overstated."
+        yield "The true size of the largest difference: the largest of many is likely to be overstated."
     if not told_of and len(tidy.arms) > 0:
         yield "What dropout does: there is no arm to compare with."
     rates = {arm.value("training.lr") for arm in tidy.arms}
     if compared and len(rates) == 1 and rates != {None}:
-        yield f"What each arm does at its own best learning rate: all were trained at {rates.pop():g}."
+        yield f"How each arm does at its own best learning rate: all were trained at {rates.pop():g}."
     counts = {len(tidy.finished(arm)) for arm in tidy.arms}
     if 1 in counts:
-        yield "Anything of an arm with one seed: a single run has no interval."
+        yield "Anything about an arm with one seed: a single run has no interval."
     for sentence in (hint(tidy), oracle(tidy)):
         if sentence:
             yield f"{sentence[:1].upper()}{sentence[1:]}."

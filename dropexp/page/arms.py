@@ -1,4 +1,4 @@
-"""The tables of arms: means and differences to the baseline with their words, and the comparisons along axes."""
+"""The tables of arms: means, differences from the baseline with their verdicts, and the comparisons along axes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def arms_grid(tidy: Tidy, found: Sequence[Verdict], anchors: dict[str, str]) -> 
 
 
 def axes_grid(tidy: Tidy) -> Grid | None:
-    """Return the table of comparisons along axes, one row per comparison; None where there are none."""
+    """Return the table of comparisons along axes, one row per comparison; None if there are none."""
     found = along_axes(tidy)
     if not found:
         return None
@@ -41,7 +41,7 @@ def axes_grid(tidy: Tidy) -> Grid | None:
 
 
 def notes(tidy: Tidy, found: Sequence[Verdict]) -> list[str]:
-    """Return what the numbers are, line by line, as beneath the table that the commands print."""
+    """Return what the numbers are, line by line, as below the table that the commands print."""
     return [line for note in NOTES for line in note(tidy, tuple(found))]
 
 
@@ -66,7 +66,7 @@ def _columns(tidy: Tidy, found: Sequence[Verdict], anchors: dict[str, str]) -> l
 
 
 def _judged(tidy: Tidy, found: Sequence[Verdict], versus: str) -> list[Column]:
-    """Return the differences in test accuracy and gap, each with its word and its p."""
+    """Return the differences in test accuracy and gap, each with its verdict and its p."""
     columns = []
     for what, heading in (("test", "test"), ("gap", f"{'clean ' if tidy.noisy else ''}gap")):
         judged = [getattr(v, what) for v in found]

@@ -1,4 +1,4 @@
-"""Claims at a glance: each with its verdict, the numbers in words, and the parts of a conjunction beneath it."""
+"""Claims at a glance: each with its verdict, the numbers in words, and the parts of a claim that has several."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMED = 2  # claims that one sentence can hold
 
 @dataclass(frozen=True)
 class Claimed:
-    """A claim as it is read."""
+    """A claim as the page shows it."""
 
     says: str
     verdict: str
@@ -32,12 +32,12 @@ class Claimed:
 
 
 def claimed(judged: Sequence[ClaimVerdict]) -> tuple[Claimed, ...]:
-    """Return judged claims as they are read, in their order."""
+    """Return judged claims as the page shows them, in their order."""
     return tuple(Claimed(c.spoken, c.verdict, c.sentence, c.notes, claimed(c.parts), TONES[c.verdict]) for c in judged)
 
 
 def differing(tidy: Tidy, judged: Sequence[ClaimVerdict]) -> str:
-    """Return why a claim and the answer say different things of one difference, told of the first such; '' without any."""
+    """Return why a claim and the answer differ on one difference, explained for the first such claim; '' if none differs."""
     answers = {
         metric: [j for v in verdicts(tidy) if (j := getattr(v, what)) is not None]
         for what, metric in (("test", tidy.lead.test), ("gap", tidy.lead.gap))
@@ -48,7 +48,7 @@ def differing(tidy: Tidy, judged: Sequence[ClaimVerdict]) -> str:
         if claim.verdict in (SUPPORTED, REFUTED, UNDECIDED) and claim.expect in PAIRED and d.n and isfinite(d.low):
             same = [j for j in answers.get(claim.metric, ()) if _same(j.difference, d)]
             found += [why for j in same[:1] if (why := _why(claim, j))]
-    more = f" So it is with {len(found) - 1} more." if len(found) > 1 else ""
+    more = f" The same holds for {len(found) - 1} more." if len(found) > 1 else ""
     return found[0] + more if found else ""
 
 
@@ -59,26 +59,25 @@ def _same(a: Difference, b: Difference) -> bool:
 
 
 def _why(claim: ClaimVerdict, j: Judged) -> str:
-    """Return why a claim's verdict is not the answer's word, '' where they agree."""
+    """Return why a claim's verdict is not that of the answer, '' if they agree."""
     told = j.told and j.word != EQUAL
     small = j.word == EQUAL
     agree = {SUPPORTED: small if claim.expect == "equal" else told, REFUTED: told or small, UNDECIDED: not j.told}
     if agree[claim.verdict]:
         return ""
     margin = f"{100 * claim.margin:g} point{'s' * (claim.margin != 0.01)}"
-    head = f"“{claim.spoken}” is {claim.verdict} here, and the answer below reads “{j.word}”: "
+    head = f"“{claim.spoken}” is {claim.verdict} here, but the answer below says “{j.word}”: "
     if claim.verdict == UNDECIDED:
-        return f"{head}a claim is also held against its margin of {margin}, a word only against 0."
+        return f"{head}a claim is also compared with its margin of {margin}, the answer only with 0."
     level = f"{100 * (1 - j.level):.3g}%"
-    together = (
-        f"a claim is judged by itself, at 95%, and by its margin of {margin}; the {j.family} comparisons of the answer hold "
-        f"together, each at {level}."
+    return (
+        f"{head}a claim is judged by itself, at 95% and with its margin of {margin}; the answer is corrected for "
+        f"{j.family} comparisons, each at {level}."
     )
-    return head + together
 
 
 def verdicts_in_a_sentence(judged: Sequence[ClaimVerdict]) -> str:
-    """Return what became of the claims: `Supported: dropout narrows the gap`, or their counts where they are many."""
+    """Return the verdicts on the claims: `Supported: dropout narrows the gap`, or counts if there are many."""
     if len(judged) > NAMED:
         words = Counter(c.verdict for c in judged)
         counts = ", ".join(f"{words[word]} {word}" for word in TONES if words[word])

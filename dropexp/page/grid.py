@@ -1,4 +1,4 @@
-"""Tables as the page sets them: columns with headings, cells with what they are sorted by."""
+"""Tables of the page: columns with headings, and cells with the values they are sorted by."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Cell:
-    """A text and the number it is sorted by, None for words; NaN sorts last. `link` is an id of the same page or a file."""
+    """A text and the number it is sorted by, None for words; NaN sorts last. `link` is an id on the same page or a file."""
 
     text: str
     key: float | None = None
@@ -19,13 +19,13 @@ class Cell:
 
     @property
     def sort(self) -> str | None:
-        """What data-sort holds: '' for a number that is absent, None where the text itself is to be sorted by."""
+        """The value of data-sort: '' for a missing number, None if cells are sorted by their text."""
         return None if self.key is None else "" if isnan(self.key) else repr(float(self.key))
 
 
 @dataclass(frozen=True)
 class Column:
-    """`kind` is name (heads its row), number, word, text or long (a sentence); `choice` offers its values for filtering."""
+    """`kind` is name (heads its row), number, word, text or long (a sentence); `choice` offers its values as a filter."""
 
     heading: str
     kind: str
@@ -49,7 +49,7 @@ class Grid:
 
 
 def ranked(values: Iterable[Any], texts: Sequence[str]) -> tuple[Cell, ...]:
-    """Return cells that sort numbers by value, with nothing before them and words after, as they first appear."""
+    """Return cells that sort numbers by value, empty values before them and words after them in order of appearance."""
     values = list(values)
     words = list(dict.fromkeys(text for value, text in zip(values, texts, strict=True) if not _number(value)))
     top = max((float(v) for v in values if _number(v)), default=0.0)
@@ -62,7 +62,7 @@ def ranked(values: Iterable[Any], texts: Sequence[str]) -> tuple[Cell, ...]:
 
 
 def numbers(columns: Iterable[tuple[str, Sequence[tuple[str, str]]]]) -> list[Column]:
-    """Return columns of (number, what follows it) as the tables on a console hold them."""
+    """Return columns of (number, text after it), as in the tables on a console."""
     found = []
     for heading, cells in columns:
         texts = [(f"{number} {rest}".strip(), number) for number, rest in cells]

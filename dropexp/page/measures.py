@@ -1,4 +1,4 @@
-"""The judgements that a page tells, metric by metric: those against baselines, then those along each axis; and their counts."""
+"""The verdicts that a page shows, metric by metric, against baselines and along each axis, and their counts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dropexp.wording.labels import named, signed
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric's judgements against one kind of reference, one row per comparison.
+    """The verdicts on one metric against one kind of reference, one row per comparison.
 
-    `noun` names the metric, `unit` is that of its level. `reference` is what the arms are compared with; `what` they are,
-    arms or comparisons. `axis` is the one along which they are compared, '' for arms and their baselines.
+    `noun` names the metric, `unit` is that of its level. `reference` is what the arms are compared with, `what` is the word
+    for the rows, arms or comparisons. `axis` is the axis along which arms are compared, '' for arms and their baselines.
     """
 
     metric: str
@@ -36,7 +36,7 @@ class Measure:
 
 
 def measures(tidy: Tidy, found: Sequence[Verdict]) -> list[Measure]:
-    """Return the judgements of a study; each function among the arms is told once."""
+    """Return the verdicts of a study; arms that are the same function count once."""
     once = list({v.arm.arm_id: v for v in reversed(found) if v.baseline}.values())[::-1]
     groups: dict[str, list[Verdict]] = {"": once} if once else {}
     for v in along_axes(tidy):
@@ -59,7 +59,7 @@ def _of(tidy: Tidy, axis: str, found: Sequence[Verdict]) -> Iterator[Measure]:
 
 
 def _memorised(tidy: Tidy, found: Sequence[Verdict]) -> Iterator[tuple[Verdict, Judged]]:
-    """Yield what the study's inference says of the memorised fraction, where arms have one."""
+    """Yield the verdicts of the study's inference on the memorised fraction, for arms that have one."""
     told = answers(tidy, "memorised")
     for v in found:
         if v.baseline and (judged := told[v.arm.arm_id, v.baseline.arm_id]).difference.n:
@@ -67,7 +67,7 @@ def _memorised(tidy: Tidy, found: Sequence[Verdict]) -> Iterator[tuple[Verdict, 
 
 
 def counted(measure: Measure, short: bool = False) -> str:
-    """Return how many arms each word is said of, and the span of the mean differences."""
+    """Return how many arms have each verdict, and the range of the mean differences."""
     words = Counter(judged.word for _, judged in measure.judged)
     tally = ", ".join(f"{word} in {count}" for word, count in words.most_common())
     sizes = [judged.difference.mean for _, judged in measure.judged if judged.difference.n]
@@ -75,11 +75,11 @@ def counted(measure: Measure, short: bool = False) -> str:
     if short:
         return f"{measure.noun}: {tally}, {span}"
     of = f"{tally} of {len(measure.judged)} {measure.what}"
-    return f"{measure.noun.capitalize()} against {measure.reference}: {of}; mean differences {span}"
+    return f"{measure.noun.capitalize()} against {measure.reference}: {of}; mean differences from {span}"
 
 
 def left_open(measure: Measure) -> str:
-    """Return in how many comparisons nothing is established, with the range of their intervals; '' where there is none."""
+    """Return in how many comparisons nothing is established, with the range of their intervals; '' if there is none."""
     judged = [judged for _, judged in measure.judged if judged.word in OPEN]
     if not judged:
         return ""
@@ -94,5 +94,5 @@ def left_open(measure: Measure) -> str:
 
 
 def probability(p: float) -> str:
-    """Return a p-value as it is read: `p = 0.031`, `p < 0.001`, `no p` where there is none."""
+    """Return a p-value as text: `p = 0.031`, `p < 0.001`, `no p` if there is none."""
     return "no p" if isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

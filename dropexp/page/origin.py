@@ -1,4 +1,4 @@
-"""Where numbers come from: versions and machines, failures and divergence, and what to install to repeat them."""
+"""Where numbers come from: versions and machines, failed and diverged runs, and what to install to repeat them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _empty(name: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Beside:
-    """What lies in a folder beside the tables: study.yaml's text, provenance and failures, a line on what is not shown."""
+    """What a folder holds besides the tables: the text of study.yaml, provenance, failures, and a note on what is not shown."""
 
     config: str = ""
     provenance: pd.DataFrame = field(default_factory=lambda: _empty("provenance.csv"))
@@ -32,13 +32,13 @@ class Beside:
 
 
 def shown_places(tidy: Tidy, beside: Beside) -> pd.DataFrame:
-    """Return the provenance of the runs shown, the last word on each."""
+    """Return the provenance of the runs shown, the latest row of each."""
     rows = beside.provenance[beside.provenance["run_id"].isin(set(tidy.runs["run_id"]))]
     return rows.drop_duplicates("run_id", keep="last")
 
 
 def date(places: pd.DataFrame) -> str:
-    """Return the day on which the last run ended, '' where that is not known."""
+    """Return the day on which the last run ended, '' if that is not known."""
     return str(places["ended"].max())[:10] if len(places) else ""
 
 
@@ -48,7 +48,7 @@ def seconds(places: pd.DataFrame) -> float:
 
 
 def provenance_grid(places: pd.DataFrame) -> Grid | None:
-    """Return a table of the ways in which runs were trained, one row each; None where nothing is known."""
+    """Return a table of the machines and versions that trained runs, one row each; None if nothing is known."""
     if places.empty:
         return None
     ways = places.assign(seconds=pd.to_numeric(places["seconds"], errors="coerce")).groupby(list(WAY), sort=True)
@@ -58,11 +58,11 @@ def provenance_grid(places: pd.DataFrame) -> Grid | None:
         if any(way[i] for way, _, _ in rows):
             columns.append(Column(NAMES.get(name, name), "text", tuple(Cell(str(way[i])) for way, _, _ in rows)))
     columns.append(Column("seconds", "number", tuple(Cell(f"{s:.1f}", s) for _, _, s in rows)))
-    return Grid("provenance-table", "How the runs were trained, one row per way", tuple(columns))
+    return Grid("provenance-table", "How the runs were trained, one row per machine and versions", tuple(columns))
 
 
 def failures_grid(tidy: Tidy, beside: Beside) -> Grid | None:
-    """Return a table of the runs that raised, newest last; None where none did."""
+    """Return a table of the runs that raised an error, newest last; None if none did."""
     rows = beside.failures.drop_duplicates("run_id", keep="last")
     names = {arm.arm_id: label(arm, tidy.axes) for arm in reversed(tidy.arms)}
     rows = rows[rows["arm_id"].isin(names)].tail(SHOWN)
@@ -82,7 +82,7 @@ def failures_grid(tidy: Tidy, beside: Beside) -> Grid | None:
 
 
 def diverged_grid(tidy: Tidy) -> Grid | None:
-    """Return a table of the runs that diverged; None where none did."""
+    """Return a table of the runs that diverged; None if none did."""
     names = {arm.arm_id: label(arm, tidy.axes) for arm in reversed(tidy.arms)}
     rows = tidy.runs[tidy.runs["stop_reason"] == "diverged"]
     if rows.empty:
@@ -102,9 +102,9 @@ def diverged_grid(tidy: Tidy) -> Grid | None:
 
 
 def installs(places: pd.DataFrame) -> str:
-    """Return the lines that install the versions most runs were trained with, '' where they are not known.
+    """Return the lines that install the versions most runs were trained with, '' if they are not known.
 
-    dropexp is installed from its source, as the README says, and no package index is named for it.
+    dropexp is installed from its source, as the README says, and not from a package index.
     """
     if places.empty:
         return ""
@@ -117,6 +117,6 @@ def installs(places: pd.DataFrame) -> str:
 
 
 def earlier(tidy: Tidy) -> set[str]:
-    """Return the arm_ids that are shown and that study.yaml, the last command's, does not ask for."""
+    """Return the arm_ids that are shown but not asked for by study.yaml, which is that of the last command."""
     asked = {arm_id for arm_id, _ in tidy.study.wanted}
     return {arm.arm_id for arm in tidy.arms} - asked if asked else set()

@@ -1,4 +1,4 @@
-"""Overfitting on the page: gaps, onset and area per arm, and the parts of the gap that a training log shows."""
+"""Overfitting on the page: gap, onset and area of each arm, and the parts of the gap that a training log shows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dropexp.tables.overfit import overfit_columns
 
 
 def overfitting(tidy: Tidy) -> tuple[list[Grid], list[str]]:
-    """Return the tables, one or two, and what their numbers are; none where no run has finished."""
+    """Return one or two tables and the notes on their numbers; none if no run has finished."""
     if not any(len(tidy.finished(arm)) for arm in tidy.arms):
         return [], []
     columns, parts, notes = overfit_columns(tidy)
     made = []
     for ident, caption, part in (
-        ("overfitting-table", "How much the arms overfit, and from which epoch on", columns),
-        ("parts-table", "The gap that a training log shows, taken apart", parts),
+        ("overfitting-table", "How much each arm overfits, and from which epoch", columns),
+        ("parts-table", "The gap that a training log shows, and its parts", parts),
     ):
         if part:
             cells = numbers([(column.heading, column.cells) for column in part])

@@ -1,4 +1,4 @@
-"""The figures inside the page: each a small PNG in a data URI, its title and note as text that can be read aloud."""
+"""The figures in the page: each a small PNG in a data URI, with its title and note as text for screen readers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAD = 8  # pixels
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its name, what it finds, what its marks are, the PNG as a data URI, and its size in CSS pixels."""
+    """A figure: its name, its title, its note, the PNG as a data URI, and its size in CSS pixels."""
 
     name: str
     finding: str
@@ -34,7 +34,7 @@ class Picture:
 
 
 def pictures(tidy: Tidy) -> Iterator[Picture]:
-    """Draw every figure that applies; title and note, which `frame` wrote, are taken out and set as text."""
+    """Draw every figure that applies; title and note are taken out of the picture and become text."""
     with styled():
         for figures in FIGURES.values():
             for name, figure in figures(tidy):
@@ -56,7 +56,7 @@ def _picture(name: str, figure: Figure) -> Picture:
 
 
 def compressed(image: Image.Image) -> bytes:
-    """Return a picture as a PNG of few colours."""
+    """Return a picture as a PNG with few colours."""
     content = BytesIO()
     few = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(content, "png", optimize=True)
@@ -64,7 +64,7 @@ def compressed(image: Image.Image) -> bytes:
 
 
 def _inked(pixels: np.ndarray) -> np.ndarray:
-    """Return the part of a picture, (height, width, RGB), that is not white, with a little room around it."""
+    """Return the part of a picture, (height, width, RGB), that is not white, with a small margin."""
     drawn = (pixels < 255).any(axis=2)
     if not drawn.any():
         return pixels

@@ -1,4 +1,4 @@
-"""What a study asks, in a sentence: its claims in their own words, else its axes with their values."""
+"""The question of a study in one sentence: its claims in their own words, or else its axes with their values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ CLAIMS = 3
 
 
 def question(tidy: Tidy, judged: Sequence[ClaimVerdict]) -> str:
-    """Return the question: up to three claims as stated, else how the metrics depend on what was swept."""
+    """Return the question: up to three claims as stated, or else how the metrics depend on what was swept."""
     says = [claim.spoken for claim in judged]
     if says:
-        more = f"; and {len(says) - CLAIMS} more claims" if len(says) > CLAIMS else ""
-        return f"Is it so that {'; that '.join(f'“{text}”' for text in says[:CLAIMS])}{more}?"
+        left = len(says) - CLAIMS
+        more = f"; and {left} more claim{'s' * (left != 1)}" if left > 0 else ""
+        claims = "; ".join(f"“{text}”" for text in says[:CLAIMS])
+        return f"{'Is this true' if len(says) == 1 else 'Are these true'}: {claims}{more}?"
     metrics = "training accuracy, test accuracy and the gap between them"
     if not tidy.axes:
         return f"What are {metrics}?"

@@ -1,4 +1,4 @@
-"""Sets pages into their templates: everything is escaped, and a policy inside the page forbids loading anything."""
+"""Renders pages from their templates: everything is escaped, and a policy in the page forbids loading anything."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # id, name, and what
 
 @dataclass(frozen=True)
 class Sums:
-    """A study in one row of the index: its answer in one sentence, n, how many runs, and the day of the last."""
+    """A study as a row of the index: its answer in one sentence, n, the number of runs, and the day of the last one."""
 
     name: str
     answer: str
@@ -89,7 +89,7 @@ def _templates() -> Environment:
 
 
 def _policy(style: str, script: str) -> str:
-    """Return a content security policy: this style, this script and pictures within the page, and nothing else."""
+    """Return a content security policy that allows this style, this script and pictures in the page, and nothing else."""
     hashes = [base64.b64encode(sha256(text.encode()).digest()).decode("ascii") for text in (style, script)]
     return (
         f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; img-src data:; "
@@ -98,7 +98,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def sums(tidy: Tidy, beside: Beside) -> Sums:
-    """Return what the index says of a study."""
+    """Return what the index says about a study."""
     n = seeds(tidy).removeprefix("n = ")
     judged = judge(tidy)
     said = verdicts_in_a_sentence(judged) if judged else headline(tidy, verdicts(tidy))
@@ -106,7 +106,7 @@ def sums(tidy: Tidy, beside: Beside) -> Sums:
 
 
 def study_page(tidy: Tidy, beside: Beside, stamp: str = "") -> str:
-    """Return the page of a study as HTML; its bytes depend on the rows, the files beside them and the versions alone."""
+    """Return the page of a study as HTML; its bytes depend only on the rows, the files beside them and the versions."""
     found, judged, places = verdicts(tidy), judge(tidy), shown_places(tidy, beside)
     tables, lines = overfitting(tidy)
     arms = list(arm_runs(tidy, places))
@@ -158,7 +158,7 @@ def _facts(tidy: Tidy, places: Any) -> list[tuple[str, str]]:
 
 
 def index_page(title: str, rows: Sequence[tuple[str, Sums]]) -> str:
-    """Return the index of several studies: `rows` holds the address of each page beside what is said of it."""
+    """Return the index of several studies: `rows` has the address of each page and what the index says about it."""
     columns = (
         Column("study", "name", tuple(Cell(s.name, link=address) for address, s in rows)),
         Column("answer", "long", tuple(Cell(s.answer) for _, s in rows)),

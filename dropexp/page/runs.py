@@ -1,4 +1,4 @@
-"""Every run of a study for its disclosure: its numbers, its curve over the epochs, and where it was trained."""
+"""Every run of a study as an entry that opens: its numbers, its curve over the epochs, and where it was trained."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Curve:
-    """Training and test accuracy over the epochs as SVG paths, the selected epoch's x, the scale's foot and in words."""
+    """Training and test accuracy over the epochs as SVG paths, the x of the selected epoch, the low end of the scale, words."""
 
     train: str
     test: str
@@ -46,7 +46,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class OneRun:
-    """`title` stands on the closed disclosure; `rows` are what and how much."""
+    """`title` is what the closed entry shows; `rows` are names and values."""
 
     title: str
     rows: tuple[tuple[str, str], ...]
@@ -56,7 +56,7 @@ class OneRun:
 
 @dataclass(frozen=True)
 class ArmRuns:
-    """The runs of one function: every name that it has, its sums and its runs by seed."""
+    """The runs of one function: all its names, a summary and its runs by seed."""
 
     ident: str
     names: tuple[str, ...]
@@ -156,7 +156,7 @@ def _curves(tidy: Tidy) -> dict[str, Curve]:
 
 
 def _heights(values: np.ndarray, low: float) -> np.ndarray:
-    """Return y downwards, -1 where there is no number; what lies beneath the scale runs along its foot."""
+    """Return y downwards, -1 where there is no number; values below the scale run along its foot."""
     y = HEIGHT * (1 - (values - low) / (1 - low))
     return np.where(np.isfinite(y), np.rint(np.clip(np.nan_to_num(y), 0, HEIGHT)), -1).astype(int)
 
@@ -169,7 +169,7 @@ def _thinned(rows: np.ndarray, always: np.ndarray) -> np.ndarray:
 
 
 def _path(x: np.ndarray, y: np.ndarray) -> str:
-    """Return an SVG path through the points, interrupted where y is absent."""
+    """Return an SVG path through the points, interrupted where y is missing."""
     parts, joined = [], False
     for a, b in zip(x.tolist(), y.tolist(), strict=True):
         if b < 0:

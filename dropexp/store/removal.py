@@ -29,7 +29,13 @@ from dropexp.store.weights import files_of
 JOURNAL = ".removing"  # which runs are being removed; they stand aside as a whole from the moment this file exists
 MOST_JOURNAL = 64 * files.MIB
 ALONG = "axis_differences.csv"
-DERIVED = ("summary.csv", ALONG, "overfit.csv", "stopping.csv")  # made from the rows; wrong as soon as one is removed
+DERIVED = (
+    "summary.csv",
+    ALONG,
+    "overfit.csv",
+    "stopping.csv",
+    "ensemble.csv",
+)  # made from the rows; wrong once one is removed
 PART = ".part"  # ends the name of a folder that is not yet whole
 
 

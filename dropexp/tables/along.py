@@ -1,4 +1,4 @@
-"""Beneath the table of arms: the comparisons along each axis, one row per comparison."""
+"""The table of comparisons along each axis, below the table of arms: one row per comparison."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST = 24  # rows per axis
 
 
 def along(tidy: Tidy) -> list[str]:
-    """Return the lines, axis by axis, each block after an empty line; none where no arms are compared along an axis."""
+    """Return the lines, axis by axis, each block after an empty line; none if no arms are compared along an axis."""
     groups: dict[str, list[Verdict]] = {}
     for v in along_axes(tidy):
         groups.setdefault(v.axis, []).append(v)
@@ -46,5 +46,5 @@ def _block(tidy: Tidy, path: str, found: list[Verdict]) -> list[str]:
             name = ", ".join(filter(None, [value(v.arm, path), label(v.arm, others) if others else ""]))
             lines += [*textwrap.wrap(name, WIDTH - 2, initial_indent=" ", subsequent_indent="   "), "  " + row]
     if left := len(found) - len(shown):
-        lines.append(f" and {left} more comparison{'s' * (left != 1)} with smaller differences or without a word")
+        lines.append(f" and {left} more comparison{'s' * (left != 1)}, undecided or with smaller differences")
     return lines

@@ -1,4 +1,4 @@
-"""The table at the end of a study: one row per arm, and beneath it what the numbers are."""
+"""The table at the end of a study: one row per arm, and notes on its numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dropexp.experiment.naming import headings, label, plain, value
 from dropexp.tables.along import along
 from dropexp.tables.columns import WIDTH, Column, difference, side_by_side, wide
 from dropexp.wording.along import chance_line
-from dropexp.wording.labels import OVER, against, epoch_rule, half, hint, oracle, percent
+from dropexp.wording.labels import OVER, against, corrected, directed, epoch_rule, half, hint, oracle, percent
 from dropexp.wording.movements import movements
 from dropexp.wording.power import power_line
 from dropexp.wording.scope import scope
@@ -30,8 +30,8 @@ def table(tidy: Tidy) -> str:
     """Return the table as plain text, at most 100 columns wide where the names of the axes allow it.
 
     Accuracies are in percent and gaps and differences in points, with one decimal; ± is half the 95% interval
-    over seeds. Arms are named by the axes that vary. Wider tables stand in two parts, then with one line per
-    arm. The comparisons along axes follow, one row per comparison.
+    over seeds. Arms are named by the axes that vary. A table that is too wide is split in two parts, or else has
+    one line per arm. The comparisons along axes follow, one row per comparison.
     """
     found = verdicts(tidy)
     axes, numbers, versus = columns(tidy, found)
@@ -48,12 +48,12 @@ def table(tidy: Tidy) -> str:
 
 
 def columns(tidy: Tidy, found: tuple[Verdict, ...]) -> tuple[list[Column], list[Column], list[Column]]:
-    """Return the columns of the axes, of the means and of the differences to the baseline, one cell per arm."""
+    """Return the columns of the axes, of the means and of the differences from the baseline, one cell per arm."""
     return _axes(tidy), _numbers(tidy), _versus(tidy, found)
 
 
 def notes(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
-    """Return the sentences beneath the table: what the numbers are, and what the reader must know of single ones."""
+    """Return the notes below the table: what the numbers are, and what the reader must know about some of them."""
     return [line for note in NOTES for line in note(tidy, found)]
 
 
@@ -120,33 +120,31 @@ def _legend(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     ]
     if tidy.noisy:
         lines.append(
-            "clean: only training examples whose label was left alone; "
-            "memorised: percent of the wrong labels that are predicted as they stand"
+            "clean: only training examples with correct labels; "
+            "memorised: percentage of wrong labels that the network predicts"
         )
     return lines
 
 
 def _comparison(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
-    axes = along_axes(tidy)
-    judged = [j for v in (*found, *axes) for j in (v.test, v.gap) if j]
+    judged = [j for v in (*found, *along_axes(tidy)) for j in (v.test, v.gap) if j]
     if not judged:
         return []
     family = max(j.family for j in judged)
     how = "the arm without dropout" if _bare(tidy, found) else "that arm"
     else_equal = ", all else equal" if len(tidy.axes) > 1 else ""
-    line = f"vs {against(tidy)}: difference to {how}{else_equal}, paired by seed; a word stands where ± excludes 0"
-    if any(1 < j.difference.n < FEWEST for j in judged):
-        line += f" over {FEWEST} seeds or more"
+    unpaired = " (unpaired, by Welch, if seeds differ)" if any(not j.difference.paired for j in judged) else ""
+    lines = [
+        f"vs {against(tidy)}: difference from {how}{else_equal}, paired by seed{unpaired}",
+        directed("±", any(1 < j.difference.n < FEWEST for j in judged)),
+    ]
     if family > 1:
-        what = "comparisons" if axes else "arms"
-        line += f", and the intervals of all {what}, in test and gap, hold together with 95%"
-    if any(v.mirrored for v in found):
-        line += "; where training accuracy is the same in every run, gap is minus test: one finding"
+        lines.append(f"{corrected(family)}: all intervals hold together with 95% confidence")
     if grow := tidy.study.grow:
-        line += f", whenever one stops from {grow.start} to {grow.grow_to} seeds"
-    if any(not j.difference.paired for j in judged):
-        line += "; unpaired (Welch) where seeds differ"
-    return [line]
+        lines.append(f"verdicts hold whenever the study stops, from {grow.start} to {grow.grow_to} seeds")
+    if any(v.mirrored for v in found):
+        lines.append("where training accuracy never differs, test and gap are one finding with opposite signs")
+    return lines
 
 
 def _bare(tidy: Tidy, found: tuple[Verdict, ...]) -> bool:
@@ -155,7 +153,7 @@ def _bare(tidy: Tidy, found: tuple[Verdict, ...]) -> bool:
 
 
 def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
-    """What the reader must know of single words in the table."""
+    """What the reader must know about some of the verdicts."""
     found = (*found, *along_axes(tidy))
     judged = [j for v in found for j in (v.test, v.gap) if j]
     reasons = {j.difference.why for j in judged if j.word != SAME}
@@ -164,29 +162,31 @@ def _reservations(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
         if any(getattr(v, what) and getattr(v, what).word == EQUAL for v in found):
             lines.append(f"{what}, {EQUAL}: the interval lies within ± {100 * margin_of(tidy, what):g} points")
     if any(j.word == UNDERFITTING for j in judged):
-        lines.append(f"{UNDERFITTING}: the gap shrank because training accuracy fell; test did not rise")
+        lines.append(f"{UNDERFITTING}: the gap shrank because training accuracy fell; test accuracy did not rise")
     lines += _shrunk(tidy, found)
     if guessing := chance_line(tidy):
         lines.append(guessing)
     if "one seed" in reasons or all(len(tidy.finished(arm)) == 1 for arm in tidy.arms):
-        lines.append(f"one seed gives no interval; {tidy.study.more_seeds} does")
+        lines.append(f"one seed gives no interval; {tidy.study.more_seeds} would")
     if changed := [j for j in judged if j.with_chance]:
         words = " or ".join(dict.fromkeys(j.with_chance for j in changed))
-        lines.append(f"undecided where runs diverged: {words}")
+        lines.append(f"undecided because runs diverged: {words}")
     if "variance 0" in reasons:
-        lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
+        lines.append(
+            "undecided without ±: the difference is the same in every seed (variance 0), so it has no interval"
+        )
     return lines
 
 
 def _shrunk(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
-    """Return the smaller gaps that are not the test's doing alone, with all three movements, a few of many."""
+    """Return the smaller gaps in which training accuracy had a part, with all three movements, a few of many."""
     moved = [(v, three) for v in found if (three := movements(v))]
     lines = [f"smaller gap, {_compared(tidy, v)}: {three}" for v, three in moved[:TWINS]]
-    return [*lines, f"and {len(moved) - TWINS} more gaps that are smaller so"] if len(moved) > TWINS else lines
+    return [*lines, f"and {len(moved) - TWINS} more smaller gaps"] if len(moved) > TWINS else lines
 
 
 def _compared(tidy: Tidy, v: Verdict) -> str:
-    """Return what is compared, as in a sentence: the arm, and along which axis it is not against its baseline."""
+    """Return what is compared, as in a sentence: the arm, and what it is compared with unless that is its baseline."""
     if not v.axis or v.baseline is None:
         return label(v.arm, tidy.axes)
     return f"{label(v.arm, tidy.axes)} against {headings(tidy.axes)[v.axis]} {value(v.baseline, v.axis)}"
@@ -197,21 +197,21 @@ def _missing(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     lines = []
     if diverged := [(arm, count) for arm in arms if (count := tidy.diverged(arm))]:
         names = [f"{count} at {label(arm, tidy.axes)}" for arm, count in diverged[:TWINS]]
-        more = f", and {len(diverged) - TWINS} arms more" if len(diverged) > TWINS else ""
+        more = f", and in {len(diverged) - TWINS} more arms" if len(diverged) > TWINS else ""
         total = sum(count for _, count in diverged)
-        lines.append(f"{total} run{'s' * (total != 1)} diverged, left out of n and means: {'; '.join(names)}{more}")
+        lines.append(f"{total} diverged run{'s' * (total != 1)}, left out of n and means: {'; '.join(names)}{more}")
     wanted = tidy.study.wanted or {(arm.arm_id, seed) for arm in arms for seed in tidy.study.seeds}
     here = len(wanted & set(zip(tidy.runs["arm_id"], tidy.runs["seed"], strict=True)))
     if unmade := tidy.study.unmade:
-        named = f"{unmade:,} more arm{'s' * (unmade != 1)}, none with a run"
-        lines.append(f"not shown: {named}; the same command again trains the rest")
+        named = f"{unmade:,} more arm{'s' * (unmade != 1)} without a run"
+        lines.append(f"not shown: {named}; repeat the command to train the rest")
     elif here < len(wanted):
-        lines.append(f"{here} of {len(wanted)} runs are there; the same command again trains the rest")
+        lines.append(f"{here} of {len(wanted)} runs are stored; repeat the command to train the rest")
     return lines
 
 
 def _twins(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
-    """Arms that are one function: what differs between them, and where else that holds."""
+    """Arms that are the same function: what differs between them, and where else that holds."""
     groups: dict[str, list[Arm]] = {}
     for arm in tidy.arms:
         groups.setdefault(arm.arm_id, []).append(arm)

@@ -22,7 +22,7 @@ def judgements(verdicts: Sequence[ClaimVerdict]) -> str:
             lines += _wrapped(f"{MARK[part.verdict]} {part.verdict}: {part.spoken}: {part.sentence}", 14, 16)
         for note in [*verdict.notes, *(n for part in verdict.parts for n in part.notes)]:
             lines += _wrapped(f"({note})", 14, 15)
-    lines += _wrapped(f"[low, high]: {OVER}, compare minus against, paired by seed; each claim by itself", 1, 3)
+    lines += _wrapped(f"[low, high]: {OVER} of compare minus against, paired by seed, each claim by itself", 1, 3)
     reaches = {v.reach for verdict in verdicts for v in (verdict, *verdict.parts)}
     for reach, why in WHY.items():
         lines += _wrapped(f"{reach}: {why}", 1, 3) if reach in reaches else []

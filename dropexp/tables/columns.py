@@ -1,4 +1,4 @@
-"""Columns of plain text, set side by side: cells of numbers that align, and what follows them."""
+"""Columns of plain text, side by side: cells with aligned numbers and the text after them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Column:
-    """A heading and its cells; a cell is a number, to be aligned at its right, and what follows it."""
+    """A heading and its cells; a cell is a number, aligned right, and the text after it."""
 
     heading: str
     cells: list[tuple[str, str]]
@@ -26,7 +26,7 @@ class Column:
 
 
 def difference(judged: Judged | None) -> tuple[str, str]:
-    """Return the cell of a difference: its mean in points, then half its interval and the word; empty where there is none."""
+    """Return the cell of a difference: its mean in points, half its interval and the verdict; empty if there is none."""
     if judged is None:
         return "", ""
     if judged.word == SAME:
@@ -36,7 +36,7 @@ def difference(judged: Judged | None) -> tuple[str, str]:
 
 
 def side_by_side(columns: list[Column]) -> list[str]:
-    """Set columns side by side, three spaces apart, or two where that saves the width."""
+    """Set columns side by side, three spaces apart, or two if three would be too wide."""
     rows = list(zip(*(column.lines() for column in columns), strict=True))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     between = "   " if sum(widths) + 3 * len(widths) < WIDTH else "  "

@@ -1,4 +1,4 @@
-"""The table of a comparison: two studies or two arms, one row per metric, and beneath it what the numbers are."""
+"""The table of a comparison of two studies or two arms: one row per metric, and notes on its numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dropexp.experiment.levels import FEWEST, TOGETHER
 from dropexp.experiment.naming import headings, label
 from dropexp.metrics import RUNS
 from dropexp.tables.arms import WIDTH, Column, side_by_side
-from dropexp.wording.labels import LATE, OVER, epoch_rule, half, percent, signed, starred, stars
+from dropexp.wording.labels import LATE, OVER, corrected, directed, epoch_rule, half, percent, signed, starred, stars
 from dropexp.wording.movements import moved
 
 SHOWN = 5  # paths on which the sides differ
@@ -90,12 +90,12 @@ def _notes(pairs: tuple[Pair, ...]) -> list[str]:
         f"train, test: accuracy in percent, dropout off, {' or '.join(rules)}; gap: train minus test, in points{losses}",
     ]
     if any(side.tidy.noisy for side in sides):
-        lines.append("where labels are wrong, train and gap are those of the examples whose label was left alone")
+        lines.append("where labels are wrong, train and gap count only training examples with correct labels")
     return [*lines, *_shrunk(pairs), *_pairing(pairs), *_absent(sides)]
 
 
 def _shrunk(pairs: tuple[Pair, ...]) -> list[str]:
-    """Return all three movements of each smaller gap that is not the test's doing alone."""
+    """Return all three movements of each smaller gap in which training accuracy had a part."""
     lines = []
     for pair in pairs:
         train, test, gap = ({c.metric: c.judged for c in pair.contrasts}.get(m) for m in ("train", "test", "gap"))
@@ -108,27 +108,28 @@ def _pairing(pairs: tuple[Pair, ...]) -> list[str]:
     found: list[tuple[Pair, Difference]] = [(pair, c.judged.difference) for pair in pairs for c in pair.contrasts]
     lines = []
     if any(d.paired for _, d in found):
-        lines.append("paired: by the seeds that both have")
+        lines.append("paired: by the seeds that A and B share")
     if apart := [pair for pair, d in found if not d.paired]:
         foreign = any(pair.a.arm.population != pair.b.arm.population for pair in apart)
-        why = "one seed means another split on each side" if foreign else "they share fewer than two seeds"
+        why = "a seed gives A and B different splits" if foreign else "A and B share fewer than two seeds"
         lines.append(f"not paired (Welch's t-test): {why}")
     if any(c.judged.difference.why == "variance 0" and c.judged.word != SAME for pair in pairs for c in pair.contrasts):
-        lines.append("undecided without ±: the same difference in every seed (variance 0) gives no interval")
+        lines.append(
+            "undecided without ±: the difference is the same in every seed (variance 0), so it has no interval"
+        )
     return [*lines, *_family(pairs)]
 
 
 def _family(pairs: tuple[Pair, ...]) -> list[str]:
-    """Return among which comparisons the intervals hold together, and how far the words reach."""
+    """Return for which comparisons verdicts are corrected, and how far they reach."""
     answers = [c.judged for pair in pairs for c in pair.contrasts if c.metric in TOGETHER]
     lines = []
     if any(j.exploratory for j in answers):
-        lines.append("exploratory: each interval is 95% by itself, outside the family of the study")
+        lines.append("exploratory: each interval is 95% by itself, not corrected for other comparisons")
     elif sizes := sorted({j.family for j in answers if j.family > 1}):
         of = " of the study" if all(pair.a.tidy is pair.b.tidy for pair in pairs) else ""
-        family = f"one of {' or '.join(map(str, sizes))}{of}, of test and gap, that hold together with 95%"
-        few = f" over {FEWEST} seeds or more" if any(1 < j.difference.n < FEWEST for j in answers) else ""
-        lines.append(f"a word stands where ± excludes 0{few}; the interval is {family}")
+        lines.append(directed("±", any(1 < j.difference.n < FEWEST for j in answers)))
+        lines.append(f"{corrected(' or '.join(map(str, sizes)))}{of}, in test and gap together")
     late = dict.fromkeys(c.metric.replace("_", " ") for pair in pairs for c in pair.contrasts if _late(c))
     if late:
         where = "" if len(pairs) == 1 else f" at {_listed([common(p) for p in pairs if any(map(_late, p.contrasts))])}"
@@ -147,4 +148,4 @@ def _listed(names: list[str]) -> str:
 def _absent(sides: list[Side]) -> list[str]:
     once = {(id(side.tidy), side.arm.arm_id): side for side in sides}.values()
     diverged = sum(side.tidy.diverged(side.arm) for side in once)
-    return [f"{diverged} run{'s' * (diverged != 1)} diverged, left out of the means"] if diverged else []
+    return [f"{diverged} diverged run{'s' * (diverged != 1)}, left out of the means"] if diverged else []

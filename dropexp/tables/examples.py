@@ -1,4 +1,4 @@
-"""The table of examples of a comparison: what A gets right that B gets wrong and the other way round, by class and by example."""
+"""The table of examples in a comparison: those that A gets right and B wrong, and the reverse, by class and by example."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLASSES = 20  # of more, those with the most changes
 
 
 def of_pair(pair: Pair) -> FixedBroken | None:
-    """Hold the examples of A against those of B; None where seeds mean other data, or no seed has outcomes on both sides."""
+    """Compare A with B example by example; None if seeds mean different data, or no seed has outcomes on both sides."""
     if pair.a.arm.population != pair.b.arm.population:
         return None
     return fixed_broken(*(side.tidy.outcomes_of(side.arm) for side in (pair.a, pair.b)))
@@ -30,8 +30,8 @@ def examples(pairs: tuple[Pair, ...]) -> str:
             "\n".join([*name, *(_block(found) if found else [" no outcomes of the same examples on both sides"])])
         )
     note = (
-        "fixed: B wrong and A right, in runs of the same seed; broken: the other way round; net: fixed minus broken, in "
-        "points of test accuracy. Of two trainings of one arm, too, some examples come out differently: net is what counts"
+        "fixed: B wrong, A right, in runs with the same seed; broken: the reverse; net: fixed minus broken, in points of "
+        "test accuracy. Even two runs of one arm differ on some examples, so judge by net"
     )
     return "\n\n".join(
         [*blocks, "\n".join(textwrap.wrap(note, WIDTH - 1, initial_indent=" ", subsequent_indent="   "))]

@@ -1,4 +1,4 @@
-"""The table of overfitting: gaps, when it begins, the area between the curves, and what a training log's gap is made of."""
+"""The table of overfitting: gaps, when it begins, the area between the curves, and the parts of a training log's gap."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MEDIAN_SEEDS = 6  # with fewer no order statistics hold the median with 95%
 
 
 def overfit_table(tidy: Tidy) -> str:
-    """Return the table as plain text: accuracies and gaps in percent and points, area in points times epochs.
+    """Return the table as plain text: accuracies in percent, gaps in points, area in points times epochs.
 
-    The onset is the mean with its t-interval where overfitting set in before the last tenth of the epochs in every seed of
-    every arm, else the median with its order-statistic interval. A second part holds the gap that a training log shows
-    and its parts, where the probe `gap_parts` measured them.
+    The onset is the mean with its t-interval if overfitting began before the last tenth of the epochs in every seed of
+    every arm, else the median with its order-statistic interval. A second part has the gap that a training log shows
+    and its parts, if the probe `gap_parts` measured them.
     """
     columns, parts, notes = overfit_columns(tidy)
     arms = [Column(h, [("", value(arm, path)) for arm in tidy.arms]) for path, h in headings(tidy.axes).items()]
@@ -66,7 +66,7 @@ def overfit_columns(tidy: Tidy) -> tuple[list[Column], list[Column], list[str]]:
 
 
 def _set(tidy: Tidy, arms: list[Column], columns: list[Column]) -> list[str]:
-    """Set columns beside the arms' names, or below them where that would be too wide."""
+    """Set columns beside the names of the arms, or below them if that would be too wide."""
     lines = side_by_side(arms + columns)
     if max(map(len, lines)) <= WIDTH:
         return lines
@@ -112,33 +112,34 @@ def _notes(tidy: Tidy, found: pd.DataFrame, seen: bool) -> list[str]:
     elif seen:
         lines.append(
             "onset of overfitting: the epoch of minimal validation loss, median over seeds with an order-statistic "
-            "interval of at least 95%; not seen: seeds in which it lies in the last tenth of the epochs, and may be later"
+            "interval of at least 95%; not seen: seeds with the minimum in the last tenth of the epochs, so it may be later"
         )
         if (found["onset_n"] < MEDIAN_SEEDS).any():
             lines.append(
-                f"a median has such an interval with {MEDIAN_SEEDS} seeds or more, as 'run --seeds {MEDIAN_SEEDS}' trains"
+                f"the interval of a median takes at least {MEDIAN_SEEDS} seeds; 'run --seeds {MEDIAN_SEEDS}' trains them"
             )
     elif tidy.runs.empty:
-        lines.append("no run is there yet")
+        lines.append("no run is stored yet")
     elif tidy.epochs["val_loss"].isna().all():
         lines.append("no onset of overfitting: there is no validation loss (data.val_size 0)")
     else:
-        lines.append("no onset of overfitting: every run was stopped early, which ends where it would be seen")
+        lines.append("no onset of overfitting: every run was stopped early, before it could be seen")
     if (found["onset_n"] < found["n"]).any() and seen:
         lines.append(
-            "onset: of runs trained to the end; an area is over the epochs trained, fewer where a run was stopped"
+            "onset: only from runs trained to the end; area: over the epochs trained, fewer if a run was stopped early"
         )
     if found["n"].max() == 1:
-        lines.append("one seed gives no interval; 'run --seeds 5' does")
+        lines.append("one seed gives no interval; 'run --seeds 5' would")
     if diverged := sum(dict(zip(found["arm_id"], found["n_diverged"], strict=True)).values()):
         lines.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
     if tidy.noisy:
-        lines.append("memorised, recovered, neither: percent of the wrong labels for which the network predicts the label "
-                     "as it stands, the true one, or another")  # fmt: skip
+        lines.append("memorised, recovered, neither: percentage of wrong labels for which the network predicts the wrong "
+                     "label, the true one, or another")  # fmt: skip
     if "apparent_mean" in found:
         lines.append(
-            "in the log: training accuracy as measured while training, dropout on, minus test accuracy; its parts: the "
-            "weights moved during the epoch, dropout's masks on, batch against running statistics, and the gap in two: "
-            "training to validation, validation to test" + ("; on the labels trained on" if tidy.noisy else "")
+            "in the log: training accuracy measured while training, with dropout on, minus test accuracy; its parts: weights "
+            "that change during the epoch, dropout, batch against running statistics, and the gap in two steps, training to "
+            "validation and validation to test"
+            + ("; measured on the labels trained on, wrong ones included" if tidy.noisy else "")
         )
     return lines

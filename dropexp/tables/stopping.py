@@ -71,9 +71,10 @@ def _versus(one: Versus | None) -> tuple[str, str]:
 def _notes(tidy: Tidy, replayed: Replay) -> list[str]:
     lines = [
         f"n: seeds; ±: half the {OVER}; each rule replayed on the stored epochs of runs trained to the end",
-        "stops: runs that the rule ends before their last epoch; after epoch, selects: the last epoch trained and the one "
-        f"kept, by {replayed.monitor}; saved: the epochs not trained; test: accuracy in percent at the epoch kept",
-        "regret: the best test accuracy of all epochs minus that, in points; the best is an oracle, which looks at the test set",
+        "stops: runs that the rule ends before their last epoch; after epoch: the last epoch trained; selects: the epoch "
+        f"kept, by {replayed.monitor}; saved: epochs not trained; test: accuracy in percent at the epoch kept",
+        "regret: the best test accuracy of any epoch minus that at the epoch kept, in points; only the test set can tell "
+        "which epoch is best",
         *_compared(replayed),
     ]
     if replayed.monitor.startswith("test_"):
@@ -81,7 +82,9 @@ def _notes(tidy: Tidy, replayed: Replay) -> list[str]:
     used = [CRITERIA[name] for name in dict.fromkeys(s.criterion for s in replayed.settings) if name in CRITERIA]
     lines += [f"{row.title}: stops {row.stops}" for row in used]
     if names := ", ".join(row.title for row in used if row.rule):
-        lines.append(f"{names}: Prechelt 1998; the error is the monitored loss, or one minus the monitored accuracy")
+        lines.append(
+            f"{names}: from Prechelt (1998); the error is the monitored loss, or one minus the monitored accuracy"
+        )
     return lines + left_out(tidy, replayed)
 
 
@@ -91,20 +94,20 @@ def _compared(replayed: Replay) -> list[str]:
         return []
     line = "test vs the end: test accuracy at the epoch kept minus that at the last epoch, in points, paired by seed"
     if (size := found[0].family) > 1:
-        line += f"; these intervals hold for all {size} comparisons of rules and arms together (95%)"
+        line += f"; verdicts are corrected for {size} comparisons, all rules and arms together"
     if any(v.word == SAME for v in found):
         line += f"; {SAME}: the rule keeps the last epoch of every run"
     return [line]
 
 
 def left_out(tidy: Tidy, replayed: Replay) -> list[str]:
-    """Return a line for each reason for which runs were not replayed, with the arms they belong to."""
+    """Return one line per reason why runs were not replayed, with the arms they belong to."""
     arms: dict[str, Arm] = {arm.arm_id: arm for arm in tidy.arms}
     lines = []
     for why, counts in replayed.left_out.items():
         total = sum(counts.values())
         names = [f"{count} at {label(arms[name], tidy.axes)}" for name, count in list(counts.items())[:NAMED]]
-        more = f", and {len(counts) - NAMED} arms more" if len(counts) > NAMED else ""
+        more = f", and in {len(counts) - NAMED} more arms" if len(counts) > NAMED else ""
         hint = "; 'run --patiences none' trains them to the end" if why == STOPPED else ""
         lines.append(f"not replayed: {total} run{'s' * (total != 1)} {why}: {'; '.join(names)}{more}{hint}")
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -143,6 +143,16 @@ class Feed:
         else:
             x_RB = self._by_run(self._ready[:, begin:end])
         return x_RB, self.labels_RN[:, begin:end]
+
+    @property
+    def of_images(self) -> bool:
+        """Whether an example is an image, (C, H, W)."""
+        return self.pool.dim() == 4
+
+    def changed(self, begin: int, end: int, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return inputs as `examples` does, changed before they are standardised: `change` gets and gives (S, B, ...)."""
+        raw = self.pool[self.rows_SN[:, begin:end]].to(self.dtype)
+        return self._by_run(change(raw).sub(self._mean).div(self._sd))
 
     def part(self, which: Literal["train", "val", "test"], size: int = CHUNK) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield inputs and labels of one set of examples, in its order and in batches of a size."""

@@ -16,7 +16,7 @@ from dropexp.nn.protocol import Trainable
 from dropexp.records import ProbeRow
 from dropexp.train.batches import Feed
 from dropexp.train.probes import Taken, take
-from dropexp.train.recorder import Recorder, Weights
+from dropexp.train.recorder import Recorder, Weights, remembered_by
 from dropexp.train.work import Work
 
 MOST_PARAMETERS = 4_000_000  # of the runs that are looked at together: a probe may keep ten numbers for each
@@ -49,7 +49,8 @@ def at_the_end(
         for part in _parts(kept, layout.parameters) if words else ():
             runs = [run for run, _, _ in part]
             feed = Feed(dataset, runs, torch.float32, torch.device(work.device))
-            taken = take(words, moment, _network(part, layout, feed), feed, runs)
+            remembered = remembered_by([recorders[run.run_id] for run in runs])
+            taken = take(words, moment, _network(part, layout, feed), feed, runs, remembered=remembered)
             for i, (run, epoch, _) in enumerate(part):
                 found[run.run_id] += rows_of(run, i, taken, epoch)
     return found

@@ -24,11 +24,13 @@ class Scores(SimpleNamespace):
 class Evaluated:
     """What an evaluation found: the scores of every run, and its guesses for the test examples, (R, N).
 
-    `logits` (R, N, K) are those of the test examples, where they were asked for.
+    `train_guess_RN` are those for the training examples. `logits` (R, N, K) are those of the test examples, where they were
+    asked for.
     """
 
     scores: list[Scores]
     guess_RN: np.ndarray
+    train_guess_RN: np.ndarray
     logits_RNK: np.ndarray | None = None
 
 
@@ -76,7 +78,8 @@ def evaluate(network: Trainable, feed: Feed, logits: bool = False) -> Evaluated:
         )
         for r in range(network.runs)
     ]
-    return Evaluated(scores, guess_RN[:, test:], torch.cat(logits_parts, 1).cpu().numpy() if logits else None)
+    logits_RNK = torch.cat(logits_parts, 1).cpu().numpy() if logits else None
+    return Evaluated(scores, guess_RN[:, test:], guess_RN[:, : feed.set_sizes[0]], logits_RNK)
 
 
 def mean(numbers: np.ndarray) -> float | None:

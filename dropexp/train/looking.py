@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dropexp.experiment.study import Run
 from dropexp.nn.dropout import Noise
@@ -25,8 +26,11 @@ class Look:
 
     `name` is the probe's, `moment` one of MOMENTS, `epoch` the one just ended: 0 at the start; at the end 0 too, since
     each run may have selected another. `batches` counts the epoch whose batches `feed.batches` is to be asked for where
-    training's own are wanted: the epoch, or the first one. Every value of run r must depend on run r alone, to the bit: sum
-    over examples and units with `nn/reduce.py` or run by run, and draw from `masks` and `generator` only.
+    training's own are wanted: the epoch, or the first one. After an epoch `guess_RN` are the guesses for the training
+    examples, dropout off. `remembered` (R, N) is for a probe that remembers (see PROBES): what it writes there it finds
+    after the next epoch and, for a run that did not diverge, at the end; 0 before the first. Every value of run r must
+    depend on run r alone, to the bit: sum over examples and units with `nn/reduce.py` or run by run, and draw from `masks`
+    and `generator` only.
     """
 
     name: str
@@ -36,6 +40,8 @@ class Look:
     feed: Feed
     runs: Sequence[Run]
     epoch: int = 0
+    guess_RN: np.ndarray | None = None
+    remembered: np.ndarray | None = None
 
     @property
     def batches(self) -> int:
@@ -64,6 +70,15 @@ def noise_of(runs: Sequence[Run], network: Trainable, epoch: int, drawn_for: str
     distinct = list(dict.fromkeys(seeds))
     of_run = torch.tensor([distinct.index(seed) for seed in seeds], device=network.device)
     return Noise(network.sites, distinct, of_run, epoch, drawn_for)
+
+
+def examples_of(look: Look, which: Literal["train", "val", "test"], most: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield inputs (R, B, ...) and labels (R, B) of the first examples of a set, `most` of them or all."""
+    for x_RB, labels_RB in look.feed.part(which):
+        if most <= 0:
+            return
+        yield x_RB[:, :most], labels_RB[:, :most]
+        most -= labels_RB.shape[1]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from dropexp.train.batches import Feed
 from dropexp.train.evaluate import Evaluated, Scores, evaluate, guesses, losses, mean
 from dropexp.train.looking import noise_of
 from dropexp.train.optim import Optimiser
-from dropexp.train.probes import Taken, take
+from dropexp.train.probes import REMEMBERS, Taken, remembering, take
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class State:
     epoch: int
     tensors: Mapping[str, Any]
     masks: Mapping[str, Any] = field(default_factory=dict)  # what the audit remembers, by run
+    remembered: Mapping[str, np.ndarray] = field(default_factory=dict)  # what probes remember, by probe: (R, N)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Epoch:
     optimiser: Optimiser
     audit: Audit
     wrong: tuple[Finding, ...]  # what the audit found
+    remembered: Mapping[str, np.ndarray]  # by probe: (R, N), which the next epoch writes into
 
     @property
     def scores(self) -> list[Scores]:
@@ -84,6 +87,10 @@ def train(
     network.require_grad()
     number = 0 if start is None else start.epoch
     audit = Audit(None if start is None else start.masks)
+    shape = len(runs), feed.set_sizes[0]
+    remembered = {name: np.zeros(shape, REMEMBERS) for name in remembering(probes)}
+    if start is not None:
+        remembered = {name: np.array(array) for name, array in start.remembered.items()}
     measured = list[Taken]()
     if probes and start is None:
         network.set_epoch(1)
@@ -99,15 +106,16 @@ def train(
         wrong = audit.end(optimiser.step_count) + checked_evaluation(
             network, feed, network.noisy_calls - before, number
         )
-        measured += take(probes, "epoch", network, feed, runs, number)
+        measured += take(probes, "epoch", network, feed, runs, number, evaluated.train_guess_RN, remembered)
         finite = _finite(network, [s.train_loss for s in evaluated.scores], noisy[0])
         kept = yield Epoch(
             number, tuple(runs), evaluated, noisy[0], noisy[1], finite, tuple(measured), network, optimiser,
-            audit, tuple(wrong),
+            audit, tuple(wrong), remembered,
         )  # fmt: skip
         measured = []
         if len(kept) < len(runs):
             runs = [runs[i] for i in kept]
+            remembered = {name: array[list(kept)] for name, array in remembered.items()}
             if runs:
                 network.keep(kept)
                 optimiser.keep(kept)

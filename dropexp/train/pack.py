@@ -93,6 +93,8 @@ def _record(epoch: Epoch, recorders: dict[str, Recorder], work: Work) -> list[in
         ]
         if work.save_predictions != "none":
             recorder.keep_answers(answered(epoch.evaluated, i))
+        if epoch.remembered:
+            recorder.remember({name: array[i].copy() for name, array in epoch.remembered.items()})
         every, selected = work.save_weights == "all", work.keeps_selected
         if every or selected:
             network = epoch.network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from dropexp.train.checkpoint import Checkpoint
 from dropexp.train.evaluate import Scores
 
 Weights = dict[str, object]
-ANSWERS = ("best-answers", "latest-answers")  # under which a checkpoint holds them
+REMEMBERED = "remembered"
+ANSWERS = ("best-answers", "latest-answers")  # under these names a checkpoint holds them
 
 
 def _differences(columns: Mapping[str, Column], numbers: Mapping[str, Any]) -> dict[str, float]:
@@ -28,6 +29,12 @@ def _differences(columns: Mapping[str, Column], numbers: Mapping[str, Any]) -> d
         if a is not None and b is not None:
             found[name] = a - b
     return found
+
+
+def remembered_by(recorders: Sequence[Recorder]) -> dict[str, np.ndarray]:
+    """Return what probes remember of some runs, by probe: (R, N)."""
+    held = [recorder.remembered or {} for recorder in recorders]
+    return {name: np.stack([np.asarray(own[name]) for own in held]) for name in held[0]}
 
 
 class Recorder:
@@ -48,6 +55,7 @@ class Recorder:
         self.best: Weights | None = None
         self.latest_answers: Weights | None = None
         self.best_answers: Weights | None = None
+        self.remembered: Weights | None = None  # what probes remember, after the last epoch that was finite
         self.seconds = 0.0  # before this process
         self.began: str | None = None
 
@@ -82,6 +90,11 @@ class Recorder:
         if self.reason != "diverged":
             self.latest_answers = arrays
             self.best_answers = arrays if self.selected == len(self.rows) else self.best_answers
+
+    def remember(self, arrays: Weights) -> None:
+        """Keep what probes remember after an epoch."""
+        if self.reason != "diverged":
+            self.remembered = arrays
 
     @property
     def answers(self) -> Weights | None:
@@ -119,7 +132,7 @@ class Recorder:
     def checkpoint(self, state: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> Checkpoint:
         """Return the run as it stands; `state` is what training needs to go on, empty for a run that has ended."""
         arrays = {f"state/{name}": array for name, array in state.items()}
-        named = {"best": self.best, "latest": self.latest}
+        named = {"best": self.best, "latest": self.latest, REMEMBERED: self.remembered}
         named |= dict(zip(ANSWERS, (self.best_answers, self.latest_answers), strict=True))
         for where, kept in [*named.items(), *self.weights]:
             arrays |= {f"{where}/{name}": np.asarray(array) for name, array in (kept or {}).items()}

@@ -21,7 +21,8 @@ from dropexp.train.checkpoint import Checkpoint, load, note, set_aside
 from dropexp.train.checkpoint_content import Unusable
 from dropexp.train.loop import State
 from dropexp.train.optim import MEMORIES
-from dropexp.train.recorder import ANSWERS, Recorder
+from dropexp.train.probes import REMEMBERS, remembering
+from dropexp.train.recorder import ANSWERS, REMEMBERED, Recorder, remembered_by
 from dropexp.train.work import Work
 
 Shapes = Mapping[str, tuple[tuple[int, ...], np.dtype]]
@@ -66,7 +67,8 @@ def resume(work: Work, layout: Layout, facts: Mapping[str, Any]) -> Resumed:
     if not live:
         return Resumed(recorders)
     stacked = {name: np.stack([state[name] for state in states if state]) for name in like}
-    return Resumed(recorders, State(live[0].epoch, stacked, {c.run_id: c.notes["masks"] for c in live}))
+    masks = {c.run_id: c.notes["masks"] for c in live}
+    return Resumed(recorders, State(live[0].epoch, stacked, masks, remembered_by([recorders[c.run_id] for c in live])))
 
 
 def shapes(run: Run, layout: Layout) -> Shapes:
@@ -104,6 +106,8 @@ def restored(recorder: Recorder, found: Checkpoint, like: Shapes, work: Work) ->
     if work.save_predictions != "none" and len(rows) > (found.reason == "diverged"):
         size, classes = recorder.facts["test_examples"], recorder.facts["classes"]
         wanted |= dict.fromkeys(ANSWERS, answers.shapes(size, classes, work.save_predictions))
+    if (names := remembering(work.probes)) and len(rows) > (found.reason == "diverged"):
+        wanted[REMEMBERED] = dict.fromkeys(names, ((recorder.facts["train_examples"],), REMEMBERS))
     if found.reason is None:
         wanted["state"] = like  # type: ignore[assignment]
     held = {where: {name: (a.shape, a.dtype) for name, a in arrays.items()} for where, arrays in groups.items()}
@@ -112,6 +116,9 @@ def restored(recorder: Recorder, found: Checkpoint, like: Shapes, work: Work) ->
     state = groups.pop("state", {})
     recorder.best, recorder.latest = groups.pop("best", None), groups.pop("latest", None)  # type: ignore[assignment]
     recorder.best_answers, recorder.latest_answers = (groups.pop(name, None) for name in ANSWERS)  # type: ignore[assignment]
+    recorder.remembered = groups.pop(REMEMBERED, None)  # type: ignore[assignment]
+    if any(np.any((a < 0) | (a > len(rows))) for a in (recorder.remembered or {}).values()):  # type: ignore[operator]
+        raise Unusable("remembers epochs that there were not")
     for kept in (recorder.best_answers, recorder.latest_answers):
         if kept is not None and np.max(kept["predicted"], initial=0) >= recorder.facts["classes"]:  # type: ignore[call-overload]
             raise Unusable("holds predictions of classes that do not exist")

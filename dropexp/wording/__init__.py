@@ -1,1 +1,1 @@
-"""How findings are put into words, the same in tables, figures and on the page."""
+"""How results are put into words, the same in tables, in figures and on the page."""

@@ -1,4 +1,4 @@
-"""What a study says along its axes other than the rate: counts of the words, the largest difference, arms at chance."""
+"""What a study says along its axes other than the rate: counts of verdicts, the largest difference, arms at chance level."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMED = 4  # arms at chance level
 
 
 def by_axis(tidy: Tidy) -> Mapping[str, tuple[Verdict, ...]]:
-    """Return the verdicts along each axis but the rate, those against baselines that differ on that axis among them."""
+    """Return the verdicts along each axis except the rate, including those against baselines that differ on that axis."""
     groups: dict[str, list[Verdict]] = {}
     axis = tidy.study.baseline_axis
     if axis is not None and not axis.startswith(RATE):
@@ -33,7 +33,7 @@ def by_axis(tidy: Tidy) -> Mapping[str, tuple[Verdict, ...]]:
 
 
 def clauses(tidy: Tidy) -> list[str]:
-    """Return what the headline says along axes: of a single one its strongest comparison, of several a clause per axis."""
+    """Return what the headline says along axes: the strongest comparison if there is one axis, else one clause per axis."""
     groups = by_axis(tidy)
     if not groups:
         return []
@@ -44,7 +44,7 @@ def clauses(tidy: Tidy) -> list[str]:
 
 
 def against(tidy: Tidy, path: str) -> str:
-    """Return how the reference of an axis is called: `hidden 64`."""
+    """Return what the reference of an axis is called: `hidden 64`."""
     reference = tidy.study.reference(path)
     arm = next(arm for arm in tidy.arms if arm.value(path) == reference)
     return f"{headings(tidy.axes)[path]} {value(arm, path)}"
@@ -57,9 +57,9 @@ def elsewhere(tidy: Tidy, v: Verdict, path: str) -> str:
 
 
 def chance_line(tidy: Tidy) -> str:
-    """Return which arms are at chance level, '' where none is: `at chance level: hidden 64*8`.
+    """Return which arms are at chance level, '' if none is: `at chance level: hidden 64*8`.
 
-    Where all rates of a combination are, the rate is not named.
+    The rate is not named if a combination of the other axes is at chance level at every rate.
     """
     guessing = {arm.arm_id for arm in tidy.arms if at_chance(tidy, arm)}
     if not guessing:
@@ -79,7 +79,7 @@ def chance_line(tidy: Tidy) -> str:
 
 
 def strength(v: Verdict) -> tuple[bool, float]:
-    """Return by what comparisons are ordered, the strongest first: those with a word in test accuracy, by its size."""
+    """Return the key that sorts comparisons, the strongest first: those with a verdict on test accuracy, by size."""
     assert v.test is not None
     size = abs(v.test.difference.mean)
     return v.test.word in (*OPEN, SAME, EQUAL), -size if size == size else 0.0
@@ -97,7 +97,7 @@ def _strongest(tidy: Tidy, path: str, found: Sequence[Verdict]) -> str:
         text += f": {three}"
     text += f", n = {said.difference.n}"
     if len(found) > 1:
-        text += f". Test accuracy of all: {_tally([x.test for x in found if x.test])}"
+        text += f". Test accuracy in all comparisons: {_tally([x.test for x in found if x.test])}"
     return text
 
 
@@ -107,11 +107,11 @@ def _instead(tidy: Tidy, path: str, v: Verdict) -> str:
 
 
 def _moved(tidy: Tidy, v: Verdict, noun: str, metric: str, j: Judged) -> str:
-    """Return how a metric moved, with both levels, the interval and the word."""
+    """Return how a metric moved, with both levels, the interval and the verdict."""
     if j.word == SAME:
         return f"{noun} is the same in every run"
     if not j.difference.n:
-        return f"{noun} cannot be compared: no finished run of both"
+        return f"{noun} cannot be compared: no seed has a finished run of both"
     own, base = levels(tidy, v, metric)
     unit = "percent" if metric == tidy.lead.test else "points"
     size = f"{signed(j.difference.mean)} {half(j.difference.half)}".strip()
@@ -122,7 +122,7 @@ def _moved(tidy: Tidy, v: Verdict, noun: str, metric: str, j: Judged) -> str:
 
 
 def _counts(tidy: Tidy, path: str, found: Sequence[Verdict]) -> str:
-    """Return how many comparisons along an axis have which word, and the largest of those that say most."""
+    """Return how many comparisons along an axis have each verdict, and the largest difference among the strongest."""
     tests = [v.test for v in found if v.test]
     v = min(found, key=strength)
     text = f"Against {against(tidy, path)}: test accuracy {_tally(tests)}{here(tests)}"
@@ -134,8 +134,8 @@ def _counts(tidy: Tidy, path: str, found: Sequence[Verdict]) -> str:
     name, d = f"{value(v.arm, path)} at {elsewhere(tidy, v, path)}", v.test.difference
     if v.test.word in VERBS:
         own, base = levels(tidy, v, tidy.lead.test)
-        return f"{text}; most with {name}: from {percent(base)} to {percent(own)} percent"
-    return f"{text}; the largest difference with {name}: {f'{signed(d.mean)} {half(d.half)}'.strip()} points"
+        return f"{text}; largest change: {name}, from {percent(base)} to {percent(own)} percent"
+    return f"{text}; largest difference: {name}, {f'{signed(d.mean)} {half(d.half)}'.strip()} points"
 
 
 def _tally(judged: Sequence[Judged]) -> str:

@@ -1,4 +1,4 @@
-"""The sentence above a figure: what the intervals support, and no more."""
+"""The title of the gap's figure: what the intervals support, and no more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST = ("smaller", UNDERFITTING, "larger", EQUAL, UNDECIDED, ONE_SEED, SAME)  #
 
 
 def finding(tidy: Tidy) -> str:
-    """Return the title of the gap's picture: on one axis its strongest arm, on several how many arms."""
+    """Return the title of the gap's figure: the strongest arm if one axis varies, else how many arms have each verdict."""
     judged = _judged(tidy)
     gap = "clean gap" if tidy.noisy else "gap"
     if not judged:
@@ -31,7 +31,7 @@ def finding(tidy: Tidy) -> str:
 
 
 def spoken_of(tidy: Tidy) -> Verdict | None:
-    """Return the verdict that `finding` is about, where it speaks of one arm alone."""
+    """Return the verdict that `finding` states if it is about a single arm."""
     judged = _judged(tidy)
     return min(judged.values(), key=_strength) if judged and len(tidy.axes) == 1 else None
 

@@ -1,4 +1,4 @@
-"""The words and numbers that tables and figures share: arms by what varies, percent, points, intervals."""
+"""The words and numbers that tables and figures share: names of arms, percent, points and intervals."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from dropexp.analysis.number_format import half, percent, signed
 from dropexp.analysis.tidy import Tidy
 from dropexp.analysis.verdicts import verdicts
 from dropexp.experiment.design import Arm
+from dropexp.experiment.levels import FEWEST
 from dropexp.experiment.naming import headings, keys, value
 
 __all__ = ["half", "percent", "signed"]
 
 OVER = "95% interval over seeds"
-LATE = "added or given another margin when results were stored"
+BY_SEED = "verdicts compare arms seed by seed, so they do not follow from these bars"
+LATE = "added, or given another margin, after results were stored"
 STARS = {SEEDS: "*", UNREACHED: "**"}
 WHY = {
-    SEEDS: "it holds over seeds, and would not over new test examples too",
-    UNREACHED: "no stored predictions say what new test examples would do",
+    SEEDS: "consistent across seeds, but not shown for another test set",
+    UNREACHED: "no predictions are stored to show whether it holds for another test set",
 }
 
 
 def file_word(tidy: Tidy, path: str) -> str:
-    """Return an axis as part of a file's name."""
+    """Return an axis as part of a file name."""
     return re.sub(r"[^A-Za-z0-9_]+", "-", keys(tidy.axes)[path]).strip("-")[:40] or "axis"
 
 
 def against(tidy: Tidy) -> str:
-    """Return how the baseline is called in a heading: `0` on the only axis, `rate 0` beside others."""
+    """Return what the baseline is called in a heading: `0` on the only axis, `rate 0` beside others."""
     bases = [base for base in tidy.baselines if base is not None]
     if not bases:
         return ""
@@ -50,58 +52,68 @@ def against(tidy: Tidy) -> str:
 
 
 def named(tidy: Tidy) -> str:
-    """Return how the baseline is called in a sentence: `rate 0`."""
+    """Return what the baseline is called in a sentence: `rate 0`."""
     name = against(tidy)
     return f"{headings(tidy.axes)[tidy.axes[0]]} {name}" if len(tidy.axes) == 1 and name != "no dropout" else name
 
 
 def hint(tidy: Tidy) -> str | None:
-    """Return the sentence for a grid without an arm at rate 0."""
+    """Return the sentence for a grid that has no arm at rate 0."""
     return tidy.study.hint
 
 
 def oracle(tidy: Tidy) -> str | None:
-    """Return the sentence for arms whose test set selects the epoch."""
+    """Return the sentence for arms in which the test set selects the epoch."""
     found = dict.fromkeys(arm.monitor for arm in tidy.arms if arm.monitor and arm.monitor.startswith("test_"))
     return f"oracle: {' and '.join(found)} selects the epoch on the test set itself" if found else None
 
 
 def epoch_rule(tidy: Tidy) -> str:
-    """Return which epoch the numbers are from."""
+    """Return which epoch the numbers come from."""
     selected = {arm.monitor is not None for arm in tidy.arms}
     if len(selected) > 1:
-        return "at the selected epoch, or the last without early stopping"
+        return "at the selected epoch, or at the last without early stopping"
     return "at the selected epoch" if True in selected else "at the last epoch"
 
 
 def seeds(tidy: Tidy, arms: tuple[Arm, ...] | None = None) -> str:
-    """Return `n = 10`, or `n = 8 to 10` where arms differ; arms without a finished run are no part of it."""
+    """Return `n = 10`, or `n = 8 to 10` where arms differ; arms without a finished run do not count."""
     counts = {len(tidy.finished(arm)) for arm in (tidy.arms if arms is None else arms)} - {0} or {0}
     return f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
 
 
 def listed(words: Sequence[str]) -> str:
-    """Return words as they are enumerated: `a, b and c`."""
+    """Return words as a list in a sentence: `a, b and c`."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
+def directed(bar: str, few: bool = False) -> str:
+    """Return when a verdict names a direction; `bar` is how the interval is shown, `few` adds how many seeds it takes."""
+    return f"a verdict names a direction only if {bar} excludes 0{f' over at least {FEWEST} seeds' if few else ''}"
+
+
+def corrected(comparisons: int | str) -> str:
+    """Return for how many comparisons verdicts are corrected."""
+    return f"verdicts are corrected for {comparisons} comparisons"
+
+
 def starred(judged: Judged) -> str:
-    """Return the word for a difference, with a star where it is not shown for new test examples, as a note says."""
+    """Return the verdict on a difference, with a star if it is not shown for new test examples."""
     return f"{judged.word}{STARS[judged.reach]}" if judged.qualified else judged.word
 
 
 def stars(judged: Iterable[Judged]) -> list[str]:
-    """Return what the stars behind some words mean."""
+    """Return what the stars after some verdicts mean."""
     return stars_of({j.reach for j in judged if j.told})
 
 
 def stars_of(reaches: Collection[str]) -> list[str]:
-    """Return what the stars mean that mark how far words reach."""
+    """Return what the stars mean that mark how far verdicts reach."""
     return [f"{STARS[reach]} {reach}: {why}" for reach, why in WHY.items() if reach in reaches]
 
 
 def here(judged: Sequence[Judged]) -> str:
-    """Return how far the words that say something reach and which came after the fact, as the end of a title, or ''."""
+    """Return how far verdicts reach and how many came after the fact, as the end of a title, or ''."""
     told = [j for j in judged if j.told]
     parts = []
     for reach in WHY:
@@ -114,7 +126,7 @@ def here(judged: Sequence[Judged]) -> str:
 
 
 def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", starred_words: bool = False) -> str:
-    """Return what a figure's marks are, over what, what its stars mean, and what it does not show."""
+    """Return what a figure's marks are, what its stars mean, and what it does not show."""
     count = f"{seeds(tidy)} seed{'s' * (seeds(tidy) != 'n = 1')}"
     if seeds(tidy) == "n = 1":
         count = f"{count}, no interval"

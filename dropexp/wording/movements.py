@@ -1,4 +1,4 @@
-"""How accuracies and the gap move from one arm to the other: both levels, and all three movements where it takes them."""
+"""How accuracies and the gap move from one arm to another: both levels, and all three movements where they are needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES = ("training accuracy", "test accuracy", "gap")
 
 
 def levels(tidy: Tidy, v: Verdict, metric: str) -> tuple[float, float]:
-    """Return a metric's means, of the arm and of the one it is compared with: over the seeds of both where paired."""
+    """Return a metric's means, of the arm and of the one it is compared with, over shared seeds if they are paired."""
     assert v.baseline is not None
     assert v.gap is not None
     own, base = (tidy.values(arm, metric) for arm in (v.arm, v.baseline))
@@ -22,12 +22,12 @@ def levels(tidy: Tidy, v: Verdict, metric: str) -> tuple[float, float]:
 
 
 def movements(v: Verdict) -> str:
-    """Return how training accuracy, test accuracy and the gap moved, where a smaller gap is not the test's doing alone."""
+    """Return how training accuracy, test accuracy and the gap moved, if training accuracy had a part in a smaller gap."""
     return moved(v.train, v.test, v.gap)
 
 
 def moved(train: Judged | None, test: Judged | None, gap: Judged | None) -> str:
-    """Return all three movements where the gap is smaller and training accuracy moved too; else ''."""
+    """Return all three movements if the gap is smaller and training accuracy moved too; else ''."""
     if (
         not (train and test and gap)
         or gap.word not in ("smaller", UNDERFITTING)

@@ -1,4 +1,4 @@
-"""How far the numbers reach: what a seed redraws, new test examples, what validation chooses, and what came after the fact."""
+"""How far the numbers reach: what a seed draws, new test examples, what validation chooses, and what came after the fact."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ STREAMS = {
     "order": "batch order",
     "mask": "dropout masks",
     "labels": "wrong labels",
-    "split": "which examples are for training and validation",
+    "split": "split into training and validation examples",
 }
 NAMED = 3  # arms that are named one by one
 ONE_SIDED = (  # why a set of the best and a comparison of two arms may seem to differ
-    "How far a ruled-out arm is behind: it is ruled out by a one-sided test against all others; `dropexp compare` tests a "
-    "pair in both directions, and may call it undecided."
+    "an arm is ruled out by a one-sided test; 'dropexp compare' tests both directions, so it may call the pair undecided"
 )
 
 
 def scope(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
-    """Return what a seed redraws, how far the words reach, and which of them came after results had been seen."""
+    """Return what a seed draws, how far the verdicts reach, and which of them came after results had been seen."""
     judged = [j for v in found for j in (v.test, v.gap) if j]
     lines = [redrawn(tidy)] if judged else []
     lines += stars(judged)
@@ -35,13 +34,13 @@ def scope(tidy: Tidy, found: tuple[Verdict, ...]) -> list[str]:
     look = tidy.history.looks(tidy.study.seeds) if tidy.history.known else 1
     if look > 1:
         lines.append(
-            f"look {look}: these arms were judged before, with other seeds; looking again makes errors likelier than 5%"
+            f"look {look}: these arms were judged before with other seeds; each further look raises the error rate above 5%"
         )
     return [line for line in lines if line]
 
 
 def redrawn(tidy: Tidy) -> str:
-    """Return what a seed of this study draws anew, '' where that is not known."""
+    """Return what each seed of this study draws for itself, '' if that is not known."""
     facts = [tidy.facts(arm) for arm in tidy.arms if len(tidy.rows(arm))]
     if not facts or any(isnan(f.test) for f in facts) or not hasattr(tidy.arms[0], "config"):
         return ""
@@ -49,16 +48,20 @@ def redrawn(tidy: Tidy) -> str:
     words = [STREAMS[name] for name in free if name != "labels" or any(arm.label_noise for arm in tidy.arms)]
     pool = all(f.redrawn for f in facts)
     if "split" in free:
-        words[-1] = "the split into training, validation and test examples" if pool else words[-1]
-    test = "" if pool else "; the test examples stay the same"
-    return f"a seed redraws {listed(words)}{test}" if words else f"every stream is pinned: seeds repeat one run{test}"
+        words[-1] = "split into training, validation and test examples" if pool else words[-1]
+    test = "" if pool else "; all seeds share the test examples"
+    return (
+        f"each seed draws its own {listed(words)}{test}"
+        if words
+        else f"all streams are pinned, so every seed repeats the same run{test}"
+    )
 
 
 def validated(dose: Dose) -> str:
-    """Return what each seed's validation loss chooses, and what that reaches on the test set, '' where none was stored."""
+    """Return what validation loss chooses in each seed, and its test accuracy, '' if no validation loss was stored."""
     if (chosen := dose.chosen) is None:
         return ""
     counts = sorted(zip(chosen.counts, dose.arms, strict=True), key=lambda pair: -pair[0])
     parts = [f"{value(arm, dose.axis)} in {count}" for count, arm in counts if count]
     reached = f"{percent(chosen.estimate.mean)} {half(chosen.estimate.half)}".strip()
-    return f"by validation loss: {', '.join(parts)} of {sum(chosen.counts)} seeds, test {reached}"
+    return f"validation loss chooses {listed(parts)} of {sum(chosen.counts)} seeds, with test accuracy {reached}"

@@ -110,7 +110,7 @@ def test_seeds_that_mean_something_else_are_not_paired(hand):
     (pair,) = compare(sides(hand({0.0: [1.0] * 3}, {0.0: A[0.0]})), sides(theirs), [])
     assert {c.metric for c in pair.contrasts} == {"train", "test", "gap"}, "losses that one side lacks are left out"
     assert not any(c.judged.difference.paired for c in pair.contrasts)
-    assert "another split" in comparison((pair,), ("x", "y"))
+    assert "different splits" in comparison((pair,), ("x", "y"))
 
 
 def test_the_text_of_a_comparison(hand):
@@ -121,4 +121,4 @@ def test_the_text_of_a_comparison(hand):
     assert "test 91.3 ± 3.8 89.7 ± 3.8 +1.7 ± 2.1 undecided 3 paired" in rows
     assert "test loss 0.087 ± 0.038 0.103 ± 0.038 -0.017 ± 0.021 undecided 3 paired" in rows
     assert " rate 0.5" in lines
-    assert "one of 2, of test and gap, that hold together with 95%" in " ".join(" ".join(lines).split())
+    assert "verdicts are corrected for 2 comparisons, in test and gap together" in " ".join(" ".join(lines).split())

@@ -167,4 +167,4 @@ def test_a_claim_is_looked_at_again_whatever_its_margin(tmp_path):
     )
     (verdict,) = judge(tidy(made, runs, pd.DataFrame(), history=found))
     assert verdict.look == 2
-    assert verdict.notes[-1] == "look 2: looking again makes errors likelier than 5%"
+    assert verdict.notes[-1] == "look 2: each further look raises the error rate above 5%"

@@ -121,7 +121,7 @@ def test_a_diverged_run_is_judged_without_and_with_chance():
     # without seed 3: 1.0 1.2 1.1 points, supported; with chance, 10%, in its place: -83 points more, undecided
     found = one("higher", [0.010, 0.012, 0.011, 0.5], diverged=[(0.5, 3)])
     assert (found.verdict, found.diverged, found.estimate.n) == ("undecided", 1, 3)
-    assert found.notes == ("1 diverged run: left out supported, with chance in their place undecided",)
+    assert found.notes == ("1 diverged run: supported if left out, undecided if counted as chance",)
     # -1.0 -1.2 -1.1 points and a run at chance, -83 points: both refute
     both = one("higher", [-0.010, -0.012, -0.011, 0.5], diverged=[(0.5, 3)])
     assert both.verdict == "undecided"  # with chance the interval is [-62, 20]: it does not refute

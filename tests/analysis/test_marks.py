@@ -38,9 +38,9 @@ def compared(shown) -> str:
 def test_a_margin_of_the_gap_that_came_later_is_named_wherever_its_word_stands(late):
     own = verdicts(late)[1]
     assert (own.test.word, own.gap.word, own.test.after, own.gap.after) == (EQUAL, EQUAL, False, True)
-    assert "after the fact: rate 0.5, added or given another margin" in " ".join(table(late).split())
+    assert "after the fact: rate 0.5, added, or given another margin" in " ".join(table(late).split())
     assert finding(late).endswith(f"{EQUAL}, reach unknown, after the fact, n = 4")
-    assert "after the fact: gap, added or given another margin" in compared(late)
+    assert "after the fact: gap, added, or given another margin" in compared(late)
 
 
 def test_nothing_is_late_without_a_history(hand):
@@ -54,8 +54,8 @@ def test_two_seeds_say_no_word_and_the_table_says_why(hand):
     own = verdicts(two)[1].test
     assert own.word == UNDECIDED
     assert own.difference.low > 0
-    assert "a word stands where ± excludes 0 over 3 seeds or more" in " ".join(table(two).split())
-    assert "a word stands where ± excludes 0 over 3 seeds or more" in compared(two)
+    assert "a verdict names a direction only if ± excludes 0 over at least 3 seeds" in " ".join(table(two).split())
+    assert "a verdict names a direction only if ± excludes 0 over at least 3 seeds" in compared(two)
     assert "seeds or more" not in table(hand(TRAIN, TEST))
 
 

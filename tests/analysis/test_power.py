@@ -165,7 +165,7 @@ def test_an_arm_whose_runs_diverge_is_left_out(hand):
     rows = made.runs["arm_id"] == made.arms[2].arm_id
     made.runs.loc[rows & (made.runs["seed"] < 2), "stop_reason"] = "diverged"
     assert [p.left_out for p in plans(made, "test_accuracy", 0.005)] == ["", DIVERGES]
-    assert "rate 0.5 left out: half of its runs or more diverged" in power_line(made)[0]
+    assert "rate 0.5 left out: at least half of its runs diverged" in power_line(made)[0]
 
 
 def test_the_summary_is_the_median_arm_and_the_ends(hand):

@@ -22,6 +22,7 @@ SAID_BY = {  # file or room -> the verbs that say what stands there
     "stopping.py": ("stopping",),
     "tables/stopping.py": ("stopping",),
     "workflow/replaying.py": ("stopping",),
+    "workflow/ensembling.py": ("ensemble",),
     "workflow/reporting.py": ("report",),
     "workflow/comparing.py": ("compare",),
     "workflow/drawing.py": ("plot",),

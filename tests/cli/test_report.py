@@ -43,7 +43,7 @@ def test_one_study(results, capsys):
     assert "train_size: 100" in page, "the configuration"
     assert "pip install SOURCE torch==2.9.1" in page
     assert "ab12" * 16 in page, "the data's sha256"
-    assert "4 seconds of training in all" in page
+    assert "4 seconds of training in total" in page
     assert not (results / "index.html").exists()
     assert not list(results.rglob("*.new"))
 
@@ -145,7 +145,7 @@ def test_failed_and_diverged_runs(folder, store_study):
     page = (folder / "results" / "bad" / "report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt; boom" in page
     assert "seed 0: diverged" in page
-    assert "6 of 8 runs are there" in page
+    assert "6 of 8 runs are stored" in page
 
 
 def test_the_configuration_on_the_page_trains_the_study_again(folder, store_study, capsys):

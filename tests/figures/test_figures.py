@@ -96,13 +96,13 @@ def texts(figures: list[tuple[str, Figure]]) -> str:
 @pytest.mark.parametrize(
     "name,kind,words",
     [
-        ("rates", "differences", "better in 2 of 2 arms, reach unknown, most at rate 0.5: +0.9 ± 0.3 points, n = 10"),
+        ("rates", "differences", "better in 2 of 2 arms, reach unknown, largest +0.9 ± 0.3 points (rate 0.5), n = 10"),
         (
             "two",
             "differences",
             "Rate 0.5 against rate 0: test accuracy +0.9 ± 0.2 points better, reach unknown, n = 10",
         ),
-        ("few-tests", "differences", "better in 2 of 2 arms, reach unknown, most at rate 0.5"),
+        ("few-tests", "differences", "better in 2 of 2 arms, reach unknown, largest +"),
         ("few-tests", "differences", "+0.9 ± 0.3 better** |"),
         ("one-seed", "differences", "one seed each, no interval"),
         ("collapsed", "differences", "worse in 1, undecided in"),
@@ -118,19 +118,23 @@ def texts(figures: list[tuple[str, Figure]]) -> str:
         (
             "answered-one",
             "examples",
-            "Rate 0.5 against rate 0: 3.7 percent of the test examples fixed, 3.5 broken, n = 5",
+            "Rate 0.5 against rate 0: 3.7 percent of the test examples are fixed, 3.5 broken, n = 5",
         ),
-        ("answered", "examples", "Against rate 0: 3.6 to 3.7 percent of the test examples fixed, 3.5 to 3.9 broken"),
+        (
+            "answered",
+            "examples",
+            "Against rate 0: 3.6 to 3.7 percent of the test examples are fixed, 3.5 to 3.9 broken",
+        ),
         ("answered-many", "examples", "the 12 classes with the most changes, 88 more not shown; 2 more arms not shown"),
-        ("claimed", "claims", "Of 7 claims 3 supported, 3 refuted, 1 undecided"),
+        ("claimed", "claims", "7 claims: 3 supported, 3 refuted, 1 undecided"),
         ("claimed", "claims", "✓ supported**"),
-        ("claimed", "claims", "** reach unknown: no stored predictions say"),
+        ("claimed", "claims", "** reach unknown: no predictions are stored"),
         (
             "claimed",
             "claims",
-            "supported where the whole 95% interval lies in it | and the 90% interval reaches or passes this line, the margin",
+            "supported if the whole 95% interval is in here | and the 90% interval reaches this line, the margin",
         ),
-        ("widths", "interaction", "of 3 interactions of hidden layers and rate established, n = 4"),
+        ("widths", "interaction", "of 3 interactions of hidden layers and rate is established, n = 4"),
         ("widths", "by-AXIS", "Mean test accuracy by rate: 95.5 percent (rate 0) to 96.5 (rate 0.5), n = 4"),
     ],
 )

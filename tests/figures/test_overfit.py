@@ -50,7 +50,7 @@ def test_the_title_of_the_parts_names_the_arm_whose_log_misleads_most(cases):
     gap = data.values(data.arms[0], "gap")[0]
     assert (
         title(figure)
-        == f"A training log shows a gap of {100 * (gap - 0.09):.1f} points where it is {100 * gap:.1f}, n = 1"
+        == f"The training log shows a gap of {100 * (gap - 0.09):.1f} points, but the true gap is {100 * gap:.1f}, n = 1"
     )
     heights = [p.get_height() for p in figure.axes[0].patches]
     assert sum(heights) == pytest.approx(100 * (gap - 0.09))

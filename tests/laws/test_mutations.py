@@ -333,7 +333,8 @@ def test_rates_follow_the_schedule_by_the_epoch(make_run):
 @pytest.mark.parametrize("shift", [-1, 1])
 def test_a_schedule_off_by_one_is_caught(monkeypatch, make_run, shift):
     for name, shape in list(schedules.SHAPES.items()):
-        monkeypatch.setitem(schedules.SHAPES, name, lambda s, epoch, shape=shape: shape(s, epoch + shift))
+        moved = replace(shape, factor=lambda s, epoch, shape=shape: shape.factor(s, epoch + shift))
+        monkeypatch.setitem(schedules.SHAPES, name, moved)
     assert wrong_factors() > 0
     assert masked_epochs(make_run, "early") != [1, 2, 3]
     monkeypatch.undo()

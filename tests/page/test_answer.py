@@ -24,7 +24,7 @@ def test_a_difference_by_hand(hand):
     assert test.of == "test accuracy, rate 0.5 against rate 0"
     assert test.detail == (
         "93.5 against 91.5 percent, n = 4, p = 0.016, 4 of 4 seeds have this sign; "
-        "training accuracy is the same, so the gap is minus this"
+        "training accuracy is the same, so the gap changes by the opposite amount"
     )
 
 
@@ -34,14 +34,14 @@ def test_what_the_interval_leaves_open_is_said(hand):
     (test,) = found.undecided
     assert (test.number, test.word, test.tone) == ("+0.5 ± 2.1 points", "undecided", "open")
     # mean 0.005, sd 0.0129, half 3.182 x 0.00645 = 0.0205; t = 0.775 at 3 degrees: p = 0.495
-    assert "p = 0.50, 2 of 4 seeds have this sign, the interval leaves -1.6 to +2.6 points open" in test.detail
+    assert "p = 0.50, 2 of 4 seeds have this sign, interval -1.6 to +2.6 points" in test.detail
     assert "undecided" in found.headline
 
 
 def test_two_seeds_decide_nothing(hand):
     found = said(hand({0.0: [0.9, 0.91], 0.5: [0.92, 0.9301]}, {0.0: [0.8, 0.81], 0.5: [0.4, 0.4101]}))
     assert not found.established
-    assert all("3 or more seeds decide" in f.detail for f in found.undecided)
+    assert all("a verdict takes at least 3 seeds" in f.detail for f in found.undecided)
     assert len(found.undecided) == 2
 
 
@@ -67,9 +67,9 @@ def test_an_arm_compared_over_the_seeds_that_both_have(hand):
     "name,sentence",
     [
         ("one-seed", "one seed: no interval, nothing is established"),
-        ("constant", "the same difference in every seed (variance 0): no interval"),
+        ("constant", "no interval, as the difference is the same in every seed (variance 0)"),
         ("broken", "no seed has a finished run of both"),
-        ("undecided", "the interval leaves"),
+        ("undecided", "this sign, interval "),
     ],
 )
 def test_what_is_not_established(cases, name, sentence):
@@ -81,14 +81,14 @@ def test_what_is_not_established(cases, name, sentence):
     "name,sentence",
     [
         ("rates", "every interval is over seeds, for this pool of examples"),
-        ("rates", "New test examples: no stored predictions say"),
-        ("rate-placement", "arms compared is best of all: each is held against rate 0 and placement hidden alone."),
+        ("rates", "New test examples: no predictions are stored"),
+        ("rate-placement", "arms compared is the best of all: each is compared with rate 0 and placement hidden only."),
         ("rates", "at its own best learning rate: all were trained at 0.05."),
         ("one-seed", "a single run has no interval"),
         ("one-arm", "there is no arm to compare with"),
         ("one-arm", "No arm without dropout; 'run --rates 0 0.5' adds 10 runs."),
         ("oracle", "Oracle: test_accuracy selects the epoch on the test set itself."),
-        ("hundred", "it is likely to be overstated"),
+        ("hundred", "is likely to be overstated"),
         ("empty", "no run has finished"),
     ],
 )
@@ -98,8 +98,8 @@ def test_limits(cases, name, sentence):
 
 def test_what_is_not_ruled_out_as_the_best_is_named(hand):
     found = said(hand({0.0: BASE, 0.2: BETTER, 0.5: [0.92, 0.92, 0.95, 0.96]}))
-    assert "Which arm is best in test accuracy: not ruled out are rate 0.2 and rate 0.5." in found.limits
-    assert any("may call it undecided" in line for line in found.limits)
+    assert "Which arm is best in test accuracy: rate 0.2 and rate 0.5 are not ruled out." in found.limits
+    assert any("may call the pair undecided" in line for line in found.limits)
 
 
 def test_a_swept_learning_rate_is_no_common_one(cases):

@@ -27,9 +27,9 @@ def test_a_claim_by_itself_and_a_word_among_eight():
     verdict, word, why = judged(0.002, 6, 0.3)
     assert (verdict, word) == ("supported", UNDECIDED)
     assert why.startswith(
-        "“test accuracy at rate 0.3 is higher than at rate 0” is supported here, and the answer below reads “undecided”: "
+        "“test accuracy at rate 0.3 is higher than at rate 0” is supported here, but the answer below says “undecided”: "
     )
-    assert "the 8 comparisons of the answer hold together, each at 99.4%" in why
+    assert "the answer is corrected for 8 comparisons, each at 99.4%" in why
 
 
 @pytest.mark.parametrize("effect,seeds,rate,word", [(0.01, 6, 0.3, "better"), (0.002, 10, 0.5, EQUAL)])

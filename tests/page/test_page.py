@@ -194,8 +194,8 @@ def test_failures_and_diverged_runs_are_shown(cases, no_pictures):
     assert cells[cells.index("disk full") + 2] == "missing"
     assert cells[cells.index("out of memory") + 2] == "trained since"
     text = " ".join(texts(root, "section"))
-    assert "5 runs diverged, left out of n and means" in text
-    assert "20 of 30 runs are there" in text
+    assert "5 diverged runs, left out of n and means" in text
+    assert "20 of 30 runs are stored" in text
 
 
 def test_provenance_is_a_row_a_way(cases, no_pictures):
@@ -236,7 +236,7 @@ def test_claims_come_with_verdict_numbers_notes_and_parts(cases, no_pictures, mo
     assert text.startswith("Claims supported both hold gap −0.8 points [−1.2, −0.4], n = 10 a second look")
     assert "refuted a part" in text
     assert page.index('id="claims"') < page.index('id="answer"'), "shown first"
-    assert "Is it so that “both hold”?" in page
+    assert "Is this true: “both hold”?" in page
     assert render.sums(cases["rates"](), Beside()).answer == (
         "Supported: both hold (gap -0.8 points [-1.2, -0.4], n = 10)"
     )

@@ -81,7 +81,7 @@ def test_millions_of_arms_are_counted_and_not_made(huge, monkeypatch):
     assert shown.study.unmade == 40**4 - 6
     assert len(made) < 6 * (4 * 40 + 10)  # each stored arm against each value that study.yaml lists, and no product
     assert "2,559,994 arms without a finished run" in footnote(shown, "bars")
-    assert "not shown: 2,559,994 more arms, none with a run" in table(shown)
+    assert "not shown: 2,559,994 more arms without a run" in table(shown)
 
 
 def test_a_study_of_which_nothing_is_stored_has_one_arm_to_show(huge):

@@ -55,13 +55,13 @@ def test_censored_seeds_are_counted_and_the_median_stands_for_the_mean(cases):
     "name, sentence",
     [
         ("overfitting", "the epoch of minimal validation loss, mean over seeds"),
-        ("overfitting-patience", "onset: of runs trained to the end"),
+        ("overfitting-patience", "onset: only from runs trained to the end"),
         ("rates", "no onset of overfitting: there is no validation loss"),
-        ("noise", "memorised, recovered, neither: percent of the wrong labels"),
+        ("noise", "memorised, recovered, neither: percentage of wrong labels"),
         ("broken", "5 diverged runs left out"),
         ("parts-one", "one seed gives no interval"),
-        ("parts", "the weights moved during the epoch"),
-        ("empty", "no run is there yet"),
+        ("parts", "weights that change during the epoch"),
+        ("empty", "no run is stored yet"),
     ],
 )
 def test_says_of_overfitting(cases, name, sentence):

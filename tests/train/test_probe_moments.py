@@ -194,7 +194,7 @@ def test_a_kill_while_probes_look_at_the_end_costs_no_row(make_run, vectors, pro
     whole = train_pack(Work(runs, "toy", probes), vectors)
     work = Work(runs, "toy", probes, checkpoints=tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(ending, "take", lambda *_: 1 / 0)
+        patch.setattr(ending, "take", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train_pack(work, vectors)
     assert load(tmp_path, runs[0].run_id, work.circumstances).reason is not None

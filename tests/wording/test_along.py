@@ -55,7 +55,7 @@ def test_one_axis_is_answered_by_its_strongest_comparison(depth):
     text = headline(depth, verdicts(depth))
     assert text.startswith("With hidden layers 64")
     assert "instead of 64, test accuracy falls from 90.1 to 9.7 percent (-80.4 ±" in text
-    assert "n = 5. Test accuracy of all: worse in 2 of 2. At chance level: hidden layers 64*4" in text
+    assert "n = 5. Test accuracy in all comparisons: worse in 2 of 2. At chance level: hidden layers 64*4" in text
     assert "64, 64" not in text
 
 
@@ -66,9 +66,11 @@ def test_one_axis_without_dropout_has_its_columns_in_the_table(depth):
 
 
 def test_several_axes_have_a_clause_each_and_dropout_its_own(crossed):
-    along, most, dropout, chance = headline(crossed, verdicts(crossed)).replace("; most", ". Most").split(". ")
+    along, most, dropout, chance = (
+        headline(crossed, verdicts(crossed)).replace("; largest change", ". Largest change").split(". ")
+    )
     assert along.startswith("Against hidden layers 64: test accuracy worse in 2 of 2")
-    assert most.startswith("Most with 64")
+    assert most.startswith("Largest change: 64")
     assert dropout.startswith("Gap against rate 0:")
     assert chance.startswith("At chance level: hidden layers 64*4")
     assert "rate" not in chance  # both rates are
@@ -81,7 +83,7 @@ def test_comparisons_along_an_axis_stand_beneath_the_table(crossed):
     assert lines[at + 1].split()[1:4] == ["0", "-80.3", "±"]
     assert "worse" in lines[at + 1]
     assert any("at chance level" in line for line in lines)
-    assert "the intervals of all comparisons" in " ".join(" ".join(lines).split())
+    assert "verdicts are corrected for " in " ".join(" ".join(lines).split())
 
 
 def test_the_page_has_them_as_cards_and_as_a_table(crossed):

@@ -107,6 +107,13 @@ def test_the_study_is_then_as_if_the_runs_had_never_been_trained(folder):
         pass
 
 
+def test_tables_that_tell_of_removed_runs_go_too(folder):
+    for name in ("stopping.csv", "ensemble.csv"):
+        (folder / name).write_text("arm_id\n", encoding="utf-8")
+    remove_arms(folder, [["rate=0.5"]])
+    assert not {"stopping.csv", "ensemble.csv"} & set(content(folder))
+
+
 def test_verify_and_summary_agree_after_all_runs_were_removed(folder):
     remove_arms(folder, [["rate=0"], ["rate=0.2"], ["rate=0.5"]])
     assert (folder / "summary.csv").read_text().count("\n") == 4
@@ -221,7 +228,7 @@ def test_the_folder_one_is_in_and_runs_moved_aside_can_be_named(folder, monkeypa
         f"to get them back: dropexp remove {folder.as_posix()} --restore {aside.as_posix()}" in capsys.readouterr().out
     )
     assert main(["show", str(aside)]) == 0
-    assert "2 of 9 runs are there" in capsys.readouterr().out
+    assert "2 of 9 runs are stored" in capsys.readouterr().out
     assert main(["show", str(folder.parent), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["studies"][0]["runs"] == 6, "a list holds none that was moved aside"
 

@@ -1,0 +1,57 @@
+"""Arms beside each other in each place of a panel: a mean with its interval and seeds, in one colour and mark per arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from dropexp.analysis.probed import Samples
+from dropexp.analysis.stats import estimate
+from dropexp.analysis.tidy import Tidy
+from dropexp.experiment.design import Arm
+from dropexp.experiment.naming import label
+from dropexp.figures.sheet import TEXT, inches, mark
+from dropexp.figures.style import MARKERS, SEED, SERIES, grid
+from dropexp.figures.text_size import apart, width, wrap
+
+MOST = 8  # arms, each with a colour and mark of its own
+KEY = 60  # letters of an arm's name in the key
+
+
+def look(i: int) -> dict[str, str]:
+    """Return the colour and mark of the i-th arm shown."""
+    return {"color": SERIES[i], "marker": MARKERS[i]}
+
+
+def key(tidy: Tidy, arms: Sequence[Arm], lines: Sequence[object] = ()) -> list[Line2D]:
+    """Return the arms as the entries of a key, by their marks or, with `lines`, by these; none where there is one arm."""
+    names = [label(arm, tidy.axes) for arm in arms]
+    names = [name if len(name) <= KEY else f"{name[: KEY - 1]}…" for name in names]
+    looks = [{"color": SERIES[i], "linestyle": lines[i]} if lines else look(i) for i in range(len(arms))]
+    return [mark(name, **own) for name, own in zip(names, looks, strict=True)] if len(arms) > 1 else []
+
+
+def places(ax: Axes, arms: Sequence[Arm], names: Sequence[str], samples: Sequence[Samples]) -> None:
+    """Draw the numbers of arms in each named place, side by side; the scale begins at 0 where none is below."""
+    wide = inches(ax)[0] / len(names)
+    step = min(0.8 / max(len(arms), 1), 0.3)
+    grid(ax)
+    for x, own in enumerate(samples):
+        for i, arm in enumerate(arms):
+            if arm.arm_id not in own:
+                continue
+            e, spot = estimate(own[arm.arm_id]), x + (i - (len(arms) - 1) / 2) * step
+            values = own[arm.arm_id].to_numpy(dtype=float)
+            ax.plot(np.full(len(values), spot + 0.3 * step), values, ".", **{**SEED, "markersize": 4}, color=SERIES[i])
+            ax.vlines(spot, e.low, e.high, color=SERIES[i], linewidth=2.2, zorder=3)
+            ax.plot([spot], [e.mean], **look(i), markersize=6.5, markeredgecolor="white", linestyle="", zorder=4)  # type: ignore[arg-type]
+    ax.set_xlim(-0.5, len(names) - 0.5)
+    if all(of_arm.min() >= 0 for own in samples for of_arm in own.values()):
+        ax.set_ylim(bottom=0)
+    words = [wrap(name, max(wide - 0.08, 0.5), TEXT) for name in names]
+    kept = apart([x * wide for x in range(len(names))], [width(word, TEXT) for word in words])
+    ax.set_xticks(kept, [words[i] for i in kept])
+    ax.tick_params(axis="x", length=0)

@@ -1,0 +1,138 @@
+"""The figures of probes: when they are drawn, that they show what the rows say, and that titles say no more."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from made_up_probes import diverged, probed
+from made_up_studies import made_up
+
+from dropexp.analysis.probed import against_baselines, at_the_end, sample
+from dropexp.analysis.stats import estimate, paired
+from dropexp.figures.all_figures import FIGURES
+from dropexp.figures.memorisation import memorisation_figure
+from dropexp.figures.style import styled
+from dropexp.wording.probed import PERCENT, sentence
+
+NAMES = ("activations", "weights", "first-layer", "co-adaptation", "memorisation")
+EACH = ", against rate 0: "
+RATES = {1: (0.5,), 2: (0.0, 0.5), 6: (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)}
+
+
+@cache
+def study(arms: int, seeds: int = 5, wrong: bool = False):
+    return probed(made_up({"dropout.rate": RATES[arms]} if arms > 1 else {}, seeds, epochs=20), wrong)
+
+
+@cache
+def figure(name: str, arms: int, seeds: int = 5, wrong: bool = False):
+    with styled():
+        ((stem, made),) = FIGURES[name](study(arms, seeds, wrong))
+    assert stem == name
+    return made
+
+
+def title(name: str, *of: object) -> str:
+    return " ".join(figure(name, *of).texts[0].get_text().split()).replace("\u00a0", " ").replace("\u2212", "-")
+
+
+@pytest.mark.parametrize("arms", RATES)
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_drawn_at_any_number_of_arms_and_seeds(name, arms):
+    panels = {"activations": 5, "weights": 5, "first-layer": arms, "co-adaptation": 4, "memorisation": 1}
+    assert len(figure(name, arms).axes) == panels[name]
+    assert figure(name, arms, 1).axes, "one seed has no interval, and is drawn"
+
+
+@pytest.mark.parametrize(
+    "name,of,words",
+    [
+        ("activations", (1,), "Outputs of hidden.2 that are 0: "),
+        ("activations", (2,), "Outputs of hidden.2 that are 0: 65.5 percent at rate 0.5, 40.5 at rate 0: +25.0 ± "),
+        ("activations", (2,), " points higher, n = 5"),
+        ("activations", (6,), f"Outputs of hidden.2 that are 0{EACH}higher in 5 of 5 arms, most at rate 0.7: +3"),
+        ("activations", (6, 1), "Outputs of hidden.2 that are 0, against rate 0: one seed each, no interval"),
+        ("weights", (6,), f"Norm of the loss's gradient with respect to inputs{EACH}lower in 5 of 5 arms, most at rate 0.7: -0.7"),
+        ("first-layer", (6,), "Weights of the first 3 units of hidden.1, as images"),
+        ("co-adaptation", (6,), f"Accuracy with 50 percent of the units removed, the others rescaled{EACH}higher in 5 of 5"),
+        ("memorisation", (6,), f"Mean epoch since which examples stay learned{EACH}higher in 5 of 5 arms, most at rate 0.7: +7"),
+        ("memorisation", (6, 5, True), f"Wrong labels that are learned at the last epoch{EACH}lower in 5 of 5 arms"),
+        ("memorisation", (1, 1), "Mean epoch since which examples stay learned: "),
+    ],
+)  # fmt: skip
+def test_titles_say_what_the_study_infers(name, of, words):
+    assert words in title(name, *of)
+
+
+def test_a_difference_that_no_interval_supports_is_called_undecided():
+    rng = np.random.default_rng(3)
+    made = study(6)
+    noise = made.probes["value"].mask(made.probes["at"] == "zeros", 0.5 + 0.1 * rng.standard_normal(len(made.probes)))
+    made.probes["value"], kept = noise, made.probes["value"]
+    try:
+        rows = at_the_end(made, "activations")
+        found = sample(rows, "hidden.2", "zeros")
+        assert {answer.word for *_, answer in against_baselines(made, found)} == {"undecided"}
+        assert sentence(made, "Zeros", found, PERCENT) == "Zeros, against rate 0: undecided in 5 of 5 arms, n = 5"
+    finally:
+        made.probes["value"] = kept
+
+
+def test_differences_are_those_of_the_studys_family():
+    made = study(6)
+    samples = sample(at_the_end(made, "weights"), "input", "gradient")
+    answers = against_baselines(made, samples)
+    assert len(answers) == 5
+    for arm, base, answer in answers:
+        alone = paired(samples[arm.arm_id], samples[base.arm_id])
+        assert answer.difference.mean == pytest.approx(alone.mean)
+        assert answer.family == 5
+        assert answer.level < 0.05
+
+
+def test_nothing_is_said_of_an_arm_one_of_whose_runs_diverged():
+    made = diverged(study(2), 1, 0)
+    rows = at_the_end(made, "activations")
+    samples = sample(rows, "hidden.1", "zeros")
+    assert [len(samples[arm.arm_id]) for arm in made.arms] == [5, 4]
+    ((_, _, answer),) = against_baselines(made, samples)
+    assert answer.word == "undecided"
+
+
+def test_curves_of_memory_end_where_what_was_never_learned_is_left_out():
+    made = figure("memorisation", 2, 5, True)
+    data = study(2, 5, True)
+    never = sample(at_the_end(data, "memorisation", "last"), "wrong", "never")
+    ends = [line.get_ydata()[-1] for line in made.axes[1].lines]
+    assert ends == pytest.approx([100 * (1 - never[arm.arm_id].mean()) for arm in data.arms])
+    starts = [line.get_ydata()[0] for line in made.axes[0].lines]
+    assert starts == pytest.approx([50, 0]), "at rate 0.5 nothing stays learned from the first epoch on"
+
+
+def test_a_bin_without_a_row_counts_as_empty():
+    """At rate 0 no output lies above 1, and so there is no row."""
+    made = figure("activations", 2)
+    rate_0, rate_half = (line.get_ydata() for line in made.axes[0].lines)
+    assert rate_0.tolist() == pytest.approx([50, 0, 50, 0])
+    assert rate_half.tolist() == pytest.approx([50, 0, 25, 25])
+
+
+def test_accuracies_begin_with_the_whole_network_and_stand_at_their_shares():
+    made = figure("co-adaptation", 2)
+    lines = [line for line in made.axes[0].lines if line.get_linestyle() == "-"]
+    assert [list(line.get_xdata()) for line in lines] == [[0.0, 0.25, 0.5, 0.9]] * 2
+    data = study(2)
+    samples = sample(at_the_end(data, "co_adaptation"), "units", "0.5.rescaled")
+    expected = [100 * estimate(samples[arm.arm_id]).mean for arm in data.arms]
+    assert [line.get_ydata()[2] for line in lines] == pytest.approx(expected)
+    assert [line.get_ydata()[0] for line in lines] == [95.0, 95.0]
+
+
+def test_nothing_is_drawn_without_rows():
+    plain = made_up({"dropout.rate": (0.0, 0.5)}, 2, epochs=3)
+    assert not [name for name in NAMES for _ in FIGURES[name](plain)]
+    without = probed(plain, images=False)
+    assert not list(FIGURES["first-layer"](without))
+    assert memorisation_figure(without) is not None

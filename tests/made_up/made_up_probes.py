@@ -1,0 +1,70 @@
+"""Rows of probes for made-up studies: what dropout is said to do to units, weights and memory, plainly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from dropexp.analysis.tidy import Tidy, tidy
+
+LAYERS = ("hidden.1", "hidden.2")
+SHARES = (0.25, 0.5, 0.9)
+
+
+def probed(made: Tidy, wrong: bool = False, images: bool = True) -> Tidy:
+    """Return a study whose finished runs have the rows of four probes at their last epoch, which is the selected one.
+
+    Dropout at rate r makes r / 2 more of the outputs 0, takes r off the gradient by the inputs, adds r / 4 to accuracy
+    without half of the units, and has examples learned 10 r epochs later; seeds differ by up to 0.01.
+    """
+    rates = {arm.arm_id: arm.value("dropout.rate") if arm.masked else 0.0 for arm in made.arms}
+    found = []
+    for run in made.runs[made.runs["stop_reason"] != "diverged"].itertuples():
+        rate = rates[run.arm_id]
+        jitter = 0.01 * np.random.default_rng([run.seed, int(100 * rate)]).uniform()
+        for probe, layer, at, value in _numbers(rate, jitter, int(run.epochs_run), wrong, images):
+            found.append((run.run_id, run.selected_epoch, probe, layer, at, value))
+    rows = pd.DataFrame(found, columns=["run_id", "epoch", "probe", "layer", "at", "value"])
+    return tidy(made.study, made.runs, made.epochs, rows)
+
+
+def _numbers(rate: float, jitter: float, epochs: int, wrong: bool, images: bool):
+    for layer in LAYERS:
+        yield "activations", layer, "zeros", 0.4 + rate / 2 + jitter
+        yield "activations", layer, "dead", 0.0
+        yield "activations", layer, "participation", 8 - 4 * rate + jitter
+        yield "weights", layer, "", 5 + rate + jitter
+        yield "weights", layer, "from_start", 1 + rate + jitter
+        yield "co_adaptation", layer, "correlation", 0.2 - rate / 10 + jitter
+    for what, bins in (("bin", {"0": 0.5, "0.5": 0.5 - rate / 2, "2": rate / 2}), ("means", {"0.2": 0.3, "0.5": 0.7})):
+        for name, value in bins.items():
+            if value:
+                yield "activations", "hidden.2", f"{what}.{name}", value
+    yield "weights", "input", "gradient", 2 - rate + jitter
+    yield "weights", "loss", "gradient", 1 - rate / 2 + jitter
+    yield "weights", "loss", "random", 0.01 + jitter / 100
+    if images:
+        for unit, row, column in np.ndindex(3, 4, 5):
+            yield "weights", "hidden.1", f"{unit}.0.{row}.{column}", np.sin(unit + row * column + 3 * rate)
+    yield "co_adaptation", "whole", "", 0.95
+    for part in ("units", "weights", "inputs"):
+        for share in SHARES:
+            left = 0.95 - share / 2 + (rate / 4 if share == 0.5 else 0.0)
+            yield "co_adaptation", part, f"{share:g}.plain", left - 0.1
+            yield "co_adaptation", part, f"{share:g}.rescaled", left + jitter
+    for group, late in (("right", 0), ("wrong", 8)) if wrong else (("right", 0),):
+        first = 1 + late + round(10 * rate)
+        yield "memorisation", group, f"from.{first}", 0.5
+        yield "memorisation", group, f"from.{min(first + 4, epochs)}", 0.4 - jitter - (0.2 * rate if late else 0.0)
+        yield "memorisation", group, "never", 0.1 + jitter + (0.2 * rate if late else 0.0)
+        yield "memorisation", group, "example.17", float(first)
+
+
+def diverged(made: Tidy, arm: int, seed: int) -> Tidy:
+    """Return the study with one run that diverged."""
+    runs = made.runs.copy()
+    of = (runs["arm_id"] == made.arms[arm].arm_id) & (runs["seed"] == seed)
+    runs.loc[of, ["stop_reason", "selected_epoch", "test_accuracy", "gap"]] = ["diverged", np.nan, np.nan, np.nan]
+    return replace(made, runs=runs)
