@@ -11,7 +11,7 @@ from dropexp.errors import ConfigError, DataError, DropexpError, Interrupted, St
 if TYPE_CHECKING:
     from dropexp.api import check, check_laws, compare, join, load, plot, read, run, sweep
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 __all__ = [
     "ConfigError",
     "DataError",

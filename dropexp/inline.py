@@ -183,7 +183,7 @@ class Verification:
             f"trained again: {v.trained} of {counted(v.chosen, 'chosen run')}, {len(v.equal)} equal to the byte",
         ]
         if v.elsewhere:
-            lines.append(f"trained under other circumstances: {counted(len(v.elsewhere), 'run')}, compared by arm")
+            lines.append(f"trained in another environment: {counted(len(v.elsewhere), 'run')}, compared by arm")
         lines += [f"{arm.arm_id}: {arm.metric} differs" for arm in v.arms if arm.differs]
         return "\n".join([*lines, *(f"not trained again: {text}" for text in v.left)])
 

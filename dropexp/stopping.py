@@ -231,7 +231,7 @@ class Number:
 
 _COUNT, _ABOVE = Number("a whole number from 1 to 1,000,000", whole=True), Number("a number above 0")
 NUMBERS = {row.option: _COUNT if row.whole else _ABOVE for row in CRITERIA.values()}
-NUMBERS["--min-deltas"] = Number("a number from 0", zero=True)
+NUMBERS["--min-deltas"] = Number("a number of at least 0", zero=True)
 
 
 def follow(state: Stopper | Prechelt, numbers: Sequence[float], train_losses: Sequence[float]) -> Stopper | Prechelt:

@@ -151,10 +151,10 @@ ENDLESS += [ENDLESS, ENDLESS]
     [
         ({"dropout": {"rate": object()}}, r"dropout\.rate: a value of type object cannot be part of a study"),
         ({"dropout": {1: 2}}, r"dropout\.1: the key 1 is not a word"),
-        ({"sweep": {"dropout.rate": ENDLESS}}, "nested deeper than 30 levels|more than 50,000 values"),
+        ({"sweep": {"dropout.rate": ENDLESS}}, "nested more than 30 levels deep|more than 50,000 values"),
         ({"sweep": {"dropout.rate": range(10**12)}}, "more than 50,000 values"),
         ({"training": {"lr": float("nan")}}, r"training\.lr: \.nan is not finite"),
-        ({"study": "a/b"}, "is not the name of one folder"),
+        ({"study": "a/b"}, "is not a valid folder name"),
         ({"sweep": {"dropout.rate": {0, 0.5}}}, "a value of type set cannot be part of a study; use a list"),
         (
             {"sweep": {"dropout.rate": (r / 2 for r in range(2))}},
@@ -172,7 +172,7 @@ def test_what_no_file_could_hold_is_refused(content, says):
     "call, says",
     [
         (lambda: dropexp.run(5), "config: a int"),
-        (lambda: dropexp.run(DICT, jobs=0), "jobs=0: a whole number"),
+        (lambda: dropexp.run(DICT, jobs=0), "jobs=0: must be a whole number"),
         (lambda: dropexp.run(DICT, rates=[]), "no value"),
         (lambda: dropexp.run(DICT, rates=[object()]), "cannot be part of a study"),
         (lambda: dropexp.run(DICT, set=["a"]), "pass a dict"),
@@ -180,7 +180,7 @@ def test_what_no_file_could_hold_is_refused(content, says):
         (lambda: dropexp.run(DICT, set={"lr": 1, "training.lr": 2}), "set training.lr: sets training.lr a second time"),
         (lambda: dropexp.run(DICT, executor="rai"), "--executor: 'rai' is not one of inline, pool"),
         (lambda: dropexp.run(DICT, executor="inline", jobs=2), "remove --jobs 2, or use --executor pool"),
-        (lambda: dropexp.check(DICT, baseline="rate=0.3"), "no arm of unnamed has it; rate is 0, 0.5"),
+        (lambda: dropexp.check(DICT, baseline="rate=0.3"), "no arm of unnamed has this; its values of rate: 0, 0.5"),
         (lambda: dropexp.run(DICT, rates=[2]), r"rates=\[2\]: dropout.rate: 2 is not below 1"),
         (lambda: dropexp.run("nowhere.yaml"), "nowhere.yaml: no such file"),
         (lambda: dropexp.read("nowhere"), "neither study.yaml"),
@@ -220,7 +220,7 @@ def test_what_the_audit_found_stays_with_the_study(folder, monkeypatch, capsys):
     )
     shown = capsys.readouterr()
     assert "0 runs trained" in shown.out
-    assert "the audit of dropout found what should not be in 1 run (probes.csv)" in shown.err
+    assert "the audit of dropout found a problem in 1 run (probes.csv)" in shown.err
 
 
 def test_a_failed_run_is_a_warning_and_stands_in_the_results(folder, monkeypatch):

@@ -24,7 +24,7 @@ FILES = {
     "keep_prob": ("dropout: {keep_prob: 0.8}", "c.yaml:1:11: dropout.keep_prob", "rate: 0.2"),
     "duplicate key": ("model: {hidden: [5]}\nmodel: {hidden: [6]}", "c.yaml:2:1: model: written twice", "1:1"),
     "tab": ("model:\n\thidden: [5]", "c.yaml:2:1:", "spaces"),
-    "empty": ("", "c.yaml: holds no settings", "{}"),
+    "empty": ("", "c.yaml: contains no settings", "{}"),
     "binary": (b"\x00\x01\x02\xff" * 20, "c.yaml", "binary"),
     "list": ("- a\n- b", "c.yaml:1:1: a list is not a study", "key: value"),
     "place": ("dropout: {placement: [conv]}", "c.yaml:1:22: dropout.placement: this mlp has no place 'conv'", "hidden"),
@@ -33,7 +33,7 @@ FILES = {
     "nothing to train on": ("data: {val_size: 1258}", "data.val_size", "train"),
     "sweep path": ("sweep: {dropout.rates: [0]}", "c.yaml:1:9: sweep: dropout.rates", "'dropout.rate'"),
     "sweep value": ("sweep: {dropout.rate: [0, 2]}", "c.yaml:1:2", "dropout.rate: 2"),
-    "study name": ("study: ../../etc/x", "c.yaml:1:8: study: '../../etc/x' is not the name of one folder", "letters"),
+    "study name": ("study: ../../etc/x", "c.yaml:1:8: study: '../../etc/x' is not a valid folder name", "letters"),
     **{f"study name {name[:9]}": (f"study: {name}", f"c.yaml:1:8: study: '{name[:50]}", says) for name, says in {
         "con": "device", "NUL.txt": "device", "com1": "device", "LPT9.a.b": "device", "a.": "full stop", "..": "letters",
         "a b": "letters", "a/b": "letters", "a\\b": "letters", ".hidden": "letters", "a" * 101: "100 bytes",
@@ -104,7 +104,7 @@ WORDS = [
     (["sweep", "--kinds", "dropblok"], "--kinds dropblok", "bernoulli"),
     (["sweep", "--set", "trainig.lr=1"], "--set trainig.lr=1", "training.lr"),
     (["sweep", "--set", "lr"], "--set lr", "PATH=VALUE"),
-    (["sweep", "--seeds", "0"], "--seeds", "count"),
+    (["sweep", "--seeds", "0"], "--seeds", "number of seeds"),
     (["sweep", "--seeds", "3", "3"], "--seeds", "twice"),
     (["sweep", "--study", "../x"], "--study", "folder"),
     (["sweep", "--orders", "NAD", "DNA"], "--orders NAD DNA", "add --set model.norm=batch"),
@@ -220,5 +220,5 @@ def test_links_that_lead_to_each_other_are_a_sentence(argv, capsys, tmp_path, mo
 def test_a_path_of_two_thousand_folders_is_a_sentence(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     err = refused(["sweep", "--results", "x/" * 2000], capsys, tmp_path)
-    assert "x/x...: more than 200 folders" in err
+    assert "x/x...: more than 200 nested folders" in err
     assert len(err.splitlines()[-1]) < 200

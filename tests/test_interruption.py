@@ -94,7 +94,11 @@ class Held:
     def hears(self, number: int) -> None:
         """Send a signal and wait until it is understood."""
         self.signal(number)
-        until(lambda: "stopping at the end of the epoch; once more stops at once" in self.said, self.process, "unheard")
+        until(
+            lambda: "stopping at the end of this epoch; press Ctrl-C again to quit now" in self.said,
+            self.process,
+            "unheard",
+        )
 
     def end(self) -> int:
         code = self.process.wait(PATIENCE)
@@ -130,7 +134,7 @@ def test_a_signal_finishes_the_epoch_and_says_what_is_kept(number, jobs, tmp_pat
     (held.place / "go").touch()
     assert held.end() == 130
     count = 2 * int(jobs)
-    assert re.search(f"interrupted: 0 runs of this command done, {count} more kept at epochs? [34]", held.said)
+    assert re.search(f"interrupted: 0 runs of this command finished, {count} more kept at epochs? [34]", held.said)
     assert "the same command trains the rest" in held.said
     kept = list((held.place / "quickstart" / ".checkpoints").iterdir())
     assert len(kept) == count
@@ -150,7 +154,7 @@ def test_a_second_signal_stops_now_and_keeps_what_was_reported(jobs, tmp_path):
     held.hears(signal.SIGINT)
     held.signal(signal.SIGINT)
     assert held.end() == 130
-    assert "interrupted: 0 runs of this command done; the same command trains the rest" in held.said
+    assert "interrupted: 0 runs of this command finished; the same command trains the rest" in held.said
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")

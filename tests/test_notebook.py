@@ -151,7 +151,7 @@ def test_rules_are_replayed_as_the_command_does(trained, folder, capsys):
         (lambda s: s.stopping(patiences=0), "patiences: '0' is not a whole number from 1 to 1,000,000"),
         (lambda s: s.stopping(patiences=[2, True]), "patiences: 'True' is not a whole number"),
         (lambda s: s.stopping(alphas="x"), "alphas: 'x' is not a number above 0"),
-        (lambda s: s.stopping(min_deltas=[float("nan")]), "min_deltas: 'nan' is not a number from 0"),
+        (lambda s: s.stopping(min_deltas=[float("nan")]), "min_deltas: 'nan' is not a number of at least 0"),
         (lambda s: s.stopping(monitor="loss"), "monitor: 'loss' is not one of val_loss"),
         (lambda s: s.verify(-1), "sample: '-1' is not a whole number of at least 0"),
         (lambda s: s.verify(1, jobs=0), "jobs: '0' is not a whole number of at least 1"),

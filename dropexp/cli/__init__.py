@@ -67,7 +67,7 @@ def _no_path(error: RuntimeError, argv: list[str]) -> int:
     from dropexp.workflow.request import DEEP
 
     if isinstance(error, RecursionError) and (deep := [word for word in argv if word.count("/") > DEEP]):
-        fail(f"{deep[0][:60]}...: more than {DEEP} folders below each other; name a shorter path")
+        fail(f"{deep[0][:60]}...: more than {DEEP} nested folders; use a shorter path")
     elif str(error).startswith("Symlink loop"):  # Python's word, before 3.13, for links that lead to each other
         fail(f"{error}; name another path")
     else:
@@ -78,7 +78,7 @@ def _no_path(error: RuntimeError, argv: list[str]) -> int:
 def _stopped() -> int:
     from dropexp.console.screen import fail
 
-    fail("interrupted; what was reported is kept, and the same command goes on from there")
+    fail("interrupted; what was reported is kept, and the same command continues from there")
     return 130
 
 

@@ -19,21 +19,23 @@ MOST = 100  # examples most often fixed, and broken, in JSON
 
 Together = Annotated[bool, option_of("Read the folders as one study, written to --out.", None, "--together")]
 Out = Annotated[Path | None, option_of("With --together: the folder of the joined study.", None, "--out")]
-Prefer = Annotated[Path | None, option_of("With --together: whose rows count where runs disagree.", None, "--prefer")]
+Prefer = Annotated[
+    Path | None, option_of("With --together: the folder whose rows count if runs disagree.", None, "--prefer")
+]
 
 
 def compare(
     paths: Annotated[list[Path], typer.Argument(help="Two studies, or one with two --arm.", show_default=False)],
-    arms: Annotated[Words, option_of("The arms of a side, as in rate=0.5 placement=input.", None, "--arm")] = None,
+    arms: Annotated[Words, option_of("The arms of one side, such as rate=0.5 placement=input.", None, "--arm")] = None,
     together: Together = False,
     out: Out = None,
     prefer: Prefer = None,
     alone: Annotated[
-        bool, option_of("Judge each pair by itself, as exploratory, outside its study.", None, "--alone")
+        bool, option_of("Judge each pair on its own, outside its study; marked as exploratory.", None, "--alone")
     ] = False,
     examples: Annotated[
         bool,
-        option_of("Show which test examples A gets right and B wrong, and the other way round.", None, "--examples"),
+        option_of("Show which test examples A gets right and B gets wrong, and vice versa.", None, "--examples"),
     ] = False,
     as_json: Json = False,
 ) -> int:
@@ -77,7 +79,9 @@ def join(paths: list[Path], together: bool, out: Path | None, prefer: Path | Non
     from dropexp.workflow.together import together as joined
 
     if not together:
-        raise UsageError(f"{'--out' if out else '--prefer'}: goes with --together, which reads several folders as one")
+        raise UsageError(
+            f"{'--out' if out else '--prefer'}: works only with --together, which reads several folders as one"
+        )
     if out is None:
         raise UsageError("--together: name the folder of the joined study, as in --together --out results/class")
     made = joined(studies_below(*paths), out, prefer)

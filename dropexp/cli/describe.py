@@ -43,7 +43,7 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         (model, tuple(site_rates(d, model).items()), d.kind if site_rates(d, model) else "") for model, d in networks
     }
     if len(drawings) > 1:
-        say(f"  (drawn: {label(drawn, study.axes)}; {len(drawings)} networks differ)")
+        say(f"  (shown: {label(drawn, study.axes)}; the arms have {len(drawings)} different networks)")
     for other in [words for words in masks(study) if words != mask(drawn.config)][:SHOWN]:
         say(f"  masks of other arms: {other}")
     say("")
@@ -57,7 +57,10 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
         counts = Counter(len(pack) for pack in plan.packs)
         parts = ", ".join(f"{n} of {counted(size, 'run')}" for size, n in sorted(counts.items(), reverse=True))
         say(f"packs: {parts}; {counted(plan.jobs, 'worker')}")
-    say("differences that count: " + ", ".join(f"{metric} {margin:g}" for metric, margin in study.margins.items()))
+    say(
+        "smallest differences that count: "
+        + ", ".join(f"{metric} {margin:g}" for metric, margin in study.margins.items())
+    )
     if study.claims:
         say("\n".join(claims(study)))
     if study.probes:
@@ -65,7 +68,7 @@ def describe(study: Study, options: Options, *, show_config: bool = True, timed:
     if doubt := hopeless(study):
         say(doubt)
     if timed and plan.packs:
-        say(f"training should take about {duration(estimate(plan))}, by a short calibration on this machine")
+        say(f"training should take about {duration(estimate(plan))}, according to a short calibration on this machine")
     return plan
 
 
@@ -145,10 +148,12 @@ def _recurrent_masks(block: Block, layers: int, dropout: Dropout, rates: dict[st
 def claims(study: Study) -> list[str]:
     """Return what would support each claim and what would refute it."""
     when = "each round's seeds" if study.grow else f"all {counted(len(study.seeds), 'seed')}"
-    lines = [f"claims: {len(study.claims)}, judged when {when} are there"]
+    lines = [f"claims: {len(study.claims)}, judged when {when} are trained"]
     for claim in study.claims:
         found = promised(claim)
-        lines.append(f"  {claim.says or found[0]['says']}" + (f" ({len(found)} parts, all)" if claim.all else ""))
+        lines.append(
+            f"  {claim.says or found[0]['says']}" + (f" ({len(found)} parts, all required)" if claim.all else "")
+        )
         for part in found:
             says = f"{part['says']}: " if claim.says else ""
             rule = f"supported if {part['supported_if']}; refuted if {part['refuted_if']}; otherwise undecided"
@@ -190,5 +195,5 @@ def arms(study: Study) -> list[str]:
     watched = dict.fromkeys(arm.monitor for arm in study.arms)
     for monitor in filter(None, watched):
         if monitor.startswith("test_"):
-            lines.append(f"  early stopping watches {monitor}: an oracle, named so wherever it shows")
+            lines.append(f"  early stopping watches {monitor}: an oracle, and marked as one wherever it appears")
     return lines

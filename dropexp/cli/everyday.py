@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dropexp.experiment.study import Study
     from dropexp.workflow.drawing import Drawn
 
-ORDER = "To order"
+ORDER = "Choice of figures"
 WIDTH = 100
 
 
@@ -30,15 +30,15 @@ def init(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A shipped study to copy, or the file to write.",
+            help="A study to copy that comes with dropexp, or the file to write.",
             show_default=False,
             autocompletion=completing("studies"),
         ),
     ] = None,
-    listing: Annotated[bool, typer.Option("--list", help="Name the shipped studies.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="List the studies that come with dropexp.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a study, for editors.")] = False,
 ) -> int:
-    """Write a commented config.yaml, or copy a shipped study: [bold]dropexp init bn-order[/bold]."""
+    """Write a commented config.yaml, or copy a study that comes with dropexp: [bold]dropexp init bn-order[/bold]."""
     from dropexp.console.screen import say
     from dropexp.errors import UsageError
     from dropexp.experiment.vocabulary import meant
@@ -61,14 +61,14 @@ def init(
     elif name in known:
         source, target = known[name], Path(f"{name}.yaml")
     else:
-        hint = meant(name, known, "'dropexp init --list' names them")
-        raise UsageError(f"init: no shipped study is called {spelt(name)}{hint}")
+        hint = meant(name, known, "'dropexp init --list' lists them")
+        raise UsageError(f"init: no study that comes with dropexp is called {spelt(name)}{hint}")
     try:
         with target.open("x", encoding="utf-8", newline="\n") as file:
             file.write(source.read_text(encoding="utf-8"))
     except FileExistsError:
         raise UsageError(
-            f"{target}: exists already, and init never writes over a file; name another or move it"
+            f"{target}: exists already, and init never overwrites a file; name another file or move this one"
         ) from None
     except OSError as error:
         raise UsageError(f"{target}: cannot be written ({error.strerror})") from None
@@ -80,13 +80,11 @@ def init(
 def check(
     request: Request,
     config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
-    time: Annotated[bool, typer.Option("--time", help="Estimate the time by a short calibration.")] = False,
+    time: Annotated[bool, typer.Option("--time", help="Estimate the training time with a short calibration.")] = False,
     detect: Annotated[
-        float | None, option_of("Print the seeds that show a difference; 0.005 is half a point.", None)
+        float | None, option_of("Print how many seeds would detect this difference; 0.005 is half a point.", None)
     ] = None,
-    pilot: Annotated[
-        Path | None, option_of("The study whose runs show the spread; without it, this study's own.", None)
-    ] = None,
+    pilot: Annotated[Path | None, option_of("The study whose runs show the spread; default: this study.", None)] = None,
     as_json: Json = False,
 ) -> int:
     """Validate a config and show what it would train: network, masks, arms, runs and packs."""
@@ -132,10 +130,10 @@ def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -
 
     if detect is None:
         if pilot is not None:
-            raise UsageError(f"--pilot {pilot}: goes with --detect, as in --detect 0.005")
+            raise UsageError(f"--pilot {pilot}: works only with --detect, as in --detect 0.005")
         return None
     if not 0 < detect < 0.5:
-        raise UsageError(f"--detect {detect:g}: a fraction between 0 and 0.5; half a point is 0.005")
+        raise UsageError(f"--detect {detect:g}: write a fraction between 0 and 0.5; half a point is 0.005")
     from dropexp.wording.power import detectable
     from dropexp.workflow.reading import reading
 
@@ -148,23 +146,27 @@ def _spread(detect: float | None, pilot: Path | None, own: Path, config: Path) -
         found = None
     if found is None or not detectable(found, detect):
         raise UsageError(
-            f"--detect {detect:g}: needs the spread of runs, and {folder} has no two seeds of an arm and its baseline; "
-            f"train a pilot with 'dropexp run {config} --seeds 5', then ask again, or name one with --pilot"
+            f"--detect {detect:g}: needs the spread of runs, but in {folder} no arm shares two seeds with its "
+            f"baseline; train a pilot with 'dropexp run {config} --seeds 5' and ask again, or name one with "
+            "--pilot"
         )
     return found
 
 
 def plot(
     paths: Studies = None,
-    only: Annotated[Words, option_of("Figures by name, as in gap curves.", ORDER, "--only")] = None,
-    metric: Annotated[str, option_of("accuracy or loss, where there is a figure of each.", ORDER)] = "",
-    size: Annotated[str | None, option_of("WIDTHxHEIGHT in inches, as in 3.25x2.2.", ORDER)] = None,
-    formats: Annotated[Words, option_of("png, svg or pdf; else png svg.", ORDER, "--format")] = None,
+    only: Annotated[Words, option_of("Figures by name, such as gap curves.", ORDER, "--only")] = None,
+    metric: Annotated[str, option_of("accuracy or loss, for figures that exist for both.", ORDER)] = "",
+    size: Annotated[str | None, option_of("WIDTHxHEIGHT in inches, such as 3.25x2.2.", ORDER)] = None,
+    formats: Annotated[Words, option_of("png, svg or pdf; default: png svg.", ORDER, "--format")] = None,
     out: Annotated[
-        Path | None, option_of("The folder to write into; with --together, that of the joined study.", ORDER, "--out")
+        Path | None,
+        option_of("The folder to write to; with --together, the folder of the joined study.", ORDER, "--out"),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Draw again what is up to date.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Draw figures again even if they are up to date.")] = False,
     baseline: Baseline = None,
     together: Together = False,
     prefer: Prefer = None,
@@ -172,8 +174,8 @@ def plot(
 ) -> int:
     """Draw the figures of every study at or below a folder: [bold]dropexp plot results/[/bold].
 
-    Those of a paper: [bold]dropexp plot results/x --only gap curves --format pdf --size 3.25x2.2 --out paper[/bold].
-    A figure drawn to a size has no title: it is printed, for the caption.
+    For a paper: [bold]dropexp plot results/x --only gap curves --format pdf --size 3.25x2.2 --out paper[/bold].
+    A figure with --size has no title; the title is printed instead, for the caption.
     """
     from dropexp.cli import arguments
     from dropexp.console.screen import say, warn

@@ -24,8 +24,10 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            help="latex, markdown, csv, parquet, tensorboard or torch. In csv, a word that a spreadsheet would run as a formula "
-            "has an apostrophe before it.",
+            help=(
+                "latex, markdown, csv, parquet, tensorboard or torch. In csv, words that a spreadsheet would run as "
+                "formulas start with an apostrophe."
+            ),
             show_default=False,
             autocompletion=completing("formats"),
         ),
@@ -33,11 +35,13 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The file to write, or the folder of events; else the text is printed. With --to torch, NAME.py, beside which "
-            "NAME.safetensors is written."
+            help="The file to write, or the folder for events; by default, text is printed. With --to torch, NAME.py; "
+            "NAME.safetensors is written beside it."
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Export every stored run of a study.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Write a study for a paper or another program: [bold]dropexp export results/quickstart --to latex[/bold]."""

@@ -21,12 +21,12 @@ HEADINGS = ("law", "source", "expected", "measured", "interval", "holds")
 def laws(
     name: Annotated[str | None, typer.Argument(help="One law, shown in detail.", show_default=False)] = None,
     figure: Annotated[
-        Path | None, typer.Option("--figure", help=f"Draw {FIGURE_OF} into a .png or .svg.", show_default=False)
+        Path | None, typer.Option("--figure", help=f"Draw {FIGURE_OF} as a .png or .svg file.", show_default=False)
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
-    """Check the laws of dropout on the code that trains: [bold]dropexp laws per-sample[/bold]."""
+    """Check the laws of dropout on the training code: [bold]dropexp laws per-sample[/bold]."""
     from dropexp.console.screen import say
     from dropexp.console.steps import Steps
     from dropexp.console.voice import Voice
@@ -65,7 +65,7 @@ def _check_figure(name: str | None, figure: Path) -> None:
     if figure.suffix.lower() not in (".png", ".svg"):
         raise UsageError(f"--figure {figure}: the name must end in .png or .svg")
     if not figure.parent.is_dir():
-        raise UsageError(f"--figure {figure}: there is no folder {figure.parent}; make it first")
+        raise UsageError(f"--figure {figure}: there is no folder {figure.parent}; create it first")
 
 
 def _draw(path: Path) -> None:
@@ -106,7 +106,7 @@ def _overview(results: list[tuple[Law, Result]]) -> list[str]:
     ]
     lines = table(HEADINGS, rows)
     failed = [law.id for law, r in results if not r.holds]
-    lines += ["", "each law measures a number of its own; 'dropexp laws ID' says which, and shows the others"]
+    lines += ["", "one measured number per law; 'dropexp laws ID' explains it and shows the law's other numbers"]
     lines.append(
         f"{len(results) - len(failed)} of {len(results)} laws hold" + (f"; not {', '.join(failed)}" if failed else "")
     )

@@ -15,7 +15,9 @@ from dropexp.cli.options import DataDir, Json
 def data(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Sources to fetch and check.", show_default=False, autocompletion=completing("sources")),
+        typer.Argument(
+            help="Data sets to download and check.", show_default=False, autocompletion=completing("sources")
+        ),
     ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,

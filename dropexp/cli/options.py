@@ -21,54 +21,59 @@ def option_of(help: str, panel: str | None, *names: str, shown: bool = False, **
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=shown, **limits)
 
 
-Rates = Annotated[Words, option_of("Dropout rates, as in 0 0.2 0.5, 0,0.2 or 0:0.8:0.2.", LIST)]
+Rates = Annotated[Words, option_of("Dropout rates, such as 0 0.2 0.5, 0,0.2 or 0:0.8:0.2.", LIST)]
 Kinds = Annotated[
-    Words, option_of("Kinds of dropout, as in bernoulli vanilla.", LIST, autocompletion=completing("kinds"))
+    Words, option_of("Kinds of dropout, such as bernoulli vanilla.", LIST, autocompletion=completing("kinds"))
 ]
 Placements = Annotated[
-    Words, option_of("Places, as in hidden input+hidden.", LIST, autocompletion=completing("placements"))
+    Words, option_of("Places, such as hidden input+hidden.", LIST, autocompletion=completing("placements"))
 ]
-Orders = Annotated[Words, option_of("Orders of a block, as in NAD DNA.", LIST, autocompletion=completing("orders"))]
-Patiences = Annotated[Words, option_of("Early-stopping patiences, as in none 5 20.", LIST)]
-Seeds = Annotated[Words, option_of("5 for seeds 0 to 4; 3 4 or [7] names seeds.", LIST)]
-Data = Annotated[Words, option_of("Data sets, as in mnist, or a path to your own.", LIST)]
-Epochs = Annotated[Words, option_of("Passes over the training data, as in 20.", LIST)]
-Lr = Annotated[Words, option_of("Learning rates, as in 0.01 0.1.", LIST)]
-Sets = Annotated[Words, option_of("Any field, as in batch_size=32,64.", LIST, "--set")]
-Baseline = Annotated[Words, option_of("The arms to compare with, as in rate=0.2; else those without dropout.", LIST)]
-Results = Annotated[Path, option_of("The folder of all results.", RUNNING, shown=True)]
+Orders = Annotated[
+    Words, option_of("Orders within a block, such as NAD DNA.", LIST, autocompletion=completing("orders"))
+]
+Patiences = Annotated[Words, option_of("Early-stopping patiences, such as none 5 20.", LIST)]
+Seeds = Annotated[Words, option_of("5 means seeds 0 to 4; 3 4 or [7] names seeds.", LIST)]
+Data = Annotated[Words, option_of("Data sets, such as mnist, or a path to your own data.", LIST)]
+Epochs = Annotated[Words, option_of("Passes over the training data, such as 20.", LIST)]
+Lr = Annotated[Words, option_of("Learning rates, such as 0.01 0.1.", LIST)]
+Sets = Annotated[Words, option_of("Values of any field, such as batch_size=32,64.", LIST, "--set")]
+Baseline = Annotated[
+    Words, option_of("The arms to compare with, such as rate=0.2; default: those without dropout.", LIST)
+]
+Results = Annotated[Path, option_of("The folder for all results.", RUNNING, shown=True)]
 Name = Annotated[
     str | None,
-    option_of("The study's folder below it; else the file's name, and what options change.", RUNNING, "--study"),
+    option_of("The name of the study's folder; default: the file's name and what options change.", RUNNING, "--study"),
 ]
-Jobs = Annotated[int | None, option_of("Worker processes; without it, one per core.", RUNNING, min=1, max=MOST["jobs"])]
+Jobs = Annotated[int | None, option_of("Worker processes; default: one per core.", RUNNING, min=1, max=MOST["jobs"])]
 Threads = Annotated[
     int,
     option_of(
-        "Threads per worker; above 1 results agree statistically, not by byte.",
+        "Threads per worker; above 1, results agree statistically but not to the byte.",
         RUNNING, shown=True, min=1, max=MOST["threads"],
     ),
 ]  # fmt: skip
 PackSize = Annotated[
-    int | None, option_of("Runs trained together; no effect on results.", RUNNING, "--pack", min=1, max=MOST["pack"])
+    int | None,
+    option_of("Runs trained together; this does not change results.", RUNNING, "--pack", min=1, max=MOST["pack"]),
 ]
 Device = Annotated[str, option_of("cpu, cuda, mps or auto.", RUNNING, shown=True, autocompletion=completing("devices"))]
 Executor = Annotated[
     str | None,
     option_of(
-        "inline (in this process) or pool (worker processes); without it, what suits the work.",
+        "inline (in this process) or pool (worker processes); default: chosen by the amount of work.",
         RUNNING, autocompletion=completing("executors"),
     ),
 ]  # fmt: skip
 DataDir = Annotated[
-    Path | None, option_of("Where data sets are stored; else $DROPEXP_DATA or a cache folder.", RUNNING)
+    Path | None, option_of("Where data sets are stored; default: $DROPEXP_DATA or a cache folder.", RUNNING)
 ]
 Fresh = Annotated[bool, option_of("Move the study's old folder aside first.", RUNNING, "--fresh")]
 Yes = Annotated[bool, option_of("Allow more than 100,000 runs.", RUNNING, "--yes")]
 Json = Annotated[bool, option_of("Print JSON.", None, "--json")]
-Quiet = Annotated[bool, option_of("Print errors only, and with --json the JSON.", None, "--quiet", "-q")]
+Quiet = Annotated[bool, option_of("Print only errors, or with --json only the JSON.", None, "--quiet", "-q")]
 Studies = Annotated[
-    list[Path] | None, typer.Argument(help="Studies, or folders of studies; else results.", show_default=False)
+    list[Path] | None, typer.Argument(help="Studies, or folders of studies; default: results.", show_default=False)
 ]
 Folder = Annotated[Path, typer.Argument(help="A study's folder, or a folder of studies.", show_default=False)]
 RESULTS = Options.results

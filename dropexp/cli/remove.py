@@ -19,14 +19,14 @@ def remove(
     path: Annotated[Path, typer.Argument(help="A study's folder.", show_default=False)],
     arms: Annotated[
         Words,
-        option_of("Arms whose runs to move aside, as in rate=0.5 placement=input; may be repeated.", None, "--arm"),
+        option_of("Arms whose runs are moved aside, such as rate=0.5 placement=input; may be repeated.", None, "--arm"),
     ] = None,
     study: Annotated[bool, option_of("Move the whole study aside.", None, "--study")] = False,
     restore: Annotated[
         Path | None,
-        option_of("Put the runs in this folder back, which an earlier remove moved aside.", None, "--restore"),
+        option_of("Put back the runs in this folder, which an earlier remove moved aside.", None, "--restore"),
     ] = None,
-    dry_run: Annotated[bool, option_of("Say what would be moved, and move nothing.", None, "--dry-run")] = False,
+    dry_run: Annotated[bool, option_of("Show what would be moved, but move nothing.", None, "--dry-run")] = False,
     as_json: Json = False,
 ) -> int:
     """Move runs or a whole study aside; nothing is deleted: [bold]dropexp remove results/quickstart --arm rate=0.5[/bold]."""
@@ -38,12 +38,12 @@ def remove(
     from dropexp.workflow.removing import restore as put_back
 
     if sum((bool(arms), study, restore is not None)) != 1:
-        raise UsageError("remove: say what to move: --arm PATH=VALUE for runs, or --study for all; or --restore FOLDER")
+        raise UsageError("remove: choose --arm PATH=VALUE for runs, --study for the whole study, or --restore FOLDER")
     if path.name in ("", ".."):  # the folder one is in has a name too
         path = path.resolve()
     if restore is not None:
         if dry_run:
-            raise UsageError("--dry-run: goes with --arm or --study; --restore removes nothing")
+            raise UsageError("--dry-run: works only with --arm or --study; --restore removes nothing")
         runs, unfinished = put_back(path, restore)
         text = (
             f"{path.as_posix()}: {_runs(runs, unfinished)} put back from {restore.as_posix()}, which is left as it is"
@@ -52,7 +52,9 @@ def remove(
         say(json.dumps(fact, indent=2) if as_json else text)
         return 0
     if not is_study(path):
-        raise UsageError(f"{path}: no study's folder; name one study, as in dropexp remove results/quickstart --study")
+        raise UsageError(
+            f"{path}: not a study's folder; name one study, as in dropexp remove results/quickstart --study"
+        )
     if study:
         made = remove_study(path, dry_run)
     else:
@@ -78,13 +80,15 @@ def lines(made: Removed, dry_run: bool) -> list[str]:
     found = [f"{'would move' if dry_run else 'moved'} {runs} of {folder} ({of}) to {aside}"]
     found += list(made.notes)
     if dry_run:
-        return [*found, "nothing was moved; leave out --dry-run to do it"]
+        return [*found, "nothing was moved; leave out --dry-run to move it"]
     if made.by_hand:
         return [*found, f"to get the study back, rename {aside} to {folder}"]
     here, there = quote(folder), quote(aside)
     found.append(f"to get {'it' if made.whole else 'them'} back: dropexp remove {here} --restore {there}")
     if made.whole and (made.folder / "design.csv").exists():
-        found.append(f"{folder}/design.csv stays: a claim made after these results were seen is after the fact")
+        found.append(
+            f"{folder}/design.csv stays, so that a claim made after these results were seen is still after the fact"
+        )
     if not made.whole:
         figures = (
             f"; 'dropexp plot {here}' draws the figures without them" if (made.folder / "figures").is_dir() else ""

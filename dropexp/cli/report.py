@@ -15,24 +15,28 @@ from dropexp.cli.options import RESULTS, Baseline, Json, Quiet, Studies, of_each
 
 def report(
     paths: Studies = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Write again what is up to date.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Write pages again even if they are up to date.")] = False,
     baseline: Baseline = None,
     together: Together = False,
     out: Annotated[
         Path | None,
         option_of(
-            "The file to write, or the folder for several; with --together that of the joined study.", None, "--out"
+            "The file to write, or the folder for several; with --together, the folder of the joined study.",
+            None,
+            "--out",
         ),
     ] = None,
     prefer: Prefer = None,
     opened: Annotated[
-        bool, option_of("Open the page in the browser, of several studies their index.", None, "--open")
+        bool, option_of("Open the page in the browser; for several studies, their index.", None, "--open")
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
-    """Write a study as one page that needs nothing else: [bold]dropexp report results/quickstart[/bold]."""
+    """Write a study as one self-contained page: [bold]dropexp report results/quickstart[/bold]."""
     from dropexp.cli import arguments
     from dropexp.console.screen import say, warn
     from dropexp.console.steps import Steps
@@ -47,7 +51,7 @@ def report(
     several = not together and folders != given[:1]
     target = None if together else _target(out, several)
     if target and len({folder.name for folder in folders}) < len(folders):
-        raise UsageError(f"--out {out}: two of the studies have one name; write them one by one")
+        raise UsageError(f"--out {out}: two of the studies have the same name; write them one by one")
 
     voice = Voice(quiet)
     steps = Steps(sys.stderr, len(folders), "reports", quiet)
@@ -91,7 +95,7 @@ def _target(out: Path | None, several: bool) -> Path | None:
         return None
     page = out.suffix.lower() in (".html", ".htm")
     if several and (page or out.is_file()):
-        raise UsageError(f"--out {out}: a folder of studies is written to a folder; name one, or a single study")
+        raise UsageError(f"--out {out}: several studies are written to a folder; name a folder, or a single study")
     if not several and not page:
         raise UsageError(f"--out {out}: not the name of a page; end it in .html")
     if not several and out.is_dir():

@@ -19,7 +19,9 @@ UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 
 def show(
     path: Folder = RESULTS,
-    everything: Annotated[bool, typer.Option("--all", help="Show every stored run of a study.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
+    ] = False,
     baseline: Baseline = None,
     as_json: Json = False,
 ) -> int:
@@ -40,7 +42,9 @@ def show(
             results(shown, note, Voice())
         return 0
     if everything or baseline:
-        raise UsageError(f"{'--all' if everything else '--baseline'}: goes with one study; {path} holds {len(folders)}")
+        raise UsageError(
+            f"{'--all' if everything else '--baseline'}: works only for one study, but {path} holds {len(folders)}"
+        )
     found = of_each(folders, listed)
     if as_json:
         say(json.dumps({"studies": [summed(one) for one in found]}, indent=2))

@@ -19,13 +19,17 @@ RULES = "Rules"
 
 def stopping(
     path: Folder = RESULTS,
-    criteria: Annotated[Words, option_of("Of patience, gl, pq, up; all by default.", RULES)] = None,
+    criteria: Annotated[Words, option_of("Any of patience, gl, pq, up; all by default.", RULES)] = None,
     patiences: Annotated[Words, option_of("Epochs without improvement; 1 2 3 5 10 20 by default.", RULES)] = None,
-    min_deltas: Annotated[Words, option_of("What patience counts as improvement; 0 by default.", RULES)] = None,
+    min_deltas: Annotated[
+        Words, option_of("The smallest improvement that counts for patience; 0 by default.", RULES)
+    ] = None,
     alphas: Annotated[Words, option_of("Thresholds of gl and pq; 1 2 5 and 0.5 1 2 by default.", RULES)] = None,
-    strips: Annotated[Words, option_of("Strips of five epochs for up; 2 4 8 by default.", RULES)] = None,
+    strips: Annotated[Words, option_of("Numbers of five-epoch strips for up; 2 4 8 by default.", RULES)] = None,
     monitor: Annotated[str, typer.Option(help="val_loss, val_accuracy, or test_* as an oracle.")] = "val_loss",
-    everything: Annotated[bool, typer.Option("--all", help="Replay every stored run of a study.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Replay early-stopping rules without retraining: [bold]dropexp stopping results/x --patiences 1 5 20[/bold]."""
@@ -58,11 +62,11 @@ def _settings(criteria: Sequence[str] | None, lists: dict[str, list[str] | None]
     for name in names:
         if name not in CRITERIA:
             hint = meant(name, CRITERIA, f"they are {', '.join(CRITERIA)}")
-            raise UsageError(f"--criteria: no criterion is called {name!r}{hint}; the folder goes before the lists")
+            raise UsageError(f"--criteria: no criterion is called {name!r}{hint}; put the folder before the lists")
     for option, words in lists.items():
         users = [n for n, row in CRITERIA.items() if option == row.option] or ["patience"]
         if words and not set(users) & set(names):
-            raise UsageError(f"{option}: --criteria {' '.join(names)} has no use for it; add {' or '.join(users)}")
+            raise UsageError(f"{option}: --criteria {' '.join(names)} does not use it; add {' or '.join(users)}")
     numbers = {option: _numbers(option, words) for option, words in lists.items()}
     return settings(names, numbers, numbers["--min-deltas"] or (0.0,))
 
@@ -79,7 +83,7 @@ def _numbers(option: str, given: list[str] | None) -> tuple[float, ...]:
     found = []
     for value in read_words("early_stopping.patience", words, f"{option} {' '.join(words)}"):
         if not NUMBERS[option].allows(value):
-            hint = "training to the end is always shown" if value is None else "the folder goes before the lists"
+            hint = "training to the end is always shown" if value is None else "put the folder before the lists"
             said = "none" if value is None else value
             raise UsageError(f"{option}: {said} is not {what}" + (f"; {hint}" if isinstance(said, str) else ""))
         found.append(value)

@@ -26,11 +26,11 @@ Configs = Annotated[list[Path] | None, typer.Argument(help="YAML files, one stud
 OneConfig = Annotated[
     Path | None, typer.Argument(help="A YAML file; without one, the built-in quickstart.", show_default=False)
 ]
-DryRun = Annotated[bool, option_of("Print what check prints, and train nothing.", RUNNING, "--dry-run")]
-NoPlot = Annotated[bool, option_of("Draw no figures at the end.", RUNNING, "--no-plot")]
-Verbose = Annotated[bool, option_of("Print packs, workers, times and where files are too.", None, "--verbose", "-v")]
+DryRun = Annotated[bool, option_of("Print what check prints, but train nothing.", RUNNING, "--dry-run")]
+NoPlot = Annotated[bool, option_of("Do not draw figures at the end.", RUNNING, "--no-plot")]
+Verbose = Annotated[bool, option_of("Also print packs, workers, times and file locations.", None, "--verbose", "-v")]
 LastLine = Annotated[
-    bool, option_of("Print the results as JSON, one last line on stdout; all else to stderr.", None, "--json")
+    bool, option_of("Print the results as JSON on the last line of stdout; all else goes to stderr.", None, "--json")
 ]
 
 
@@ -45,7 +45,7 @@ def run(
     if not configs:
         raise UsageError("run needs a config: 'dropexp init' writes one; 'dropexp sweep' has one built in")
     if request.name and len(configs) > 1:
-        text = f"--study {request.name}: one name for {len(configs)} configs; leave it out, or run them one by one"
+        text = f"--study {request.name}: one name cannot be used for {len(configs)} configs; leave it out, or run them one by one"
         raise UsageError(text)
     asked = [replace(request, config=config) for config in configs]
     with _loading(request, dry_run):
@@ -82,7 +82,7 @@ def _voice(quiet: bool, verbose: bool, as_json: bool) -> Voice:
     from dropexp.errors import UsageError
 
     if quiet and verbose:
-        raise UsageError("--quiet: prints errors alone, and --verbose more than usual; give one of the two")
+        raise UsageError("--quiet: cannot be combined with --verbose; give one of the two")
     return Voice(quiet, verbose, as_json)
 
 
@@ -130,7 +130,7 @@ def _train(request: Request, made: Study, no_plot: bool, voice: Voice, said: lis
         times = (
             f"{duration(trained - begun)} for training, {duration(time.monotonic() - trained)} for table and figures"
         )
-        voice.detail(f"{times}; each run's share stands in {(finished.folder / 'provenance.csv').as_posix()}")
+        voice.detail(f"{times}; each run's share is in {(finished.folder / 'provenance.csv').as_posix()}")
 
 
 def _conclude(
@@ -148,7 +148,7 @@ def _conclude(
     shown, note = reading(folder, baseline=baseline)
     results(shown, note, voice)
     if finished.trained == 0 and not finished.failures and not finished.interrupted:
-        say(f"\nevery run of this study was there already: 0 runs trained ({folder / 'runs.csv'})")
+        say(f"\nevery run of this study was already stored: 0 runs trained ({folder / 'runs.csv'})")
     figures: tuple[Path, ...] = ()  # those of what is stored now: older ones may answer another question
     if not no_plot and not finished.interrupted and not shown.runs.empty:
         figures = plot(folder, baseline=baseline, known=(shown, note)).paths
@@ -175,9 +175,7 @@ def _conclude(
         warn(f"{len(finished.failures)} runs failed (failures.csv); the same command tries them again")
         return 1
     if found:
-        warn(
-            f"the audit of dropout found what should not be in {counted(found, 'run')} (probes.csv): do not trust these runs"
-        )
+        warn(f"the audit of dropout found a problem in {counted(found, 'run')} (probes.csv): do not trust these runs")
     if finished.interrupted:
         raise Interrupted(f"interrupted: {_kept(finished)}; the same command trains the rest")
     return 1 if found else 0
@@ -187,7 +185,7 @@ def _kept(finished: Finished) -> str:
     """Say what an interruption leaves: runs that are done, and epochs of others."""
     from dropexp.quoting import counted
 
-    text = f"{counted(finished.trained, 'run')} of this command done"
+    text = f"{counted(finished.trained, 'run')} of this command finished"
     if epochs := sorted(set(finished.begun.values())):
         span = f"epoch {epochs[0]}" if len(epochs) == 1 else f"epochs {epochs[0]} to {epochs[-1]}"
         text += f", {len(finished.begun)} more kept at {span}"

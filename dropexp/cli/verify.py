@@ -22,18 +22,18 @@ SHOWN = 20
 def verify(
     path: Folder = RESULTS,
     sample: Annotated[
-        int | None, option_of("Runs to train again, 5 without it; 0 looks at files alone.", None, min=0)
+        int | None, option_of("How many runs to train again; default: 5; 0 checks only the files.", None, min=0)
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Train every run again.")] = False,
     seed: Annotated[
-        int | None, option_of("Makes the choice of runs again; without it, a new one.", None, min=0)
+        int | None, option_of("Repeats an earlier choice of runs; default: a new choice.", None, min=0)
     ] = None,
     jobs: Jobs = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
-    """Check that results are what training gives: [bold]dropexp verify results/[/bold]."""
+    """Check that stored results can be reproduced: [bold]dropexp verify results/[/bold]."""
     from dropexp.console.progress import Progress
     from dropexp.console.screen import say, tell
     from dropexp.errors import UsageError
@@ -90,25 +90,25 @@ def lines(v: Verified) -> list[str]:
     found.append(f"{v.folder.as_posix()}: {counted(v.runs, 'run')}, {counted(v.epochs, 'epoch')}: {files}")
     if v.chosen:
         which = "all" if v.trained == v.runs else f"{v.trained} of {v.runs}"
-        how = "" if v.chosen == v.runs else f" (--seed {v.seed} chooses them again)"
+        how = "" if v.chosen == v.runs else f" (--seed {v.seed} repeats this choice)"
         found.append(f"trained again: {which}{how}; equal to the byte: {len(v.equal)}")
     if v.elsewhere:
-        found.append(f"not equal, and trained under other circumstances: {counted(len(v.elsewhere), 'run')}")
+        found.append(f"not equal, but trained in another environment: {counted(len(v.elsewhere), 'run')}")
         found += [f"  {text}" for text in v.circumstances]
     for arm in v.arms:
         interval = (
             f"95% interval {100 * arm.low:+.1f} to {100 * arm.high:+.1f}" if arm.low == arm.low else "no interval"
         )
-        word = "differs" if arm.differs else "no difference that chance does not explain"
+        word = "differs" if arm.differs else "no difference beyond chance"
         found.append(
-            f"  {arm.arm_id}: {arm.metric}: stored minus again {100 * arm.mean:+.1f} points, n {arm.n}, {interval}: {word}"
+            f"  {arm.arm_id}: {arm.metric}: stored minus retrained {100 * arm.mean:+.1f} points, n {arm.n}, {interval}: {word}"
         )
     found += [f"not trained again: {text}" for text in v.left]
     if v.trained < v.chosen:
         some = (
             "nothing was verified by training" if not v.trained else f"{v.chosen - v.trained} of them are not verified"
         )
-        found.append(f"{v.chosen} runs were to be trained again, and {v.trained} could be: {some}")
+        found.append(f"{v.chosen} runs were to be trained again, but only {v.trained} could be: {some}")
     return found
 
 

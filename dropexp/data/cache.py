@@ -56,11 +56,13 @@ def cache_dir(data_dir: Path | None = None) -> Path:
         try:
             folder = Path(data_dir).expanduser()
             if folder.exists() and not folder.is_dir():
-                raise DataError(f"{told}: is no folder; name the one that data sets lie in, or are to be fetched to")
+                raise DataError(
+                    f"{told}: is not a folder; name the folder where data sets are stored or should be downloaded to"
+                )
             return folder
         except (OSError, ValueError, RuntimeError) as error:  # a name too long, a ~user that is none
             raise DataError(
-                f"{told}: cannot be a folder: {getattr(error, 'strerror', None) or error}; name another"
+                f"{told}: cannot be used as a folder: {getattr(error, 'strerror', None) or error}; name another"
             ) from None
     from platformdirs import user_cache_path
 

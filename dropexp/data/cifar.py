@@ -28,7 +28,7 @@ class _Arrays(pickle.Unpickler):
         try:
             return FOUND[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of an array") from None
+            raise pickle.UnpicklingError(f"{module}.{name} is not part of an array") from None
 
 
 def read_batch(path: Path, md5: str, label: str = "labels") -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +57,7 @@ def _content(path: Path, md5: str) -> Any:
     found = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     if found != md5:
         raise DataError(
-            f"{path}: has the MD5 checksum {found}, and the published file {md5}: it is damaged or another file, and is not"
-            " read; delete it and fetch it again"
+            f"{path}: has the MD5 checksum {found}, but the published file has {md5}: it is damaged or a "
+            "different file; delete it and fetch it again"
         )
     return _Arrays(io.BytesIO(raw), encoding="bytes").load()

@@ -69,8 +69,8 @@ def read_cells(form: Form, inputs: Sequence[int], label: int) -> Cells:
     for line, cells in islice(form.lines(), 1, None):
         if len(cells) != len(form.columns):
             raise DataError(
-                f"{form.path}: line {line} has {len(cells)} cells, and the header names {len(form.columns)} columns;"
-                " make them equal"
+                f"{form.path}: line {line} has {len(cells)} cells, but the header names {len(form.columns)} columns; "
+                "make them equal"
             )
         numbers.extend(_row([cells[column].strip() for column in inputs], line, inputs, seen))
         words.append(cells[label].strip())
@@ -135,13 +135,13 @@ def _refuse_mixed(form: Form, seen: _Seen) -> None:
         line, column, cell = seen.either
         whole, point = cell.replace(",", ""), cell.replace(",", ".")
         raise DataError(
-            f"{form.where(line, column)}: {spelt(cell)} may be {whole} or {point}; write it without the comma"
+            f"{form.where(line, column)}: {spelt(cell)} could mean {whole} or {point}; write it without the comma"
         )
     if seen.comma and seen.point:
         (line, column, cell), (other, _, point) = seen.comma, seen.point
         raise DataError(
-            f"{form.where(line, column)}: {spelt(cell)} has a decimal comma, and {spelt(point)} in line {other} a decimal "
-            "point; use one of them in the whole file"
+            f"{form.where(line, column)}: {spelt(cell)} has a decimal comma, but {spelt(point)} in line {other} "
+            "has a decimal point; use the same one in the whole file"
         )
 
 

@@ -67,15 +67,16 @@ def form_of(path: Path, label: str | None) -> Form:
     separator = next((s for s, names in found.items() if label in names), max(found, key=lambda s: len(found[s])))
     columns = found[separator]
     if len(columns) > COLUMNS:
-        raise DataError(f"{path}: its first line names {len(columns):,} columns; {COLUMNS:,} are allowed")
+        raise DataError(f"{path}: its first line names {len(columns):,} columns; at most {COLUMNS:,} are allowed")
     if columns[0].startswith("sep="):
         raise DataError(
-            f"{path}: its first line, {columns[0]!r}, is for one program only; remove it, so that names come first"
+            f"{path}: its first line, {columns[0]!r}, is understood by one program only; remove it, so that the "
+            "column names come first"
         )
     if label not in columns and sum(map(_numeric, columns)) * 2 >= len(columns):
         raise DataError(
-            f"{path}: its first line holds numbers ({shorten(columns)}) and must name the columns; add a line above it, "
-            f"such as {separator.join(_invented(len(columns), label or 'label'))}"
+            f"{path}: its first line holds numbers ({shorten(columns)}) but must name the columns; add a line "
+            f"above it, such as {separator.join(_invented(len(columns), label or 'label'))}"
         )
     return Form(path, separator, columns)
 

@@ -38,12 +38,12 @@ def read_csv(path: Path, data: Data, sha256: str) -> Dataset:
         notes.append(f"cells are separated by {SEPARATORS[form.separator]}")
     cells = _values(form, inputs, label)
     if cells.comma:
-        notes.append(f"numbers have decimal commas, as {spelt(cells.comma)} has")
+        notes.append(f"numbers have decimal commas, as in {spelt(cells.comma)}")
     if len(cells.words) == 0:
         raise DataError(f"{path}: has a header and no rows; add one example per line")
     cells = _without_blanks(form, inputs, label, cells, data.blanks, notes)
     notes += [
-        f"column {spelt(form.columns[c])} counts the lines; leave it out with data.ignore if it is no measurement"
+        f"column {spelt(form.columns[c])} counts the lines; leave it out with data.ignore if it is not a measurement"
         for c in _counting(inputs, cells.x)
     ]
 
@@ -62,7 +62,7 @@ def _inputs(form: Form, data: Data, label: int) -> list[int]:
             form.place(name, "data.ignore")
         if name == data.label:
             raise DataError(
-                f"{form.path}: {spelt(name)} is data.label, and data.ignore leaves it out; name it in one of them"
+                f"{form.path}: {spelt(name)} is named under both data.label and data.ignore; name it under only one of them"
             )
     inputs = [i for i, name in enumerate(form.columns) if i != label and name not in ignored]
     if not inputs:
@@ -156,7 +156,7 @@ def _without_blanks(
         return cells
     if gone.all():
         raise DataError(
-            f"{form.path}: every line has a blank cell ({each}), and data.blanks drop leaves none; leave columns out with "
+            f"{form.path}: every line has a blank cell ({each}), so data.blanks drop leaves no lines; leave columns out with "
             "data.ignore, or set data.blanks to mean or median"
         )
     notes.append(f"{of} left out for blank cells ({each})")

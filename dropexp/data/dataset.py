@@ -92,13 +92,15 @@ def assemble(
             raise DataError(f"{place}: {x_name} has no rows; give at least one example of each of two classes")
         if x.shape[1:] != parts[0][1].shape[1:]:
             raise DataError(
-                f"{place}: {x_name} has examples of shape {x.shape[1:]} and {parts[0][0]} of {parts[0][1].shape[1:]}; "
-                "they must be equal"
+                f"{place}: {x_name} has examples of shape {x.shape[1:]} but {parts[0][0]} has examples of shape "
+                f"{parts[0][1].shape[1:]}; they must be equal"
             )
         numbers.append(_numbers(x, place, x_name, row, blanks))
         labels.append(_labels(y, place, y_name, row))
     if len({values.dtype.kind for values in labels}) > 1:
-        raise DataError(f"{place}: {parts[0][2]} and {parts[1][2]} mix numbers and words; use one of them in both")
+        raise DataError(
+            f"{place}: {parts[0][2]} and {parts[1][2]} mix numbers and words; use the same kind of labels in both"
+        )
     y, classes = relabel(np.concatenate(labels), place)
     told += describe_classes(classes, labels[0])
     kinds = {values.dtype for values in numbers}
@@ -116,13 +118,13 @@ def relabel(labels: np.ndarray, place: str) -> tuple[np.ndarray, tuple[str, ...]
     values, y = np.unique(labels, return_inverse=True)
     if len(values) < 2:
         raise DataError(
-            f"{place}: has one class only, label {shorten(values)} in all of its rows ({len(labels)}); a network is"
-            " trained to tell apart two or more classes"
+            f"{place}: has only one class, label {shorten(values)}, in all of its rows ({len(labels)}); training "
+            "needs at least two classes"
         )
     if len(values) > CLASSES:
         raise DataError(
-            f"{place}: has {len(values):,} different labels in {len(labels):,} rows, and {CLASSES:,} are allowed; is the"
-            " label a number to predict? dropexp trains classifiers"
+            f"{place}: has {len(values):,} different labels in {len(labels):,} rows, but at most {CLASSES:,} are "
+            "allowed; is the label a number to predict? dropexp trains only classifiers"
         )
     return y.astype(np.int64).reshape(-1), tuple(str(value) for value in values)
 
@@ -137,7 +139,7 @@ def describe_classes(classes: tuple[str, ...], trained: np.ndarray | None = None
             pairs = [*pairs[: _SHOWN - 2], "...", pairs[-1]]
         told = [f"{len(classes)} classes: {', '.join(pairs)}"]
     if trained is not None and (absent := sorted(set(classes) - {str(v) for v in np.unique(trained)})):
-        told.append(f"no training example has label {shorten(absent)}; the official test set has")
+        told.append(f"no training example has label {shorten(absent)}, but the official test set does")
     return told
 
 
@@ -154,11 +156,13 @@ def _one_line(word: object) -> str:
 def bounded(place: object, what: str, size: int, stored: int | None = None) -> None:
     """Raise DataError for data too large for this tool, and for what would unpack to RATIO times its `stored` bytes."""
     if size > LARGEST:
-        raise DataError(f"{place}: {what} takes {size / 1e9:,.1f} GB unpacked; {LARGEST / 1e9:.1f} GB are allowed")
+        raise DataError(
+            f"{place}: {what} takes {size / 1e9:,.1f} GB unpacked; at most {LARGEST / 1e9:.1f} GB are allowed"
+        )
     if stored is not None and size > SMALL and size > RATIO * stored:
         raise DataError(
-            f"{place}: {what} would unpack from {stored / 1e6:,.1f} MB to {size / 1e6:,.1f} MB, which real data seldom do; "
-            "store it uncompressed if that is meant"
+            f"{place}: {what} would unpack from {stored / 1e6:,.1f} MB to {size / 1e6:,.1f} MB, which is rare for "
+            "real data; if that is intended, store it uncompressed"
         )
 
 
@@ -183,8 +187,8 @@ def _numbers(x: np.ndarray, place: str, name: str, row: Callable[[int], str], bl
         value = x[first].reshape(-1)[(~fine[first]).reshape(-1).argmax()]
         why = "is too large for a 32-bit float" if np.isfinite(value) else "is not a finite number"
         raise DataError(
-            f"{place}: {name}, {row(first)}: {value!s} {why}; {int(bad.sum())} of {len(x)} rows are like it:"
-            " remove them or fill in a number"
+            f"{place}: {name}, {row(first)}: {value!s} {why}; {int(bad.sum())} of {len(x)} rows have this "
+            "problem: remove them or fill in a number"
         )
     return single
 
@@ -200,8 +204,8 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
         if not whole.all():
             first = int((~whole).argmax())
             raise DataError(
-                f"{place}: {name}, {row(first)}: label {y[first]!s} is not a whole number; labels are whole numbers or "
-                "words, one a class"
+                f"{place}: {name}, {row(first)}: label {y[first]!s} is not a whole number; labels are whole numbers "
+                "or words, one per class"
             )
         return y.astype(np.int64)
     if y.dtype.kind in "bui":
@@ -217,7 +221,7 @@ def _labels(y: np.ndarray, place: str, name: str, row: Callable[[int], str]) -> 
         raise DataError(f"{place}: {name} holds {_called(y.dtype)}; labels must be whole numbers or words")
     codes = np.frombuffer(y.tobytes(), np.dtype("u4").newbyteorder(y.dtype.byteorder))
     if (codes > sys.maxunicode).any():
-        raise DataError(f"{place}: {name} holds numbers that stand for no character; store the labels as text")
+        raise DataError(f"{place}: {name} holds numbers that are not characters; store the labels as text")
     return y
 
 
@@ -228,9 +232,9 @@ def _layout(x: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
     if x.ndim == 3:
         return np.ascontiguousarray(x[:, None]), ["read as images of one channel (N, H, W)"]
     if x.shape[3] in (1, 3, 4):
-        told = f"read as channels last (N, H, W, C), because the last axis of {name} has {x.shape[3]}"
+        told = f"read as channels last (N, H, W, C), because the last axis of {name} has size {x.shape[3]}"
         if x.shape[1] in (1, 3, 4):
-            told += f"; its second axis has {x.shape[1]}: if the channels come first, transpose to (N, H, W, C)"
+            told += f"; its second axis has size {x.shape[1]}: if the channels come first, transpose to (N, H, W, C)"
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2)), [told]
     return np.ascontiguousarray(x), ["read as channels first (N, C, H, W)"]
 

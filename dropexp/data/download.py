@@ -31,7 +31,7 @@ WORDS = {
     "ConnectTimeout": "no answer",
     "ReadTimeout": "no answer",
     "ChunkedEncodingError": "the connection broke off",
-    "InvalidSchema": "a redirect to what is no web address",
+    "InvalidSchema": "a redirect to something that is not a web address",
 }
 
 
@@ -67,7 +67,7 @@ def files_of(
         _fetch(source, folder, progress)
         files = examine(source, folder)
         if lacking := [file for file in files if file.state != "good"]:
-            raise DataError(_lacking(source, folder, lacking[0], "; the download did not hold it"))
+            raise DataError(_lacking(source, folder, lacking[0], "; the download did not contain it"))
     return {file.name: file.path for file in files}
 
 
@@ -79,8 +79,8 @@ def _lacking(source: str, folder: Path, file: File, why: str) -> str:
     if file.state == "missing":
         return f"{source}: {file.name} is not in {folder}{why}; {command}"
     return (
-        f"{source}: {file.path} has the MD5 checksum {file.found}, and the published file {file.expected}: it is "
-        f"damaged or another file, and is not read{why}; {command}"
+        f"{source}: {file.path} has the MD5 checksum {file.found}, but the published file has "
+        f"{file.expected}: it is damaged or a different file{why}; {command}"
     )
 
 
@@ -151,7 +151,7 @@ def _retrieve(source: str, folder: Path, name: str, md5: str, lacking: File, pro
             if not again:
                 break
         reasons.append(f"{urlparse(mirror).hostname}: {reason}")
-    raise DataError(_lacking(source, folder, lacking, f", and no mirror gave it ({', '.join(reasons)})"))
+    raise DataError(_lacking(source, folder, lacking, f", and no mirror provided it ({', '.join(reasons)})"))
 
 
 class _Stream:

@@ -41,8 +41,8 @@ def read_idx(path: Path) -> np.ndarray:
         what = "is truncated" if len(content) < expected else "goes on after its last value"
         more = " or more" if len(content) > expected else ""
         raise DataError(
-            f"{path}: {what}: its header states {' x '.join(map(str, dims))} values, which is {expected} bytes, and it"
-            f" has {len(content)}{more}; fetch it again"
+            f"{path}: {what}: its header states {' x '.join(map(str, dims))} values, which is {expected} bytes, "
+            f"but it has {len(content)}{more}; fetch it again"
         )
     values = np.frombuffer(content, dtype).reshape(dims)
     return values.astype(dtype.newbyteorder("="), copy=False)
@@ -52,7 +52,7 @@ def _header(path: Path, file: Any) -> tuple[np.dtype, list[int]]:
     begin = file.read(4)
     if len(begin) < 4 or begin[:2] != b"\0\0" or begin[2] not in TYPES or not 1 <= begin[3] <= DIMENSIONS:
         raise DataError(
-            f"{path}: begins with {begin.hex(' ') or 'nothing'}, and an IDX file with 00 00, a type"
+            f"{path}: begins with {begin.hex(' ') or 'nothing'}, but an IDX file begins with 00 00, a type"
             f" ({', '.join(f'{t:02x}' for t in TYPES)}) and the number of dimensions, 1 to {DIMENSIONS}"
         )
     sizes = file.read(4 * begin[3])

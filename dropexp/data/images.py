@@ -34,7 +34,7 @@ def read_images(path: Path, data: Data) -> Dataset:
         if this != size:
             raise DataError(
                 f"{path}: {file.relative_to(path)} is {this[0]} x {this[1]} and {first.relative_to(path)} {size[0]} x "
-                f"{size[1]} (width x height); all images must be equal in size: resize or crop them"
+                f"{size[1]} (width x height); all images must have the same size: resize or crop them"
             )
     grey = [mode in GREY for _, mode in shapes]
     mode, channels = ("L", 1) if all(grey) else ("RGB", 3)
@@ -56,7 +56,7 @@ def read_images(path: Path, data: Data) -> Dataset:
     if channels == 3 and any(grey):
         notes.append(f"{sum(grey)} greyscale images were turned into RGB, because the others are in colour")
     if other:
-        notes.append(f"ignored, being no images of a class: {shorten(other, 4)}")
+        notes.append(f"ignored, because they are not images of a class: {shorten(other, 4)}")
     labels = _as_numbers([label for label, _ in found])
     made = assemble(
         data.source, str(path), [("the images", x.transpose(0, 3, 1, 2), "the folders", labels)],
@@ -75,9 +75,9 @@ def _found(path: Path) -> tuple[list[tuple[str, Path]], list[str]]:
             files = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
             images = [p for p in files if p.suffix.lower() in SUFFIXES and p.is_file()]
             if not images:
-                hint = "; a folder of a class holds its images itself" if any(p.is_dir() for p in files) else ""
+                hint = "; put images directly into the folder of their class" if any(p.is_dir() for p in files) else ""
                 raise DataError(
-                    f"{folder}: holds no image; give each class's folder at least one ({', '.join(SUFFIXES)}), or "
+                    f"{folder}: contains no images; give each class's folder at least one ({', '.join(SUFFIXES)}), or "
                     f"remove it{hint}"
                 )
             found += [(folder.name, p) for p in images]
@@ -101,10 +101,12 @@ def _inspect(file: Path, mode: str | None, content: bytes | None = None) -> Any:
             with Image.open(file if content is None else io.BytesIO(content), formats=FORMATS) as image:
                 if image.width * image.height > PIXELS:
                     raise DataError(
-                        f"{file}: has {image.width} x {image.height} pixels; {PIXELS:,} in all are allowed: make it smaller"
+                        f"{file}: has {image.width} x {image.height} pixels; at most {PIXELS:,} in all are allowed: make it smaller"
                     )
                 if image.mode in DEEP:
-                    raise DataError(f"{file}: has more than 8 bits a channel (mode {image.mode}); save it with 8 bits")
+                    raise DataError(
+                        f"{file}: has more than 8 bits per channel (mode {image.mode}); save it with 8 bits"
+                    )
                 if mode is None:
                     return image.size, image.mode
                 return np.asarray(image.convert(mode))

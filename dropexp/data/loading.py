@@ -45,7 +45,7 @@ def load(
         path = folder / Path(data.source).expanduser()
         found, is_folder = path.exists(), path.is_dir()
     except (OSError, ValueError, RuntimeError) as error:  # a name too long, a ~user that is none
-        raise DataError(f"{data.source}: cannot be a path: {error}; give a path to your own data") from None
+        raise DataError(f"{data.source}: is not a valid path: {error}; give a path to your own data") from None
     allowed = f"a source is one of {', '.join(SOURCES)}, or a path to a .npz, a .csv or a folder of images"
     if not found:
         raise DataError(f"{path}: no such file or folder; {allowed}{meant(data.source, SOURCES)}")
@@ -56,10 +56,10 @@ def load(
     try:
         made = read_images(path, data) if is_folder else READERS[path.suffix.lower()](path, data, _sha256(path))
     except MemoryError:
-        raise DataError(f"{path}: does not fit into this machine's memory; use a part of it") from None
+        raise DataError(f"{path}: does not fit into this machine's memory; use part of it") from None
     if data.sha256 and data.sha256 != made.sha256:
         raise DataError(
-            f"{path}: its content has the sha256 {made.sha256}, and data.sha256 is {data.sha256}: restore the file, or "
+            f"{path}: its content has the sha256 {made.sha256}, but data.sha256 is {data.sha256}: restore the file, or "
             "leave data.sha256 out to train on the new content"
         )
     return made
@@ -131,8 +131,8 @@ def _built_in(source: str, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...
     fits = x.shape == (total, *row.example) and y.shape == (total,) and len(classes) == row.classes
     if not fits or y.min() < 0 or y.max() >= row.classes:
         raise DataError(
-            f"{source}: {len(x)} images of shape {x.shape[1:]} with {len(y)} labels of {len(classes)} classes were "
-            f"read, and {row.title} has {total} of {row.example} and {row.classes}; fetch it again"
+            f"{source}: {len(x)} images of shape {x.shape[1:]} with {len(y)} labels of {len(classes)} classes "
+            f"were read, but {row.title} has {total} of {row.example} and {row.classes}; fetch it again"
         )
     return Dataset(source, x, y, row.test, classes, None, tuple(describe_classes(classes)))
 

@@ -61,7 +61,7 @@ def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     except Exception as error:
         if "allow_pickle" in str(error):
             raise DataError(
-                f"{path}: {name} is an object array (perhaps rows of unequal length), which is never read; store it as "
+                f"{path}: {name} is an object array (perhaps rows of unequal length), which is not supported; store it as "
                 "one array of numbers, or labels as an array of text"
             ) from None
         raise DataError(f"{path}: {name} cannot be read: {_line(error)}; write the file again") from None
@@ -84,11 +84,11 @@ def _check_claim(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> None:
             raise ValueError(f"an array of format {version[0]}.{version[1]}")
         length = int.from_bytes(file.read(2 * version[0]), "little")  # two bytes in format 1.0, four in 2.0
         if length > LONGEST:
-            raise ValueError(f"its header has {length} characters, and an array of numbers or words needs fewer")
+            raise ValueError(f"its header has {length} characters, more than an array of numbers or words needs")
         file.seek(8)
         shape, _, dtype = HEADERS[version](file)
         if math.prod(shape) * dtype.itemsize > entry.file_size and not dtype.hasobject:
-            raise ValueError(f"its header claims the shape {shape}, and it holds {entry.file_size} bytes"[:200])
+            raise ValueError(f"its header claims the shape {shape}, but it has {entry.file_size} bytes"[:200])
 
 
 LONGEST = 2000  # numpy's time goes with the square of it

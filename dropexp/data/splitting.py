@@ -49,11 +49,11 @@ def sizes(data: Data, n_total: int, n_official_test: int | None) -> tuple[int, i
         raise DataError(
             f"data.test_size: {data.test_size} leaves nothing to train on: {aside}; use a smaller test_size"
         )
-    n_val = _part("data.val_size", data.val_size, left, "what the test set leaves")
+    n_val = _part("data.val_size", data.val_size, left, "the examples outside the test set")
     if n_val == 0 < data.val_size:
         raise DataError(
-            f"data.val_size: {data.val_size} of {left} examples is less than one; use a larger fraction, a count, or 0 "
-            "for no validation"
+            f"data.val_size: {data.val_size} of {left} examples is less than one example; use a larger fraction, "
+            "a number of examples, or 0 for no validation"
         )
     if n_val >= left:
         raise DataError(
@@ -98,7 +98,7 @@ def _part(path: str, size: int | float, whole: int, of: str) -> int:
         return size
     if size >= 1:
         raise DataError(
-            f"{path}: {size} is neither a count nor a fraction: write {int(size)} for that many examples, or a number "
+            f"{path}: {size} is neither an integer nor a fraction: write {int(size)} for that many examples, or a number "
             f"below 1 for a fraction of {of}"
         )
     return int(Decimal(repr(size)) * whole)

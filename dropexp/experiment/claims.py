@@ -26,13 +26,14 @@ class Part(Section):
 
     metric: str = Field("gap", description="a metric column of runs.csv", min_length=1)
     compare: dict[str, Any] = Field(default_factory=dict, description="the arms in question, by axis")
-    against: dict[str, Any] = Field(default_factory=dict, description="the arms they are held against")
+    against: dict[str, Any] = Field(default_factory=dict, description="the arms that they are compared with")
     expect: Expectation = Field(
-        "lower", description="the direction; at_least and lower_at_least ask for the whole interval beyond the margin"
+        "lower",
+        description="the expected direction; at_least and lower_at_least require the whole interval to be beyond the margin",
     )
     margin: Annotated[float, Field(gt=0)] = Field(0.005, description="the smallest difference that counts, a fraction")
     tuned_over: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = Field(
-        (), description="axes of which each arm and seed takes the value with its best validation loss"
+        (), description="axes for which each arm and seed uses the value with the best validation loss"
     )
 
 
@@ -41,7 +42,7 @@ class Claim(Part):
 
     says: str = Field("", description="the claim in words")
     all: Annotated[tuple[Part, ...], BeforeValidator(_tuple)] = Field(
-        (), description="parts that must all be supported, in place of metric, compare and against"
+        (), description="parts that must all be supported, instead of metric, compare and against"
     )
 
     @property

@@ -58,7 +58,7 @@ def _column(given: str) -> str:
     """Refuse the name of a column that a cell of runs.csv could not give back: names are joined by + there."""
     if given == "none" or "+" in given or given != given.strip():
         raise ValueError(
-            "this name cannot be told from others in runs.csv; rename the column, without + and outer blanks"
+            "this name would be ambiguous in runs.csv; rename the column, without '+' and without spaces at either end"
         )
     return _one_line(given)
 
@@ -80,7 +80,7 @@ class Data(Section):
         "digits", any_of([*SOURCES, "a path to your own"]), min_length=1
     )
     sha256: str | None = shape(
-        None, "the content of your own data; filled in, and checked where given", pattern="^[0-9a-f]{64}$"
+        None, "the SHA-256 of your own data; filled in automatically, and checked if given", pattern="^[0-9a-f]{64}$"
     )
     label: Annotated[str, AfterValidator(_one_line)] | None = shape(
         None,
@@ -88,21 +88,23 @@ class Data(Section):
         needs=TABLE,
         min_length=1,
     )
-    ignore: Columns | None = shape(None, "the columns of a .csv that are left out", needs=TABLE)
+    ignore: Columns | None = shape(None, "the columns of a .csv to leave out", needs=TABLE)
     blanks: Blanks = shape(
         "refuse",
-        "what is done about the blank cells of a .csv: refuse the file, drop their lines, or fill them in with the mean or "
-        "median of the training examples",
+        "what happens to blank cells of a .csv: refuse the file, drop their lines, or fill them in with the "
+        "mean or median of the training examples",
         needs=TABLE,
     )
     test_size: Annotated[int | float | None, Field(gt=0)] = shape(
-        None, "a count, a fraction below 1, or null for the official test set, else 30%"
+        None, "a number of examples, a fraction below 1, or null for the official test set, or 30% if there is none"
     )
     val_size: Annotated[int | float, Field(ge=0)] = shape(
-        0.1, "a count, or a fraction below 1 of what the test set leaves"
+        0.1, "a number of examples, or a fraction below 1 of the examples outside the test set"
     )
-    train_size: Annotated[int | None, Field(ge=1)] = shape(None, "examples to train on, or null for all that is left")
-    label_noise: Rate = value(0.0, "the fraction of training labels that is made wrong", called="wrong labels")
+    train_size: Annotated[int | None, Field(ge=1)] = shape(
+        None, "the number of training examples, or null for all remaining examples"
+    )
+    label_noise: Rate = value(0.0, "the fraction of training labels that are made wrong", called="wrong labels")
     noisy_validation: bool = value(
         False, "whether the validation labels are made wrong too", needs=(Condition("data.label_noise", "is above", 0),)
     )
@@ -126,20 +128,24 @@ class Model(Section):
         (512,), "units of each hidden layer", called="hidden layers", by_kind={"cnn": (128,), "lstm": ()}
     )
     channels: Widths | None = _only("cnn", (32, 64), "channels of each convolution block")
-    kernel: Annotated[int | None, Field(ge=1, le=31)] = _only("cnn", 3, "height and width of a convolution, odd")
+    kernel: Annotated[int | None, Field(ge=1, le=31)] = _only(
+        "cnn", 3, "the height and width of a convolution, an odd number"
+    )
     pool: Literal["max", "avg", "none"] | None = _only("cnn", "max", "2 x 2 pooling at the end of a convolution block")
     units: Annotated[int | None, Field(ge=1, le=100_000)] = _only("lstm", 64, "units of each LSTM layer")
-    layers: Annotated[int | None, Field(ge=1, le=100)] = _only("lstm", 1, "LSTM layers above each other")
-    bidirectional: bool | None = _only("lstm", False, "whether an LSTM reads the sequence both ways")
-    activation: Activation = shape("relu", "the function after each affine map")
+    layers: Annotated[int | None, Field(ge=1, le=100)] = _only("lstm", 1, "the number of LSTM layers")
+    bidirectional: bool | None = _only("lstm", False, "whether an LSTM reads the sequence in both directions")
+    activation: Activation = shape("relu", "the activation function, applied after each affine map")
     norm: Literal["none", "batch", "layer"] = shape("none", "the normalisation in each block")
     norm_group: Annotated[int | None, Field(ge=2)] = shape(
-        None, "examples a batch statistic is taken over", needs=(Condition("model.norm", "is", ("batch",)),)
+        None, "how many examples share one batch statistic", needs=(Condition("model.norm", "is", ("batch",)),)
     )
     order: Annotated[Order, BeforeValidator(_spelt_out)] = shape(
-        "norm-activation-dropout", "how a block goes on after its affine map"
+        "norm-activation-dropout", "the order of norm, activation and dropout in a block"
     )
-    init: Literal["auto", "he", "glorot", "lecun"] = shape("auto", "initial weights; auto goes by the activation")
+    init: Literal["auto", "he", "glorot", "lecun"] = shape(
+        "auto", "how weights are initialised; auto depends on the activation"
+    )
 
     @model_validator(mode="after")
     def _defaults_of_kind(self) -> Self:
@@ -160,15 +166,15 @@ MODEL_DEFAULTS = {kind: _defaults(kind) for kind in get_args(ModelKind)}
 class RateSchedule(Section):
     """How the dropout rates change over the epochs; rate_shapes.py holds the shapes."""
 
-    shape: RateShape = value("constant", "how the rate goes over the epochs")
+    shape: RateShape = value("constant", "how the rate changes over the epochs")
     epochs: int = value(
         10,
-        "early: on until this epoch; late: off until it; linear: there from it on",
+        "early: dropout is on up to this epoch; late: off up to it; linear: the rate stays constant after it",
         needs=(Condition("dropout.schedule.shape", "is", tuple(s for s in SHAPES if s != "constant")),),
         ge=1,
     )
     begin: float = value(0.0, "linear: the multiple of the rate at the first epoch", needs=LINEAR, ge=0, le=1)
-    end: float = value(1.0, "linear: the multiple from the last of its epochs on", needs=LINEAR, ge=0, le=1)
+    end: float = value(1.0, "linear: the multiple of the rate from the schedule's last epoch", needs=LINEAR, ge=0, le=1)
 
 
 class Dropout(Section):
@@ -177,17 +183,17 @@ class Dropout(Section):
     kind: KindName = shape("bernoulli", "the kind of dropout")
     rate: Rate = value(0.5, "the probability that a unit is dropped")
     placement: Places = value(("hidden",), "the places where masks act", min_length=1)
-    rate_at: RateAt = value((), "rates that differ at single places")
+    rate_at: RateAt = value((), "other rates at single places")
     group_size: Annotated[int, Field(ge=1)] | Literal["batch"] | None = shape(
         None,
-        "examples that share a mask",
+        "how many examples share a mask",
         needs=(
             Condition("dropout.kind", "is", kinds_with(lambda k: k.law == "bernoulli" and "batch" not in k.shared)),
         ),
     )
     block_size: int = shape(
         3,
-        "height and width of dropblock's blocks",
+        "the height and width of a dropblock block",
         needs=(Condition("dropout.kind", "is", kinds_with(lambda k: k.law == "dropblock")),),
         ge=1,
     )
@@ -219,9 +225,9 @@ class EarlyStopping(Section):
     patience: Annotated[int | None, Field(ge=1)] = value(
         None, "epochs without improvement before training stops; null is off"
     )
-    monitor: Monitor = value("val_loss", "the number that must improve", needs=STOPPING)
+    monitor: Monitor = value("val_loss", "the measure that must improve", needs=STOPPING)
     min_delta: float = value(0.0, "the smallest change that counts as an improvement", needs=STOPPING, ge=0)
-    start_from_epoch: int = value(1, "epochs before it are no candidates", needs=STOPPING, ge=1)
+    start_from_epoch: int = value(1, "epochs before this one are not candidates", needs=STOPPING, ge=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -232,9 +238,9 @@ class EarlyStopping(Section):
 class LrSchedule(Section):
     """How the learning rate changes over the epochs."""
 
-    shape: Literal["constant", "cosine", "step"] = value("constant", "how the learning rate goes over the epochs")
-    every: int = value(20, "epochs between two steps of shape step", needs=LR_STEPS, ge=1)
-    factor: float = value(0.1, "what a step multiplies the learning rate by", needs=LR_STEPS, gt=0, le=1)
+    shape: Literal["constant", "cosine", "step"] = value("constant", "how the learning rate changes over the epochs")
+    every: int = value(20, "the number of epochs between two steps, for shape step", needs=LR_STEPS, ge=1)
+    factor: float = value(0.1, "the factor by which a step multiplies the learning rate", needs=LR_STEPS, gt=0, le=1)
 
 
 class Training(Section):
@@ -244,15 +250,17 @@ class Training(Section):
     lr: float = value(0.05, "the learning rate", gt=0)
     schedule: LrSchedule = LrSchedule()
     momentum: float = value(0.9, "the momentum of sgd", needs=SGD, ge=0, lt=1)
-    nesterov: bool = shape(False, "whether sgd looks ahead", needs=SGD)
-    weight_decay: float = value(0.0, "the strength of L2 on the weights", ge=0)
-    l1: float = value(0.0, "the strength of L1 on the weights", ge=0)
+    nesterov: bool = shape(False, "whether sgd uses Nesterov momentum", needs=SGD)
+    weight_decay: float = value(0.0, "the strength of L2 regularisation of the weights", ge=0)
+    l1: float = value(0.0, "the strength of L1 regularisation of the weights", ge=0)
     max_norm: Annotated[float | None, Field(gt=0)] = value(None, "the largest norm of a unit's incoming weights")
-    batch_size: int = shape(64, "examples a step", ge=1)
+    batch_size: int = shape(64, "the number of examples per step", ge=1)
     epochs: int = value(60, "passes over the training data", ge=1, le=1_000_000)
-    steps_per_epoch: Annotated[int | None, Field(ge=1)] = shape(None, "optimiser steps that count as an epoch")
+    steps_per_epoch: Annotated[int | None, Field(ge=1)] = shape(
+        None, "the number of optimiser steps that count as one epoch"
+    )
     precision: Literal["float32", "bfloat16"] = shape(
-        "float32", "what products multiply; weights and sums stay float32"
+        "float32", "the precision of the factors of products; weights and sums stay float32"
     )
 
 

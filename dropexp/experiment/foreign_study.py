@@ -86,7 +86,7 @@ class Foreign(Design):
     @property
     def hint(self) -> str | None:
         known = any(arm.value(RATE) is not None for arm in self.arms)
-        return "no arm without dropout; rows of rate 0 add one" if known and all(a.masked for a in self.arms) else None
+        return "no arm without dropout; add rows with rate 0" if known and all(a.masked for a in self.arms) else None
 
     @property
     def data(self) -> str:

@@ -189,7 +189,7 @@ def _layout(model: Model, example: tuple[int, ...], classes: int, own_bias: froz
     if model.kind == "cnn":
         if len(example) != 3:
             raise ConfigError(
-                f"model.kind: cnn needs images, and the data are vectors of {example[0]} features; "
+                f"model.kind: cnn needs images, but the data are vectors of {example[0]} features; "
                 "use model.kind mlp, or arrays of shape (N, H, W), (N, C, H, W) or (N, H, W, C)"
             )
         for i, channels in enumerate(model.channels or (), 1):
@@ -210,7 +210,7 @@ def _layout(model: Model, example: tuple[int, ...], classes: int, own_bias: froz
     if model.kind == "lstm":
         if len(example) != 3:
             raise ConfigError(
-                f"model.kind: lstm needs sequences, and the data are vectors of {example[0]} features; "
+                f"model.kind: lstm needs sequences, but the data are vectors of {example[0]} features; "
                 "use model.kind mlp, or arrays of shape (N, T, F), or images, which are read row by row"
             )
         channels, time, width = example

@@ -29,6 +29,7 @@ SHAPES: dict[str, Shape] = {
     "early": Shape(lambda schedule, epoch: float(epoch <= schedule.epochs), "on up to epoch {s.epochs}, off after it"),
     "late": Shape(lambda schedule, epoch: float(epoch > schedule.epochs), "off up to epoch {s.epochs}, on after it"),
     "linear": Shape(
-        _linear, "from {s.begin:g} to {s.end:g} times the rate over the epochs 1 to {s.epochs}, then {s.end:g} times"
+        _linear,
+        "from {s.begin:g} to {s.end:g} times the rate over epochs 1 to {s.epochs}, then {s.end:g} times the rate",
     ),
 }

@@ -126,7 +126,7 @@ def faults(entries: Sequence[Entry]) -> Iterator[Fault]:
             yield Fault(line, "sha256", entry.sha256, sealed, why)
         now = datetime.fromisoformat(entry.time)
         if clock is not None and now < clock:
-            yield Fault(line, "time", entry.time, "", "times run backwards")
+            yield Fault(line, "time", entry.time, "", "its time is earlier than that of the row before")
         before, clock = entry.sha256, now
 
 
@@ -156,7 +156,7 @@ def recorded(text: str) -> list[Entry]:
 
 def _entry(number: int, row: Sequence[str]) -> Entry:
     if len(row) != len(COLUMNS):
-        raise ValueError(f"entry {number} has {len(row)} cells and the header {len(COLUMNS)}")
+        raise ValueError(f"entry {number} has {len(row)} cells, but the header has {len(COLUMNS)}")
     found = Entry(*row)
     try:
         said, whole = found.said, found.runs_stored.isascii() and found.runs_stored.isdigit()
@@ -164,7 +164,7 @@ def _entry(number: int, row: Sequence[str]) -> Entry:
     except (ValueError, TypeError, RecursionError):
         raise ValueError(f"entry {number}: its time or its content cannot be read") from None
     if found.kind not in SHAPES or not whole or not aware or not _shaped(said, SHAPES[found.kind]):
-        raise ValueError(f"entry {number} is no design, look or removal")
+        raise ValueError(f"entry {number} is not a design, a look or a removal")
     return found
 
 

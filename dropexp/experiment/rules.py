@@ -56,7 +56,7 @@ def _data(c: Config) -> Broken:
     if c.data.label is not None and not labelled:
         yield (
             "data.label",
-            f"{spelt(c.data.label)} names a column, and {clean(c.data.source)} is not a .csv; leave data.label out",
+            f"{spelt(c.data.label)} names a column, but {clean(c.data.source)} is not a .csv; leave data.label out",
         )
     for path in ("data.test_size", "data.val_size"):
         size = leaf(c, path)
@@ -163,7 +163,7 @@ def _model(c: Config) -> Broken:
             )
             yield (
                 path,
-                f"{name} belongs to {article} {owner}, and model.kind is {m.kind}; {meant}, or set {needs(path)}",
+                f"{name} belongs to {article} {owner}, but model.kind is {m.kind}; {meant}, or set {needs(path)}",
             )
         if applies(path, c) and given is None and name != "channels":
             off = ", or write none for no pooling" if name == "pool" else ""

@@ -211,7 +211,7 @@ class Study(Design):
             dropout = arm.config.dropout.model_copy(update={"rate": 0.0})
             bare.append(canonical(arm.config.model_copy(update={"dropout": dropout})))
         if any(site_rates(config.dropout, config.model) for config in bare):
-            return "no arm without dropout; a rate 0 leaves the places of dropout.rate_at masked"
+            return "no arm without dropout: with rate 0, the places under dropout.rate_at are still masked"
         new = {arm_id(config) for config in bare} - {arm.arm_id for arm in self.arms}
         rates = dict.fromkeys(spell(arm.value("dropout.rate")) for arm in self.arms)
         count = len(new) * len(self.seeds)

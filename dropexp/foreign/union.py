@@ -38,7 +38,7 @@ def union(folders: Sequence[Path], prefer: Path | None) -> tuple[str, int, tuple
             elif taken[str(run)][0] != prefer:
                 _agree(str(run), *taken[str(run)], folder, rows.reset_index(drop=True))
     joined = pd.concat([rows for _, rows in taken.values()]).drop(columns="run_id")
-    notes = (f"{total} runs in {len(tables)} folders, {len(taken)} of them different",)
+    notes = (f"{total} runs in {len(tables)} folders, {len(taken)} of them distinct",)
     return joined.to_csv(index=False, lineterminator="\n"), len(taken), notes
 
 

@@ -52,8 +52,8 @@ class _Reader:
     def read(self, value: Any, loc: Loc) -> Any:
         self.count += 1
         if len(loc) > DEPTH or self.count > WRITTEN:
-            much = f"more than {WRITTEN:,} values" if self.count > WRITTEN else f"nested deeper than {DEPTH} levels"
-            return self._refuse(loc[:1], f"{much}; a study needs a few dozen, four deep")
+            much = f"more than {WRITTEN:,} values" if self.count > WRITTEN else f"nested more than {DEPTH} levels deep"
+            return self._refuse(loc[:1], f"{much}; a study needs a few dozen values, four levels deep")
         if isinstance(value, Mapping):
             return self._mapping(value, loc)
         if hasattr(value, "tolist"):  # arrays and numbers of numpy and torch

@@ -222,7 +222,7 @@ LIMITS: dict[str, Callable[[_Fault], str]] = {
     "greater_than_equal": lambda f: f"{spelt(f.given)} is below {f.limits['ge']:g}",
     "less_than": lambda f: f"{spelt(f.given)} is not below {f.limits['lt']:g}",
     "less_than_equal": lambda f: f"{spelt(f.given)} is above {f.limits['le']:,}",
-    "finite_number": lambda f: f"{spelt(f.given)} is not finite: no infinity, no nan",
+    "finite_number": lambda f: f"{spelt(f.given)} is not finite; infinity and nan are not allowed",
     "literal_error": lambda f: f"{spelt(f.given)} is not one of {', '.join(_allowed(f))}",
     "string_too_short": lambda f: f"{spelt(f.given)} is too short; write {f.limits['min_length']} character or more",
     "string_pattern_mismatch": lambda f: f"{spelt(f.given)} is not of the form {f.limits['pattern']}",

@@ -290,5 +290,5 @@ class _Parser:
             if len(values) > 1:
                 where = self.options["model.order"]
                 self.mistakes[
-                    f"{where}: model.order: model.norm is none, so these are alike; add --set model.norm=batch"
+                    f"{where}: model.order: model.norm is none, so these orders are the same; add --set model.norm=batch"
                 ] = None

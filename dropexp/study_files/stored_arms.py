@@ -120,7 +120,7 @@ def joined(study: Study, rows: Iterable[Mapping[str, str]], everything: bool = F
 def _difference(here: Config, there: Config) -> str:
     path = next(iter(apart(here, there)), "another configuration")
     if path == "data.sha256":
-        return f"an older content of {there.data.source}"
+        return f"an older version of {there.data.source}"
     return f"{path} {shown(path, leaf(there, path))}" if path in roles() else path
 
 

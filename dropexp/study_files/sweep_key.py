@@ -31,7 +31,7 @@ def grids_of(content: dict[str, Any], blame: Blame) -> tuple[list[dict[str, tupl
         for path, values in grid.items():
             listed = values if isinstance(values, list) else [values]
             if path in ("seed", "seeds"):
-                text = f"sweep: seeds are not swept: write 'seeds: {inside(listed)}' at the top of the file"
+                text = f"sweep: seeds cannot be swept; write 'seeds: {inside(listed)}' at the top of the file"
                 blame((*loc, path), f"{text}; every arm is trained with each of them", key=True)
             elif path not in roles():
                 blame((*loc, path), f"sweep: {no_path(path)}", key=True)

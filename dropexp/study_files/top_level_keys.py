@@ -66,16 +66,20 @@ def _counted(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame)
         blame(("seeds",), f"seeds: {text}", option=option)
 
     if isinstance(raw, bool) or not isinstance(raw, int | list):
-        where(f"{spelt(raw)} is neither a count nor a list of seeds; write 5 for seeds 0 to 4, or [7] for seed 7")
+        where(
+            f"{spelt(raw)} is neither a number of seeds nor a list of seeds; write 5 for seeds 0 to 4, or [7] for seed 7"
+        )
         return (0,)
     if isinstance(raw, int):
         if not 1 <= raw <= 100_000:
-            where(f"{spelt(raw)} is not a count from 1 to 100,000; write [{spelt(max(raw, 0))}] for that one seed")
+            where(
+                f"{spelt(raw)} is not a number of seeds from 1 to 100,000; write [{spelt(max(raw, 0))}] for that one seed"
+            )
             return (0,)
         return tuple(range(raw))
     bad = [s for s in raw if isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < LARGEST_SEED]
     if bad:
-        where(f"{spelt(bad[0])} is not a seed, a whole number from 0 to 2^53")
+        where(f"{spelt(bad[0])} is not a seed; seeds are whole numbers from 0 to 2^53")
     elif not raw or len(set(raw)) < len(raw):
         where("the list is empty" if not raw else f"{spelt(raw)} names a seed twice; each seed trains every arm once")
     else:
@@ -86,15 +90,15 @@ def _counted(content: dict[str, Any], given: Sequence[Any] | None, blame: Blame)
 def no_folder(name: Any) -> str | None:
     """Return why some operating system allows no folder of this name, None where all do."""
     if not isinstance(name, str) or not name or not all(c.isalnum() or c in "-_." for c in name) or name[0] == ".":
-        return "letters, digits, '-', '_' and '.' only, not beginning with '.'"
+        return "use only letters, digits, '-', '_' and '.', and do not begin with '.'"
     if len(name.encode()) > 100:
-        return "it takes more than 100 bytes"
+        return "it is longer than 100 bytes"
     if name.endswith("."):
         return "Windows drops a full stop at the end"
     if name.partition(".")[0].lower() in DEVICES:
         return "Windows reserves that name for a device"
     if ".old-" in name:
-        return "names with '.old-' are those of folders that --fresh or remove moved aside"
+        return "names with '.old-' are reserved for folders that --fresh or remove moved aside"
     return None
 
 
@@ -106,7 +110,7 @@ def name_of(content: dict[str, Any], path: str, given: str | None, blame: Blame)
     stem = UNNAMED if path == DICT else Path(path).stem
     name = given if given is not None else content.get("study", stem)
     if why := no_folder(name):
-        text = f"study: {spelt(name)} is not the name of one folder: {why}"
+        text = f"study: {spelt(name)} is not a valid folder name: {why}"
         if given is None and "study" not in content:
             text += "; add 'study: NAME' to the file"
         blame(("study",), text, option="--study" if given is not None else None)

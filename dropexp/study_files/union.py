@@ -33,8 +33,8 @@ def union(studies: Mapping[Path, Study], name: str) -> tuple[Study, tuple[str, .
                 path = next(iter(apart(canonical(close), arm.trained)), "data.source")
                 here, there = (spell(leaf(config, path)) or "none" for config in (close, arm.config))
                 raise StoreError(
-                    f"{folder}: {path} is {there}, and {here} in {first_folder}; "
-                    "one study differs in axes and seeds alone: leave one out, or sweep that field in both"
+                    f"{folder}: {path} is {there}, but {here} in {first_folder}; "
+                    "the folders of one study may differ only in axes and seeds: leave one out, or sweep that field in both"
                 )
     grids: list[dict[str, tuple[object, ...]]] = []
     for study in studies.values():
@@ -47,15 +47,16 @@ def union(studies: Mapping[Path, Study], name: str) -> tuple[Study, tuple[str, .
     probes = newest([word for study in reversed(studies.values()) for word in study.probes])
     notes = []
     if odd := [str(folder) for folder, study in others if study.claims != first.claims]:
-        notes.append(f"claims: those of {first_folder} are kept; {', '.join(odd)} has others")
+        notes.append(f"claims: those of {first_folder} are kept; they differ from those of {', '.join(odd)}")
     if odd := [str(folder) for folder, study in others if study.margins != first.margins]:
-        notes.append(f"margins: those of {first_folder} are kept; {', '.join(odd)} has others")
+        notes.append(f"margins: those of {first_folder} are kept; they differ from those of {', '.join(odd)}")
     asked = {name_of(word): word for word in probes}
     if odd := [str(folder) for folder, study in others if any(asked[name_of(word)] != word for word in study.probes)]:
-        notes.append(f"probes: where settings differ, those of {first_folder} are kept; {', '.join(odd)} has others")
+        notes.append(f"probes: settings of {first_folder} are kept; they differ from those of {', '.join(odd)}")
     if grown := [str(folder) for folder, study in studies.items() if study.grow]:
         notes.append(
-            f"seeds: {', '.join(grown)} was to grow until all is decided; the joined study's intervals do not allow for that"
+            f"seeds: {', '.join(grown)} was declared to grow until all is decided; the joined study's intervals "
+            "do not account for that"
         )
     # which seeds there are no longer depends on what was decided in one of the folders
     joined = replace(

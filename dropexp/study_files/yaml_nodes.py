@@ -83,7 +83,9 @@ class Composer:
             if len(event.value) > DIGITS and not isinstance(node.content, str):
                 self.mistakes.append((at, f"a number of {len(event.value)} characters; {DIGITS} are allowed"))
         elif any("\ud800" <= character <= "\udfff" for character in event.value):
-            self.mistakes.append((at, "this word holds half a character (\\ud800 to \\udfff); write the whole one"))
+            self.mistakes.append(
+                (at, "this word contains half of a character (\\ud800 to \\udfff); write the whole character")
+            )
         if event.anchor:
             self.anchors[event.anchor] = node
         self._place(node)
@@ -92,10 +94,12 @@ class Composer:
         meant = self.anchors.get(event.anchor)
         name = clean(event.anchor)
         if meant is None:
-            self.mistakes.append((at, f"*{name} names nothing; write &{name} before the value it stands for"))
+            self.mistakes.append((at, f"*{name} is not defined; write &{name} before the value that it stands for"))
             meant = Node(at)
         if any(meant is node for node in self.stack):
-            raise Stop(at, f"*{name} stands inside the value that it names, which never ends; write the value out")
+            raise Stop(
+                at, f"*{name} is inside the value that it names, so the value would never end; write the value out"
+            )
         self.expanded += meant.size
         if self.expanded > EXPANDED:
             raise Stop(at, f"the aliases up to here stand for more than {EXPANDED:,} values; write fewer of them")
@@ -105,12 +109,14 @@ class Composer:
 
     def _deep(self, at: Position, depth: int) -> None:
         if depth > DEPTH:
-            raise Stop(at, f"this is nested deeper than {DEPTH} levels; a study needs four")
+            raise Stop(at, f"this is nested more than {DEPTH} levels deep; a study needs four")
 
     def _tag(self, event: Any, at: Position) -> None:
         if event.tag is not None:
             tag = spelt(event.tag.replace("tag:yaml.org,2002:", "!!"))
-            self.mistakes.append((at, f"the tag {tag} is not read; write the plain value, in quotes to make it a word"))
+            self.mistakes.append(
+                (at, f"the tag {tag} is not supported; write the plain value, with quotes if it is a word")
+            )
 
     def _place(self, node: Node) -> None:
         """Put a finished value where it belongs: it is the whole, an item, a key or the value of a key."""

@@ -58,7 +58,7 @@ def read_text(text: str, shown: str) -> Document:
     root = composer.root
     if not mistakes and (root is None or root.content is None):
         raise ConfigError(
-            f"{_shown(shown)}: holds no settings; write at least one, such as 'dropout: {{rate: 0.5}}', "
+            f"{_shown(shown)}: contains no settings; write at least one, such as 'dropout: {{rate: 0.5}}', "
             "or {} for the study of the built-in digits"
         )
     if root is not None and not isinstance(root.content, dict) and not stopped:
@@ -94,14 +94,14 @@ def _decoded(raw: bytes, shown: str) -> str:
         raise ConfigError(f"{shown}: UTF-16 text; save it as UTF-8")
     raw = raw.removeprefix(b"\xef\xbb\xbf")  # a byte order mark, which some editors write
     if b"\0" in raw:
-        raise ConfigError(f"{shown}: a binary file (it holds NUL bytes), not a study; name a .yaml file")
+        raise ConfigError(f"{shown}: a binary file (it contains NUL bytes), not a study; name a .yaml file")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8")
         line, column = line_and_column(before)
         byte = f"0x{raw[error.start]:02x}"
-        says = f"byte {byte} is not UTF-8; save the file as UTF-8, or name a text file if this is none"
+        says = f"byte {byte} is not UTF-8; save the file as UTF-8, or name another file if this is not text"
         raise ConfigError(f"{shown}:{line}:{column}: {says}") from None
 
 

@@ -32,33 +32,37 @@ SYNTAX: tuple[tuple[str, str, str], ...] = (
     (
         r"mapping values are not allowed",
         "problem",
-        "this ':' stands where no value can follow; look for a ':' without a space after it, for a line "
+        "no value can follow this ':'; look for a ':' without a space after it, for a line "
         "that is not indented like its neighbours, or for text with ': ' that needs quotes",
     ),
     (
         r"sequence entries are not allowed",
         "problem",
-        "a list that is written with '-' begins on a line of its own; write '[a, b]' to stay on this one",
+        "a list written with '-' must start on its own line; to stay on this line, write '[a, b]'",
     ),
     (r"could not find expected ':'", "context", "this key has no value; write 'key: value', with a space"),
     (r"expected ',' or '\]'", "context", "this '[' is never closed; add ']' where the list ends"),
     (r"expected ',' or '\}'", "context", "this '{{' is never closed; add '}}' where the mapping ends"),
-    (r"escape sequence of", "problem", "this escape is not complete; use single quotes around paths"),
+    (r"escape sequence of", "problem", "this escape sequence is incomplete; put paths in single quotes"),
     (
         r"expected (?:alphabetic or numeric|URI)",
         "context",
-        "'&', '*' and '!' have a meaning of their own in YAML; put text that begins with one in quotes",
+        "'&', '*' and '!' have a special meaning in YAML; put text that begins with one of them in quotes",
     ),
     (
         r"expected (?:chomping|indentation indicator|a comment or a line)",
         "context",
-        "after '|' or '>' the text begins on the next line; put text that begins with one in quotes",
+        "after '|' or '>' the text must begin on the next line; put text that begins with one of these signs in quotes",
     ),
     (r"found unexpected document separator", "context", "this quote is never closed; add the second one"),
     (r"found unexpected end of stream", "context", "this quote is never closed; add the second one"),
-    (r"found unknown escape character '(.+)'", "problem", "'\\{0}' is no escape; use single quotes around paths"),
+    (
+        r"found unknown escape character '(.+)'",
+        "problem",
+        "'\\{0}' is not an escape sequence; put paths in single quotes",
+    ),
     (r"but found '([\]}},])'", "problem", "this '{0}' closes or separates nothing; remove it"),
-    (r"expected the node content", "problem", "a value should stand here; write it, or close the bracket before"),
+    (r"expected the node content", "problem", "a value is missing here; write it, or close the bracket before this"),
     (
         r"expected <block end>",
         "problem",
@@ -69,7 +73,11 @@ SYNTAX: tuple[tuple[str, str, str], ...] = (
         "problem",
         "more text follows after the end of the study; remove it, or indent it",
     ),
-    (r"found undefined tag handle", "problem", "tags (words that begin with '!') are not read; write the plain value"),
+    (
+        r"found undefined tag handle",
+        "problem",
+        "tags (words that begin with '!') are not supported; write the plain value",
+    ),
     (r"incompatible YAML document", "problem", "this is not a version of YAML 1; remove the line"),
 )
 
@@ -92,7 +100,7 @@ def reworded(problem: str, line: str, at: Position, context: Position | None) ->
     """Return where to point and what to say for a complaint; `context` is where its cause began."""
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent:
-        return (at[0], indent.index("\t") + 1), "tabs cannot indent YAML; use spaces"
+        return (at[0], indent.index("\t") + 1), "YAML cannot be indented with tabs; use spaces"
     for pattern, where, says in SYNTAX:
         found = re.search(pattern, problem)
         if found:

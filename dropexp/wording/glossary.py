@@ -43,18 +43,18 @@ TERMS: tuple[Term, ...] = (
         (),
         ("seed",),
     ),
-    Term("n", "The number of seeds that a number is a mean of.", (), ("n",)),
+    Term("n", "The number of seeds that a mean is taken over.", (), ("n",)),
     Term("run", "One arm trained with one seed.", (), ("runs",)),
     Term("pack", "Runs that train together as one larger computation. A pack saves time and changes no result."),
     Term("rate", "The probability that a unit is dropped.", ("dropout rate, p in PyTorch",), ("rate",)),
     Term(
         "keep probability",
-        "One minus the rate. Older papers and programs state it in place of the rate.",
+        "One minus the rate. Older papers and programs state it instead of the rate.",
         ("keep_prob",),
     ),
     Term(
         "kind",
-        "The law by which dropout draws, such as bernoulli, gaussian or spatial.",
+        "How dropout masks or multiplies units, such as bernoulli, gaussian or spatial.",
         (),
         ("dropout", "kind"),
     ),
@@ -66,7 +66,7 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "order",
-        "In which order a layer applies norm (N), activation (A) and dropout (D), such as NAD.",
+        "The order in which a layer applies norm (N), activation (A) and dropout (D), such as NAD.",
         (),
         ("order",),
     ),
@@ -111,7 +111,7 @@ TERMS: tuple[Term, ...] = (
     Term("area", "The gap summed over all epochs, in points times epochs.", (), ("area",)),
     Term(
         "memorised",
-        "The percentage of wrong training labels that the network has learnt as they stand.",
+        "The percentage of wrong training labels that the network has learnt to reproduce.",
         (),
         ("memorised",),
     ),
@@ -136,55 +136,57 @@ TERMS: tuple[Term, ...] = (
     Term(
         "family",
         f"All differences of a study in test accuracy and gap, judged together: with {_LEVEL} confidence all of their intervals "
-        "hold at once, so that a study with many arms errs no more often than one with two.",
+        "hold at once, so that a study with many arms is wrong no more often than one with two.",
         ("simultaneous intervals", "correction for many comparisons"),
     ),
     Term(
         "min-p",
         "The procedure that makes the intervals of a family hold together: the smallest p-value of the study is compared with "
-        "the smallest that chance would give. It replaces Bonferroni's and Holm's corrections, uses that arms are correlated, "
-        "and has intervals that agree with its words.",
-        ("Westfall and Young 1993; in place of Holm",),
+        "the smallest that chance would give. It replaces Bonferroni's and Holm's corrections. It takes into account that "
+        "arms are correlated, and its intervals agree with its words.",
+        ("Westfall and Young 1993; instead of Holm",),
     ),
     Term(
         "p",
         "How often chance alone would give a difference this clear somewhere in the family. "
-        f"A word stands where it is below {_ALPHA}.",
+        f"There is a word if it is below {_ALPHA}.",
         ("adjusted p-value",),
         ("* p",),
     ),
     Term(
         "verdict",
-        "What the interval allows to be said. Better, worse, larger or smaller: the interval excludes 0, over at least "
-        f"{FEWEST} seeds. No difference that counts: it lies within the margin. Undecided: the difference could have either sign.",
+        "The conclusion that the interval allows. Better, worse, larger or smaller: the interval excludes 0, "
+        f"with at least {FEWEST} seeds. No difference that counts: it is within the margin. Undecided: the "
+        "difference could have either sign.",
         ("better, worse, smaller, larger, undecided",),
         ("* verdict",),
     ),
     Term("underfitting", "The gap is smaller only because training accuracy fell; test accuracy did not rise."),
     Term(
         "margin",
-        "The smallest difference that counts, set by the study before training.",
+        "Differences smaller than this do not matter. The study sets it before training.",
         ("the smallest difference that counts",),
     ),
     Term(
         "reach",
-        "What a verdict speaks of. Without a star it holds for new test examples too, * marks one that holds for these test "
-        "examples only, and ** one whose reach is unknown because predictions were not stored.",
+        "What a verdict applies to. Without a star it also holds for new test examples. One star (*) means "
+        "these test examples only. Two stars (**) mean that the reach is unknown because predictions were "
+        "not stored.",
         ("*, **",),
     ),
     Term(
         "claim",
         "A sentence about the result, written before training and then supported, refuted or left undecided by rule.",
     ),
-    Term("after the fact", "Added to the study when results were already stored, and so no prediction."),
-    Term("power", "How often a study with so many seeds would detect a true difference of a given size."),
+    Term("after the fact", "Added to the study after results were stored, and therefore not a prediction."),
+    Term("power", "How often a study with a given number of seeds would detect a true difference of a given size."),
     Term(
         "not ruled out as the best",
         f"No other arm is clearly better. The set of these arms contains the truly best one with {_LEVEL} confidence.",
     ),
     Term(
         "early stopping",
-        "Training ends when the validation loss has not improved for as many epochs as the patience says.",
+        "Training ends when the validation loss has not improved for a number of epochs, the patience.",
         ("patience",),
         ("patience",),
     ),
@@ -195,7 +197,7 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "diverged",
-        "A loss or weight was no longer finite. Such a run is counted, and left out of every mean.",
+        "A loss or weight was no longer finite. Such a run is counted, but left out of every mean.",
         (),
         ("diverged",),
     ),

@@ -14,13 +14,13 @@ def warning(o: Outlook) -> str:
         return ""
     what = f"{o.comparisons} comparisons x {o.seeds} seed{'s' * (o.seeds != 1)}"
     if o.seeds < FEWEST:
-        return f"{what}: no word is said of a difference below {FEWEST} seeds"
+        return f"{what}: a difference gets a word only with at least {FEWEST} seeds"
     others = dict.fromkeys((2 * o.seeds, max(10, 3 * o.seeds)))
     more = [f"with {n} seeds |t| > {_t(outlook_of(o.comparisons, n))}" for n in others]
     needed = seeds_needed(1.0, 1.0, alpha=ALPHA / o.comparisons)
     return (
-        f"{what}: a word needs |t| > {_t(o)}; {', '.join(more)}; {needed} seeds would show a difference of one sd "
-        f"{POWER:.0%} of the time, and so would fewer with fewer arms"
+        f"{what}: a word needs |t| > {_t(o)}; {', '.join(more)}; {needed} seeds would detect a difference of "
+        f"one sd {POWER:.0%} of the time; with fewer arms, fewer seeds would do"
     )
 
 

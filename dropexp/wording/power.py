@@ -60,7 +60,7 @@ def _left_out(tidy: Tidy, made: Sequence[Plan]) -> list[str]:
             reasons.setdefault(p.left_out, []).append(label(p.arm, tidy.axes))
     lines = []
     for why, names in reasons.items():
-        more = f" and {len(names) - NAMED} arms more" if len(names) > NAMED else ""
+        more = f" and {len(names) - NAMED} more arms" if len(names) > NAMED else ""
         lines.append(f"{', '.join(names[:NAMED])}{more} left out: {why}")
     return lines
 
@@ -76,7 +76,7 @@ def detectable(tidy: Tidy, detect: float, comparisons: int | None = None) -> lis
         if made := plans(tidy, metric, detect, comparisons):
             summary = summed_up(made)
             lines += [
-                seen(summary.median, name) if summary else f"{name}: no arm shows a spread",
+                seen(summary.median, name) if summary else f"{name}: no arm varies between seeds",
                 *_rows(tidy, made),
                 "",
             ]
@@ -86,9 +86,14 @@ def detectable(tidy: Tidy, detect: float, comparisons: int | None = None) -> lis
 
 def _legend(level: float) -> list[str]:
     return [
-        "sd: of the paired differences, in points; at most: its 80% upper limit, by which power and seeds are reckoned",
-        f"power: the chance that the interval excludes 0 on the right side, at {100 * (1 - level):.4g}% each, so that all "
-        "comparisons hold together",
+        (
+            "sd: standard deviation of the paired differences, in points; at most: its 80% upper limit, from "
+            "which power and seeds follow"
+        ),
+        (
+            "power: the chance that the interval excludes 0 on the correct side; each interval is at "
+            f"{100 * (1 - level):.4g}%, so that all hold together"
+        ),
     ]
 
 

@@ -30,14 +30,14 @@ def compare(
 
     folders = studies_below(*paths)
     if len(arms) > 2:
-        raise UsageError(f"--arm: {len(arms)} times; a comparison has two sides")
+        raise UsageError(f"--arm: given {len(arms)} times; a comparison has two sides")
     if len(folders) > 2:
         some = ", ".join(str(folder) for folder in folders[:3])
         raise UsageError(
             f"compare: {len(folders)} studies ({some} ...); name two, or join them with --together --out DIR"
         )
     if len(folders) == 1 and len(arms) < 2:
-        raise UsageError("compare: one study; name a second, or two of its arms: --arm rate=0.5 --arm rate=0")
+        raise UsageError("compare: only one study; name a second one, or two of its arms: --arm rate=0.5 --arm rate=0")
     both = [(folders[0], reading(folders[0])[0])]
     both.append((folders[1], reading(folders[1])[0]) if len(folders) > 1 else both[0])
     chosen = list(arms) * 2 if len(arms) == 1 else list(arms) or [(), ()]
@@ -49,7 +49,7 @@ def compare(
     names = [_name(folder, shown, side) for (folder, shown), side in zip(both, picked, strict=True)]
     if not pairs:
         raise UsageError(
-            f"compare: no arm of {names[0]} agrees with one of {names[1]} in {' and '.join(free)}; "
+            f"compare: no arm of {names[0]} matches an arm of {names[1]} in {' and '.join(free)}; "
             "name one of each with --arm PATH=VALUE"
         )
     if not any(pair.contrasts for pair in pairs):

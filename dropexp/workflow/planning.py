@@ -187,7 +187,7 @@ def executor_check(options: Options) -> None:
     if options.device not in DEVICES:
         raise UsageError(f"--device: {spelt(options.device)} is not one of {', '.join(DEVICES)}")
     if options.device != "auto" and options.device not in executor.machine.devices():
-        raise UsageError(f"--device: torch sees no {options.device} device here; use --device cpu")
+        raise UsageError(f"--device: torch finds no {options.device} device here; use --device cpu")
 
 
 def _facts(data: Data, datasets: dict[str, Dataset]) -> tuple[tuple[int, ...], int, int, int | None]:

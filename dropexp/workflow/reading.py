@@ -94,7 +94,7 @@ def judged(folder: Path) -> list[dict[str, str]]:
     except (OSError, ValueError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise StoreError(
-            f"{path}: cannot be read ({why}); it was edited: put it back, or move it away, which forgets the looks"
+            f"{path}: cannot be read ({why}); it was edited: restore it, or move it away, which forgets earlier looks"
         ) from None
 
 
@@ -110,11 +110,13 @@ def _elsewhere(folder: Path, baseline: Sequence[str]) -> tuple[Tidy, str | None]
 
     if not (folder / "epochs.csv").is_file():
         raise StoreError(
-            f"{folder}: neither study.yaml nor epochs.csv here, so this is no study's folder; "
+            f"{folder}: contains neither study.yaml nor epochs.csv, so it is not a study's folder; "
             "name results/ or results/<study>"
         )
     other = (folder / "runs.csv").is_file()
-    note = f"{folder / 'runs.csv'} is not read: without a study.yaml, runs are those of epochs.csv" if other else None
+    note = (
+        f"{folder / 'runs.csv'} is not read: without a study.yaml, the runs are those in epochs.csv" if other else None
+    )
     study, runs, epochs = read_foreign(folder)
     return tidy(with_baseline(study, baseline), runs, epochs), note
 

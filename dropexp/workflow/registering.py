@@ -49,8 +49,8 @@ def entries(folder: Path) -> list[Entry]:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise StoreError(
-            f"{path}: cannot be read ({why}); it was edited: put it back, or move it away: what was said before "
-            "training is then not known"
+            f"{path}: cannot be read ({why}); it was edited: restore it, or move it away; it is then not known "
+            "what was declared before training"
         ) from None
 
 
@@ -123,8 +123,8 @@ def history(folder: Path, study: Design) -> tuple[History, str | None]:
 
     found = entries(folder)
     if fault := next(faults(found), None):
-        why = f"{folder / NAME}:{fault.line}: {fault.column}: {fault.why}; what was said before training is not known"
-        return History(), f"{why}; put the file back as it was, or move it away"
+        why = f"{folder / NAME}:{fault.line}: {fault.column}: {fault.why}; it is not known what was declared before training"
+        return History(), f"{why}; restore the file, or move it away"
     arms = frozenset(arm.arm_id for arm in study.arms)
     compared = {key(claim): _compared(study, claim) for claim in study.claims} if found else {}
     return History(tuple(found), arms, compared, dict(study.margins), study.grow), None

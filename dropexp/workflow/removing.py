@@ -60,7 +60,7 @@ def remove_arms(folder: Path, arms: Sequence[Sequence[str]], dry: bool = False) 
     """
     if not (folder / "study.yaml").is_file():
         raise UsageError(
-            f"{folder}: --arm takes runs out of studies that dropexp trained; edit the table of others where it was made"
+            f"{folder}: --arm works only on studies that dropexp trained; edit this table in the program that wrote it"
         )
     found, aside = _chosen(folder, arms), removal.free_name(folder)
     if not dry:
@@ -111,7 +111,7 @@ def restore(folder: Path, aside: Path) -> tuple[int, int]:
     """
     if not (aside / "study.yaml").is_file():
         raise UsageError(
-            f"--restore {aside}: holds no runs that were moved aside; 'dropexp remove' said where it put them"
+            f"--restore {aside}: contains no runs that were moved aside; 'dropexp remove' printed where it put them"
         )
     if not removal.is_aside(folder, aside):
         raise UsageError(
@@ -158,7 +158,7 @@ def _chosen(folder: Path, arms: Sequence[Sequence[str]]) -> Chosen:
     checkpoints = [path for path in _begun(folder) if path.stem in names]
     asked = "; ".join(" ".join(conditions) for conditions in arms)
     if not (runs or checkpoints or failures):
-        raise UsageError(f"--arm {asked}: no run of it is stored in {folder}; there is nothing to remove")
+        raise UsageError(f"--arm {asked}: {folder} has no stored run of this arm, so there is nothing to remove")
     axes = shown.study.axes
     named = tuple(label(arm, axes) for arm in picked.values())
     others = [label(arm, axes) for arm in shown.study.arms if arm.arm_id in picked and label(arm, axes) not in named]

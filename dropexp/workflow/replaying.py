@@ -40,7 +40,7 @@ def replay_rules(folder: Path, settings: Sequence[Setting], monitor: str, everyt
         raise StoreError([f"{folder}: no finished run to replay yet; run its study again", *(note or "").splitlines()])
     if shown.epochs[monitor].isna().all():
         raise StoreError(
-            f"{folder}: --monitor {monitor}: no epoch has it, for data.val_size is 0; "
+            f"{folder}: --monitor {monitor}: no epoch has it, because data.val_size is 0; "
             "train with a validation set, or name test_loss or test_accuracy, which are oracles"
         )
     found = replay(shown, settings, monitor)

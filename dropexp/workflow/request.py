@@ -48,11 +48,11 @@ class Options:
     def __post_init__(self) -> None:
         if len(self.results.parts) > DEEP:
             shown = clean(self.results.as_posix())
-            raise UsageError(f"results: {shown}: more than {DEEP} folders below each other; name a shorter path")
+            raise UsageError(f"results: {shown}: more than {DEEP} nested folders; use a shorter path")
         for name, most in MOST.items():
             number = getattr(self, name)
             if number is not None and not (type(number) is int and 1 <= number <= most):
-                raise UsageError(f"{name}={number!r}: a whole number from 1 to {most}")
+                raise UsageError(f"{name}={number!r}: must be a whole number from 1 to {most}")
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,6 @@ class Request:
         elif isinstance(self.config, str | Path):
             document = read(Path(self.config), str(self.config))
         else:
-            raise UsageError(f"config: a {type(self.config).__name__}; give the path of a YAML file or a dict")
+            raise UsageError(f"config: a {type(self.config).__name__}; pass the path of a YAML file or a dict")
         made = parse(document, self.overrides, name=self.name, seeds=self.seeds, large=self.large)
         return with_baseline(made, self.baseline)  # says now, not after a night, that no arm is like that

@@ -113,7 +113,7 @@ class Again:
                     problems[data.source] = error.messages[0]
         lost = {run.config.data.source for run in runs if run.config.data.as_read not in found}
         self.left += [
-            problems.get(s, f"{s}: its content has changed since, or study.yaml names it no more") for s in lost
+            problems.get(s, f"{s}: its content has changed since, or study.yaml no longer names it") for s in lost
         ]
         return found
 
@@ -132,7 +132,7 @@ class Again:
             row = self.rows[run.run_id]
             if outcome.error is not None:
                 self.wrong.append(
-                    Mismatch("runs.csv", row.line, "", "", "", f"trained again, it failed: {outcome.error}")
+                    Mismatch("runs.csv", row.line, "", "", "", f"it failed when trained again: {outcome.error}")
                 )
                 continue
             found = list(self._differences(run, row, outcome))

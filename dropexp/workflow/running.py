@@ -118,7 +118,7 @@ def _train(made: Plan, options: Options, listener: Listener, writer: Writer, che
     for note in made.notes:
         listener.warned(note)
     if made.begun:
-        listener.warned(f"from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
+        listener.warned(f"continuing from checkpoints: {len(made.begun)} runs, up to epoch {max(made.begun.values())}")
     calibrate(made, options)
     if made.jobs == 1:  # training is in this process, if there is any
         forget()
@@ -166,7 +166,7 @@ def outcomes(
     """
 
     def tell() -> None:
-        listener.warned("stopping at the end of the epoch; once more stops at once")
+        listener.warned("stopping at the end of this epoch; press Ctrl-C again to quit now")
 
     with finishing(tell) as stop:
         packs = list(made.packs)
@@ -238,8 +238,8 @@ def _executor(made: Plan, options: Options, listener: Listener) -> Executor:
     executor = chosen(options.executor, jobs)
     if rounds and not executor.workers and made.packs:
         listener.warned(
-            "torch was imported before dropexp, and no other process may train: results can differ in their last "
-            "digits from those trained elsewhere; import dropexp first"
+            "torch was imported before dropexp, and training cannot move to another process: the last digits of "
+            "results can differ from those trained elsewhere; import dropexp first"
         )
     return executor
 

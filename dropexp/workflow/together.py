@@ -44,12 +44,12 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
     seeds, or hold different rows for one run, unless `prefer` names the folder whose rows count.
     """
     if no_folder(out.resolve().name):
-        raise StoreError(f"--out {out}: a study's folder has a name of letters, digits, '-', '_' and '.' only")
+        raise StoreError(f"--out {out}: the name of a study's folder has only letters, digits, '-', '_' and '.'")
     if out.exists() and not is_study(out) and (not out.is_dir() or any(out.iterdir())):
-        raise StoreError(f"--out {out}: holds something else; name a new folder")
+        raise StoreError(f"--out {out}: contains something that is not a study; name a new folder")
     unique = {folder.resolve(): folder for folder in (*([out] if is_study(out) else []), *folders)}
     if prefer is not None and prefer.resolve() not in unique:
-        raise StoreError(f"--prefer {prefer}: is none of the folders; name one of them")
+        raise StoreError(f"--prefer {prefer}: is not one of the folders; name one of them")
     sources = list(unique.values())
     own = [folder for folder in sources if (folder / "study.yaml").is_file()]
     if not own:
@@ -60,7 +60,8 @@ def together(folders: Sequence[Path], out: Path, prefer: Path | None = None) -> 
         return Joined(out, runs, notes)
     if others := [folder for folder in sources if folder not in own]:
         raise StoreError(
-            f"{others[0]}: trained elsewhere, and {own[0]} by dropexp; compare them, seeds do not mean the same"
+            f"{others[0]}: was trained elsewhere, and {own[0]} by dropexp, so that their seeds mean different "
+            "things; compare them without --together"
         )
     studies = {folder: parse(read(folder / "study.yaml"), folder=folder, large=True) for folder in own}
     studies = {folder: study.grown(Store(folder).cells() if study.grow else ()) for folder, study in studies.items()}
@@ -130,8 +131,10 @@ def _chosen(rows: Mapping[Path, Rows], prefer: Path | None) -> dict[str, Path]:
             found.append(differences[0])
     if found:
         more = [f"and {len(found) - SHOWN} more runs"] if len(found) > SHOWN else []
-        count = f"{counted(len(found), 'run')} of one id, with different rows"
-        hint = f"--prefer {next(iter(rows))} takes that folder's, and provenance.csv says how each was trained"
+        count = f"{counted(len(found), 'run')} with the same id but different rows"
+        hint = (
+            f"--prefer {next(iter(rows))} takes the rows of that folder; provenance.csv says how each run was trained"
+        )
         raise StoreError([*found[:SHOWN], *more, f"{count}; {hint}"])
     return chosen
 
@@ -179,7 +182,7 @@ def _versions(rows: Mapping[Path, Rows], chosen: Mapping[str, Path]) -> list[str
 def _told(rows: Mapping[Path, Rows], chosen: Mapping[str, Path]) -> list[str]:
     total = sum(len(list(table.runs)) for table in rows.values())
     notes = [doubt for table in rows.values() for doubt in table.doubts]
-    notes += [f"{total} runs in {len(rows)} folders, {len(chosen)} of them different"]
+    notes += [f"{total} runs in {len(rows)} folders, {len(chosen)} of them distinct"]
     if any((folder / "weights").is_dir() for folder in rows):
         notes.append("weights stay in the folders that they were trained in")
     return notes

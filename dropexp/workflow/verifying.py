@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 HERE, QUIET = Options(), Listener()
 FILES = ("runs.csv", *DEPENDENT)
-GONE = "its rows have gone"
+GONE = "its rows are missing"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,9 @@ def _nobody_writes(folder: Path) -> None:
             lock.acquire(timeout=0)
             lock.release()
         except Timeout:
-            raise StoreError(f"{folder}: another dropexp is writing here; verify when it has ended") from None
+            raise StoreError(
+                f"{folder}: another dropexp command is writing here; verify when it has finished"
+            ) from None
         except OSError:
             return  # a folder that may only be read is written by nobody
 
@@ -134,8 +136,10 @@ def _rows(folder: Path, name: str) -> tuple[list[Row], list[Mismatch]]:
         found = read_lines(folder / name, names=False)
     except StoreError as error:
         return [], [Mismatch(name, 0, "", "", "", str(error))]
-    none = [Mismatch(name, lost.line, "", lost.text[-60:], "", f"no whole line: {lost.why}") for lost in found.lost]
-    none += [Mismatch(name, line, "", "", "", "spelt in another way than dropexp spells it") for line in found.respelt]
+    none = [
+        Mismatch(name, lost.line, "", lost.text[-60:], "", f"not a complete line: {lost.why}") for lost in found.lost
+    ]
+    none += [Mismatch(name, line, "", "", "", "not written the way dropexp writes it") for line in found.respelt]
     rows = zip(found.numbers, found.lines, strict=True)
     columns = COLUMNS[name]
     return [Row(number, line[:-1], dict(zip(columns, cells_of(line), strict=True))) for number, line in rows], none
@@ -180,7 +184,7 @@ def _asked(study: Study, stored: Stored) -> Iterator[Mismatch]:
     rows = {row["run_id"]: row for row in stored.runs}
     for name, own in zip(FILES[1:], (stored.epochs, stored.probes, stored.provenance), strict=True):
         if rows and not own and name != "probes.csv":
-            yield Mismatch(name, 0, "", "", "", f"is missing or empty, and runs.csv holds {len(rows)} runs")
+            yield Mismatch(name, 0, "", "", "", f"is missing or empty, but runs.csv holds {len(rows)} runs")
     every = study.with_seeds(study.grow.grow_to) if study.grow else study
     for run in every.runs():
         row = rows.get(run.run_id)

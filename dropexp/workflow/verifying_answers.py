@@ -16,7 +16,10 @@ from dropexp.store.folder import Store
 from dropexp.store.prediction_order import arranged
 from dropexp.store.predictions import NAME
 
-LATER = "study.yaml asks for it: it has gone, or the run was trained before that was asked ('dropexp run --fresh' trains it again)"
+LATER = (
+    "study.yaml asks for it: it is missing, or the run was trained before this was requested ('dropexp "
+    "run --fresh' trains it again)"
+)
 
 
 def predicted(folder: Path) -> Iterator[Mismatch]:
@@ -66,15 +69,15 @@ def _fault(row: Mapping[str, str], answers: Answers | None) -> str | None:
         return "its record is missing"
     count, right = len(answers.place), int(np.sum(answers.predicted == answers.label))
     if row["test_accuracy"] != repr(right / count if count else 0.0):
-        return f"{right} of {count} answers are right, and its row has test_accuracy {row['test_accuracy'] or 'empty'}"
+        return f"{right} of {count} answers are right, but its row has test_accuracy {row['test_accuracy'] or 'empty'}"
     if str(count) != row["test_examples"] or str(answers.classes) != row["classes"]:
-        return f"holds {count} answers of {answers.classes} classes, and its row {row['test_examples']} of {row['classes']}"
+        return f"holds {count} answers of {answers.classes} classes, but its row has {row['test_examples']} of {row['classes']}"
     if row["test_set"] != ("official" if answers.official else "pool"):
-        return f"its examples are of another test set than {row['test_set']}"
+        return f"its examples are not those of the test set {row['test_set']}"
     if len(np.unique(answers.place)) < count:
-        return "an example stands twice among those that it answered"
+        return "the same example appears twice among its answers"
     source = SOURCES.get(row["data.source"])
     whole = None if source is None else source.test if answers.official else source.pool
     if whole is not None and count and int(answers.place.max()) >= whole:
-        return f"example {int(answers.place.max())} is none of the {whole} of {row['data.source']}"
+        return f"example {int(answers.place.max())} is not one of the {whole} of {row['data.source']}"
     return None

@@ -40,7 +40,7 @@ def registered(folder: Path, stored: Stored) -> Iterator[Mismatch]:
         yield Mismatch(NAME, 0, "", "", "", str(error))
         return
     if not found and declares(stored):
-        yield Mismatch(NAME, 0, "", "", "", "is missing or empty: what was said before training cannot be told")
+        yield Mismatch(NAME, 0, "", "", "", "is missing or empty: it is not known what was declared before training")
     for fault in faults(found):
         yield Mismatch(NAME, fault.line, fault.column, fault.stored, fault.expected, fault.why)
 
@@ -64,7 +64,7 @@ def made_again(folder: Path, stored: Stored) -> Iterator[Mismatch]:
         summed, along = content_of(folder / "summary.csv"), content_of(folder / ALONG)
         yield from _together(summed, along, shown)
     except (DropexpError, OSError, ValueError, KeyError) as error:
-        yield Mismatch("summary.csv", 0, "", "", "", f"cannot be made again: {' '.join(str(error).split())[:200]}")
+        yield Mismatch("summary.csv", 0, "", "", "", f"cannot be computed again: {' '.join(str(error).split())[:200]}")
         return
     yield from _claimed(content_of(folder / "claims.csv"), shown, declares(stored))
 
@@ -84,7 +84,7 @@ def _claimed(content: bytes, shown: Tidy, expected: bool) -> Iterator[Mismatch]:
                 if row[column] != cell and not _close(row[column], cell):
                     yield Mismatch("claims.csv", line, column, row[column], cell, "judged again from runs.csv")
         elif expected:
-            yield Mismatch("claims.csv", 0, "claim", "", made["claim"], f"the study's claim is not there; {AGAIN}")
+            yield Mismatch("claims.csv", 0, "claim", "", made["claim"], f"the study's claim is missing; {AGAIN}")
 
 
 def _together(summed: bytes, along: bytes, shown: Tidy) -> Iterator[Mismatch]:

@@ -203,7 +203,7 @@ def test_probabilities_in_words(p, words):
 def test_no_spread_is_said_and_makes_no_number(hand):
     made = hand(ones(0.0, 0.5), {0.0: [0.5] * 4, 0.5: [0.75] * 4})
     assert power_line(made) == []
-    assert detectable(made, 0.005)[0] == "test accuracy: no arm shows a spread"
+    assert detectable(made, 0.005)[0] == "test accuracy: no arm varies between seeds"
     entry = seeds_for(made, 0.005)["detect"][0]
     assert (entry["power"], entry["seeds"], entry["sd"]) == (None, None, 0.0)
 
@@ -239,7 +239,7 @@ def test_the_outlook_of_a_design_by_hand(rate_study):
         (4, 10, ""),
         (2, 3, ""),
         (0, 1, ""),
-        (4, 1, "4 comparisons x 1 seed: no word is said of a difference below 3 seeds"),
+        (4, 1, "4 comparisons x 1 seed: a difference gets a word only with at least 3 seeds"),
     ],
 )
 def test_a_hopeless_design_is_warned_of(count, seeds, words):

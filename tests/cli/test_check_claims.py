@@ -33,10 +33,10 @@ def config(tmp_path, monkeypatch):
 def test_in_words(config, capsys):
     assert main(["check", config]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "claims: 2, judged when all 3 seeds are there dropout narrows the gap gap at rate 0.5 is" in shown
+    assert "claims: 2, judged when all 3 seeds are trained dropout narrows the gap gap at rate 0.5 is" in shown
     assert "supported if the 95% interval of the difference is below 0 and reaches -1.2 points" in shown
     assert "refuted if its 95% interval ends above -1.2 points; otherwise undecided" in shown
-    assert "(2 parts, all)" in shown
+    assert "(2 parts, all required)" in shown
     assert "refuted if its 97.5% interval ends below +0.5 points" in shown
 
 

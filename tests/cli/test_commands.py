@@ -142,7 +142,7 @@ def test_init_lists_copies_and_never_writes_over(folder, capsys):
     assert main(["init", "bn-order"]) == 0
     assert main(["check", "bn-order.yaml"]) == 0
     assert main(["init", "bn-order"]) == 2
-    assert "never writes over" in capsys.readouterr().err
+    assert "never overwrites" in capsys.readouterr().err
     assert main(["init", "--schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
     assert schema["$defs"]["Dropout"]["properties"]["rate"]["exclusiveMaximum"] == 1

@@ -66,7 +66,7 @@ def test_together_makes_a_folder_that_others_read(folders, capsys):
     (folders / "b" / "epochs.csv").write_text("".join(rows))
     assert main(["compare", "a", "b", "--together", "--out", "class"]) == 0
     shown = capsys.readouterr()
-    assert "12 runs in 2 folders, 12 of them different" in shown.err
+    assert "12 runs in 2 folders, 12 of them distinct" in shown.err
     assert " 0.5    6 " in shown.out
     assert main(["compare", "a", "b", "--together", "--out", "class", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == 12
@@ -80,19 +80,19 @@ def test_together_makes_a_folder_that_others_read(folders, capsys):
 @pytest.mark.parametrize(
     "argv, says",
     [
-        (["compare", "a"], "name a second, or two of its arms"),
-        (["compare", "a", "--arm", "rate=0"], "name a second, or two of its arms"),
+        (["compare", "a"], "name a second one, or two of its arms"),
+        (["compare", "a", "--arm", "rate=0"], "name a second one, or two of its arms"),
         (
             ["compare", "a", "b", "--arm", "rate=0", "--arm", "rate=0", "--arm", "rate=0.5"],
             "a comparison has two sides",
         ),
         (["compare", "."], None),
         (["compare", "a", "b", "nowhere"], "nowhere: no such folder"),
-        (["compare", "a", "b", "--out", "x"], "goes with --together"),
+        (["compare", "a", "b", "--out", "x"], "works only with --together"),
         (["compare", "a", "b", "--together"], "name the folder of the joined study"),
         (["compare", "a", "b", "--together", "--out", "x", "--arm", "rate=0"], "compare its arms afterwards"),
         (["compare", "a", "b", "--together", "--out", "x"], "--prefer"),
-        (["plot", "a", "b", "--prefer", "a"], "goes with --together"),
+        (["plot", "a", "b", "--prefer", "a"], "works only with --together"),
     ],
 )
 def test_what_cannot_be_compared_is_one_sentence(folders, capsys, argv, says):
@@ -131,7 +131,7 @@ def test_a_run_with_an_edited_epoch_is_named_and_left_out_where_folders_are_join
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--together", "--out", str(tmp_path / "c")]) == 0
     said = capsys.readouterr().err
     assert "runs.csv:2: " in said
-    assert "7 runs in 2 folders, 4 of them different" in said
+    assert "7 runs in 2 folders, 4 of them distinct" in said
 
 
 def test_a_header_with_a_carriage_return_in_it_is_a_difference_that_verify_names(tmp_path, store_study, capsys):

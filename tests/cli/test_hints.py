@@ -26,6 +26,10 @@ SAID_BY = {  # file or room -> the verbs that say what stands there
     "workflow/ensembling.py": ("ensemble",),
     "workflow/reporting.py": ("report",),
     "workflow/comparing.py": ("compare",),
+    "workflow/drawing.py": ("plot",),
+    "workflow/removing.py": ("remove",),
+    "figures/all_figures.py": ("plot",),
+    "inline.py": ("stopping",),
     "workflow/together.py": TOGETHER,
     "foreign/union.py": TOGETHER,
     "study_files/arm_conditions.py": (),  # --arm or --baseline, whichever the command names

@@ -102,8 +102,8 @@ def test_out(results, folder, capsys):
     [
         (["nowhere"], "nowhere: no such folder"),
         (["results/one", "--out", "page.txt"], "--out page.txt: not the name of a page; end it in .html"),
-        (["results", "--out", "page.html"], "--out page.html: a folder of studies is written to a folder"),
-        (["results", "--out", "file"], "--out file: a folder of studies is written to a folder"),
+        (["results", "--out", "page.html"], "--out page.html: several studies are written to a folder"),
+        (["results", "--out", "file"], "--out file: several studies are written to a folder"),
         (["results/one", "--out", "dir.html"], "--out dir.html: a folder of that name is there"),
         (["results/one", "--out", "file/page.html"], "file/page.html: cannot be written"),
         (["results/one", "--out"], "requires an argument"),

@@ -99,8 +99,8 @@ def test_a_folder_of_studies_is_a_list(capsys, home):
 def test_what_cannot_be_shown_is_a_sentence(capsys):
     for words, said in (
         (["results/absent"], "no such folder"),
-        (["results", "--all"], "--all: goes with one study; results holds 2"),
-        (["results", "--baseline", "rate=0"], "--baseline: goes with one study"),
+        (["results", "--all"], "--all: works only for one study, but results holds 2"),
+        (["results", "--baseline", "rate=0"], "--baseline: works only for one study"),
     ):
         assert main(["show", *words]) == 2
         assert said in capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_a_damaged_file_is_never_read_and_both_checksums_are_named(web, monkeypa
     expected = (published.files if name == TRAIN_X else published.unpacked)[TRAIN_X]
     text = str(caught.value)
     assert f"{cache_dir() / 'mnist' / name} has the MD5 checksum {md5(b'damaged')}" in text
-    assert f"and the published file {expected}" in text
+    assert f"but the published file has {expected}" in text
     assert "run `dropexp data mnist`" in text
     assert listed("mnist").state == "damaged"
 

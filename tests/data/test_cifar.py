@@ -56,7 +56,7 @@ MALICIOUS = [
 
 @pytest.mark.parametrize("value", MALICIOUS)
 def test_nothing_but_an_array_is_rebuilt(value, tmp_path, capfd):
-    with pytest.raises(pickle.UnpicklingError, match="is no part of an array"):
+    with pytest.raises(pickle.UnpicklingError, match="is not part of an array"):
         read_batch(*written(tmp_path / "batch", {b"data": value, b"labels": []}))
     assert "harm" not in capfd.readouterr().out
 
@@ -69,4 +69,4 @@ def test_a_file_that_is_not_the_published_one_is_not_unpickled(content, tmp_path
     for read in (lambda: read_batch(path, published), lambda: read_names(path, published, "label_names")):
         with pytest.raises(DataError) as caught:
             read()
-        assert f"{path}: has the MD5 checksum {found}, and the published file {published}" in str(caught.value)
+        assert f"{path}: has the MD5 checksum {found}, but the published file has {published}" in str(caught.value)

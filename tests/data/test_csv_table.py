@@ -52,12 +52,15 @@ MISTAKES = [
     ("a,y,y\n1,2,3\n", "has more than one column 'y'"),
     ("y\n1\n2\n", "'y' is its only column"),
     ("a;b;z\n1;2;3\n", "has no column 'y' (data.label); its columns are a, b, z"),
-    ("5.1,3.5,setosa\n4.9,3,setosa\n", "its first line holds numbers (5.1, 3.5, setosa) and must name the columns"),
+    ("5.1,3.5,setosa\n4.9,3,setosa\n", "its first line holds numbers (5.1, 3.5, setosa) but must name the columns"),
     ("a|y\n1|2\n", "its columns are a|y; cells are separated by commas, semicolons or tabs"),
-    ("sep=;\na;y\n1;2\n3;4\n", "its first line, 'sep=', is for one program only; remove it"),
+    ("sep=;\na;y\n1;2\n3;4\n", "its first line, 'sep=', is understood by one program only; remove it"),
     ("1;2\n3;4\n", "add a line above it, such as x1;y"),
-    ("a;y\n1,234;u\n2;v\n", "line 2, column 'a': '1,234' may be 1234 or 1.234; write it without the comma"),
-    ("a;y\n3;u\n1,5;v\n2.5;v\n", "line 3, column 'a': '1,5' has a decimal comma, and '2.5' in line 4 a decimal point"),
+    ("a;y\n1,234;u\n2;v\n", "line 2, column 'a': '1,234' could mean 1234 or 1.234; write it without the comma"),
+    (
+        "a;y\n3;u\n1,5;v\n2.5;v\n",
+        "line 3, column 'a': '1,5' has a decimal comma, but '2.5' in line 4 has a decimal point",
+    ),
     ("a;y\n1.234,5;u\n2;v\n", "line 2, column 'a': '1.234,5' is not a number"),
     ("a,b,y\n1,2,cat\n\n3,,dog\n", "line 4, column 'b': the cell is empty; 1 cell in 1 of 2 lines is blank (b 1)"),
     (
@@ -65,11 +68,11 @@ MISTAKES = [
         "line 2, column 'b': '?' stands for a blank cell; 4 cells in 3 of 3 lines are blank (a 1, b 2, y 1): set data.blanks",
     ),
     (",b,y\n,2,cat\n,4,dog\n", "blank in all lines: column 1; leave it out with data.ignore: [column 1]"),
-    ("a,b,y\n1,2,cat\n3,4\n", "line 3 has 2 cells, and the header names 3 columns"),
-    ("a,b,y\n1,2,cat\n3,4,dog,7\n", "line 3 has 4 cells, and the header names 3 columns"),
-    ("a,b,y\n1,2,3,cat\n4,5,6,dog\n", "line 2 has 4 cells, and the header names 3 columns"),
-    ("y,a,b\n1,2,3,0\n4,5,6,1\n", "line 2 has 4 cells, and the header names 3 columns"),
-    ('a,b,y\n1,2,"c\n3,4,c\n"\n', "has one class only, label c 3,4,c in all of its rows (1)"),
+    ("a,b,y\n1,2,cat\n3,4\n", "line 3 has 2 cells, but the header names 3 columns"),
+    ("a,b,y\n1,2,cat\n3,4,dog,7\n", "line 3 has 4 cells, but the header names 3 columns"),
+    ("a,b,y\n1,2,3,cat\n4,5,6,dog\n", "line 2 has 4 cells, but the header names 3 columns"),
+    ("y,a,b\n1,2,3,0\n4,5,6,1\n", "line 2 has 4 cells, but the header names 3 columns"),
+    ('a,b,y\n1,2,"c\n3,4,c\n"\n', "has only one class, label c 3,4,c, in all of its rows (1)"),
     ('a,"b\nc",d\n1,2,3\n', "has no column 'y' (data.label); its columns are a, b c, d"),
     ("a,b,y\n1,2,\n3,4,dog\n", "line 2, column 'y': the cell is empty"),
     ("a,b,y\n1,nan,cat\n3,4,dog\n", "line 2, column 'b': 'nan' stands for a blank cell"),
@@ -91,13 +94,13 @@ MISTAKES = [
     ("a,b,y\n1,1_000,cat\n3,4,dog\n", "line 2, column 'b': '1_000' is not a number"),
     ('a,y\n1,"x\ny"\n2,b\nz,b\n', "line 5, column 'a': 'z' is not a number"),
     ("a,y\n1,2\n\n2,1.5\n", "column 'y', line 4: label 1.5 is not a whole number"),
-    ("a,y\n1,7\n2,7\n", "has one class only, label 7 in all of its rows (2)"),
+    ("a,y\n1,7\n2,7\n", "has only one class, label 7, in all of its rows (2)"),
     ("a,y\n1\0,2\n3,4\n", "line 2"),
-    (",".join("a" * 100_001), "its first line names 100,001 columns; 100,000 are allowed"),
+    (",".join("a" * 100_001), "its first line names 100,001 columns; at most 100,000 are allowed"),
     ("a" * 4_000_000, "line 1 has 4,000,000 characters or more"),
     ("a,y\n" + "1" * 5_000_000 + ",2\n", "line 2 has 4,000,000 characters or more"),
     ("a,y\n" + "9" * 5000 + ",2\n", "99...' is not a finite number"),
-    ('a,y\n"1,2\n3,4\n', "has 1 cells, and the header names 2 columns"),
+    ('a,y\n"1,2\n3,4\n', "has 1 cells, but the header names 2 columns"),
 ]
 
 
@@ -119,7 +122,7 @@ def test_what_was_recognised_is_said(tmp_path):
         "read as vectors (N, F) of 2 features",
         "2 of the 5 columns are inputs, 'kind' is the label, left out: id, name",
         "cells are separated by semicolons",
-        "numbers have decimal commas, as '1,5' has",
+        "numbers have decimal commas, as in '1,5'",
         "2 cells in 2 of 4 lines are blank (a 1, b 1): filled in with the mean of the training examples of each split",
         "2 classes: u -> 0, v -> 1",
     )
@@ -140,15 +143,15 @@ def test_lines_with_blank_cells_are_dropped_with_their_labels(tmp_path):
 def test_a_column_that_counts_the_lines_is_pointed_out(tmp_path):
     found = given(tmp_path, "n,a,y\n7,1,u\n8,2,v\n9,4,u\n")
     assert [note for note in found.notes if "counts the lines" in note] == [
-        "column 'n' counts the lines; leave it out with data.ignore if it is no measurement"
+        "column 'n' counts the lines; leave it out with data.ignore if it is not a measurement"
     ]
 
 
 REFUSED = [
     ("a,y\n1,u\n2,v\n", {"ignore": ("b",)}, "has no column 'b' (data.ignore); its columns are a, y"),
-    ("a,y\n1,u\n2,v\n", {"ignore": ("y",)}, "'y' is data.label, and data.ignore leaves it out"),
+    ("a,y\n1,u\n2,v\n", {"ignore": ("y",)}, "'y' is named under both data.label and data.ignore"),
     ("a,y\n1,u\n2,v\n", {"ignore": ("a",)}, "'y' is its only column; data.ignore leaves out a; add numeric columns"),
-    ("a,b,y\n1,,u\n,2,v\n", {"blanks": "drop"}, "every line has a blank cell (a 1, b 1), and data.blanks drop leaves none"),
+    ("a,b,y\n1,,u\n,2,v\n", {"blanks": "drop"}, "every line has a blank cell (a 1, b 1), so data.blanks drop leaves no lines"),
     ("a,b,y\n1,,u\n2,,v\n", {"blanks": "mean"}, "blank in all lines: b; leave it out with data.ignore: [b]"),
     ("a,y\n1,u\n2,\n3,v\n", {"blanks": "median"}, "line 3, column 'y': the cell is empty in 1 line, and a label cannot be"),
 ]  # fmt: skip
@@ -194,5 +197,5 @@ def test_rows_of_one_cell_under_many_columns_take_no_memory_for_the_others(tmp_p
 
     monkeypatch.setattr(pandas, "read_csv", lambda *_, **__: pytest.fail("pandas was asked"))
     text = ",".join(["y", *("a" * 99_999)]) + "\n" + "1\n" * 100_000
-    with pytest.raises(DataError, match="line 2 has 1 cells, and the header names 100000 columns"):
+    with pytest.raises(DataError, match="line 2 has 1 cells, but the header names 100000 columns"):
         given(tmp_path, text)

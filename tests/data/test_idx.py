@@ -33,7 +33,7 @@ DAMAGED = [
     (b"\x00\x00\x07\x03" + bytes(12), "begins with 00 00 07 03"),
     (b"PK\x03\x04" + bytes(40), "begins with 50 4b 03 04"),
     (WHOLE[:9], "ends within its header, after 9 of 16 bytes"),
-    (WHOLE[:-1], "is truncated: its header states 2 x 3 x 4 values, which is 24 bytes, and it has 23"),
+    (WHOLE[:-1], "is truncated: its header states 2 x 3 x 4 values, which is 24 bytes, but it has 23"),
     (WHOLE + b"\0", "goes on after its last value"),
     (gzip.compress(WHOLE, mtime=0)[:-12], "the compressed file ends early"),
     (gzip.compress(WHOLE, mtime=0)[:-6] + b"\xff" * 6, "cannot be read"),
@@ -41,7 +41,7 @@ DAMAGED = [
     (b"\x00\x00\x08\x03" + b"\xff" * 12 + bytes(8), "is truncated"),
     (bytes([0, 0, 8, 200]) + bytes(800), "begins with 00 00 08 c8"),
     (gzip.compress(WHOLE[:4] + b"\xff" * 12 + bytes(99), mtime=0), "is truncated"),
-    (gzip.compress(WHOLE + bytes(1 << 24), mtime=0), "which is 24 bytes, and it has 25 or more"),
+    (gzip.compress(WHOLE + bytes(1 << 24), mtime=0), "which is 24 bytes, but it has 25 or more"),
 ]
 
 

@@ -72,7 +72,7 @@ def test_hidden_files_are_ignored_and_others_are_named(tmp_path):
     (tmp_path / "own" / "list.csv").write_text("text")
     found = given(tmp_path)
     assert len(found.x) == 2
-    assert "ignored, being no images of a class: list.csv, ape/notes.txt" in found.notes
+    assert "ignored, because they are not images of a class: list.csv, ape/notes.txt" in found.notes
 
 
 def test_names_and_bytes_are_the_identity(tmp_path):
@@ -104,11 +104,11 @@ def two_sizes(own):
 MISTAKES = [
     (lambda own: own.mkdir(), "has no sub-folders; make a sub-folder for each class"),
     (lambda own: save(own / "1.png"), "has no sub-folders"),
-    (lambda own: (own / "cat").mkdir(parents=True), "holds no image; give each class's folder at least one"),
-    (lambda own: save(own / "train" / "cat" / "1.png"), "a folder of a class holds its images itself"),
-    (lambda own: save(own / "cat" / "1.png"), "has one class only, label cat in all of its rows (1)"),
+    (lambda own: (own / "cat").mkdir(parents=True), "contains no images; give each class's folder at least one"),
+    (lambda own: save(own / "train" / "cat" / "1.png"), "put images directly into the folder of their class"),
+    (lambda own: save(own / "cat" / "1.png"), "has only one class, label cat, in all of its rows (1)"),
     (two_sizes, "b/2.png is 4 x 4 and a/1.png 5 x 4"),
-    (lambda own: write(own / "a" / "2.png", "16 bits"), "2.png: has more than 8 bits a channel (mode I;16)"),
+    (lambda own: write(own / "a" / "2.png", "16 bits"), "2.png: has more than 8 bits per channel (mode I;16)"),
     (lambda own: write(own / "a" / "2.png"), "2.png: cannot be read as an image"),
     (lambda own: write(own / "a" / "1.png", "truncated"), "1.png: cannot be read as an image"),
 ]
@@ -129,7 +129,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused_by_its_header(tmp_path)
     (tmp_path / "own" / "a").mkdir(parents=True)
     Image.new("1", (9000, 9000)).save(tmp_path / "own" / "a" / "1.png")  # 10 kB, of 81 million pixels
     with pytest.raises(
-        DataError, match=r"1\.png: has 9000 x 9000 pixels; 16,777,216 in all are allowed: make it smaller"
+        DataError, match=r"1\.png: has 9000 x 9000 pixels; at most 16,777,216 in all are allowed: make it smaller"
     ):
         given(tmp_path)
 

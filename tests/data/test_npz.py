@@ -24,8 +24,8 @@ LAYOUTS = [
     ((20, 5, 4), (1, 5, 4), "read as images of one channel (N, H, W)"),
     ((20, 2, 5, 6), (2, 5, 6), "read as channels first (N, C, H, W)"),
     ((20, 3, 5, 6), (3, 5, 6), "read as channels first (N, C, H, W)"),
-    ((20, 5, 6, 1), (1, 5, 6), "read as channels last (N, H, W, C), because the last axis of x has 1"),
-    ((20, 5, 6, 3), (3, 5, 6), "read as channels last (N, H, W, C), because the last axis of x has 3"),
+    ((20, 5, 6, 1), (1, 5, 6), "read as channels last (N, H, W, C), because the last axis of x has size 1"),
+    ((20, 5, 6, 3), (3, 5, 6), "read as channels last (N, H, W, C), because the last axis of x has size 3"),
     ((20, 3, 6, 4), (4, 3, 6), "if the channels come first, transpose to (N, H, W, C)"),
 ]
 
@@ -89,7 +89,7 @@ def test_labels_are_sorted_and_their_mapping_is_told(tmp_path, labels, classes, 
 def test_a_class_that_only_the_test_set_has_is_told(tmp_path):
     x = np.zeros((20, 2))
     found = given(tmp_path, x_train=x, y_train=Y, x_test=x[:3], y_test=np.array([0, 1, 5]))
-    assert found.notes[-1] == "no training example has label 5; the official test set has"
+    assert found.notes[-1] == "no training example has label 5, but the official test set does"
 
 
 def holed(value):
@@ -120,11 +120,11 @@ MISTAKES = [
     ({"x": np.float64(3), "y": Y}, "x is not an array of examples"),
     ({"x": X, "y": Y + 0.5}, "label 0.5 is not a whole number"),
     ({"x": X, "y": np.full(20, np.nan)}, "label nan is not a whole number"),
-    ({"x": X, "y": Y * 0 + 4}, "has one class only, label 4 in all of its rows (20)"),
+    ({"x": X, "y": Y * 0 + 4}, "has only one class, label 4, in all of its rows (20)"),
     ({"x": X, "y": np.eye(2)[Y]}, "argmax(axis=1)"),
     ({"x": X, "y": np.array([0, 2**63] * 10, np.uint64)}, "labels as numbers must be below 2**63"),
     ({"x": np.zeros((20_000, 1)), "y": np.arange(20_000)}, "has 20,000 different labels in 20,000 rows"),
-    ({"x": X[:2], "y": np.array([0x110000, 65], "u4").view("U1")}, "y holds numbers that stand for no character"),
+    ({"x": X[:2], "y": np.array([0x110000, 65], "u4").view("U1")}, "y holds numbers that are not characters"),
     ({"x": X, "y": Y.astype("M8[D]")}, "y holds dates"),
     ({"x": X, "y": np.array([b"\xff", b"a"] * 10)}, "y holds bytes that are not UTF-8"),
     ({"x_train": X, "y_train": Y, "x_test": X[:, :2], "y_test": Y}, "x_test has examples of shape (2,)"),
@@ -194,8 +194,8 @@ def test_content_not_path_is_the_identity(tmp_path):
 UNKNOWN = [
     ("digit", "did you mean 'digits'?"),
     ("Fashion_MNIST", "did you mean 'fashion-mnist'?"),
-    ("~nobody-of-this-name/own.npz", "cannot be a path"),
-    ("n" * 5000, "cannot be a path"),
+    ("~nobody-of-this-name/own.npz", "is not a valid path"),
+    ("n" * 5000, "is not a valid path"),
     ("cifar-10", "did you mean 'cifar10'?"),
     (
         "nowhere.npz",
@@ -226,13 +226,13 @@ def with_header(array, old, new):
 CLAIMS = [
     (with_header(X, b"(20, 3)", b"(1152921504606846976,)"), "its header claims the shape (1152921504606846976,)"),
     (with_header(X, b"(20, 3)", b"(1000000, 1000000)"), "its header claims the shape (1000000, 1000000)"),
-    (with_header(X, b"'<f8'", b"'<U99999999'"), "its header claims the shape (20, 3), and it holds"),
+    (with_header(X, b"'<f8'", b"'<U99999999'"), "its header claims the shape (20, 3), but it has"),
     (with_header(X, b"'<f8'", b"('a',)"), "x cannot be read"),
     (with_header(X, b"False", b"(" * 500), "x cannot be read"),
     (with_header(X, b"False", b"\n\n  0\n"), "x cannot be read"),
     (
         with_header(X, b"False", b"False" + b" " * 9000 + b"\0"),
-        "characters, and an array of numbers or words needs fewer",
+        "characters, more than an array of numbers or words needs",
     ),  # takes numpy seconds
     (saved(np.save, np.zeros(70 << 20, np.uint8)), "would unpack from 0.1 MB to 73.4 MB"),
 ]

@@ -182,8 +182,8 @@ BAD = {
     "404": "HTTP 404",
     "500": "HTTP 500",
     "garbled": "ConnectionError",
-    "to a file": "a redirect to what is no web address",
-    "to a program": "a redirect to what is no web address",
+    "to a file": "a redirect to something that is not a web address",
+    "to a program": "a redirect to something that is not a web address",
     "round": "HTTP 302",
 }
 
@@ -195,7 +195,7 @@ def test_a_bad_answer_is_named_and_leaves_nothing(answer, there, server):
         (server.cache / "mnist").mkdir(parents=True)
         (server.cache / "mnist" / NAME).write_bytes(b"damaged")
     server.answers["one"] = [answer]
-    with pytest.raises(DataError, match="no mirror gave it") as caught:
+    with pytest.raises(DataError, match="no mirror provided it") as caught:
         files_of("mnist", server.cache)
     assert f"127.0.0.1: {BAD[answer]}, 127.0.0.1: HTTP 404" in str(caught.value)
     assert server.dripped < DRIPS - 1, "a slow server was heard to the end"

@@ -47,9 +47,9 @@ IMPOSSIBLE = [
     ({"test_size": 100}, "data.test_size: 100 leaves nothing to train on"),
     ({"test_size": 1000}, "data.test_size: 1000 leaves nothing to train on: digits has 100 examples"),
     ({"test_size": 0.001}, "data.test_size: 0.001 of 100 examples is less than one"),
-    ({"test_size": 10.0}, "data.test_size: 10.0 is neither a count nor a fraction: write 10"),
+    ({"test_size": 10.0}, "data.test_size: 10.0 is neither an integer nor a fraction: write 10"),
     ({"val_size": 70}, "data.val_size: 70 leaves nothing to train on: digits has 100 examples, 30"),
-    ({"val_size": 1.0}, "data.val_size: 1.0 is neither a count nor a fraction: write 1 "),
+    ({"val_size": 1.0}, "data.val_size: 1.0 is neither an integer nor a fraction: write 1 "),
     ({"val_size": 0.001}, "data.val_size: 0.001 of 70 examples is less than one"),
     ({"train_size": 64}, "data.train_size: 64 is more than the 63 that are left"),
     (

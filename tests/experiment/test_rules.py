@@ -65,11 +65,11 @@ WRONG = [  # what is written, what the one sentence says is wrong and would be r
     ("dropout: {schedule: {shape: early, end: 0.5}}", "dropout.schedule.end has no effect", "dropout.schedule.shape linear"),
     ("dropout: {schedule: {epochs: 5}}", "dropout.schedule.epochs has no effect", "early, late or linear"),
     ("dropout: {schedule: linear}", "'linear' is not a mapping", "schedule: {shape: linear}"),
-    ("model: {units: 32}", "units belongs to an lstm, and model.kind is mlp", "write hidden: [32], or set model.kind lstm"),
+    ("model: {units: 32}", "units belongs to an lstm, but model.kind is mlp", "write hidden: [32], or set model.kind lstm"),
     ("model: {kind: cnn, pool: null}", "model.pool: null is not a value here", "leave the key out for max, or write none for no pooling"),
     ("model: {kind: cnn, kernel: null}", "model.kernel: null is not a value here", "leave the key out for 3"),
     ("model: {kind: lstm, layers: null}\ndropout: {placement: [input]}", "model.layers: null is not a value here", "leave the key out for 1"),
-    ("model: {kind: lstm, channels: [3]}\ndropout: {placement: [input]}", "channels belongs to a cnn, and model.kind is lstm", "leave it out, or set model.kind cnn"),
+    ("model: {kind: lstm, channels: [3]}\ndropout: {placement: [input]}", "channels belongs to a cnn, but model.kind is lstm", "leave it out, or set model.kind cnn"),
 ]  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def test_one_arm_one_seed_and_no_axis_at_all(write):
 
 def test_no_rate_0_is_said(write):
     found, _ = reading(write(lines((0.2, 0.5))))
-    assert "rows of rate 0" in table(found)
+    assert "add rows with rate 0" in table(found)
 
 
 def test_a_loss_that_is_no_number_at_the_end_is_a_diverged_run(write):

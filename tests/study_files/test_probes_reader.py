@@ -200,4 +200,4 @@ def test_probes_of_joined_studies_are_those_of_the_first_where_settings_differ()
         ("{gap_parts: {every: 2}}", "a"), ("{gap_parts: {every: 3}, passing: {}}", "b")))  # fmt: skip
     made, notes = union({Path("a"): one, Path("b"): other}, "c")
     assert made.probes == ("gap_parts every=2", DEFAULT)
-    assert "probes: where settings differ, those of a are kept; b has others" in notes
+    assert "probes: settings of a are kept; they differ from those of b" in notes

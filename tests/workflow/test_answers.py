@@ -195,12 +195,12 @@ def with_place(at, place):
 CHANGES = {
     "right": (lambda a: dataclasses.replace(a, predicted=a.label), "40 of 40 answers are right"),
     "others": (swapped, "trained again, its record in predictions.bin"),
-    "twice": (with_place(3, None), "an example stands twice"),
-    "beyond": (with_place(-1, 1797), "example 1797 is none of the 1797 of digits"),
-    "official": (lambda a: dataclasses.replace(a, official=True), "another test set than pool"),
+    "twice": (with_place(3, None), "the same example appears twice"),
+    "beyond": (with_place(-1, 1797), "example 1797 is not one of the 1797 of digits"),
+    "official": (lambda a: dataclasses.replace(a, official=True), "not those of the test set pool"),
     "fewer": (
         lambda a: dataclasses.replace(a, **{n: np.repeat(getattr(a, n), 2) for n in ("place", "label", "predicted")}),
-        "holds 80 answers of 10 classes, and its row 40 of 10",
+        "holds 80 answers of 10 classes, but its row has 40 of 10",
     ),
     "unchanged": (lambda a: a, None),
 }

@@ -70,7 +70,7 @@ def test_the_mask_in_force_says_who_shares_it(kind, group, words):
         (
             {},
             {"schedule": {"shape": "linear", "epochs": 7, "begin": 0.5}},
-            "drawn for each example; from 0.5 to 1 times the rate over the epochs 1 to 7, then 1 times",
+            "drawn for each example; from 0.5 to 1 times the rate over epochs 1 to 7, then 1 times the rate",
         ),
     ],
 )  # fmt: skip

@@ -157,14 +157,14 @@ def test_verify_sees_a_row_that_was_changed_or_put_in(trained):
     (folder / NAME).write_text(written([whole[0], whole[2]]))
     found = [m for m in verify(folder, 0).mismatches if m.file == NAME]
     assert [(m.line, m.column) for m in found] == [(3, "entry"), (3, "sha256")]
-    assert "what was said before training is not known" in (reading(folder)[1] or "")
+    assert "it is not known what was declared before training" in (reading(folder)[1] or "")
 
 
 @pytest.mark.parametrize("text", ["a,b\n", "\0", '"', "\xff"])
 def test_damage_is_a_sentence_before_training(text, trained):
     folder = trained()
     (folder / NAME).write_bytes(text.encode("latin-1"))
-    with pytest.raises(StoreError, match=r"design\.csv: cannot be read .* put it back, or move it away"):
+    with pytest.raises(StoreError, match=r"design\.csv: cannot be read .* restore it, or move it away"):
         trained()
     assert [m.file for m in verify(folder, 0).mismatches if m.file == NAME] == [NAME]
 

@@ -270,10 +270,10 @@ def test_what_cannot_be_removed_is_refused_in_a_sentence(folder, tmp_path, capsy
     remove_arms(folder, [["rate=0.5"]])
     for words, said in (
         (["--arm", "rate=0.5"], "there is nothing to remove"),
-        (["--arm", "rate=0.9"], "no arm of s has it; rate is 0, 0.2, 0.5"),
+        (["--arm", "rate=0.9"], "no arm of s has this; its values of rate: 0, 0.2, 0.5"),
         ([], "--arm PATH=VALUE"),
         (["--arm", "rate=0.2", "--study"], "--arm PATH=VALUE"),
-        (["--restore", str(tmp_path)], "holds no runs that were moved aside"),
+        (["--restore", str(tmp_path)], "contains no runs that were moved aside"),
     ):
         assert main(["remove", str(folder), *words]) == 2, words
         err = capsys.readouterr().err
@@ -299,7 +299,7 @@ def test_tables_of_others_are_moved_as_a_whole_only(tmp_path):
     folder = tmp_path / "t"
     folder.mkdir()
     (folder / "epochs.csv").write_text("run_id,seed,epoch,train_accuracy,test_accuracy\na,0,1,0.9,0.8\n")
-    with pytest.raises(UsageError, match="where it was made"):
+    with pytest.raises(UsageError, match="in the program that wrote it"):
         remove_arms(folder, [["rate=0"]])
     gone = remove_study(folder)
     assert gone.by_hand

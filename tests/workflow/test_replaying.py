@@ -95,6 +95,6 @@ def test_a_study_without_a_run_trained_to_the_end_says_so(folders, tmp_path):
 def test_a_study_without_validation_says_which_monitors_there_are(tmp_path):
     text = "{data: {train_size: 50, val_size: 0}, model: {hidden: [5]}, training: {epochs: 3}, seeds: 1}"
     folder = run(parse(read_text(text, "bare.yaml"), name="bare"), Options(results=tmp_path)).folder
-    with pytest.raises(StoreError, match=r"--monitor val_loss: no epoch has it, for data\.val_size is 0"):
+    with pytest.raises(StoreError, match=r"--monitor val_loss: no epoch has it, because data\.val_size is 0"):
         replay_rules(folder, [Setting("patience", 2)], "val_loss")
     assert replay_rules(folder, [Setting("patience", 2)], "test_loss").rows["n"].tolist() == [1, 1]

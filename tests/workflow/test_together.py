@@ -56,7 +56,7 @@ def test_a_seed_from_each_makes_one_study_of_all(trained, tmp_path):
     assert list(shown.values(shown.arms[0], "test_accuracy"))[:3] == [0.9, 0.91, 0.92]
     assert (tmp_path / "class" / "summary.csv").exists()
     assert (tmp_path / "class" / "provenance.csv").read_text().count("\n") == 21
-    assert made.notes == ("20 runs in 10 folders, 20 of them different",)
+    assert made.notes == ("20 runs in 10 folders, 20 of them distinct",)
 
 
 def test_the_bytes_do_not_depend_on_the_order_nor_on_joining_twice(trained, tmp_path):
@@ -68,7 +68,7 @@ def test_the_bytes_do_not_depend_on_the_order_nor_on_joining_twice(trained, tmp_
     assert {name: (tmp_path / "other" / name).read_bytes() for name in files} == first
     made = together(folders, tmp_path / "one")
     assert {name: (tmp_path / "one" / name).read_bytes() for name in files} == first
-    assert made.notes == ("14 runs in 3 folders, 6 of them different",)
+    assert made.notes == ("14 runs in 3 folders, 6 of them distinct",)
 
 
 def test_a_folder_that_exists_grows(trained, tmp_path):
@@ -97,7 +97,7 @@ def test_grids_that_differ_on_two_axes_stay_apart(trained, tmp_path):
 
 def test_a_field_that_neither_sweeps_must_agree(trained, tmp_path):
     other = trained("b", [1], YAML.replace("2", "3", 1))
-    with pytest.raises(StoreError, match=r"b: training\.epochs is 3, and 2 in .*a; one study"):
+    with pytest.raises(StoreError, match=r"b: training\.epochs is 3, but 2 in .*a; the folders of one study"):
         together([trained("a", [0]), other], tmp_path / "class")
     assert not (tmp_path / "class").exists()
 
@@ -108,7 +108,7 @@ def test_runs_of_one_id_that_disagree_are_shown_and_one_folder_can_be_preferred(
         together([a, b], tmp_path / "class")
     first, *_, last = caught.value.messages
     assert f"runs.csv: test_loss is 0.5 in {a}, 0.25 in {b}" in first
-    assert last.startswith("2 runs of one id, with different rows; --prefer")
+    assert last.startswith("2 runs with the same id but different rows; --prefer")
     assert not (tmp_path / "class").exists()
     together([a, b], tmp_path / "class", prefer=b)
     shown, _ = reading(tmp_path / "class")
@@ -156,7 +156,7 @@ def test_claims_of_the_first_are_kept_and_that_is_said(trained, tmp_path):
 def test_that_one_was_to_grow_is_said(trained, tmp_path):
     growing = trained("a", "{start: 3, step: 2, grow_to: 7}")
     made = together([growing, trained("b", 3)], tmp_path / "class")
-    said = f"seeds: {growing} was to grow until all is decided; the joined study's intervals do not allow for that"
+    said = f"seeds: {growing} was declared to grow until all is decided; the joined study's intervals do not account for that"
     assert said in made.notes
     assert not any(n.startswith("seeds:") for n in together([trained("c", 3), trained("d", 3)], tmp_path / "e").notes)
 
@@ -184,7 +184,7 @@ def test_the_same_run_on_a_copy_of_the_file_elsewhere_is_the_same_run(tmp_path, 
     assert (a / "runs.csv").read_text() != (b / "runs.csv").read_text(), "the path is another"
     assert together([a, b], tmp_path / "class").runs == 2
     renamed = own_data(tmp_path, "renamed", 60, 0, sources="copy.csv")
-    with pytest.raises(StoreError, match=r"data\.source is .*copy\.csv, and .*mine\.csv in"):
+    with pytest.raises(StoreError, match=r"data\.source is .*copy\.csv, but .*mine\.csv in"):
         together([a, renamed], tmp_path / "no")
 
 
@@ -215,11 +215,11 @@ def test_folders_that_cannot_be_joined_or_written(trained, tmp_path):
     a = trained("a", [0])
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "x.txt").write_text("x")
-    with pytest.raises(StoreError, match="holds something else"):
+    with pytest.raises(StoreError, match="contains something that is not a study"):
         together([a], tmp_path / "notes")
-    with pytest.raises(StoreError, match="is none of the folders"):
+    with pytest.raises(StoreError, match="is not one of the folders"):
         together([a], tmp_path / "class", prefer=tmp_path / "z")
-    with pytest.raises(StoreError, match="name of letters"):
+    with pytest.raises(StoreError, match="has only letters"):
         together([a], tmp_path / "a b")
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -239,7 +239,7 @@ def foreign(folder, seeds, test=0.8, axis="rate"):
 def test_results_of_others_join_too(tmp_path):
     a, b = foreign(tmp_path / "a", (0, 1)), foreign(tmp_path / "b", (1, 2))
     made = together([a, b], tmp_path / "class")
-    assert (made.runs, made.notes) == (6, ("8 runs in 2 folders, 6 of them different",))
+    assert (made.runs, made.notes) == (6, ("8 runs in 2 folders, 6 of them distinct",))
     shown, _ = reading(tmp_path / "class")
     assert shown.study.seeds == (0, 1, 2)
     assert shown.axes == ("dropout.rate",)

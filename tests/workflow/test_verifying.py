@@ -200,10 +200,10 @@ def test_a_users_file_is_found_by_its_content(tmp_path, monkeypatch, capsys):
     np.savez("own.npz", x=rng.normal(size=(90, 5)), y=np.arange(90) % 3)
     capsys.readouterr()
     assert main(["verify", "results/f", "--all"]) == 1
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert "not trained again: own.npz: its content has changed since" in shown
     assert "trained again: 0 of 2" in shown
-    assert "2 runs were to be trained again, and 0 could be: nothing was verified by training" in shown
+    assert "2 runs were to be trained again, but only 0 could be: nothing was verified by training" in shown
     assert main(["verify", "results/f", "--sample", "0"]) == 0, "of its files alone nothing is wrong"
     (tmp_path / "results" / "f" / "probes.csv").unlink()
     assert main(["verify", "results/f", "--sample", "0"]) == 1, "the probes of a user's own data are missed as well"
@@ -282,7 +282,7 @@ def test_wrong_words_are_a_sentence(words, said, tmp_path, monkeypatch, capsys):
 def test_a_folder_that_is_being_written_waits(folder):
     from dropexp.errors import StoreError
 
-    with Writer(folder), pytest.raises(StoreError, match="another dropexp is writing here"):
+    with Writer(folder), pytest.raises(StoreError, match="another dropexp command is writing here"):
         verify(folder, 0)
 
 
