@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 def ensemble(
     path: Folder = RESULTS,
     members: Annotated[
-        int | None, typer.Option(help="Networks of an ensemble; 5 by default.", show_default=False)
+        int | None, typer.Option(help="Networks per ensemble; 5 by default.", show_default=False)
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Take every stored run of a study.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Average networks, or let them vote: [bold]dropexp ensemble results/five-networks --members 5[/bold]."""

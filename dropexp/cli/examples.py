@@ -46,9 +46,9 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "ensemble": (
         (
             "dropexp ensemble results/five-networks",
-            "five networks averaged and voting, against one and against dropout",
+            "averages five networks or lets them vote, and compares them with one network and with dropout",
         ),
-        ("dropexp ensemble results/five-networks --members 10", "ten"),
+        ("dropexp ensemble results/five-networks --members 10", "does so with ten networks per ensemble"),
     ),
     "export": (
         ("dropexp export results/quickstart --to latex", "prints the table for a paper"),

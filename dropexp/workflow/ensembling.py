@@ -46,11 +46,9 @@ def ensemble(folder: Path, members: int | None = None, everything: bool = False)
 
     members = MEMBERS if members is None else members
     if not (folder / "study.yaml").is_file():
-        raise StoreError(
-            f"{folder}: dropexp has not trained these runs, and has no predictions of theirs to put together"
-        )
+        raise StoreError(f"{folder}: dropexp did not train these runs and has no predictions to combine")
     if shown.runs.empty:
-        raise StoreError([f"{folder}: no finished run yet; run its study again", *(note or "").splitlines()])
+        raise StoreError([f"{folder}: no finished run yet; train the study first", *(note or "").splitlines()])
     if wrong := _faults(shown, members):
         raise StoreError([f"{folder}: {line}" for line in wrong])
     found = ensembles(shown, members)
@@ -94,4 +92,6 @@ def _faults(shown: Tidy, members: int) -> list[str]:
             outcome = shown.outcomes.get(str(run_id))
             if outcome is not None and outcome.probabilities is not None:
                 return []
-    return ["no run has kept its probabilities; write save_predictions: probabilities into the study and run it again"]
+    return [
+        "no run has stored its probabilities; write save_predictions: probabilities into the study and run it again"
+    ]

@@ -61,7 +61,7 @@ REFUSED = {
     "init": (("{split: 0}", "{split: 0, init: 1}"), "streams.init is pinned to 1, so all seeds have the same initial"),
     "classes": (
         ("save_predictions: probabilities\n", ""),
-        "no run has kept its probabilities; write save_predictions:",
+        "no run has stored its probabilities; write save_predictions:",
     ),
     "few": (
         ("seeds: 5", "seeds: 3"),
@@ -108,5 +108,5 @@ def test_runs_that_others_trained_have_no_predictions(tmp_path, capsys):
     (tmp_path / "epochs.csv").write_text("\n".join(["rate,seed,epoch,train_accuracy,test_accuracy", *rows]))
     assert main(["ensemble", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"{tmp_path}: dropexp has not trained these runs, and has no predictions of theirs to put together\n"
+        f"{tmp_path}: dropexp did not train these runs and has no predictions to combine\n"
     )
