@@ -47,8 +47,18 @@ def places(ax: Axes, arms: Sequence[Arm], names: Sequence[str], samples: Sequenc
             values = own[arm.arm_id].to_numpy(dtype=float)
             ax.plot(np.full(len(values), spot + 0.3 * step), values, ".", **{**SEED, "markersize": 4}, color=SERIES[i])
             ax.vlines(spot, e.low, e.high, color=SERIES[i], linewidth=2.2, zorder=3)
-            ax.plot([spot], [e.mean], **look(i), markersize=6.5, markeredgecolor="white", linestyle="", zorder=4)  # type: ignore[arg-type]
+            ax.plot(
+                [spot],
+                [e.mean],
+                **look(i),
+                markersize=6.5,
+                markeredgecolor="white",
+                linestyle="",
+                zorder=4,
+                clip_on=False,
+            )  # type: ignore[arg-type]
     ax.set_xlim(-0.5, len(names) - 0.5)
+    ax.margins(y=0.08)  # else the topmost mark is cut in half
     if all(of_arm.min() >= 0 for own in samples for of_arm in own.values()):
         ax.set_ylim(bottom=0)
     words = [wrap(name, max(wide - 0.08, 0.5), TEXT) for name in names]
