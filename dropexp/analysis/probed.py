@@ -18,12 +18,18 @@ Samples = Mapping[str, pd.Series]  # arm_id -> numbers by seed
 def at_the_end(tidy: Tidy, probe: str, moment: str = "selected") -> pd.DataFrame:
     """Return a probe's rows of each finished run at its selected or, with `last`, at its last epoch.
 
-    Columns are those of ProbeRow, and arm_id and seed; the index is that of no row in particular.
+    Columns are those of `measured`; the index is that of no row in particular.
     """
-    runs = tidy.runs[tidy.runs["stop_reason"] != "diverged"]
-    epoch = {"selected": "selected_epoch", "last": "epochs_run"}[moment]
-    at = runs[["run_id", "arm_id", "seed", epoch]].rename(columns={epoch: "epoch"})
-    return tidy.probes[tidy.probes["probe"] == probe].merge(at, on=["run_id", "epoch"]).reset_index(drop=True)
+    own = measured(tidy, probe)
+    return own[own["epoch"] == own[{"selected": "selected_epoch", "last": "epochs_run"}[moment]]].reset_index(drop=True)
+
+
+def measured(tidy: Tidy, probe: str) -> pd.DataFrame:
+    """Return a probe's rows of each finished run at all epochs, with the run's arm_id, seed, selected_epoch and epochs_run."""
+    runs = tidy.runs.loc[
+        tidy.runs["stop_reason"] != "diverged", ["run_id", "arm_id", "seed", "selected_epoch", "epochs_run"]
+    ]
+    return tidy.probes[tidy.probes["probe"] == probe].merge(runs, on="run_id")
 
 
 def sample(rows: pd.DataFrame, layer: str, at: str = "") -> Samples:

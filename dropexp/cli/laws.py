@@ -70,7 +70,7 @@ def _check_figure(name: str | None, figure: Path) -> None:
 
 def _draw(path: Path) -> None:
     from dropexp.errors import UsageError
-    from dropexp.figures.variance_shift import draw_shift
+    from dropexp.figures.shift_law import draw_shift
     from dropexp.laws.norm import KINDS, closed_form, shift_points
 
     curve = [(keep / 100, closed_form(keep / 100)) for keep in range(45, 101)]

@@ -33,6 +33,7 @@ from dropexp.figures.memorisation import memorisation_figure
 from dropexp.figures.paper import to_size
 from dropexp.figures.stopping_heat import NAME, replay_figure
 from dropexp.figures.style import DPI, PRINT_DPI, save, styled
+from dropexp.figures.variance_shift import variance_shift_figure
 from dropexp.figures.weights import first_layer_figure, weights_figure
 from dropexp.quoting import spelt
 
@@ -148,6 +149,7 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     NAME: _one(NAME, replay_figure),
     ENSEMBLE: _one(ENSEMBLE, ensemble_figure),
     "gap-parts": _one("gap-parts", parts_figure),
+    "variance-shift": _one("variance-shift", variance_shift_figure),
     "activations": _one("activations", activations_figure),
     "weights": _one("weights", weights_figure),
     "first-layer": _one("first-layer", first_layer_figure),

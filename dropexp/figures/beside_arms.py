@@ -15,7 +15,7 @@ from dropexp.experiment.design import Arm
 from dropexp.experiment.naming import label
 from dropexp.figures.sheet import TEXT, inches, mark
 from dropexp.figures.style import MARKERS, SEED, SERIES, grid
-from dropexp.figures.text_size import apart, width, wrap
+from dropexp.figures.text_size import apart, whole, width, wrap
 
 MOST = 8  # arms, each with a colour and mark of its own
 KEY = 60  # letters of an arm's name in the key
@@ -34,16 +34,25 @@ def key(tidy: Tidy, arms: Sequence[Arm], lines: Sequence[object] = ()) -> list[L
     return [mark(name, **own) for name, own in zip(names, looks, strict=True)] if len(arms) > 1 else []
 
 
+def step_of(arms: Sequence[Arm]) -> float:
+    """Return how far apart arms stand in one place of a panel; places are 1 apart."""
+    return min(0.8 / max(len(arms), 1), 0.3)
+
+
+def spot_of(i: int, arms: Sequence[Arm]) -> float:
+    """Return where the i-th arm stands, from the middle of its place."""
+    return (i - (len(arms) - 1) / 2) * step_of(arms)
+
+
 def places(ax: Axes, arms: Sequence[Arm], names: Sequence[str], samples: Sequence[Samples]) -> None:
     """Draw the numbers of arms in each named place, side by side; the scale begins at 0 where none is below."""
-    wide = inches(ax)[0] / len(names)
-    step = min(0.8 / max(len(arms), 1), 0.3)
+    step = step_of(arms)
     grid(ax)
     for x, own in enumerate(samples):
         for i, arm in enumerate(arms):
             if arm.arm_id not in own:
                 continue
-            e, spot = estimate(own[arm.arm_id]), x + (i - (len(arms) - 1) / 2) * step
+            e, spot = estimate(own[arm.arm_id]), x + spot_of(i, arms)
             values = own[arm.arm_id].to_numpy(dtype=float)
             ax.plot(np.full(len(values), spot + 0.3 * step), values, ".", **{**SEED, "markersize": 4}, color=SERIES[i])
             ax.vlines(spot, e.low, e.high, color=SERIES[i], linewidth=2.2, zorder=3)
@@ -57,11 +66,25 @@ def places(ax: Axes, arms: Sequence[Arm], names: Sequence[str], samples: Sequenc
                 zorder=4,
                 clip_on=False,
             )  # type: ignore[arg-type]
-    ax.set_xlim(-0.5, len(names) - 0.5)
     ax.margins(y=0.08)  # else the topmost mark is cut in half
     if all(of_arm.min() >= 0 for own in samples for of_arm in own.values()):
         ax.set_ylim(bottom=0)
+    name_places(ax, names)
+
+
+def narrow(names: Sequence[str], wide: float) -> bool:
+    """Return whether a panel of `wide` inches has no room for the names of its places side by side, without broken words."""
+    return not all(whole(name, wide / len(names) - 0.08, TEXT) for name in names)
+
+
+def name_places(ax: Axes, names: Sequence[str], every: bool = False) -> None:
+    """Set the places of a panel and write their names beneath: as many as there is room for or, aslant, `every` one."""
+    ax.set_xlim(-0.5, len(names) - 0.5)
+    ax.tick_params(axis="x", length=0)
+    if every and narrow(names, inches(ax)[0]):
+        ax.set_xticks(range(len(names)), names, fontsize=TEXT, rotation=30, ha="right", rotation_mode="anchor")
+        return
+    wide = inches(ax)[0] / len(names)
     words = [wrap(name, max(wide - 0.08, 0.5), TEXT) for name in names]
     kept = apart([x * wide for x in range(len(names))], [width(word, TEXT) for word in words])
     ax.set_xticks(kept, [words[i] for i in kept])
-    ax.tick_params(axis="x", length=0)

@@ -1,41 +1,125 @@
-"""The figure of the law of variance shift: measured points on the closed form."""
+"""variance-shift.png: what dropout puts between the variances of training and testing, and the accuracy that repair brings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from io import BytesIO
-from pathlib import Path
+from collections.abc import Sequence
 
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dropexp.analysis.probed import Samples, at_the_end, measured_arms, sample
+from dropexp.analysis.stats import estimate
+from dropexp.analysis.tidy import Tidy
+from dropexp.experiment.design import Arm
+from dropexp.figures.axis_range import scale, upright
+from dropexp.figures.beside_arms import MOST, key, name_places, narrow, places, spot_of, step_of
+from dropexp.figures.dumbbell import spaced
+from dropexp.figures.paper import most, panel
 from dropexp.figures.sheet import TEXT, Room, mark, sheet
-from dropexp.figures.style import INK, METADATA, TEST, grid, styled
-from dropexp.files import write_named
+from dropexp.figures.style import INK
+from dropexp.figures.text_size import wrap
+from dropexp.wording.labels import footnote
+from dropexp.wording.probed import POINTS, TWO, sentence
 
-Points = Mapping[str, Sequence[tuple[float, float, float]]]
+RATIO = "variance at the norm, dropout off, over the running variance"
+ACCURACY = "test accuracy, percent, by the norm's statistics"
+CHANGE = "change from the running statistics, points"
+TESTED = "test_accuracy"
+# what stands in `at`, and what the statistics are called: those that training left come first
+STATISTICS = {
+    "running": "running",
+    "batch": "batch",
+    "repaired": "repaired",
+    "repaired_dropout_on": "dropout on",
+}
+NONE = {"color": INK, "linestyle": "--", "linewidth": 1.0}
+CLOSED = {"color": INK, "marker": "_", "markersize": 11, "markeredgewidth": 1.8}
 
 
-def draw_shift(points: Points, curve: Sequence[tuple[float, float]], path: Path) -> None:
-    """Write the figure as .png or .svg, by the suffix of `path`, one panel for each kind of dropout.
+def variance_shift_figure(tidy: Tidy) -> Figure | None:
+    """Return the ratio per layer and, where repair was measured, accuracy by statistics; None without the probe's rows."""
+    rows = at_the_end(tidy, "variance_shift")
+    layers = list(dict.fromkeys(rows.loc[rows["layer"] != TESTED, "layer"]))
+    if not layers:
+        return None
+    # versions before 0.5.0 have the ratio over all channels alone
+    measured = {layer: sample(rows, layer, "live") or sample(rows, layer) for layer in layers}
+    closed = {layer: sample(rows, layer, "predicted") for layer in layers}
+    tested = {name: own for at, name in STATISTICS.items() if (own := sample(rows, TESTED, at))}
+    changes = {name: own for name in list(tested)[1:] if (own := _minus(tested[name], tested[STATISTICS["running"]]))}
+    arms = measured_arms(tidy, list(measured.values()))
+    shown = spaced(arms, MOST)
+    size = panel((2.9, 2.3))
+    titles = [RATIO, ACCURACY, CHANGE][: 3 if changes else 1]
+    columns = min(len(titles), most())
+    names = [wrap(title, size[0], TEXT) for title in titles]
+    entries = [*key(tidy, shown), mark("1: no shift, 0: no change", **NONE) if changes else mark("1: no shift", **NONE)]
+    if any(own.notna().any() for found in closed.values() for own in found.values()):
+        entries.insert(-1, mark("closed form", **CLOSED))
+    note = _note(tidy, rows, len(arms) - len(shown), bool(changes))
+    aslant = 0.2 * narrow(list(tested), size[0]) if tested else 0.0
+    room = Room(bottom=0.55 + aslant, across=0.55, down=0.45 + aslant).named(names, columns)
+    title = _title(tidy, layers[-1], measured[layers[-1]], changes.get(STATISTICS["repaired"], {}))
+    figure, axes = sheet(title, note, len(names), columns, size, room, entries)
+    for ax, name in zip(axes, names, strict=True):
+        ax.set_title(name, loc="left", fontsize=TEXT)
+    places(axes[0], shown, layers, list(measured.values()))
+    axes[0].axhline(1, **NONE, zorder=1.5)
+    _predicted(axes[0], shown, list(closed.values()))
+    axes[0].set_ylim(0, max(1.05, axes[0].get_ylim()[1]))
+    for ax, found in zip(axes[1:], (tested, changes), strict=False):
+        scaled = [{arm: 100 * own for arm, own in of_place.items()} for of_place in found.values()]
+        places(ax, shown, list(found), scaled)
+        name_places(ax, list(found), every=True)
+        _within(ax, shown, scaled, found is changes)
+    return figure
 
-    `points` holds (keep, closed form, measured) by kind, `curve` (keep, closed form): ratios of the variance in evaluation
-    to that in training.
-    """
-    with styled():
-        title = "Dropout before batch norm: with dropout off, the input of the norm varies less"
-        note = "input: relu of a standard normal; the running variance of the norm is that of training"
-        line, dots = {"color": INK}, {"color": TEST, "marker": "o"}
-        key = [mark("closed form", **line, linestyle="-"), mark("measured", **dots)]
-        room = Room().named(list(points), len(points))
-        labels = ("keep probability", "variance in evaluation / in training")
-        figure, panels = sheet(title, note, len(points), len(points), (2.6, 2.6), room, key, labels)
-        for i, (axes, (kind, found)) in enumerate(zip(panels, points.items(), strict=True)):
-            grid(axes)
-            axes.set_title(kind, loc="left", fontsize=TEXT)
-            axes.plot(*zip(*curve, strict=True), **line, zorder=1)
-            keeps, _, measured = zip(*found, strict=True)
-            axes.plot(keeps, measured, **dots, linestyle="")
-            axes.set_ylim(0.0, 1.03)
-            axes.tick_params(labelleft=i == 0)
-        content = BytesIO()
-        kind = path.suffix.lower().removeprefix(".")
-        figure.savefig(content, format=kind, metadata=METADATA[kind])
-    write_named(path, content.getvalue())
+
+def _minus(a: Samples, b: Samples) -> Samples:
+    """Return the difference of two samples by arm, in the seeds that both have."""
+    found = {arm: (own - b[arm]).dropna() for arm, own in a.items() if arm in b}
+    return {arm: own for arm, own in found.items() if len(own)}
+
+
+def _predicted(ax: Axes, arms: Sequence[Arm], samples: Sequence[Samples]) -> None:
+    """Mark the mean of the closed form across each arm's spot."""
+    wide = 0.42 * step_of(arms)
+    for x, own in enumerate(samples):
+        for i, arm in enumerate(arms):
+            if arm.arm_id in own and (e := estimate(own[arm.arm_id])).n:
+                at = x + spot_of(i, arms)
+                ax.hlines(e.mean, at - wide, at + wide, color=INK, linewidth=1.8, zorder=5)
+
+
+def _within(ax: Axes, arms: Sequence[Arm], samples: Sequence[Samples], changes: bool) -> None:
+    """Set the range of a panel of accuracies or of their changes, which do not begin at 0."""
+    found = [estimate(own[arm.arm_id]) for own in samples for arm in arms if arm.arm_id in own]
+    seeds = [list(own[arm.arm_id]) for own in samples for arm in arms if arm.arm_id in own]
+    kept = [([*values, e.mean], [e.low, e.high]) for values, e in zip(seeds, found, strict=True)]
+    upright(ax, scale([*kept, ([0.0], [])] if changes else kept, None if changes else 100.0))
+    if changes:
+        ax.axhline(0, **NONE, zorder=1.5)
+
+
+def _title(tidy: Tidy, layer: str, ratios: Samples, repaired: Samples) -> str:
+    """Say how the ratio of the last normalised layer differs and, where it was measured, what repair brings."""
+    shift = sentence(tidy, f"Variance at {layer} without dropout over the running variance", ratios, TWO)
+    if not repaired:
+        return shift
+    change = sentence(tidy, "change of test accuracy by repair", repaired, POINTS)
+    said, _, n = shift.rpartition(", n = ")
+    return f"{said if change.endswith(f', n = {n}') else shift}; {change}"
+
+
+def _note(tidy: Tidy, rows: pd.DataFrame, left_out: int, repair: bool) -> str:
+    parts = [footnote(tidy, "bars", left_out)]
+    dead = rows.loc[rows["at"] == "left_out", "value"].sum()
+    if dead:
+        parts.append(f"channels with a running variance below 1e-4 are left out, {dead:,.0f} in all runs and layers")
+    if repair:
+        parts.append(
+            "statistics: running, as training left them; batch, of each test batch; repaired, estimated anew with dropout "
+            "off; dropout on, estimated anew with dropout on, a control as rate 0 is"
+        )
+    return "; ".join(parts)

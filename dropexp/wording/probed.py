@@ -36,7 +36,13 @@ def _three(x: float) -> str:
 
 
 PERCENT = Spelling(percent, signed, half, " percent", " points")
+POINTS = Spelling(signed, signed, half, " points", " points")
 PLAIN = Spelling(_three, lambda x: "-" if isnan(x) else f"{x + 0.0:+.2g}", lambda x: "" if isnan(x) else f"± {x:.2g}")
+TWO = Spelling(  # decimals, for ratios
+    lambda x: "-" if isnan(x) else f"{x + 0.0:.2f}",
+    lambda x: "-" if isnan(x) else f"{x + 0.0:+.2f}",
+    lambda x: "" if isnan(x) else f"± {x:.2f}" if x >= 0.005 else "± <0.01",
+)
 WHOLE = Spelling(lambda x: f"{x:.1f}", lambda x: f"{x:+.1f}", lambda x: "" if isnan(x) else f"± {x:.1f}")
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 from made_up_probes import diverged, probed
 from made_up_studies import made_up
+from matplotlib.colors import to_rgb
 
 from dropexp.analysis.probed import against_baselines, at_the_end, sample
 from dropexp.analysis.stats import estimate, paired
 from dropexp.figures.all_figures import FIGURES
 from dropexp.figures.memorisation import memorisation_figure
-from dropexp.figures.style import styled
+from dropexp.figures.style import INK, styled
+from dropexp.figures.variance_shift import variance_shift_figure
 from dropexp.wording.probed import PERCENT, sentence
 
-NAMES = ("activations", "weights", "first-layer", "co-adaptation", "memorisation")
+NAMES = ("variance-shift", "activations", "weights", "first-layer", "co-adaptation", "memorisation")
+NEWER = ("live", "predicted", "left_out")
 EACH = ", against rate 0: "
 RATES = {1: (0.5,), 2: (0.0, 0.5), 6: (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)}
 
@@ -38,10 +42,21 @@ def title(name: str, *of: object) -> str:
     return " ".join(figure(name, *of).texts[0].get_text().split()).replace("\u00a0", " ").replace("\u2212", "-")
 
 
+def note(made) -> str:
+    return " ".join(made.texts[-1].get_text().split())
+
+
 @pytest.mark.parametrize("arms", RATES)
 @pytest.mark.parametrize("name", NAMES)
 def test_each_is_drawn_at_any_number_of_arms_and_seeds(name, arms):
-    panels = {"activations": 5, "weights": 5, "first-layer": arms, "co-adaptation": 4, "memorisation": 1}
+    panels = {
+        "variance-shift": 3,
+        "activations": 5,
+        "weights": 5,
+        "first-layer": arms,
+        "co-adaptation": 4,
+        "memorisation": 1,
+    }
     assert len(figure(name, arms).axes) == panels[name]
     assert figure(name, arms, 1).axes, "one seed has no interval, and is drawn"
 
@@ -54,6 +69,11 @@ def test_each_is_drawn_at_any_number_of_arms_and_seeds(name, arms):
         ("activations", (2,), " points higher, n = 5"),
         ("activations", (6,), f"Outputs of hidden.2 that are 0{EACH}higher in 5 of 5 arms, most at rate 0.7: +3"),
         ("activations", (6, 1), "Outputs of hidden.2 that are 0, against rate 0: one seed each, no interval"),
+        ("variance-shift", (1,), "Variance at hidden.2 without dropout over the running variance: 0.50 ± <0.01; change"),
+        ("variance-shift", (2,), "running variance: 0.50 at rate 0.5, 1.00 at rate 0: -0.50 ± <0.01 lower; change"),
+        ("variance-shift", (2,), " change of test accuracy by repair: +5.5 points at rate 0.5, +0.5 at rate 0: +5.0 ± "),
+        ("variance-shift", (6,), f"running variance{EACH}lower in 5 of 5 arms, most at rate 0.7: -0.7"),
+        ("variance-shift", (6,), f"change of test accuracy by repair{EACH}higher in 5 of 5 arms, most at rate 0.7: +7"),
         ("weights", (6,), f"Norm of the loss's gradient with respect to inputs{EACH}lower in 5 of 5 arms, most at rate 0.7: -0.7"),
         ("first-layer", (6,), "Weights of the first 3 units of hidden.1, as images"),
         ("co-adaptation", (6,), f"Accuracy with 50 percent of the units removed, the others rescaled{EACH}higher in 5 of 5"),
@@ -128,6 +148,35 @@ def test_accuracies_begin_with_the_whole_network_and_stand_at_their_shares():
     expected = [100 * estimate(samples[arm.arm_id]).mean for arm in data.arms]
     assert [line.get_ydata()[2] for line in lines] == pytest.approx(expected)
     assert [line.get_ydata()[0] for line in lines] == [95.0, 95.0]
+
+
+def test_the_ratio_of_variances_stands_beside_its_closed_form_where_there_is_one():
+    made = figure("variance-shift", 2)
+    closed = [line for line in made.axes[0].collections if line.get_color()[0].tolist()[:3] == list(to_rgb(INK))]
+    assert [line.get_segments()[0][:, 1].tolist() for line in closed] == [[1, 1], [0.5, 0.5]], "hidden.2 has none"
+    assert made.axes[0].get_ylim()[1] >= 1, "the ratio of no shift is marked"
+    assert "channels with a running variance below 1e-4 are left out, 40 in all runs and layers" in note(made)
+
+
+def test_changes_by_statistics_are_by_seed():
+    made = figure("variance-shift", 2)
+    middles = [line.get_ydata()[0] for line in made.axes[2].lines if line.get_markersize() == 6.5]
+    data = study(2)
+    rows = at_the_end(data, "variance_shift")
+    batch = sample(rows, "test_accuracy", "batch")
+    assert middles[:2] == pytest.approx([100 * (batch[arm.arm_id] - 0.8).mean() for arm in data.arms])
+
+
+def test_a_folder_without_repair_or_live_channels_has_its_ratio():
+    """As versions before 0.5.0 wrote it."""
+    plain = study(2)
+    old = replace(
+        plain, probes=plain.probes[~plain.probes["at"].isin(NEWER) & (plain.probes["layer"] != "test_accuracy")]
+    )
+    made = variance_shift_figure(old)
+    assert len(made.axes) == 1
+    assert [line.get_ydata()[0] for line in made.axes[0].lines if line.get_markersize() == 6.5] == [9.0] * 4
+    assert "closed form" not in " ".join(text.get_text() for legend in made.legends for text in legend.get_texts())
 
 
 def test_nothing_is_drawn_without_rows():

@@ -14,10 +14,11 @@ SHARES = (0.25, 0.5, 0.9)
 
 
 def probed(made: Tidy, wrong: bool = False, images: bool = True) -> Tidy:
-    """Return a study whose finished runs have the rows of four probes at their last epoch, which is the selected one.
+    """Return a study whose finished runs have the rows of probes at their last epoch, which is the selected one.
 
     Dropout at rate r makes r / 2 more of the outputs 0, takes r off the gradient by the inputs, adds r / 4 to accuracy
-    without half of the units, and has examples learned 10 r epochs later; seeds differ by up to 0.01.
+    without half of the units, has examples learned 10 r epochs later, and takes r off the ratio of variances; repair adds
+    r / 10 to accuracy; seeds differ by up to 0.01.
     """
     rates = {arm.arm_id: arm.value("dropout.rate") if arm.masked else 0.0 for arm in made.arms}
     found = []
@@ -48,6 +49,15 @@ def _numbers(rate: float, jitter: float, epochs: int, wrong: bool, images: bool)
     if images:
         for unit, row, column in np.ndindex(3, 4, 5):
             yield "weights", "hidden.1", f"{unit}.0.{row}.{column}", np.sin(unit + row * column + 3 * rate)
+    for layer in LAYERS:
+        yield "variance_shift", layer, "", 9.0
+        yield "variance_shift", layer, "live", 1 - rate + jitter
+        yield "variance_shift", layer, "predicted", 1 - rate if layer == "hidden.1" else np.nan
+        yield "variance_shift", layer, "left_out", 2.0
+    yield "variance_shift", "test_accuracy", "running", 0.8
+    yield "variance_shift", "test_accuracy", "batch", 0.8 + jitter
+    yield "variance_shift", "test_accuracy", "repaired", 0.8 + rate / 10 + jitter
+    yield "variance_shift", "test_accuracy", "repaired_dropout_on", 0.8 - jitter
     yield "co_adaptation", "whole", "", 0.95
     for part in ("units", "weights", "inputs"):
         for share in SHARES:
