@@ -74,4 +74,8 @@ def against_baselines(tidy: Tidy, samples: Samples) -> list[tuple[Arm, Arm, Judg
 def measured_arms(tidy: Tidy, samples: Sequence[Samples]) -> list[Arm]:
     """Return the arms that have a number in any of some samples, each function once, in the order of the study."""
     there = {arm for own in samples for arm in own}
-    return [arm for arm in {a.arm_id: a for a in reversed(tidy.arms)}.values() if arm.arm_id in there][::-1]
+    found: dict[str, Arm] = {}
+    for arm in tidy.arms:
+        if arm.arm_id in there:
+            found.setdefault(arm.arm_id, arm)
+    return list(found.values())

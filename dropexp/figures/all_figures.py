@@ -25,6 +25,7 @@ from dropexp.figures.ensemble import ENSEMBLE, ensemble_figure
 from dropexp.figures.examples import examples_figure
 from dropexp.figures.gap import gap_figure
 from dropexp.figures.gap_parts import parts_figure
+from dropexp.figures.gradient_norms import gradient_norms_figure
 from dropexp.figures.heat import heat_figures
 from dropexp.figures.interaction import interaction_figure
 from dropexp.figures.mc_dropout import passes_figure
@@ -149,6 +150,7 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     NAME: _one(NAME, replay_figure),
     ENSEMBLE: _one(ENSEMBLE, ensemble_figure),
     "gap-parts": _one("gap-parts", parts_figure),
+    "gradient-norms": _one("gradient-norms", gradient_norms_figure),
     "variance-shift": _one("variance-shift", variance_shift_figure),
     "activations": _one("activations", activations_figure),
     "weights": _one("weights", weights_figure),

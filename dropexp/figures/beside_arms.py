@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log10
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +19,8 @@ from dropexp.figures.style import MARKERS, SEED, SERIES, grid
 from dropexp.figures.text_size import apart, whole, width, wrap
 
 MOST = 8  # arms, each with a colour and mark of its own
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+DECADES = 1.5  # a logarithmic scale of fewer has more ticks
 KEY = 60  # letters of an arm's name in the key
 
 
@@ -72,6 +75,24 @@ def places(ax: Axes, arms: Sequence[Arm], names: Sequence[str], samples: Sequenc
     name_places(ax, names)
 
 
+def powers(ax: Axes) -> None:
+    """Give a panel a logarithmic scale upwards, with powers of ten or, where it spans few, 1, 2 and 5 times these."""
+
+    def few() -> bool:
+        low, high = ax.get_ylim()
+        return log10(high / low) < DECADES
+
+    def power(y: float, _: object) -> str:
+        return f"{y:g}" if few() else f"10{str(round(log10(y))).translate(RAISED)}"
+
+    def between(y: float, _: object) -> str:
+        return f"{y:g}" if few() and f"{y:e}"[0] in "25" else ""
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(power)
+    ax.yaxis.set_minor_formatter(between)
+
+
 def narrow(names: Sequence[str], wide: float) -> bool:
     """Return whether a panel of `wide` inches has no room for the names of its places side by side, without broken words."""
     return not all(whole(name, wide / len(names) - 0.08, TEXT) for name in names)
@@ -85,6 +106,7 @@ def name_places(ax: Axes, names: Sequence[str], every: bool = False) -> None:
         ax.set_xticks(range(len(names)), names, fontsize=TEXT, rotation=30, ha="right", rotation_mode="anchor")
         return
     wide = inches(ax)[0] / len(names)
-    words = [wrap(name, max(wide - 0.08, 0.5), TEXT) for name in names]
+    room = max(wide - 0.08, 0.5)
+    words = [wrap(name, room, TEXT) if whole(name, room, TEXT) else name for name in names]
     kept = apart([x * wide for x in range(len(names))], [width(word, TEXT) for word in words])
     ax.set_xticks(kept, [words[i] for i in kept])

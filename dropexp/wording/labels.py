@@ -125,15 +125,20 @@ def here(judged: Sequence[Judged]) -> str:
     return "".join(parts)
 
 
-def footnote(tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", starred_words: bool = False) -> str:
-    """Return what a figure's marks are, what its stars mean, and what it does not show."""
+def footnote(
+    tidy: Tidy, marks: str, left_out: int = 0, what: str = "arms", starred_words: bool = False, taken: str = ""
+) -> str:
+    """Return what a figure's marks are, what its stars mean, and what it does not show.
+
+    `taken` says how numbers were measured where that is not with dropout off at the epoch that counts.
+    """
     count = f"{seeds(tidy)} seed{'s' * (seeds(tidy) != 'n = 1')}"
     if seeds(tidy) == "n = 1":
         count = f"{count}, no interval"
     elif marks:
         count = f"{count}; {marks}: {OVER}"
     parts = [count]
-    parts.append(f"dropout off, {epoch_rule(tidy)}")
+    parts.append(taken or f"dropout off, {epoch_rule(tidy)}")
     if diverged := sum(tidy.diverged(arm) for arm in {a.arm_id: a for a in tidy.arms}.values()):
         parts.append(f"{diverged} diverged run{'s' * (diverged != 1)} left out")
     if absent := sum(tidy.finished(arm).empty for arm in tidy.arms) + tidy.study.unmade:

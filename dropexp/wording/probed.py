@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 from dropexp.analysis.inference import ONE_SEED, SAME, UNDECIDED, Judged
@@ -43,11 +43,15 @@ TWO = Spelling(  # decimals, for ratios
     lambda x: "-" if isnan(x) else f"{x + 0.0:+.2f}",
     lambda x: "" if isnan(x) else f"± {x:.2f}" if x >= 0.005 else "± <0.01",
 )
+FOLD = replace(TWO, unit="-fold")
 WHOLE = Spelling(lambda x: f"{x:.1f}", lambda x: f"{x:+.1f}", lambda x: "" if isnan(x) else f"± {x:.1f}")
 
 
-def sentence(tidy: Tidy, what: str, samples: Samples, spelling: Spelling = PLAIN) -> str:
-    """Return what was measured in the one arm, or how the arms differ from their baseline, as a title says it."""
+def sentence(tidy: Tidy, what: str, samples: Samples, spelling: Spelling = PLAIN, one: str = "{what}: {number}") -> str:
+    """Return what was measured in the one arm, or how the arms differ from their baseline, as a title says it.
+
+    `one` is how it is said of one arm.
+    """
     arms = measured_arms(tidy, [samples])
     answers = against_baselines(tidy, samples)
     if answers:
@@ -57,9 +61,21 @@ def sentence(tidy: Tidy, what: str, samples: Samples, spelling: Spelling = PLAIN
     if len(means) == 1:
         e = means[0][0]
         number = f"{spelling.number(e.mean)} {spelling.half(e.half)}".strip()
-        return f"{what}: {number}{spelling.unit}, {n}" + (", no interval" if e.n == 1 else "")
+        return f"{one.format(what=what, number=f'{number}{spelling.unit}')}, {n}" + (
+            ", no interval" if e.n == 1 else ""
+        )
     low, high = (pick(means, key=lambda m: m[0].mean) for pick in (min, max))
     return f"{what}: {spelling.number(low[0].mean)} to {spelling.number(high[0].mean)}{spelling.unit} in {len(means)} arms, {n}"
+
+
+def extremes(tidy: Tidy, samples: Samples, spelling: Spelling) -> str:
+    """Return the smallest and the largest mean of several arms, each with its arm; nothing is said of their difference."""
+    means = [(estimate(samples[arm.arm_id]), label(arm, tidy.axes)) for arm in measured_arms(tidy, [samples])]
+    told = []
+    for pick in (min, max):
+        e, name = pick(means, key=lambda m: m[0].mean)
+        told.append(f"{spelling.number(e.mean)}{spelling.unit} at {name if len(name) <= LONG else 'one arm'}")
+    return f"between {told[0]} and {told[1]}"
 
 
 def _compared(tidy: Tidy, what: str, samples: Samples, spelling: Spelling, answers: list[Answered]) -> str:

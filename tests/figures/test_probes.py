@@ -14,12 +14,13 @@ from matplotlib.colors import to_rgb
 from dropexp.analysis.probed import against_baselines, at_the_end, sample
 from dropexp.analysis.stats import estimate, paired
 from dropexp.figures.all_figures import FIGURES
+from dropexp.figures.gradient_norms import gradient_norms_figure
 from dropexp.figures.memorisation import memorisation_figure
 from dropexp.figures.style import INK, styled
 from dropexp.figures.variance_shift import variance_shift_figure
 from dropexp.wording.probed import PERCENT, sentence
 
-NAMES = ("variance-shift", "activations", "weights", "first-layer", "co-adaptation", "memorisation")
+NAMES = ("gradient-norms", "variance-shift", "activations", "weights", "first-layer", "co-adaptation", "memorisation")
 NEWER = ("live", "predicted", "left_out")
 EACH = ", against rate 0: "
 RATES = {1: (0.5,), 2: (0.0, 0.5), 6: (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)}
@@ -50,6 +51,7 @@ def note(made) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_is_drawn_at_any_number_of_arms_and_seeds(name, arms):
     panels = {
+        "gradient-norms": 6,
         "variance-shift": 3,
         "activations": 5,
         "weights": 5,
@@ -69,6 +71,12 @@ def test_each_is_drawn_at_any_number_of_arms_and_seeds(name, arms):
         ("activations", (2,), " points higher, n = 5"),
         ("activations", (6,), f"Outputs of hidden.2 that are 0{EACH}higher in 5 of 5 arms, most at rate 0.7: +3"),
         ("activations", (6, 1), "Outputs of hidden.2 that are 0, against rate 0: one seed each, no interval"),
+        ("gradient-norms", (1,), "Before training, gradients fall 3.50 ± <0.01-fold per layer towards the inputs, n = 5"),
+        ("gradient-norms", (1, 1), "-fold per layer towards the inputs, n = 1, no interval"),
+        ("gradient-norms", (2,), "Fall of gradients per layer towards the inputs, before training: 3.50-fold at rate 0.5, 4.00 at "
+         "rate 0: -0.50 ± <0.01 lower, n = 5"),
+        ("gradient-norms", (6,), "Before training, gradients fall between 3.3"),
+        ("gradient-norms", (6,), f"; fall per layer{EACH}lower in 5 of 5 arms, most at rate 0.7: -0.70 ± "),
         ("variance-shift", (1,), "Variance at hidden.2 without dropout over the running variance: 0.50 ± <0.01; change"),
         ("variance-shift", (2,), "running variance: 0.50 at rate 0.5, 1.00 at rate 0: -0.50 ± <0.01 lower; change"),
         ("variance-shift", (2,), " change of test accuracy by repair: +5.5 points at rate 0.5, +0.5 at rate 0: +5.0 ± "),
@@ -148,6 +156,37 @@ def test_accuracies_begin_with_the_whole_network_and_stand_at_their_shares():
     expected = [100 * estimate(samples[arm.arm_id]).mean for arm in data.arms]
     assert [line.get_ydata()[2] for line in lines] == pytest.approx(expected)
     assert [line.get_ydata()[0] for line in lines] == [95.0, 95.0]
+
+
+def test_norms_are_those_of_one_epoch_with_and_without_averages():
+    made = figure("gradient-norms", 1)
+    for ax, scale in zip(made.axes[:2], (1.0, 0.1), strict=True):
+        averaged, one = (line.get_ydata() for line in ax.lines)
+        assert one[1:] == pytest.approx([scale, scale])
+        assert averaged == pytest.approx(one / 2)
+        assert ax.get_yscale() == "log"
+    assert made.axes[0].get_ylim() == made.axes[1].get_ylim(), "one scale for both moments"
+    assert made.axes[4].lines[0].get_ydata() == pytest.approx([25, 25])
+    assert "at the end: epoch 18, the last with averages over masks" in note(made)
+
+
+def test_means_of_norms_are_geometric_and_norms_of_0_are_left_out():
+    plain = study(1)
+    probes = plain.probes.copy()
+    first = (probes["probe"] == "gradient_norms") & (probes["layer"] == "hidden.1") & (probes["at"] == "preactivations")
+    first &= probes["epoch"] == 0
+    probes.loc[first, "value"] = [0.0, 0.01, 0.01, 1.0, 1.0]
+    made = gradient_norms_figure(replace(plain, probes=probes))
+    assert made.axes[0].lines[1].get_ydata()[0] == pytest.approx(0.1)
+    assert "norms of 0 have no place on this scale" in note(made)
+    assert "n = 4" in made.texts[0].get_text().replace("\u00a0", " "), "no fall can be computed of a norm of 0"
+
+
+def test_without_a_second_hidden_layer_the_title_gives_the_norm():
+    plain = study(1)
+    one = replace(plain, probes=plain.probes[plain.probes["layer"] != "hidden.1"])
+    words = " ".join(gradient_norms_figure(one).texts[0].get_text().split())
+    assert words.startswith("Norm of the gradient of hidden.2's pre-activations before training: 1")
 
 
 def test_the_ratio_of_variances_stands_beside_its_closed_form_where_there_is_one():

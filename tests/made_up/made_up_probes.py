@@ -18,7 +18,7 @@ def probed(made: Tidy, wrong: bool = False, images: bool = True) -> Tidy:
 
     Dropout at rate r makes r / 2 more of the outputs 0, takes r off the gradient by the inputs, adds r / 4 to accuracy
     without half of the units, has examples learned 10 r epochs later, and takes r off the ratio of variances; repair adds
-    r / 10 to accuracy; seeds differ by up to 0.01.
+    r / 10 to accuracy; gradients fall 4 - r times per layer before training; seeds differ by up to 0.01.
     """
     rates = {arm.arm_id: arm.value("dropout.rate") if arm.masked else 0.0 for arm in made.arms}
     found = []
@@ -27,6 +27,8 @@ def probed(made: Tidy, wrong: bool = False, images: bool = True) -> Tidy:
         jitter = 0.01 * np.random.default_rng([run.seed, int(100 * rate)]).uniform()
         for probe, layer, at, value in _numbers(rate, jitter, int(run.epochs_run), wrong, images):
             found.append((run.run_id, run.selected_epoch, probe, layer, at, value))
+        for epoch, layer, at, value in _gradients(rate, jitter, int(run.epochs_run)):
+            found.append((run.run_id, epoch, "gradient_norms", layer, at, value))
     rows = pd.DataFrame(found, columns=["run_id", "epoch", "probe", "layer", "at", "value"])
     return tidy(made.study, made.runs, made.epochs, rows)
 
@@ -70,6 +72,18 @@ def _numbers(rate: float, jitter: float, epochs: int, wrong: bool, images: bool)
         yield "memorisation", group, f"from.{min(first + 4, epochs)}", 0.4 - jitter - (0.2 * rate if late else 0.0)
         yield "memorisation", group, "never", 0.1 + jitter + (0.2 * rate if late else 0.0)
         yield "memorisation", group, "example.17", float(first)
+
+
+def _gradients(rate: float, jitter: float, epochs: int):
+    """Norms at epoch 0, at the last one with averages over masks, which is not the last, and at the last, flat units too."""
+    for epoch, scale in ((0, 1.0), (epochs - 2, 0.1), (epochs, 0.01)):
+        for layer, norm in (("hidden.1", scale / (4 - rate + jitter)), ("hidden.2", scale), ("output", scale)):
+            for at in (
+                ("", "preactivations") if epoch == epochs else ("", "masks", "preactivations", "preactivations_masks")
+            ):
+                yield epoch, layer, at, norm * (0.5 if "masks" in at else 1.0)
+            if layer != "output":
+                yield epoch, layer, "saturated", 0.25
 
 
 def diverged(made: Tidy, arm: int, seed: int) -> Tidy:
