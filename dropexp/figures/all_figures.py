@@ -25,6 +25,7 @@ from dropexp.figures.ensemble import ENSEMBLE, ensemble_figure
 from dropexp.figures.examples import examples_figure
 from dropexp.figures.gap import gap_figure
 from dropexp.figures.gap_parts import parts_figure
+from dropexp.figures.gradient_noise import gradient_noise_figure
 from dropexp.figures.gradient_norms import gradient_norms_figure
 from dropexp.figures.heat import heat_figures
 from dropexp.figures.interaction import interaction_figure
@@ -152,6 +153,7 @@ FIGURES: dict[str, Callable[[Tidy], Drawn]] = {
     "gap-parts": _one("gap-parts", parts_figure),
     "gradient-norms": _one("gradient-norms", gradient_norms_figure),
     "variance-shift": _one("variance-shift", variance_shift_figure),
+    "gradient-noise": _one("gradient-noise", gradient_noise_figure),
     "activations": _one("activations", activations_figure),
     "weights": _one("weights", weights_figure),
     "first-layer": _one("first-layer", first_layer_figure),

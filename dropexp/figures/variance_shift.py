@@ -20,7 +20,7 @@ from dropexp.figures.sheet import TEXT, Room, mark, sheet
 from dropexp.figures.style import INK
 from dropexp.figures.text_size import wrap
 from dropexp.wording.labels import footnote
-from dropexp.wording.probed import POINTS, TWO, sentence
+from dropexp.wording.probed import POINTS, TWO, joined, sentence
 
 RATIO = "variance at the norm, dropout off, over the running variance"
 ACCURACY = "test accuracy, percent, by the norm's statistics"
@@ -107,9 +107,7 @@ def _title(tidy: Tidy, layer: str, ratios: Samples, repaired: Samples) -> str:
     shift = sentence(tidy, f"Variance at {layer} without dropout over the running variance", ratios, TWO)
     if not repaired:
         return shift
-    change = sentence(tidy, "change of test accuracy by repair", repaired, POINTS)
-    said, _, n = shift.rpartition(", n = ")
-    return f"{said if change.endswith(f', n = {n}') else shift}; {change}"
+    return joined(shift, sentence(tidy, "change of test accuracy by repair", repaired, POINTS))
 
 
 def _note(tidy: Tidy, rows: pd.DataFrame, left_out: int, repair: bool) -> str:

@@ -68,6 +68,12 @@ def sentence(tidy: Tidy, what: str, samples: Samples, spelling: Spelling = PLAIN
     return f"{what}: {spelling.number(low[0].mean)} to {spelling.number(high[0].mean)}{spelling.unit} in {len(means)} arms, {n}"
 
 
+def joined(first: str, second: str) -> str:
+    """Return two sentences of a title as one, which says how many seeds there are once where both have as many."""
+    said, _, n = first.rpartition(", n = ")
+    return f"{said if said and second.endswith(f', n = {n}') else first}; {second}"
+
+
 def extremes(tidy: Tidy, samples: Samples, spelling: Spelling) -> str:
     """Return the smallest and the largest mean of several arms, each with its arm; nothing is said of their difference."""
     means = [(estimate(samples[arm.arm_id]), label(arm, tidy.axes)) for arm in measured_arms(tidy, [samples])]
