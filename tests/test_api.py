@@ -180,7 +180,7 @@ def test_what_no_file_could_hold_is_refused(content, says):
         (lambda: dropexp.run(DICT, set={"lr": 1, "training.lr": 2}), "set training.lr: sets training.lr a second time"),
         (lambda: dropexp.run(DICT, executor="rai"), "--executor: 'rai' is not one of inline, pool"),
         (lambda: dropexp.run(DICT, executor="inline", jobs=2), "remove --jobs 2, or use --executor pool"),
-        (lambda: dropexp.check(DICT, baseline="rate=0.3"), "no arm of unnamed has this; its values of rate: 0, 0.5"),
+        (lambda: dropexp.check(DICT, baseline="rate=0.3"), "no arm of unnamed has this; its values of rate are 0, 0.5"),
         (lambda: dropexp.run(DICT, rates=[2]), r"rates=\[2\]: dropout.rate: 2 is not below 1"),
         (lambda: dropexp.run("nowhere.yaml"), "nowhere.yaml: no such file"),
         (lambda: dropexp.read("nowhere"), "neither study.yaml"),

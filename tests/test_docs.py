@@ -29,7 +29,7 @@ SHORT = ["--jobs", "1", "--set", "training.epochs=6"]
 TRAINED = {
     QUICKSTART: [*SHORT, "--study", "quickstart"],
     "--results": [*SHORT, "--no-plot"],
-    "run five-networks": [*SHORT, "--no-plot", "--seeds", "10"],
+    "run five-networks": [*SHORT, "--study", "five-networks", "--no-plot", "--seeds", "10"],
 }  # what other commands read; the rest is only planned
 
 

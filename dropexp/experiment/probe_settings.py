@@ -17,7 +17,7 @@ class Settings(Section):
 class EveryEpoch(Settings):
     """Settings of a probe that is measured after epochs."""
 
-    every: int = Field(1, description="measured after every so many epochs", ge=1, le=1_000_000)
+    every: int = Field(1, description="how many epochs lie between two measurements", ge=1, le=1_000_000)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def earlier(kind: type[Settings]) -> dict[str, Any]:
 class Units(EveryEpoch):
     """Settings of activations."""
 
-    every: int = Field(10, description="measured after every so many epochs", ge=1, le=1_000_000)
+    every: int = Field(10, description="how many epochs lie between two measurements", ge=1, le=1_000_000)
     examples: int = Field(1000, description="test examples looked at, the first ones", ge=2, le=10_000_000)
 
 
@@ -52,7 +52,9 @@ class Smoothness(EveryEpoch):
     """Settings of weights."""
 
     examples: int = Field(1000, description="training and test examples looked at, the first ones", ge=1, le=10_000_000)
-    radius: float = Field(0.05, description="length of a step away from the weights, over their norm", gt=0, le=10)
+    radius: float = Field(
+        0.05, description="length of a step away from the weights, relative to their norm", gt=0, le=10
+    )
     directions: int = Field(5, description="random directions", ge=1, le=10_000)
     images: int = Field(
         8, description="units of the first layer whose weights are written out as images", ge=0, le=10_000
@@ -102,7 +104,7 @@ class Repair(EveryEpoch):
 
     repair: bool = added(
         True,
-        "whether batch norm's statistics are estimated anew at the selected epoch, and what accuracy that gives",
+        "whether to estimate batch norm's statistics again at the selected epoch and measure accuracy with them",
         before=False,
     )
 
@@ -119,7 +121,7 @@ class Passes(Settings):
 
     passes: int = Field(100, description="passes with dropout on, each with masks of its own", ge=1, le=100_000)
     exact_units: int = Field(
-        10, description="units up to which all masks are averaged over too, 2^units passes", ge=0, le=16
+        10, description="largest number of masked units for which all 2^units masks are averaged", ge=0, le=16
     )
     rotate: int = Field(
         30, description="degrees from one rotation of images to the next, up to 180; 0 for none", ge=0, le=180

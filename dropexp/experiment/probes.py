@@ -31,7 +31,7 @@ AUDIT = "audit_"  # what begins the names of probes that nobody asks for, which 
 # When a probe is measured. Its rows carry the epoch whose weights they were measured on.
 MOMENTS = {
     "start": "before training, on the initial weights (epoch 0)",
-    "epoch": "after an epoch, on the weights that it ended with",
+    "epoch": "after an epoch, on its final weights",
     "selected": "when training has ended, on the weights of the selected epoch",
     "last": "when training has ended, on the weights of the last epoch",
 }
@@ -85,7 +85,7 @@ PROBES: dict[str, Probe] = {
         "defaults 60% of the time that digits take to train",
     ),
     "variance_shift": Probe(
-        "the variance at each batch norm without dropout, over the running one that was taken with it; and repair",
+        "the variance at each batch norm with dropout off, divided by the running variance learned with dropout on; and its repair",
         "each layer with batch norm; test_accuracy for repair",
         "Li et al. 2019, sections 3 and 5.2",
         at="'' for the ratio of the sums over channels, median of the channels' ratios; live and predicted for the ratio "
@@ -100,14 +100,14 @@ PROBES: dict[str, Probe] = {
         "with defaults 30% of the time that digits take to train",
     ),
     "gap_parts": Probe(
-        "training accuracies in several ways, which take apart the gap that a training log shows",
+        "training accuracy measured in several ways, which splits the gap in a training log into its parts",
         "noise_batch, batch, running: with masks and batch statistics, without masks, with running statistics besides",
         "",
         formula="correct guesses divided by examples, over the epoch's own batches",
         cost="two or three evaluations of the training examples per measured epoch: 50 to 70% of the time that digits take",
     ),
     "gradient_noise": Probe(
-        "how mini-batch gradients scatter at fixed weights, by their examples and by their masks, and where they point",
+        "how mini-batch gradients scatter at fixed weights, due to examples and due to masks, and where they point",
         "none, sample, batch: without masks, one per example, one per mini-batch; followed by the batch size: sample.64",
         "Liu et al. 2023, section 3",
         at="data, masks, total: traces of covariances over the squared norm of the mean gradient, which is mean_norm; "
@@ -121,7 +121,7 @@ PROBES: dict[str, Probe] = {
         "defaults 40% of the time that digits take to train",
     ),
     "activations": Probe(
-        "what units give, dropout off: their mean, how many are zero or constant, histograms, and how many directions they use",
+        "the outputs of units with dropout off: means, zeros, constant units, histograms, and how many directions a layer uses",
         "each hidden layer",
         "Srivastava et al. 2014, section 7.2; participation ratio: Gao et al. 2017",
         at="mean, zeros and dead (fractions), participation; bin.X and means.X: fractions of outputs and of units' means in "
@@ -134,7 +134,7 @@ PROBES: dict[str, Probe] = {
         "defaults 10% of the time that digits take to train",
     ),
     "weights": Probe(
-        "the norm of each layer's weights and their distance from the start; how smooth the loss is in inputs and in weights",
+        "the norm of each layer's weights and their distance from the initial ones; how smooth the loss is in inputs and weights",
         "each layer with weights; input and loss for smoothness",
         "Srivastava et al. 2014, fig. 7; Li et al. 2018; Foret et al. 2021",
         at="'' for the norm, from_start for the distance; of input: gradient; of loss: gradient and random, the rise along "
@@ -147,7 +147,7 @@ PROBES: dict[str, Probe] = {
         "with defaults 5% of the time that digits take to train; images: a row per weight",
     ),
     "co_adaptation": Probe(
-        "how hidden units correlate within classes, and accuracy without a share of units or weights, or with noise on inputs",
+        "how hidden units correlate within classes, and accuracy after removing units or weights or adding noise to inputs",
         "each hidden layer; units, weights and inputs for what is removed or made noisy, whole for the network as it is",
         "Srivastava et al. 2014, section 7.1; Cogswell et al. 2016",
         at="of a hidden layer: correlation; of whole: ''; else SHARE.plain and SHARE.rescaled, such as 0.5.plain",
@@ -159,7 +159,7 @@ PROBES: dict[str, Probe] = {
         "digits take to train",
     ),
     "memorisation": Probe(
-        "from which epoch on each training example stays learned, those with right and with wrong labels apart",
+        "the epoch from which each training example stays learned, separately for right and wrong labels",
         "right and wrong, for examples whose label was left alone or made wrong",
         "Arpit et al. 2017; Toneva et al. 2019, section 3",
         at="forgotten after each epoch; at the last from.E, the fraction that stays learned from epoch E on, never, that which "
@@ -173,7 +173,8 @@ PROBES: dict[str, Probe] = {
         remembers=True,
     ),
     "mc_dropout": Probe(
-        "the mean of many passes with dropout on against one with it off, and how unsure it is of right and wrong answers",
+        "the mean of many passes with dropout on, compared with one with dropout off, and its uncertainty about "
+        "right and wrong answers",
         "accuracy, loss, ece, entropy, mutual_information, over the test examples",
         "Srivastava et al. 2014, fig. 11; Gal & Ghahramani 2016",
         at="weight_scaling (dropout off), k for the mean of the first k passes, exact for the mean over all masks of a small "
@@ -185,7 +186,7 @@ PROBES: dict[str, Probe] = {
         "of the time that digits take to train, without rotations 30%",
     ),
     "calibration": Probe(
-        "whether the probabilities of the answers to test examples, dropout off, are how often these are right",
+        "whether answers to test examples are right as often as their probabilities say, with dropout off",
         "score, and the reliability diagram: examples, confidence and accuracy of each bin",
         "Brier 1950; Guo et al. 2017; perfect calibration: Vaicenavicius et al. 2019, section 4",
         at="of score: brier (0 to 2), ece, ece_perfect and ece_perfect_high (mean and 95th percentile of ece where every "

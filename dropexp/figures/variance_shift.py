@@ -12,7 +12,7 @@ from dropexp.analysis.probed import Samples, at_the_end, measured_arms, sample
 from dropexp.analysis.stats import estimate
 from dropexp.analysis.tidy import Tidy
 from dropexp.experiment.design import Arm
-from dropexp.figures.axis_range import scale, upright
+from dropexp.figures.axis_range import Scale, beyond, scale, upright
 from dropexp.figures.beside_arms import MOST, key, name_places, narrow, places, spot_of, step_of
 from dropexp.figures.dumbbell import spaced
 from dropexp.figures.paper import most, panel
@@ -57,7 +57,12 @@ def variance_shift_figure(tidy: Tidy) -> Figure | None:
     entries = [*key(tidy, shown), mark("1: no shift, 0: no change", **NONE) if changes else mark("1: no shift", **NONE)]
     if any(own.notna().any() for found in closed.values() for own in found.values()):
         entries.insert(-1, mark("closed form", **CLOSED))
-    note = _note(tidy, rows, len(arms) - len(shown), bool(changes))
+    drawn = [
+        (own, *_view(shown, list(own.values()), cap))
+        for own, cap in ((_times(tested), 100.0), (_times(changes), None))
+        if changes
+    ]
+    note = _note(tidy, rows, len(arms) - len(shown), [cut for *_, cut in drawn])
     aslant = 0.2 * narrow(list(tested), size[0]) if tested else 0.0
     room = Room(bottom=0.55 + aslant, across=0.55, down=0.45 + aslant).named(names, columns)
     title = _title(tidy, layers[-1], measured[layers[-1]], changes.get(STATISTICS["repaired"], {}))
@@ -68,12 +73,17 @@ def variance_shift_figure(tidy: Tidy) -> Figure | None:
     axes[0].axhline(1, **NONE, zorder=1.5)
     _predicted(axes[0], shown, list(closed.values()))
     axes[0].set_ylim(0, max(1.05, axes[0].get_ylim()[1]))
-    for ax, found in zip(axes[1:], (tested, changes), strict=False):
-        scaled = [{arm: 100 * own for arm, own in of_place.items()} for of_place in found.values()]
-        places(ax, shown, list(found), scaled)
-        name_places(ax, list(found), every=True)
-        _within(ax, shown, scaled, found is changes)
+    for ax, (own, view, _) in zip(axes[1:], drawn, strict=True):
+        places(ax, shown, list(own), list(own.values()))
+        name_places(ax, list(own), every=True)
+        upright(ax, view)
+    if changes:
+        axes[2].axhline(0, **NONE, zorder=1.5)
     return figure
+
+
+def _times(found: dict[str, Samples]) -> dict[str, Samples]:
+    return {name: {arm: 100 * own for arm, own in samples.items()} for name, samples in found.items()}
 
 
 def _minus(a: Samples, b: Samples) -> Samples:
@@ -92,14 +102,13 @@ def _predicted(ax: Axes, arms: Sequence[Arm], samples: Sequence[Samples]) -> Non
                 ax.hlines(e.mean, at - wide, at + wide, color=INK, linewidth=1.8, zorder=5)
 
 
-def _within(ax: Axes, arms: Sequence[Arm], samples: Sequence[Samples], changes: bool) -> None:
-    """Set the range of a panel of accuracies or of their changes, which do not begin at 0."""
-    found = [estimate(own[arm.arm_id]) for own in samples for arm in arms if arm.arm_id in own]
-    seeds = [list(own[arm.arm_id]) for own in samples for arm in arms if arm.arm_id in own]
-    kept = [([*values, e.mean], [e.low, e.high]) for values, e in zip(seeds, found, strict=True)]
-    upright(ax, scale([*kept, ([0.0], [])] if changes else kept, None if changes else 100.0))
-    if changes:
-        ax.axhline(0, **NONE, zorder=1.5)
+def _view(arms: Sequence[Arm], samples: Sequence[Samples], cap: float | None = None) -> tuple[Scale, str]:
+    """Return the scale of a panel of accuracies or of changes, on which every mean and seed is, and what is cut, in words."""
+    own = [(estimate(of[arm.arm_id]), of[arm.arm_id]) for of in samples for arm in arms if arm.arm_id in of]
+    means, ends = [e.mean for e, _ in own], [end for e, _ in own for end in (e.low, e.high)]
+    least = [] if cap is not None else [0.0]
+    view = scale([([v for _, values in own for v in values] + means + least, ends)], cap)
+    return view, beyond(view, [("", "", means, ends)])
 
 
 def _title(tidy: Tidy, layer: str, ratios: Samples, repaired: Samples) -> str:
@@ -110,12 +119,13 @@ def _title(tidy: Tidy, layer: str, ratios: Samples, repaired: Samples) -> str:
     return joined(shift, sentence(tidy, "change of test accuracy by repair", repaired, POINTS))
 
 
-def _note(tidy: Tidy, rows: pd.DataFrame, left_out: int, repair: bool) -> str:
+def _note(tidy: Tidy, rows: pd.DataFrame, left_out: int, cut: Sequence[str]) -> str:
     parts = [footnote(tidy, "bars", left_out)]
     dead = rows.loc[rows["at"] == "left_out", "value"].sum()
     if dead:
         parts.append(f"channels with a running variance below 1e-4 are left out, {dead:,.0f} in all runs and layers")
-    if repair:
+    if cut:
+        parts += dict.fromkeys(filter(None, cut))
         parts.append(
             "statistics: running, as training left them; batch, of each test batch; repaired, estimated anew with dropout "
             "off; dropout on, estimated anew with dropout on, a control as rate 0 is"

@@ -45,7 +45,7 @@ def pick(study: Design, conditions: Sequence[str], option: str = "--arm") -> Pic
         found = tuple(arm for arm in arms if _meets(arm, path, word))
         if not found:
             has = ", ".join(dict.fromkeys(value(arm, path) for arm in arms))
-            raise UsageError(f"{option} {condition}: no arm of {study.name} has this; its values of {name}: {has}")
+            raise UsageError(f"{option} {condition}: no arm of {study.name} has this; its values of {name} are {has}")
         arms = found
         paths.append(path)
     return Picked(arms, tuple(paths))

@@ -1,4 +1,4 @@
-"""The probe gap_parts: training accuracies in several ways, which take apart the gap that a training log shows."""
+"""The probe gap_parts: training accuracy measured in several ways, which splits the gap in a training log into its parts."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ def test_a_picture_follows_no_link(home, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("words, says", [
-    (["rate=0.7"], "no arm of one has it; rate is 0, 0.5"),
+    (["rate=0.7"], "no arm of one has this; its values of rate are 0, 0.5"),
     (["seed=7"], "seed=7: none of 4 runs has it; seeds are 0, 1"),
     (["digits-mlp-9-batch-nine"], "no run begins with digits-mlp-9-batch-nine; the nearest is digits-mlp-9-batch-none-s"),
     (["zzz"], "no run begins with zzz; 'dropexp inspect results/one' lists them; a run is named by its run_id"),

@@ -16,11 +16,20 @@ from dropexp.analysis.stats import estimate, paired
 from dropexp.figures.all_figures import FIGURES
 from dropexp.figures.gradient_norms import gradient_norms_figure
 from dropexp.figures.memorisation import memorisation_figure
-from dropexp.figures.style import INK, styled
+from dropexp.figures.style import INK, TEST, TRAIN, styled
 from dropexp.figures.variance_shift import variance_shift_figure
 from dropexp.wording.probed import PERCENT, sentence
 
-NAMES = ("gradient-norms", "variance-shift", "activations", "weights", "first-layer", "co-adaptation", "memorisation")
+NAMES = (
+    "gradient-norms",
+    "variance-shift",
+    "gradient-noise",
+    "activations",
+    "weights",
+    "first-layer",
+    "co-adaptation",
+    "memorisation",
+)
 NEWER = ("live", "predicted", "left_out")
 EACH = ", against rate 0: "
 RATES = {1: (0.5,), 2: (0.0, 0.5), 6: (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)}
@@ -52,6 +61,7 @@ def note(made) -> str:
 def test_each_is_drawn_at_any_number_of_arms_and_seeds(name, arms):
     panels = {
         "gradient-norms": 6,
+        "gradient-noise": 4 * arms,
         "variance-shift": 3,
         "activations": 5,
         "weights": 5,
@@ -77,6 +87,10 @@ def test_each_is_drawn_at_any_number_of_arms_and_seeds(name, arms):
          "rate 0: -0.50 ± <0.01 lower, n = 5"),
         ("gradient-norms", (6,), "Before training, gradients fall between 3.3"),
         ("gradient-norms", (6,), f"; fall per layer{EACH}lower in 5 of 5 arms, most at rate 0.7: -0.70 ± "),
+        ("gradient-noise", (1,), "Scatter of gradients of 8 examples, a mask each: 3.1"),
+        ("gradient-noise", (1,), "; share by masks: 60.0 ± <0.1 percent, n = 5"),
+        ("gradient-noise", (2,), "a mask each: 3.13 at rate 0.5, 1.25 at rate 0: +1.9 ± "),
+        ("gradient-noise", (6,), f"a mask each{EACH}higher in 5 of 5 arms, most at rate 0.7: +2.6 ± "),
         ("variance-shift", (1,), "Variance at hidden.2 without dropout over the running variance: 0.50 ± <0.01; change"),
         ("variance-shift", (2,), "running variance: 0.50 at rate 0.5, 1.00 at rate 0: -0.50 ± <0.01 lower; change"),
         ("variance-shift", (2,), " change of test accuracy by repair: +5.5 points at rate 0.5, +0.5 at rate 0: +5.0 ± "),
@@ -187,6 +201,21 @@ def test_without_a_second_hidden_layer_the_title_gives_the_norm():
     one = replace(plain, probes=plain.probes[plain.probes["layer"] != "hidden.1"])
     words = " ".join(gradient_norms_figure(one).texts[0].get_text().split())
     assert words.startswith("Norm of the gradient of hidden.2's pre-activations before training: 1")
+
+
+def test_scatter_is_in_parts_by_granularity_and_what_is_0_is_not_drawn():
+    made = figure("gradient-noise", 2)
+    without, with_masks = made.axes[0], made.axes[4]
+    drawn = [(line.get_color(), line.get_linestyle(), line.get_ydata()) for line in with_masks.lines]
+    by_look = {(color, style): y for color, style, y in drawn}
+    assert by_look[TRAIN, "-"] == pytest.approx([15, 15 / 8])
+    assert by_look[TRAIN, "--"] == pytest.approx([15, 15]), "masks of a whole mini-batch do not average out"
+    assert by_look[TEST, "-"] == pytest.approx([10, 10 / 8], rel=0.01)
+    masks = [line for line in without.lines if line.get_color() == TRAIN]
+    assert [len(line.get_ydata()) for line in masks] == [0, 0, 0]
+    assert with_masks.get_ylim() == without.get_ylim()
+    middles = [line.get_ydata()[0] for line in made.axes[6].lines]
+    assert middles == pytest.approx([0.35] * 3 + [0.25] * 3)
 
 
 def test_the_ratio_of_variances_stands_beside_its_closed_form_where_there_is_one():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from dropexp.analysis.tidy import Tidy, tidy
 
 LAYERS = ("hidden.1", "hidden.2")
+SIZES = (1, 8)
 SHARES = (0.25, 0.5, 0.9)
 
 
@@ -18,7 +20,8 @@ def probed(made: Tidy, wrong: bool = False, images: bool = True) -> Tidy:
 
     Dropout at rate r makes r / 2 more of the outputs 0, takes r off the gradient by the inputs, adds r / 4 to accuracy
     without half of the units, has examples learned 10 r epochs later, and takes r off the ratio of variances; repair adds
-    r / 10 to accuracy; gradients fall 4 - r times per layer before training; seeds differ by up to 0.01.
+    r / 10 to accuracy; gradients fall 4 - r times per layer before training and
+    scatter by masks 3 r times as much as by examples; seeds differ by up to 0.01.
     """
     rates = {arm.arm_id: arm.value("dropout.rate") if arm.masked else 0.0 for arm in made.arms}
     found = []
@@ -29,6 +32,9 @@ def probed(made: Tidy, wrong: bool = False, images: bool = True) -> Tidy:
             found.append((run.run_id, run.selected_epoch, probe, layer, at, value))
         for epoch, layer, at, value in _gradients(rate, jitter, int(run.epochs_run)):
             found.append((run.run_id, epoch, "gradient_norms", layer, at, value))
+        for epoch, size, (granularity, at, value) in product((0, run.selected_epoch), SIZES, _noise(rate, jitter)):
+            scaled = value if "error" in at or (granularity, at) == ("batch", "masks") else value / size
+            found.append((run.run_id, epoch, "gradient_noise", f"{granularity}.{size}", at, scaled))
     rows = pd.DataFrame(found, columns=["run_id", "epoch", "probe", "layer", "at", "value"])
     return tidy(made.study, made.runs, made.epochs, rows)
 
@@ -84,6 +90,17 @@ def _gradients(rate: float, jitter: float, epochs: int):
                 yield epoch, layer, at, norm * (0.5 if "masks" in at else 1.0)
             if layer != "output":
                 yield epoch, layer, "saturated", 0.25
+
+
+def _noise(rate: float, jitter: float):
+    """Scatter of gradients of one example, which falls with the batch size but for masks that the whole batch shares."""
+    for granularity in ("none", "sample", "batch"):
+        masks = 0.0 if granularity == "none" else 30 * rate
+        yield granularity, "data", 10 + jitter
+        yield granularity, "masks", masks
+        yield granularity, "total", 10 + jitter + masks
+        yield granularity, "error_free", 0.3 + rate / 10
+        yield granularity, "error_mean", 0.2 + rate / 10
 
 
 def diverged(made: Tidy, arm: int, seed: int) -> Tidy:

@@ -41,7 +41,7 @@ def test_conditions_pick_arms(conditions, count):
         ("rate", "write PATH=VALUE"),
         ("=0.5", "write PATH=VALUE"),
         ("rat=0.5", "did you mean 'rate'"),
-        ("rate=0.3", "no arm of s has this; its values of rate: 0, 0.5"),
+        ("rate=0.3", "no arm of s has this; its values of rate are 0, 0.5"),
         ("shape=early", "shape may be dropout.schedule.shape or training.schedule.shape; write one"),
         ("zzzz=1", "not the path of a field; the axes of s are dropout.rate"),
     ],

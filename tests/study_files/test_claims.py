@@ -102,7 +102,7 @@ def test_baselines_named_on_the_command_line():
     [
         ("dropout.rate", "write PATH=VALUE"),
         ("rat=0", "did you mean 'rate'?"),
-        ("dropout.rate=0.3", "no arm of c has this; its values of dropout.rate: 0, 0.2, 0.5"),
+        ("dropout.rate=0.3", "no arm of c has this; its values of dropout.rate are 0, 0.2, 0.5"),
     ],
 )
 def test_wrong_baselines(word, said):

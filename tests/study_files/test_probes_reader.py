@@ -101,7 +101,7 @@ def test_all_means_every_row_with_its_defaults():
         (
             "{gap_parts: {every: 1.5}, x: {}}",
             [
-                "s.yaml:1:29: probes.gap_parts.every: 1.5 is not a whole number (measured after every so many epochs)",
+                "s.yaml:1:29: probes.gap_parts.every: 1.5 is not a whole number (how many epochs lie between two measurements)",
                 "s.yaml:1:35: probes.x: unknown key; known here: {}",
             ],
         ),

@@ -270,7 +270,7 @@ def test_what_cannot_be_removed_is_refused_in_a_sentence(folder, tmp_path, capsy
     remove_arms(folder, [["rate=0.5"]])
     for words, said in (
         (["--arm", "rate=0.5"], "there is nothing to remove"),
-        (["--arm", "rate=0.9"], "no arm of s has this; its values of rate: 0, 0.2, 0.5"),
+        (["--arm", "rate=0.9"], "no arm of s has this; its values of rate are 0, 0.2, 0.5"),
         ([], "--arm PATH=VALUE"),
         (["--arm", "rate=0.2", "--study"], "--arm PATH=VALUE"),
         (["--restore", str(tmp_path)], "contains no runs that were moved aside"),
