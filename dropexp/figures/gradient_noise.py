@@ -49,7 +49,7 @@ PANELS = {
     ),
 }
 LINES = {"sample": "-", "batch": "--", "none": ":"}  # granularities of masks
-MASKS = {"sample": "a mask per example", "batch": "a mask per mini-batch", "none": "no masks"}
+MASKS = {"sample": "a mask per example", "batch": "a mask per mini-batch (hollow)", "none": "no masks (small)"}
 
 
 def gradient_noise_figure(tidy: Tidy) -> Figure | None:
@@ -122,8 +122,8 @@ def _draw(ax: Axes, curves: Sequence[Curve]) -> None:
         low, high = [max(e.low, bottom) for _, e in points], [e.high for _, e in points]
         ax.vlines(x, low, high, color=part.color, linewidth=1.3, zorder=3)
         ax.plot(
-            x, y, color=part.color, marker=part.marker, linestyle=LINES[granularity], linewidth=1.5, markersize=4.5,
-            zorder=4,
+            x, y, color=part.color, marker=part.marker, linestyle=LINES[granularity], linewidth=1.5, zorder=4,
+            markersize=2.5 if granularity == "none" else 5, markerfacecolor="white" if granularity == "batch" else part.color,
         )  # fmt: skip
 
 

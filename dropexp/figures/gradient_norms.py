@@ -45,7 +45,7 @@ def gradient_norms_figure(tidy: Tidy) -> Figure | None:
     columns = min(len(moments), most())
     size = panel((3.6, 2.0))
     names = [wrap(f"{kind}, {when}", size[0], TEXT) for kind, when in panels]
-    averaged = rows["at"].isin([masks for _, masks in NORMS.values()]).any()
+    averaged = any(arm.masked for arm in arms) and rows["at"].isin([masks for _, masks in NORMS.values()]).any()
     entries = key(tidy, shown)
     if averaged:
         entries += [
@@ -53,7 +53,7 @@ def gradient_norms_figure(tidy: Tidy) -> Figure | None:
             mark("gradient averaged over masks", color=INK, linestyle=":"),
         ]
     lost = (rows.loc[rows["at"] != "saturated", "value"] == 0).any()
-    note = _note(tidy, moments.get(END), len(arms) - len(shown), bool(lost))
+    note = _note(tidy, moments.get(END), len(arms) - len(shown), bool(averaged), bool(lost))
     room = Room(left=0.9, bottom=0.4, across=0.7, down=0.35).named(names, columns)
     figure, axes = sheet(_title(tidy, moments), note, len(names), columns, size, room, entries)
     for ax, name, (kind, when) in zip(axes, names, panels, strict=True):
@@ -67,7 +67,8 @@ def gradient_norms_figure(tidy: Tidy) -> Figure | None:
             powers(ax)
             one, masks = NORMS[kind]
             layers = _layers(own, one)
-            _lines(ax, own, masks, layers, shown, averaged=True)
+            if averaged:
+                _lines(ax, own, masks, layers, shown, averaged=True)
             _lines(ax, own, one, layers, shown)
     for kind in NORMS:
         _alike([ax for ax, (own, _) in zip(axes, panels, strict=True) if own == kind])
@@ -167,13 +168,12 @@ def _title(tidy: Tidy, moments: dict[str, pd.DataFrame]) -> str:
     return f"{said}; {sentence(tidy, 'fall per layer', found, FOLD)}" if answers else f"{said}, {seeds(tidy, arms)}"
 
 
-def _note(tidy: Tidy, end: pd.DataFrame | None, left_out: int, lost: bool) -> str:
+def _note(tidy: Tidy, end: pd.DataFrame | None, left_out: int, averaged: bool, lost: bool) -> str:
     parts = [footnote(tidy, "bars", left_out, taken="dropout on, the first batch of an epoch")]
     if end is not None:
         low, high = int(end["epoch"].min()), int(end["epoch"].max())
-        last = (
-            "the last with averages over masks" if (end["at"] == "preactivations_masks").any() else "the last measured"
-        )
+        both = averaged and (end["at"] == "preactivations_masks").any()
+        last = "the last with averages over masks" if both else "the last measured"
         parts.append(f"at the end: epoch {low if low == high else f'{low} to {high}'}, {last}")
     parts.append(
         "norms: geometric means; a fall compares pre-activations of the last hidden layer with those of the first, "

@@ -184,6 +184,12 @@ def test_norms_are_those_of_one_epoch_with_and_without_averages():
     assert "at the end: epoch 18, the last with averages over masks" in note(made)
 
 
+def test_no_average_over_masks_is_drawn_where_nothing_is_dropped():
+    made = gradient_norms_figure(probed(made_up({"dropout.rate": (0.0,)}, 2, epochs=20)))
+    assert len(made.axes[0].lines) == 1
+    assert "averages over masks" not in note(made)
+
+
 def test_means_of_norms_are_geometric_and_norms_of_0_are_left_out():
     plain = study(1)
     probes = plain.probes.copy()
@@ -211,6 +217,8 @@ def test_scatter_is_in_parts_by_granularity_and_what_is_0_is_not_drawn():
     assert by_look[TRAIN, "-"] == pytest.approx([15, 15 / 8])
     assert by_look[TRAIN, "--"] == pytest.approx([15, 15]), "masks of a whole mini-batch do not average out"
     assert by_look[TEST, "-"] == pytest.approx([10, 10 / 8], rel=0.01)
+    hollow = {line.get_linestyle() for line in with_masks.lines if line.get_markerfacecolor() == "white"}
+    assert hollow == {"--"}, "with one batch size there is no line that tells granularities apart"
     masks = [line for line in without.lines if line.get_color() == TRAIN]
     assert [len(line.get_ydata()) for line in masks] == [0, 0, 0]
     assert with_masks.get_ylim() == without.get_ylim()
