@@ -89,7 +89,8 @@ def test_runs_trained_in_more_than_one_way_are_named(folder, capsys):
 def test_run_takes_several_configs(folder, capsys):
     for name in ("one", "two"):
         (folder / f"{name}.yaml").write_text(
-            "data: {train_size: 60}\nmodel: {hidden: [9]}\ntraining: {epochs: 1}\nseeds: 2\nprobes: all\nsave_weights: all\n"
+            "data: {train_size: 60}\nmodel: {hidden: [9]}\ntraining: {epochs: 1}\nseeds: 2\nprobes: "
+            "[gradient_norms]\nsave_weights: all\n"
         )
     assert main(["run", "one.yaml", "two.yaml", "--no-plot"]) == 0
     for name in ("one", "two"):

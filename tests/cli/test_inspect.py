@@ -90,12 +90,16 @@ ELSEWHERE = "study: two\nseeds: 3\ntraining: {epochs: 2}\n"
 
 
 @pytest.mark.parametrize("more", [
-    "sweep: {model.hidden: [[4], [8, 8]], dropout.placement: [[input], [input, hidden]], early_stopping.patience: [null, 3]}\n",
+    pytest.param("sweep: "
+        "{model.hidden: [[4], [8, 8]], dropout.placement: [[input], [input, hidden]], early_stopping.patience: [null, 3]}\n",
+        marks=pytest.mark.slow),
     "sweep:\n- {dropout.rate: [0, 0.5]}\n- {training.lr: [0.1, 0.2], dropout.rate_at: [{}, {input: 0.2}]}\n",
     "model: {norm: batch}\nsweep: {model.order: [NAD, DNA], dropout.kind: [bernoulli, gaussian], dropout.group_size: [null, 4]}\n",
-    "dropout: {schedule: {shape: linear, epochs: 3}}\nsweep: {dropout.schedule.end: [0.5, 1], training.max_norm: [null, 3]}\n",
-    "model: {kind: cnn}\nsweep: {model.pool: [none, max], streams.split: [null, 0], data.label_noise: [0, 0.25]}\n",
-    "seeds: {start: 3, grow_to: 6}\nsweep: {dropout.rate: [0, 0.5]}\n",
+    pytest.param("dropout: {schedule: {shape: linear, epochs: 3}}\nsweep: "
+        "{dropout.schedule.end: [0.5, 1], training.max_norm: [null, 3]}\n", marks=pytest.mark.slow),
+    pytest.param("model: {kind: cnn}\nsweep: "
+        "{model.pool: [none, max], streams.split: [null, 0], data.label_noise: [0, 0.25]}\n", marks=pytest.mark.slow),
+    pytest.param("seeds: {start: 3, grow_to: 6}\nsweep: {dropout.rate: [0, 0.5]}\n", marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_every_run_has_a_command_whatever_was_swept(more, tmp_path):
     text = ELSEWHERE.replace("seeds: 3\n", "") + more if "seeds:" in more else ELSEWHERE + more

@@ -56,7 +56,7 @@ def note(made) -> str:
     return " ".join(made.texts[-1].get_text().split())
 
 
-@pytest.mark.parametrize("arms", RATES)
+@pytest.mark.parametrize("arms", [pytest.param(a, marks=[pytest.mark.slow] * (a != 2)) for a in RATES])
 @pytest.mark.parametrize("name", NAMES)
 def test_each_is_drawn_at_any_number_of_arms_and_seeds(name, arms):
     panels = {

@@ -22,7 +22,17 @@ model: {hidden: [12], norm: batch}
 early_stopping: {patience: 2, min_delta: 0.02}
 training: {epochs: 5}
 seeds: 2
-probes: all
+probes:
+  gradient_norms: {masks: 2}
+  variance_shift: {}
+  gradient_noise: {batches: 2, masks: 2}
+  gap_parts: {}
+  activations: {}
+  weights: {images: 1}
+  co_adaptation: {draws: 1, shares: [0.5]}
+  memorisation: {examples: 10}
+  mc_dropout: {passes: 3, rotate: 0}
+  calibration: {draws: 20}
 save_weights: selected
 sweep: {dropout.rate: [0, 0.5]}
 """
@@ -193,7 +203,7 @@ def test_a_users_file_is_found_by_its_content(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     np.savez("own.npz", x=rng.normal(size=(90, 5)), y=np.arange(90) % 3)
     (tmp_path / "f.yaml").write_text(
-        "data: {source: own.npz}\nmodel: {hidden: [6]}\ntraining: {epochs: 1}\nseeds: 2\nprobes: all\n"
+        "data: {source: own.npz}\nmodel: {hidden: [6]}\ntraining: {epochs: 1}\nseeds: 2\nprobes: [gap_parts]\n"
     )
     assert main(["run", "f.yaml", "--no-plot"]) == 0
     assert main(["verify", "results/f", "--all"]) == 0
