@@ -128,9 +128,9 @@ def _points(v: Versus, name: str = "") -> str:
 def _note(found: Ensembles, left_out: int) -> str:
     n = found.members
     parts = [
-        f"an ensemble is {n} networks of {n} seeds that no other has, which share their examples; bars: 95% interval over "
+        f"an ensemble is {n} networks with {n} seeds of its own, which share their examples; bars: 95% interval over "
         "ensembles",
-        "for fewer networks: the mean over those that an ensemble can be cut into",
+        "with fewer networks: the mean over the parts of that size that an ensemble is split into",
         f"the title: intervals of all {found.family} comparisons together (95%), for these training and test examples",
         "dropout off",
     ]

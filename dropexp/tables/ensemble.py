@@ -60,15 +60,15 @@ def notes(found: Ensembles) -> list[str]:
     """Return the sentences beneath the table and at the foot of the figure."""
     n = found.members
     lines = [
-        f"n: ensembles of {n} networks, each of {n} seeds that no other has; one: the mean over the networks of an ensemble; "
+        f"n: ensembles of {n} networks, each with {n} seeds of its own; one: the mean over the networks of an ensemble; "
         "±: half the 95% interval over ensembles",
-        "mean: the class with the largest mean probability; vote: the class that most networks predict, of as many votes the "
-        "one with the larger summed probability; test accuracy in percent, dropout off",
+        "mean: the class with the largest mean probability; vote: the class that most networks predict; a tie goes to "
+        "the larger summed probability; test accuracy in percent, dropout off",
     ]
     if size := found.family:
         lines.append(
             f"differences in points, paired by seeds; the intervals of all {size} hold together (95%); "
-            "a word stands where ± excludes 0"
+            "a verdict names a direction only if ± excludes 0"
         )
     lines.append(
         "seeds share the split, so all this holds for these training and test examples; they differ in initial weights, "
