@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from dropexp.analysis.overfit import overfit
+from dropexp.analysis.tidy import Tidy
 from dropexp.errors import StoreError, UsageError
 from dropexp.experiment.naming import label
 from dropexp.files import MIB, read_bounded
@@ -82,8 +83,36 @@ class Page:
         return f"<p>{shown(self.answer)}</p><p>{link}</p>"
 
 
+class _Tabled:
+    """What shows its table, and in a notebook its figures beneath."""
+
+    @property
+    def files(self) -> Figures:
+        """What was written."""
+        raise NotImplementedError
+
+    def table(self) -> str:
+        """Return what the command line prints."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        figures = Figures(path for path in self.files if path.suffix == ".png")
+        return f"<pre>{shown_lines(self.table())}</pre>{figures._repr_html_()}"
+
+
+def _with_arms(rows: pd.DataFrame, tidy: Tidy) -> pd.DataFrame:
+    """Return rows with a first column that names each row's arm."""
+    names = {arm.arm_id: label(arm, tidy.axes) for arm in tidy.arms}
+    named = rows.copy()
+    named.insert(0, "arm", named["arm_id"].map(names))
+    return named
+
+
 @dataclass(frozen=True, repr=False)
-class Rules:
+class Rules(_Tabled):
     """Early-stopping rules replayed on a study: `frame` has one row per arm and rule."""
 
     found: Replayed
@@ -91,11 +120,7 @@ class Rules:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """stopping.csv with the arms named: when a rule stops, the accuracy it selects, and the difference from training on."""
-        tidy = self.found.tidy
-        names = {arm.arm_id: label(arm, tidy.axes) for arm in tidy.arms}
-        frame: pd.DataFrame = self.found.rows.copy()
-        frame.insert(0, "arm", frame["arm_id"].map(names))
-        return frame
+        return _with_arms(self.found.rows, self.found.tidy)
 
     @cached_property
     def overfitting(self) -> pd.DataFrame:
@@ -111,16 +136,9 @@ class Rules:
         """Return the two tables that the command line prints."""
         return f"{overfit_table(self.found.tidy)}\n\n{stopping_table(self.found.tidy, self.found.replay)}"
 
-    def __repr__(self) -> str:
-        return self.table()
-
-    def _repr_html_(self) -> str:
-        figures = Figures(path for path in self.found.files if path.suffix == ".png")
-        return f"<pre>{shown_lines(self.table())}</pre>{figures._repr_html_()}"
-
 
 @dataclass(frozen=True, repr=False)
-class EnsemblesFound:
+class EnsemblesFound(_Tabled):
     """Ensembles of a study's networks: `frame` has one row per arm, rule and number of networks."""
 
     found: Ensembled
@@ -128,10 +146,7 @@ class EnsemblesFound:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """ensemble.csv with the arms named: test accuracy over ensembles, and the difference to one network."""
-        arms = {arm.arm_id: label(arm, self.found.found.tidy.axes) for arm in self.found.found.arms}
-        frame: pd.DataFrame = self.found.rows.copy()
-        frame.insert(0, "arm", frame["arm_id"].map(arms))
-        return frame
+        return _with_arms(self.found.rows, self.found.found.tidy)
 
     @property
     def files(self) -> Figures:
@@ -141,13 +156,6 @@ class EnsemblesFound:
     def table(self) -> str:
         """Return the table that the command line prints."""
         return ensemble_table(self.found.found)
-
-    def __repr__(self) -> str:
-        return self.table()
-
-    def _repr_html_(self) -> str:
-        figures = Figures(path for path in self.found.files if path.suffix == ".png")
-        return f"<pre>{shown_lines(self.table())}</pre>{figures._repr_html_()}"
 
 
 def shown_lines(text: str) -> str:

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from light_probes import LIGHT
 
 from dropexp.data import load
 from dropexp.executors.inline import run_inline
@@ -143,40 +144,20 @@ TEXT = """
 data: {source: digits, train_size: 149, val_size: 51, test_size: 101}
 model: {hidden: [50]}
 training: {epochs: 2}
-probes:
-  gradient_norms: {masks: 2}
-  variance_shift: {}
-  gradient_noise: {batches: 2, masks: 2}
-  gap_parts: {}
-  activations: {}
-  weights: {images: 1}
-  co_adaptation: {draws: 1, shares: [0.5]}
-  memorisation: {examples: 10}
-  mc_dropout: {passes: 3, rotate: 0}
-  calibration: {draws: 20}
+probes: {PROBES}
 seeds: 3
 sweep:
   dropout.rate: [0, 0.5]
   model.activation: [relu, tanh]
-"""
+""".replace("PROBES", ", ".join(LIGHT))
 REORDERED = """
 sweep: {model.activation: [relu, tanh], dropout.rate: [0, 0.5]}
 seeds: [0, 1, 2]
-probes:
-  calibration: {draws: 20}
-  mc_dropout: {passes: 3, rotate: 0}
-  memorisation: {examples: 10}
-  co_adaptation: {draws: 1, shares: [0.5]}
-  weights: {images: 1}
-  activations: {}
-  gap_parts: {}
-  gradient_noise: {batches: 2, masks: 2}
-  variance_shift: {}
-  gradient_norms: {masks: 2}
+probes: {PROBES}
 training: {epochs: 2}
 model: {hidden: [50]}
 data: {test_size: 101, val_size: 51, train_size: 149, source: digits}
-"""
+""".replace("PROBES", ", ".join(reversed(LIGHT)))
 
 
 def folder_bytes(folder):

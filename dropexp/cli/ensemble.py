@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropexp.cli.options import RESULTS, Folder, Json, of_each
+from dropexp.cli.options import RESULTS, Everything, Folder, Json, of_each, print_each
 
 if TYPE_CHECKING:
     from dropexp.workflow.ensembling import Ensembled
@@ -18,13 +17,10 @@ def ensemble(
     members: Annotated[
         int | None, typer.Option(help="Networks per ensemble; 5 by default.", show_default=False)
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
-    ] = False,
+    everything: Everything = False,
     as_json: Json = False,
 ) -> int:
     """Average networks, or let them vote: [bold]dropexp ensemble results/five-networks --members 5[/bold]."""
-    from dropexp.console.screen import say, warn
     from dropexp.workflow.ensembling import checked_members
     from dropexp.workflow.ensembling import ensemble as put_together
     from dropexp.workflow.reading import studies_below
@@ -32,13 +28,7 @@ def ensemble(
     members = checked_members("--members", members)
     folders = studies_below(path)
     found = of_each(folders, lambda folder: put_together(folder, members, everything))
-    for note in [one.note for one in found if one.note]:
-        warn(note)
-    if as_json:
-        say(json.dumps([_fact(one) for one in found], indent=2))
-    else:
-        say("\n\n".join(_told(one, len(folders) > 1) for one in found))
-    return 0 if found else 2
+    return print_each(found, as_json, _fact, lambda one: _told(one, len(folders) > 1))
 
 
 def _told(one: Ensembled, named: bool) -> str:

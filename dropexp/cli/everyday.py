@@ -13,7 +13,7 @@ import typer
 
 from dropexp.cli.compare import Prefer, Together, join
 from dropexp.cli.completion import completing
-from dropexp.cli.options import RESULTS, Baseline, Json, Studies, Words, of_each, option_of, request_of
+from dropexp.cli.options import RESULTS, Baseline, Everything, Json, Studies, Words, of_each, option_of, request_of
 from dropexp.signatures import taking
 from dropexp.workflow.request import Request
 
@@ -163,9 +163,7 @@ def plot(
         Path | None,
         option_of("The folder to write to; with --together, the folder of the joined study.", ORDER, "--out"),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
-    ] = False,
+    everything: Everything = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Draw figures again even if they are up to date.")] = False,
     baseline: Baseline = None,
     together: Together = False,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dropexp.cli.completion import completing
-from dropexp.cli.options import Json
+from dropexp.cli.options import Everything, Json
 
 
 def export(
@@ -39,9 +39,7 @@ def export(
             "NAME.safetensors is written beside it."
         ),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
-    ] = False,
+    everything: Everything = False,
     as_json: Json = False,
 ) -> int:
     """Write a study for a paper or another program: [bold]dropexp export results/quickstart --to latex[/bold]."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -12,6 +13,16 @@ from dropexp.cli.completion import completing
 from dropexp.workflow.request import AXES, MOST, SHORTCUTS, Options, Request
 
 T = TypeVar("T")
+
+
+class Noted(Protocol):
+    """What was made of a study, and a line on what is not read of it, if anything is not."""
+
+    @property
+    def note(self) -> str | None: ...
+
+
+N = TypeVar("N", bound=Noted)
 LIST, RUNNING = "Axes and seeds", "Running"
 Words = list[str] | None
 
@@ -71,6 +82,7 @@ DataDir = Annotated[
 Fresh = Annotated[bool, option_of("Move the study's old folder aside first.", RUNNING, "--fresh")]
 Yes = Annotated[bool, option_of("Allow more than 100,000 runs.", RUNNING, "--yes")]
 Json = Annotated[bool, option_of("Print JSON.", None, "--json")]
+Everything = Annotated[bool, option_of("Include stored runs that are no longer part of the study.", None, "--all")]
 Quiet = Annotated[bool, option_of("Print only errors, or with --json only the JSON.", None, "--quiet", "-q")]
 Studies = Annotated[
     list[Path] | None, typer.Argument(help="Studies, or folders of studies; default: results.", show_default=False)
@@ -116,3 +128,16 @@ def of_each(folders: Sequence[Path], make: Callable[[Path], T]) -> list[T]:
                 raise
             warn(str(error))
     return made
+
+
+def print_each(found: Sequence[N], as_json: bool, fact: Callable[[N], dict[str, Any]], told: Callable[[N], str]) -> int:
+    """Print what was made of each study, in words or as JSON, after what is not read of it; return the exit code."""
+    from dropexp.console.screen import say, tell, warn
+
+    for note in [one.note for one in found if one.note]:
+        warn(note)
+    if as_json:
+        say(json.dumps([fact(one) for one in found], indent=2))
+    else:
+        tell("\n\n".join(map(told, found)))
+    return 0 if found else 2

@@ -10,14 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from dropexp.cli.compare import Prefer, Together, join
-from dropexp.cli.options import RESULTS, Baseline, Json, Quiet, Studies, of_each, option_of
+from dropexp.cli.options import RESULTS, Baseline, Everything, Json, Quiet, Studies, of_each, option_of
 
 
 def report(
     paths: Studies = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
-    ] = False,
+    everything: Everything = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Write pages again even if they are up to date.")] = False,
     baseline: Baseline = None,
     together: Together = False,

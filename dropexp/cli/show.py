@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from dropexp.cli.options import RESULTS, Baseline, Folder, Json, of_each
+from dropexp.cli.options import RESULTS, Baseline, Everything, Folder, Json, of_each
 
 if TYPE_CHECKING:
     from dropexp.analysis.tidy import Tidy
@@ -19,9 +17,7 @@ UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 
 def show(
     path: Folder = RESULTS,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
-    ] = False,
+    everything: Everything = False,
     baseline: Baseline = None,
     as_json: Json = False,
 ) -> int:

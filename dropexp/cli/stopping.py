@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropexp.cli.options import RESULTS, Folder, Json, Words, of_each, option_of
+from dropexp.cli.options import RESULTS, Everything, Folder, Json, Words, of_each, option_of, print_each
 
 if TYPE_CHECKING:
     from dropexp.stopping import Setting
@@ -27,13 +26,10 @@ def stopping(
     alphas: Annotated[Words, option_of("Thresholds of gl and pq; 1 2 5 and 0.5 1 2 by default.", RULES)] = None,
     strips: Annotated[Words, option_of("Numbers of five-epoch strips for up; 2 4 8 by default.", RULES)] = None,
     monitor: Annotated[str, typer.Option(help="val_loss, val_accuracy, or test_* as an oracle.")] = "val_loss",
-    everything: Annotated[
-        bool, typer.Option("--all", help="Include stored runs that are no longer part of the study.")
-    ] = False,
+    everything: Everything = False,
     as_json: Json = False,
 ) -> int:
     """Replay early-stopping rules without retraining: [bold]dropexp stopping results/x --patiences 1 5 20[/bold]."""
-    from dropexp.console.screen import say, tell, warn
     from dropexp.workflow.reading import studies_below
     from dropexp.workflow.replaying import replay_rules
 
@@ -42,13 +38,7 @@ def stopping(
     _check_monitor(monitor)
     folders = studies_below(path)
     found = of_each(folders, lambda folder: replay_rules(folder, settings, monitor, everything))
-    for note in [one.note for one in found if one.note]:
-        warn(note)
-    if as_json:
-        say(json.dumps([_fact(one) for one in found], indent=2))
-    else:
-        tell("\n\n".join(_told(one, len(folders) > 1) for one in found))
-    return 0 if found else 2
+    return print_each(found, as_json, _fact, lambda one: _told(one, len(folders) > 1))
 
 
 def _settings(criteria: Sequence[str] | None, lists: dict[str, list[str] | None]) -> tuple[Setting, ...]:

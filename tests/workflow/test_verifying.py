@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from light_probes import LIGHT
 
 import dropexp.nn.network
 from dropexp.cli import main
@@ -22,20 +23,10 @@ model: {hidden: [12], norm: batch}
 early_stopping: {patience: 2, min_delta: 0.02}
 training: {epochs: 5}
 seeds: 2
-probes:
-  gradient_norms: {masks: 2}
-  variance_shift: {}
-  gradient_noise: {batches: 2, masks: 2}
-  gap_parts: {}
-  activations: {}
-  weights: {images: 1}
-  co_adaptation: {draws: 1, shares: [0.5]}
-  memorisation: {examples: 10}
-  mc_dropout: {passes: 3, rotate: 0}
-  calibration: {draws: 20}
+probes: {PROBES}
 save_weights: selected
 sweep: {dropout.rate: [0, 0.5]}
-"""
+""".replace("PROBES", ", ".join(LIGHT))
 
 
 @pytest.fixture(scope="module")
