@@ -110,3 +110,11 @@ def test_runs_that_others_trained_have_no_predictions(tmp_path, capsys):
     assert capsys.readouterr().err == (
         f"{tmp_path}: dropexp did not train these runs and has no predictions to combine\n"
     )
+
+
+def test_its_table_fits_the_terminal(study, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["ensemble", str(study), "--members", "2"]) == 0
+    table = capsys.readouterr().out.partition("written:")[0]  # a path is never cut
+    assert "vote of 2" in table
+    assert max(map(len, table.splitlines())) <= 60
